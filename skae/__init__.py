@@ -1,0 +1,19 @@
+"""skae: autoencoders as scikit-learn transformers."""
+
+from skae._autoencoder import Autoencoder
+from skae._contractive import ContractiveAutoencoder
+from skae._denoising import DenoisingAutoencoder
+from skae._sparse import SparseAutoencoder
+from skae._stacked import StackedAutoencoder
+from skae._variational import VAE
+from skae._version import __version__
+
+__all__ = [
+    "VAE",
+    "Autoencoder",
+    "ContractiveAutoencoder",
+    "DenoisingAutoencoder",
+    "SparseAutoencoder",
+    "StackedAutoencoder",
+    "__version__",
+]

@@ -1,0 +1,185 @@
+"""The plain autoencoder: a nonlinear generalisation of PCA."""
+
+from skae._base import BaseAutoencoder
+
+
+class Autoencoder(BaseAutoencoder):
+    """Autoencoder: learn a code from which the data can be reconstructed.
+
+    A network `f` encodes a row as `n_components` numbers and a network `g` decodes
+    them; both are trained, by mini-batches, to minimise ::
+
+        mean over rows of  L(x, g(f(x)))  +  alpha/2 * ||W||^2
+
+    With the squared error and without hidden layers this is PCA: the code spans the
+    same subspace. With hidden layers the code follows curved manifolds, and explains
+    more of the variance at the same width.
+
+    Scale the features first, as for any network: `StandardScaler`, or division of
+    grey values by their maximum.
+
+    Parameters
+    ----------
+    n_components : int, default=32
+        Width of the code. May exceed the number of features (an overcomplete code).
+    hidden_layer_sizes : array-like of int, default=(128,)
+        Widths of the encoder's hidden layers, input side first; the decoder mirrors
+        them. `()` is the classical autoencoder with one layer each way.
+    activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
+            default='relu'
+        Activation of the hidden layers. Without any, or with 'identity', the
+        autoencoder is linear up to `code_activation`.
+    code_activation : str, default='auto'
+        Activation of the code, one of the same words. 'auto' is 'identity'.
+    loss : {'squared_error', 'binary_cross_entropy'}, default='squared_error'
+        Reconstruction loss, summed over features. 'binary_cross_entropy' is for X in
+        [0, 1], and makes the reconstructions probabilities.
+    tied_weights : bool, default=False
+        Whether the decoder uses the encoder's weights, transposed: half the
+        parameters, and no rescaling between the two.
+    alpha : float, default=0.0
+        Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
+        biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
+    solver : {'adam', 'sgd'}, default='adam'
+        Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
+        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned.
+    learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
+        Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
+        'one_cycle' first rises for 30% of the time. With either, only
+        `early_stopping` ends before `max_iter`.
+    learning_rate_init : float, default=0.001
+        Step size, at its peak where a schedule varies it.
+    batch_size : int or 'auto', default='auto'
+        Rows per step of the optimiser. 'auto' is min(200, n_samples).
+    max_iter : int, default=200
+        Epochs, that is passes over X, at most. Reaching it is not an error.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order.
+    tol : float, default=1e-4
+        An epoch counts as an improvement if its loss is below the best one by more
+        than `tol * abs(best)`.
+    n_iter_no_change : int or np.inf, default=10
+        Epochs without improvement after which training stops.
+    early_stopping : bool, default=False
+        Whether to hold out rows, to stop when their loss stops improving, and to go
+        back to the weights that were best on them.
+    validation_fraction : float, default=0.1
+        Fraction of the rows that `early_stopping` holds out, rounded up.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the previous fit, for up to `max_iter` more epochs.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the held-out rows, the shuffles and the noise.
+        An int makes refits on one device identical to the bit. None draws a new
+        seed; the global random generators are neither read nor changed.
+    device : str, default='cpu'
+        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for a GPU if there
+        is one. Arrays in, arrays out: the device never shows in the results.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the code.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of all layers, the encoder's first.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of all layers, the encoder's first.
+    encoder_ : torch.nn.Module
+        The encoder, built anew from the weights at each access, on the CPU.
+        `encoder_(torch.tensor(X))` equals `transform(X)`.
+    decoder_ : torch.nn.Module
+        The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
+    loss_ : float
+        Objective per row, penalties included, in the last epoch.
+    best_loss_ : float
+        Lowest loss of an epoch; of the held-out rows if there are any.
+    loss_curve_ : list of float
+        Objective per row in each epoch, averaged while the weights change.
+    validation_loss_curve_ : list of float or None
+        Objective per held-out row after each epoch; None without `early_stopping`.
+    n_iter_ : int
+        Epochs run by the last `fit`, and by `partial_fit` since.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit; only where X has names that are strings.
+
+    See Also
+    --------
+    sklearn.decomposition.PCA : The linear special case, solved exactly.
+    SparseAutoencoder : Codes of which only a few components are active.
+    DenoisingAutoencoder : Codes that survive corrupted input.
+    VAE : Codes with a probability distribution to sample from.
+
+    References
+    ----------
+    Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural
+    networks", Science 313, 2006, https://doi.org/10.1126/science.1127647.
+
+    Baldi and Hornik, "Neural networks and principal component analysis: learning from
+    examples without local minima", Neural Networks 2, 1989,
+    https://doi.org/10.1016/0893-6080(89)90014-2.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae import Autoencoder
+    >>> X = StandardScaler().fit_transform(load_digits().data)
+    >>> autoencoder = Autoencoder(8, max_iter=20, random_state=0).fit(X)
+    >>> autoencoder.transform(X).shape
+    (1797, 8)
+    >>> autoencoder.score(X) > 0.5  # fraction of variance explained
+    True
+    """
+
+    def __init__(
+        self,
+        n_components=32,
+        *,
+        hidden_layer_sizes=(128,),
+        activation="relu",
+        code_activation="auto",
+        loss="squared_error",
+        tied_weights=False,
+        alpha=0.0,
+        solver="adam",
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        batch_size="auto",
+        max_iter=200,
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        warm_start=False,
+        random_state=None,
+        device="cpu",
+        verbose=False,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.code_activation = code_activation
+        self.loss = loss
+        self.tied_weights = tied_weights
+        self.alpha = alpha
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def _objective(self, network, x, noise):
+        return self._loss.rows(network.decode(network.encode(x)), x).mean()

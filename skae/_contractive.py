@@ -1,0 +1,312 @@
+"""The contractive autoencoder: codes that hardly change when the input does."""
+
+from numbers import Real
+
+import torch
+
+from skae._base import BaseAutoencoder
+from skae._compat import Interval
+
+
+def jacobian_from_first_layer(weights, slopes):
+    """d code / d (first layer's linear output), of shape (n, n_components, width).
+
+    Parameters
+    ----------
+    weights : list of Tensor of shape (fan_out, fan_in)
+        The encoder's, input side first.
+    slopes : list of Tensor of shape (n, fan_out)
+        Derivative of each layer's activation at its linear output.
+
+    Notes
+    -----
+    The product D_L W_L ... W_2 D_1, taken from the code backwards, so that no term
+    grows with n * n_features.
+    """
+    *lower, top = zip(weights[1:], slopes[1:], strict=True)
+    product = top[1].unsqueeze(2) * top[0]
+    for (weight, _), slope in zip(lower[::-1], slopes[-2:0:-1], strict=True):
+        product = (product * slope.unsqueeze(1)) @ weight
+    return product * slopes[0].unsqueeze(1)
+
+
+def squared_jacobian_norm(weights, slopes):
+    """||d code / d x||_F^2 of each row, shape (n,), exactly; arguments as above.
+
+    One layer has the closed form sum_j s_j^2 ||w_j||^2. With more, J = A W_1 gives
+    ||J||^2 = sum (A W_1 W_1^T) * A, where W_1 W_1^T is small and the same for all rows.
+    """
+    first = weights[0]
+    if len(weights) == 1:
+        return slopes[0].square() @ first.square().sum(dim=1)
+    upper = jacobian_from_first_layer(weights, slopes)
+    width, n_features = first.shape
+    if n_features < width:
+        return (upper @ first).square().sum(dim=(1, 2))
+    return ((upper @ (first @ first.t())) * upper).sum(dim=(1, 2))
+
+
+class ContractiveAutoencoder(BaseAutoencoder):
+    """Contractive autoencoder: codes that hardly change when the input does.
+
+    Minimises, by mini-batches, ::
+
+        mean over rows of [L(x, g(f(x)))  +  weight * ||J_f(x)||_F^2]  +  alpha/2 * ||W||^2
+
+    where J_f(x), of shape (n_components, n_features), is the Jacobian of the encoder at
+    x. The penalty flattens the code in all directions, the reconstruction keeps it steep
+    along those in which the data vary: the tangents of their manifold. The penalty is
+    exact for any depth and every activation.
+
+    Parameters
+    ----------
+    n_components : int, default=32
+        Width of the code. May exceed the number of features (an overcomplete code).
+    contraction_weight : float, default=0.1
+        Weight of the penalty. With 0 this is the plain autoencoder.
+    hidden_layer_sizes : array-like of int, default=()
+        Widths of the encoder's hidden layers, input side first; the decoder mirrors
+        them. `()` is the classical autoencoder with one layer each way.
+    activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
+            default='relu'
+        Activation of the hidden layers. Without any, or with 'identity', the
+        autoencoder is linear up to `code_activation`.
+    code_activation : str, default='auto'
+        Activation of the code, one of the same words. 'auto' is 'logistic'.
+    loss : {'squared_error', 'binary_cross_entropy'}, default='squared_error'
+        Reconstruction loss, summed over features. 'binary_cross_entropy' is for X in
+        [0, 1], and makes the reconstructions probabilities.
+    tied_weights : bool, default=True
+        Whether the decoder uses the encoder's weights, transposed: half the
+        parameters, and no rescaling between the two. An untied
+        decoder escapes the penalty: codes shrink and it scales them up again.
+    alpha : float, default=0.0
+        Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
+        biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
+    solver : {'adam', 'sgd'}, default='adam'
+        Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
+        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned.
+    learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
+        Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
+        'one_cycle' first rises for 30% of the time. With either, only
+        `early_stopping` ends before `max_iter`.
+    learning_rate_init : float, default=0.001
+        Step size, at its peak where a schedule varies it.
+    batch_size : int or 'auto', default='auto'
+        Rows per step of the optimiser. 'auto' is min(200, n_samples).
+    max_iter : int, default=200
+        Epochs, that is passes over X, at most. Reaching it is not an error.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order.
+    tol : float, default=1e-4
+        An epoch counts as an improvement if its loss is below the best one by more
+        than `tol * abs(best)`.
+    n_iter_no_change : int or np.inf, default=10
+        Epochs without improvement after which training stops.
+    early_stopping : bool, default=False
+        Whether to hold out rows, to stop when their loss stops improving, and to go
+        back to the weights that were best on them.
+    validation_fraction : float, default=0.1
+        Fraction of the rows that `early_stopping` holds out, rounded up.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the previous fit, for up to `max_iter` more epochs.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the held-out rows, the shuffles and the noise.
+        An int makes refits on one device identical to the bit. None draws a new
+        seed; the global random generators are neither read nor changed.
+    device : str, default='cpu'
+        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for a GPU if there
+        is one. Arrays in, arrays out: the device never shows in the results.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the code.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of all layers, the encoder's first.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of all layers, the encoder's first.
+    encoder_ : torch.nn.Module
+        The encoder, built anew from the weights at each access, on the CPU.
+        `encoder_(torch.tensor(X))` equals `transform(X)`.
+    decoder_ : torch.nn.Module
+        The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
+    loss_ : float
+        Objective per row, penalties included, in the last epoch.
+    best_loss_ : float
+        Lowest loss of an epoch; of the held-out rows if there are any.
+    loss_curve_ : list of float
+        Objective per row in each epoch, averaged while the weights change.
+    validation_loss_curve_ : list of float or None
+        Objective per held-out row after each epoch; None without `early_stopping`.
+    n_iter_ : int
+        Epochs run by the last `fit`, and by `partial_fit` since.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit; only where X has names that are strings.
+
+    See Also
+    --------
+    DenoisingAutoencoder : Resists finite instead of infinitesimal changes.
+
+    Notes
+    -----
+    The derivative of 'relu' is a step, so that with it the penalty's gradient reaches the
+    weights but not through where the steps are.
+
+    References
+    ----------
+    Rifai, Vincent, Muller, Glorot and Bengio, "Contractive auto-encoders: explicit
+    invariance during feature extraction", ICML 2011,
+    https://icml.cc/2011/papers/455_icmlpaper.pdf.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import Autoencoder, ContractiveAutoencoder
+    >>> X = load_digits().data / 16
+    >>> contractive = ContractiveAutoencoder(64, max_iter=50, random_state=0).fit(X)
+    >>> free = ContractiveAutoencoder(
+    ...     64, contraction_weight=0, max_iter=50, random_state=0).fit(X)
+    >>> bool(contractive.jacobian_norm(X).mean() < free.jacobian_norm(X).mean())
+    True
+    """
+
+    _parameter_constraints = {
+        **BaseAutoencoder._parameter_constraints,
+        "contraction_weight": [Interval(Real, 0, None, closed="left")],
+    }
+    _auto_code_activation = "logistic"
+
+    def __init__(
+        self,
+        n_components=32,
+        *,
+        contraction_weight=0.1,
+        hidden_layer_sizes=(),
+        activation="relu",
+        code_activation="auto",
+        loss="squared_error",
+        tied_weights=True,
+        alpha=0.0,
+        solver="adam",
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        batch_size="auto",
+        max_iter=200,
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        warm_start=False,
+        random_state=None,
+        device="cpu",
+        verbose=False,
+    ):
+        self.n_components = n_components
+        self.contraction_weight = contraction_weight
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.code_activation = code_activation
+        self.loss = loss
+        self.tied_weights = tied_weights
+        self.alpha = alpha
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def jacobian(self, X):
+        """Jacobian of the encoder at each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Where to take it.
+
+        Returns
+        -------
+        jacobian : ndarray of shape (n_samples, n_components, n_features)
+            Entry (i, j, k) is d code_j / d x_k at row i.
+        """
+        X = self._validate_rows(X)
+        return self._map(self._jacobian, X, expansion=self.n_components_)
+
+    def jacobian_norm(self, X):
+        """Squared Frobenius norm of the encoder's Jacobian at each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Where to take it.
+
+        Returns
+        -------
+        norms : ndarray of shape (n_samples,)
+            Sum of the squares of `jacobian(X)`, per row.
+        """
+        X = self._validate_rows(X)
+        return self._map(self._jacobian_norm, X, expansion=self.n_components_)
+
+    def tangents(self, X, n):
+        """Directions in which the code is most sensitive: the manifold's tangents.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Where to take them.
+        n : int
+            How many; at most min(n_components, n_features).
+
+        Returns
+        -------
+        tangents : ndarray of shape (n_samples, n, n_features)
+            The leading right singular vectors of `jacobian(X)`, orthonormal, leading
+            first. The entry of largest size is positive, which fixes the sign.
+        """
+        X = self._validate_rows(X)
+        most = min(self.n_components_, self.n_features_in_)
+        if not 1 <= n <= most:
+            raise ValueError(f"n={n} must be between 1 and min(n_components, n_features) = {most}.")
+
+        def leading(network, x):
+            vectors = torch.linalg.svd(self._jacobian(network, x), full_matrices=False).Vh[:, :n]
+            largest = vectors.abs().argmax(dim=2, keepdim=True)
+            return vectors * vectors.gather(2, largest).sign()
+
+        return self._map(leading, X, expansion=self.n_components_)
+
+    def _objective(self, network, x, noise):
+        if self.contraction_weight == 0:
+            return self._loss.rows(network.decode(network.encode(x)), x).mean()
+        code, slopes = network.encode_with_slopes(x)
+        contraction = squared_jacobian_norm(network.encoder_weights, slopes)
+        loss = self._loss.rows(network.decode(code), x)
+        return (loss + self.contraction_weight * contraction).mean()
+
+    @staticmethod
+    def _jacobian(network, x):
+        _, slopes = network.encode_with_slopes(x)
+        first, *rest = network.encoder_weights
+        if not rest:
+            return slopes[0].unsqueeze(2) * first
+        return jacobian_from_first_layer(network.encoder_weights, slopes) @ first
+
+    @staticmethod
+    def _jacobian_norm(network, x):
+        _, slopes = network.encode_with_slopes(x)
+        return squared_jacobian_norm(network.encoder_weights, slopes)

@@ -1,0 +1,73 @@
+"""Where to compute, and how arrays get there."""
+
+import warnings
+
+import numpy as np
+import torch
+
+
+def find_device(name):
+    """The torch device for the parameter `device`; ValueError where it is not there."""
+    if name == "auto":
+        name = next((kind for kind in ("cuda", "mps") if _is_available(kind, 0)), "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or not (index == "" or index.isdecimal()):
+        raise ValueError(
+            f"device={name!r} is not known: use 'cpu', 'cuda', 'cuda:1', 'mps' or 'auto'."
+        )
+    if not _is_available(kind, int(index or 0)):
+        raise ValueError(
+            f"device={name!r} is not available on this machine: use device='cpu' or 'auto'."
+        )
+    return torch.device(name)
+
+
+def find_device_or_cpu(name):
+    """As `find_device`, for a fitted model: one trained elsewhere goes on with the CPU."""
+    try:
+        return find_device(name)
+    except ValueError as error:
+        warnings.warn(f"{error} Computing on the CPU instead.", UserWarning, stacklevel=4)
+        return torch.device("cpu")
+
+
+def _is_available(kind, index):
+    if kind == "cpu":
+        return index == 0
+    if kind == "mps":
+        return index == 0 and torch.backends.mps.is_available()
+    return torch.cuda.is_available() and index < torch.cuda.device_count()
+
+
+def as_tensor(array, device="cpu"):
+    """A tensor of an array; shares memory where it can, copies read-only arrays."""
+    if not array.flags.writeable:
+        return torch.tensor(array, device=device)
+    return torch.from_numpy(array).to(device)
+
+
+class Rows:
+    """The rows of an array as tensors, a batch at a time.
+
+    On the CPU every batch is gathered into the same buffer, so neither a copy of X is
+    made nor X, which may be a read-only memory map, ever shared with a tensor. On
+    another device X is moved there once.
+    """
+
+    def __init__(self, X, device):
+        self._X = X
+        self._moved = None if device.type == "cpu" else torch.tensor(X, device=device)
+        self._buffer = np.empty((0, X.shape[1]), X.dtype)
+
+    def __len__(self):
+        return len(self._X)
+
+    def take(self, indices):
+        """Tensor of the rows at `indices`; valid until the next call."""
+        if self._moved is not None:
+            return self._moved.index_select(0, indices.to(self._moved.device))
+        if len(indices) > len(self._buffer):
+            self._buffer = np.empty((len(indices), self._X.shape[1]), self._X.dtype)
+        batch = self._buffer[: len(indices)]
+        np.take(self._X, indices.numpy(), axis=0, out=batch, mode="clip")
+        return torch.from_numpy(batch)

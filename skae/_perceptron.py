@@ -1,0 +1,275 @@
+"""The multilayer perceptron: an encoder and the decoder that mirrors it.
+
+`Perceptron` describes the layers and holds no numbers. `Network` is a perceptron with
+its weights, as the objectives see it: all weights are views of one flat tensor, so that
+one optimiser step, one snapshot and one array to pickle serve the whole network.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Activation(NamedTuple):
+    """An elementwise function, its derivative, and the torch layer that computes it."""
+
+    function: callable
+    slope: callable  # (input, output) -> derivative, in whichever of the two is cheaper
+    layer: type
+    gain: float  # what keeps the size of the signal from layer to layer
+
+
+def _gelu_slope(a, h):
+    density = torch.exp(-0.5 * a.square()) * (1.0 / (2.0 * torch.pi) ** 0.5)
+    return 0.5 * (1.0 + torch.erf(a * 0.5**0.5)) + a * density
+
+
+ACTIVATIONS = {
+    "identity": Activation(lambda a: a, lambda a, h: torch.ones_like(a), nn.Identity, 1.0),
+    "logistic": Activation(torch.sigmoid, lambda a, h: h * (1.0 - h), nn.Sigmoid, 1.0),
+    "tanh": Activation(torch.tanh, lambda a, h: 1.0 - h.square(), nn.Tanh, 1.0),
+    "relu": Activation(torch.relu, lambda a, h: (a > 0).to(a.dtype), nn.ReLU, 2.0**0.5),
+    "elu": Activation(functional.elu, lambda a, h: 1.0 - torch.relu(-h), nn.ELU, 2.0**0.5),
+    "gelu": Activation(functional.gelu, _gelu_slope, nn.GELU, 2.0**0.5),
+    "softplus": Activation(functional.softplus, lambda a, h: torch.sigmoid(a), nn.Softplus, 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Perceptron:
+    """The layers of an encoder and its mirrored decoder.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Widths from the features to the code; the decoder runs through them backwards.
+    encoder_activations, decoder_activations : tuple of str
+        One per layer, in the order in which a row passes them. The decoder's last one
+        turns its output into a reconstruction; losses take the output before it.
+    tied : tuple of bool
+        One per encoder layer: whether the decoder's layer between the same two widths
+        uses its weights, transposed.
+    code_heads : int
+        How many vectors of the code's width the encoder gives (2: mean, log-variance).
+        The activation applies to the first one.
+    n_extra : int
+        Number of further trained numbers that belong to no layer.
+    """
+
+    sizes: tuple
+    encoder_activations: tuple
+    decoder_activations: tuple
+    tied: tuple
+    code_heads: int = 1
+    n_extra: int = 0
+
+    def __str__(self):
+        widths = "-".join(map(str, self.sizes))
+        encoder, decoder = map(" ".join, (self.encoder_activations, self.decoder_activations))
+        return f"{widths} ({encoder} / {decoder}{', tied' if any(self.tied) else ''})"
+
+    @property
+    def encoder_shapes(self):
+        """Shapes (fan_out, fan_in) of the encoder's weights."""
+        outputs = (*self.sizes[1:-1], self.code_heads * self.sizes[-1])
+        return tuple(zip(outputs, self.sizes, strict=False))
+
+    @property
+    def decoder_shapes(self):
+        """Shapes (fan_out, fan_in) of the decoder's weights, tied ones included."""
+        return tuple((wide, narrow) for narrow, wide in pairwise(self.sizes[::-1]))
+
+    @property
+    def shapes(self):
+        """Shapes of all tensors in the flat vector: first every weight, then the rest."""
+        own = [s for s, tied in zip(self.decoder_shapes, self.tied[::-1], strict=True) if not tied]
+        biases = [(s[0],) for s in (*self.encoder_shapes, *self.decoder_shapes)]
+        return [*self.encoder_shapes, *own, *biases, (self.n_extra,)]
+
+    @property
+    def n_weights(self):
+        """Length of the flat vector's first part, the weights without biases."""
+        return sum(int(np.prod(s)) for s in self.shapes if len(s) == 2)
+
+    @property
+    def n_parameters(self):
+        """Length of the flat vector."""
+        return sum(int(np.prod(s)) for s in self.shapes)
+
+    def split(self, flat):
+        """The flat vector's tensors, as views. Each is an autograd leaf of its own: views
+        of one leaf would send every gradient through the whole vector."""
+        parts = flat.detach().split([int(np.prod(s)) for s in self.shapes])
+        return [p.detach().view(s) for p, s in zip(parts, self.shapes, strict=True)]
+
+    def initialize(self, generator):
+        """Draw a flat vector: Glorot's uniform weights times the activation's gain, biases 0.
+
+        Drawn in float64 on the CPU, so that every dtype and device starts alike.
+
+        References
+        ----------
+        Glorot and Bengio, "Understanding the difficulty of training deep feedforward
+        neural networks", AISTATS 2010. He et al., "Delving deep into rectifiers",
+        ICCV 2015, https://doi.org/10.1109/ICCV.2015.123.
+        """
+        flat = torch.zeros(self.n_parameters, dtype=torch.float64)
+        network = Network(self, flat)
+        weights = (*network.encoder_weights, *network.decoder_weights)
+        activations = (*self.encoder_activations, *self.decoder_activations)
+        for weight, activation in zip(weights, activations, strict=True):
+            limit = ACTIVATIONS[activation].gain * (6.0 / sum(weight.shape)) ** 0.5
+            weight.uniform_(-limit, limit, generator=generator)
+        return flat
+
+
+def stack(perceptrons):
+    """One perceptron of several: encoders in order, decoders in reverse.
+
+    Second heads and extra numbers are left out.
+    """
+    first, *rest = perceptrons
+    return Perceptron(
+        sizes=first.sizes + sum((p.sizes[1:] for p in rest), ()),
+        encoder_activations=sum((p.encoder_activations for p in perceptrons), ()),
+        decoder_activations=sum((p.decoder_activations for p in perceptrons[::-1]), ()),
+        tied=sum((p.tied for p in perceptrons), ()),
+    )
+
+
+def stacked_tensors(network, parts):
+    """Pairs of views of the same weights: in the stacked network and in its parts."""
+
+    def gather(networks, name):
+        return [t for n in networks for t in getattr(n, name) if t is not None]
+
+    for name in ("encoder_weights", "encoder_biases", "own_decoder_weights", "decoder_biases"):
+        order = parts if name.startswith("encoder") else parts[::-1]
+        for whole, part in zip(gather([network], name), gather(order, name), strict=True):
+            yield whole, part[: len(whole)]
+
+
+class Network:
+    """A perceptron with its weights, which are views of one flat tensor.
+
+    Parameters
+    ----------
+    perceptron : Perceptron
+    flat : Tensor of shape (n_parameters,)
+        The weights; shared, not copied.
+    gradient : Tensor of shape (n_parameters,), default=None
+        Where `backward` adds the gradient; None for a network that is not trained.
+    """
+
+    def __init__(self, perceptron, flat, gradient=None):
+        self.perceptron = perceptron
+        self.flat = flat
+        tensors = perceptron.split(flat)
+        if gradient is not None:
+            for tensor, its_gradient in zip(tensors, perceptron.split(gradient), strict=True):
+                tensor.requires_grad_().grad = its_gradient
+        depth, tensors = len(perceptron.tied), iter(tensors)
+        self.encoder_weights = [next(tensors) for _ in range(depth)]
+        self.own_decoder_weights = [
+            None if tied else next(tensors) for tied in perceptron.tied[::-1]
+        ]
+        self.encoder_biases = [next(tensors) for _ in range(depth)]
+        self.decoder_biases = [next(tensors) for _ in range(depth)]
+        self.extra = next(tensors)
+
+    @property
+    def decoder_weights(self):
+        """The decoder's weights, tied ones as transposed views of the encoder's."""
+        n_components = self.perceptron.sizes[-1]
+        mirrored = [*self.encoder_weights[:-1], self.encoder_weights[-1][:n_components]][::-1]
+        return [
+            mirror.t() if own is None else own
+            for own, mirror in zip(self.own_decoder_weights, mirrored, strict=True)
+        ]
+
+    def encode(self, x):
+        """Code of shape (n, n_components); with two heads, a pair (code, second head)."""
+        *hidden, (weight, bias, activation) = self._encoder_layers()
+        for layer_weight, layer_bias, layer_activation in hidden:
+            x = layer_activation.function(functional.linear(x, layer_weight, layer_bias))
+        output = functional.linear(x, weight, bias)
+        if self.perceptron.code_heads == 1:
+            return activation.function(output)
+        code, second = output.chunk(2, dim=1)
+        return activation.function(code), second
+
+    def encode_with_slopes(self, x):
+        """Code, and for each layer the derivative of its activation, (n, fan_out)."""
+        slopes = []
+        for weight, bias, activation in self._encoder_layers():
+            output = functional.linear(x, weight, bias)
+            x = activation.function(output)
+            slopes.append(activation.slope(output, x))
+        return x, slopes
+
+    def decode(self, code):
+        """Output of shape (n, n_features) before the last activation (for a loss)."""
+        *hidden, (weight, bias, _) = self._decoder_layers()
+        for layer_weight, layer_bias, activation in hidden:
+            code = activation.function(functional.linear(code, layer_weight, layer_bias))
+        return functional.linear(code, weight, bias)
+
+    def reconstruct(self, code):
+        """Reconstruction of shape (n, n_features): the output and its activation."""
+        return self._activations(self.perceptron.decoder_activations)[-1].function(
+            self.decode(code)
+        )
+
+    def encoder_module(self):
+        """The encoder as a `torch.nn.Sequential` that holds copies of the weights."""
+        module = _sequential(self._encoder_layers())
+        if self.perceptron.code_heads == 1:
+            return module
+        *body, linear, activation = module
+        return nn.Sequential(*body, linear, TwoHeads(activation))
+
+    def decoder_module(self):
+        """The decoder as a `torch.nn.Sequential` that holds copies of the weights."""
+        return _sequential(self._decoder_layers())
+
+    def _encoder_layers(self):
+        activations = self._activations(self.perceptron.encoder_activations)
+        return zip(self.encoder_weights, self.encoder_biases, activations, strict=True)
+
+    def _decoder_layers(self):
+        activations = self._activations(self.perceptron.decoder_activations)
+        return zip(self.decoder_weights, self.decoder_biases, activations, strict=True)
+
+    @staticmethod
+    def _activations(names):
+        return [ACTIVATIONS[name] for name in names]
+
+
+class TwoHeads(nn.Module):
+    """Split a layer's output into two halves, the first one through an activation."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.activation = activation
+
+    def forward(self, output):
+        first, second = output.chunk(2, dim=-1)
+        return self.activation(first), second
+
+
+def _sequential(layers):
+    modules = []
+    for weight, bias, activation in layers:
+        fan_out, fan_in = weight.shape
+        # skip_init: a plain nn.Linear would draw from the global random generator.
+        linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, dtype=weight.dtype)
+        with torch.no_grad():
+            linear.weight.copy_(weight)
+            linear.bias.copy_(bias)
+        modules += [linear, activation.layer()]
+    return nn.Sequential(*modules)

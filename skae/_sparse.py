@@ -1,0 +1,278 @@
+"""The sparse autoencoder: few active units, each for something of its own."""
+
+from numbers import Real
+
+import numpy as np
+import torch
+
+from skae._base import BaseAutoencoder
+from skae._compat import Interval, StrOptions
+from skae._perceptron import Network
+
+
+def kl_sparsity(mean_activation, target):
+    """sum_j KL(rho || rho_j), between Bernoulli distributions, in nats.
+
+    Parameters
+    ----------
+    mean_activation : Tensor of shape (n_components,)
+        rho_j. Kept off 0 and 1 by the dtype's precision, where it would be infinite.
+    target : float
+        rho.
+    """
+    edge = torch.finfo(mean_activation.dtype).eps
+    rho_j = mean_activation.clamp(edge, 1.0 - edge)
+    return (
+        target * torch.log(target / rho_j)
+        + (1.0 - target) * torch.log((1.0 - target) / (1.0 - rho_j))
+    ).sum()
+
+
+def l1_sparsity(code):
+    """Mean over rows of sum_j |h_j|, for a code of shape (n, n_components)."""
+    return code.abs().sum(dim=1).mean()
+
+
+class SparseAutoencoder(BaseAutoencoder):
+    """Sparse autoencoder: codes of which few components are active.
+
+    Minimises, by mini-batches, one of ::
+
+        mean over rows of  L(x, g(f(x)))  +  weight * sum_j KL(rho || rho_j)     ("kl")
+        mean over rows of [L(x, g(f(x)))  +  weight * sum_j |f_j(x)|]            ("l1")
+
+    plus `alpha/2 * ||W||^2`, where rho_j is the mean of unit j's activation f_j over the
+    batch. The code is usually wider than the data (overcomplete): sparsity, not width,
+    keeps the autoencoder from copying, and units become detectors of parts.
+
+    The default weights suit data in [0, 1], such as grey values.
+
+    Parameters
+    ----------
+    n_components : int, default=128
+        Width of the code. May exceed the number of features (an overcomplete code).
+    sparsity : {'kl', 'l1'}, default='kl'
+        What holds the code sparse. 'kl': every unit's mean activation is drawn to
+        `target_activation`; the code must be 'logistic', and its biases start where
+        all activations equal the target. 'l1': the sum of absolute activations is
+        kept small; the decoder's atoms (the columns of its first layer) are kept at
+        norm 1 or below, or else rescaling would escape the penalty.
+    sparsity_weight : float or 'auto', default='auto'
+        Weight of the penalty; 'auto' is 3.0 for 'kl' and 0.1 for 'l1'. With 0 this
+        is the plain autoencoder.
+    target_activation : float, default=0.05
+        rho, the mean activation that 'kl' asks of each unit, between 0 and 1.
+    hidden_layer_sizes : array-like of int, default=()
+        Widths of the encoder's hidden layers, input side first; the decoder mirrors
+        them. `()` is the classical autoencoder with one layer each way.
+    activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
+            default='relu'
+        Activation of the hidden layers. Without any, or with 'identity', the
+        autoencoder is linear up to `code_activation`.
+    code_activation : str, default='auto'
+        Activation of the code, one of the same words. 'auto' is 'logistic' for
+        'kl', which needs it, and 'relu' for 'l1'.
+    loss : {'squared_error', 'binary_cross_entropy'}, default='squared_error'
+        Reconstruction loss, summed over features. 'binary_cross_entropy' is for X in
+        [0, 1], and makes the reconstructions probabilities.
+    tied_weights : bool, default=False
+        Whether the decoder uses the encoder's weights, transposed: half the
+        parameters, and no rescaling between the two.
+    alpha : float, default=0.0
+        Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
+        biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
+    solver : {'adam', 'sgd'}, default='adam'
+        Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
+        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned.
+    learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
+        Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
+        'one_cycle' first rises for 30% of the time. With either, only
+        `early_stopping` ends before `max_iter`.
+    learning_rate_init : float, default=0.001
+        Step size, at its peak where a schedule varies it.
+    batch_size : int or 'auto', default='auto'
+        Rows per step of the optimiser. 'auto' is min(200, n_samples).
+    max_iter : int, default=200
+        Epochs, that is passes over X, at most. Reaching it is not an error.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order.
+    tol : float, default=1e-4
+        An epoch counts as an improvement if its loss is below the best one by more
+        than `tol * abs(best)`.
+    n_iter_no_change : int or np.inf, default=10
+        Epochs without improvement after which training stops.
+    early_stopping : bool, default=False
+        Whether to hold out rows, to stop when their loss stops improving, and to go
+        back to the weights that were best on them.
+    validation_fraction : float, default=0.1
+        Fraction of the rows that `early_stopping` holds out, rounded up.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the previous fit, for up to `max_iter` more epochs.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the held-out rows, the shuffles and the noise.
+        An int makes refits on one device identical to the bit. None draws a new
+        seed; the global random generators are neither read nor changed.
+    device : str, default='cpu'
+        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for a GPU if there
+        is one. Arrays in, arrays out: the device never shows in the results.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the code.
+    mean_activation_ : ndarray of shape (n_components_,)
+        rho_j, each unit's mean activation over the training set.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of all layers, the encoder's first.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of all layers, the encoder's first.
+    encoder_ : torch.nn.Module
+        The encoder, built anew from the weights at each access, on the CPU.
+        `encoder_(torch.tensor(X))` equals `transform(X)`.
+    decoder_ : torch.nn.Module
+        The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
+    loss_ : float
+        Objective per row, penalties included, in the last epoch.
+    best_loss_ : float
+        Lowest loss of an epoch; of the held-out rows if there are any.
+    loss_curve_ : list of float
+        Objective per row in each epoch, averaged while the weights change.
+    validation_loss_curve_ : list of float or None
+        Objective per held-out row after each epoch; None without `early_stopping`.
+    n_iter_ : int
+        Epochs run by the last `fit`, and by `partial_fit` since.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit; only where X has names that are strings.
+
+    See Also
+    --------
+    sklearn.decomposition.MiniBatchDictionaryLearning : Sparse codes by optimisation
+        over each row instead of an encoder.
+    Autoencoder : The same without a penalty.
+
+    References
+    ----------
+    Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University, 2011,
+    https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf.
+
+    Olshausen and Field, "Emergence of simple-cell receptive field properties by learning
+    a sparse code for natural images", Nature 381, 1996, https://doi.org/10.1038/381607a0.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import SparseAutoencoder
+    >>> X = load_digits().data / 16
+    >>> sparse = SparseAutoencoder(max_iter=50, random_state=0).fit(X)
+    >>> print(f"{sparse.mean_activation_.mean():.2f}")
+    0.05
+    """
+
+    _parameter_constraints = {
+        **BaseAutoencoder._parameter_constraints,
+        "sparsity": [StrOptions({"kl", "l1"})],
+        "sparsity_weight": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "target_activation": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        n_components=128,
+        *,
+        sparsity="kl",
+        sparsity_weight="auto",
+        target_activation=0.05,
+        hidden_layer_sizes=(),
+        activation="relu",
+        code_activation="auto",
+        loss="squared_error",
+        tied_weights=False,
+        alpha=0.0,
+        solver="adam",
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        batch_size="auto",
+        max_iter=200,
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        warm_start=False,
+        random_state=None,
+        device="cpu",
+        verbose=False,
+    ):
+        self.n_components = n_components
+        self.sparsity = sparsity
+        self.sparsity_weight = sparsity_weight
+        self.target_activation = target_activation
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.code_activation = code_activation
+        self.loss = loss
+        self.tied_weights = tied_weights
+        self.alpha = alpha
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def _objective(self, network, x, noise):
+        code = network.encode(x)
+        loss = self._loss.rows(network.decode(code), x).mean()
+        if self._weight == 0:
+            return loss
+        if self.sparsity == "l1":
+            return loss + self._weight * l1_sparsity(code)
+        return loss + self._weight * kl_sparsity(code.mean(dim=0), self.target_activation)
+
+    def _constrain(self, network):
+        if self.sparsity == "l1" and self._weight > 0:
+            atoms = network.decoder_weights[0]
+            atoms.div_(atoms.norm(dim=0).clamp(min=1.0))
+
+    def _initial_weights(self, perceptron, generator, X):
+        weights = super()._initial_weights(perceptron, generator, X)
+        if self.sparsity == "kl" and self._weight > 0:
+            # From rho_j = 1/2 the penalty would win by driving every unit to its death.
+            rho = self.target_activation
+            Network(perceptron, weights).encoder_biases[-1].fill_(np.log(rho / (1.0 - rho)))
+        return weights
+
+    def _summarize(self, X):
+        total = sum(code.sum(axis=0) for _, code in self._chunks(self._encode, X))
+        self.mean_activation_ = total / len(X)
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.sparsity == "kl" and self.code_activation not in ("auto", "logistic"):
+            raise ValueError(
+                f"sparsity='kl' needs code_activation='logistic' (or 'auto'), whose units have "
+                f"activations in (0, 1), but found {self.code_activation!r}: change it, or use "
+                "sparsity='l1'."
+            )
+
+    @property
+    def _weight(self):
+        if self.sparsity_weight == "auto":
+            return {"kl": 3.0, "l1": 0.1}[self.sparsity]
+        return self.sparsity_weight
+
+    @property
+    def _auto_code_activation(self):
+        return {"kl": "logistic", "l1": "relu"}[self.sparsity]

@@ -1,0 +1,301 @@
+"""The stacked autoencoder: autoencoders on top of each other, pretrained one by one."""
+
+from dataclasses import replace
+from itertools import pairwise
+from numbers import Integral
+
+import torch
+from sklearn.base import clone
+
+from skae._base import TRAINING_CONSTRAINTS, BaseAutoencoder
+from skae._compat import HasMethods
+from skae._denoising import DenoisingAutoencoder
+from skae._perceptron import Network, stack, stacked_tensors
+from skae._streams import draw_seed, stream_seed
+from skae._training import State, Trainer
+
+
+class StackedAutoencoder(BaseAutoencoder):
+    """Stacked autoencoder: a deep one, pretrained greedily, layer by layer.
+
+    The first layer is trained on X, the second on the first one's clean codes, and so on,
+    each with the objective of its own class (denoising by default). Then all encoders,
+    and all decoders in reverse, make one deep autoencoder, which is fine-tuned to
+    minimise ::
+
+        mean over rows of  L(x, g(f(x)))  +  alpha/2 * ||W||^2
+
+    with the first layer's loss L. Pretraining starts the deep network where the data
+    are, which random weights do not.
+
+    Parameters
+    ----------
+    layer_sizes : array-like of int, default=(128, 32)
+        Widths of the layers' codes, input side first; the last one is the code's.
+    estimator : autoencoder, list of autoencoders or None, default=None
+        The layers' prototype, cloned for each with its width from `layer_sizes`, or a
+        list with one for each layer. None is `DenoisingAutoencoder()`. Network,
+        loss and pretraining are the prototype's: `estimator__max_iter` and the like
+        set them. Its `n_components`, `random_state`, `device` and `verbose` are not
+        used.
+    fine_tune : bool, default=True
+        Whether all layers are trained together after the pretraining, with this
+        object's own training parameters; if not, these matter to `partial_fit` only.
+    alpha : float, default=0.0
+        Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
+        biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
+    solver : {'adam', 'sgd'}, default='adam'
+        Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
+        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned.
+    learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
+        Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
+        'one_cycle' first rises for 30% of the time. With either, only
+        `early_stopping` ends before `max_iter`.
+    learning_rate_init : float, default=0.001
+        Step size, at its peak where a schedule varies it.
+    batch_size : int or 'auto', default='auto'
+        Rows per step of the optimiser. 'auto' is min(200, n_samples).
+    max_iter : int, default=200
+        Epochs, that is passes over X, at most. Reaching it is not an error.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order.
+    tol : float, default=1e-4
+        An epoch counts as an improvement if its loss is below the best one by more
+        than `tol * abs(best)`.
+    n_iter_no_change : int or np.inf, default=10
+        Epochs without improvement after which training stops.
+    early_stopping : bool, default=False
+        Whether to hold out rows, to stop when their loss stops improving, and to go
+        back to the weights that were best on them.
+    validation_fraction : float, default=0.1
+        Fraction of the rows that `early_stopping` holds out, rounded up.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the previous fit, for up to `max_iter` more epochs.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the held-out rows, the shuffles and the noise.
+        An int makes refits on one device identical to the bit. None draws a new
+        seed; the global random generators are neither read nor changed.
+    device : str, default='cpu'
+        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for a GPU if there
+        is one. Arrays in, arrays out: the device never shows in the results.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the code.
+    estimators_ : list of autoencoders
+        The fitted layers, with their weights after the fine-tuning: to chain their
+        `transform` is this object's. Their losses are those of the pretraining.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of all layers, the encoder's first.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of all layers, the encoder's first.
+    encoder_ : torch.nn.Module
+        The encoder, built anew from the weights at each access, on the CPU.
+        `encoder_(torch.tensor(X))` equals `transform(X)`.
+    decoder_ : torch.nn.Module
+        The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
+    loss_ : float
+        Objective per row, penalties included, in the last epoch.
+    best_loss_ : float
+        Lowest loss of an epoch; of the held-out rows if there are any.
+    loss_curve_ : list of float
+        Objective per row in each epoch, averaged while the weights change.
+    validation_loss_curve_ : list of float or None
+        Objective per held-out row after each epoch; None without `early_stopping`.
+    n_iter_ : int
+        Epochs run by the last `fit`, in the pretraining of all layers and the
+        fine-tuning, and by `partial_fit` since.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit; only where X has names that are strings.
+
+    See Also
+    --------
+    DenoisingAutoencoder : The layers' default.
+    Autoencoder : A deep autoencoder trained from random weights.
+
+    References
+    ----------
+    Bengio, Lamblin, Popovici and Larochelle, "Greedy layer-wise training of deep
+    networks", NIPS 2006,
+    https://papers.nips.cc/paper/3048-greedy-layer-wise-training-of-deep-networks.
+
+    Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoders",
+    Journal of Machine Learning Research 11, 2010,
+    https://jmlr.org/papers/v11/vincent10a.html.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DenoisingAutoencoder, StackedAutoencoder
+    >>> X = load_digits().data / 16
+    >>> layer = DenoisingAutoencoder(corruption_level=0.2, max_iter=20)
+    >>> stacked = StackedAutoencoder((64, 16), estimator=layer, max_iter=20, random_state=0)
+    >>> stacked.fit_transform(X).shape
+    (1797, 16)
+    >>> [layer.n_components_ for layer in stacked.estimators_]
+    [64, 16]
+    """
+
+    _parameter_constraints = {
+        "layer_sizes": ["array-like"],
+        "estimator": [HasMethods(["fit", "transform"]), list, None],
+        "fine_tune": ["boolean"],
+        **TRAINING_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        layer_sizes=(128, 32),
+        *,
+        estimator=None,
+        fine_tune=True,
+        alpha=0.0,
+        solver="adam",
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        batch_size="auto",
+        max_iter=200,
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        warm_start=False,
+        random_state=None,
+        device="cpu",
+        verbose=False,
+    ):
+        self.layer_sizes = layer_sizes
+        self.estimator = estimator
+        self.fine_tune = fine_tune
+        self.alpha = alpha
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def _fit(self, X, goes_on, progress):
+        trainer = self._resume(X) if goes_on else self._pretrain(X, progress)
+        if self.fine_tune:
+            with progress.task("fine-tuning", max_subtasks=self.max_iter) as task:
+                self._train(trainer, X, task)
+        else:
+            trainer.losses.append(trainer.evaluate(torch.arange(len(X))))
+            self._commit(trainer, X)
+        if not goes_on:
+            self.n_iter_ += sum(layer.n_iter_ for layer in self.estimators_)
+
+    def _pretrain(self, X, progress):
+        """Fit the layers one by one; returns a trainer that starts from them."""
+        seed = draw_seed(self.random_state)
+        layers, codes = self._layers(seed), X
+        for layer in layers:
+            with progress.task("layer", runs=layer):
+                layer.fit(codes)
+            codes = layer.transform(codes)
+        return self._trainer_of(layers, seed, X)
+
+    def _start(self, X):
+        """For `partial_fit`, which never pretrains: a trainer of untrained layers."""
+        seed = draw_seed(self.random_state)
+        layers, codes = self._layers(seed), X
+        for layer in layers:
+            layer._initialize(codes)
+            codes = layer.transform(codes)
+        return self._trainer_of(layers, seed, X)
+
+    def _trainer_of(self, layers, seed, X):
+        self.estimators_ = layers
+        parts = [layer._fitted_network() for layer in layers]
+        perceptron = stack([part.perceptron for part in parts])
+        weights = parts[0].flat.new_zeros(perceptron.n_parameters)
+        network = Network(perceptron, weights)
+        for whole, part in stacked_tensors(network, parts):
+            whole.copy_(part)
+        return Trainer(self, perceptron, State(weights.numpy(), seed), X)
+
+    def _commit(self, trainer, X=None):
+        super()._commit(trainer, X)
+        parts = []
+        for layer in self.estimators_:
+            layer._state = replace(layer._state, weights=layer._state.weights.copy())
+            parts.append(layer._fitted_network())
+        for whole, part in stacked_tensors(self._fitted_network(), parts):
+            part.copy_(whole)
+
+    def _layers(self, seed):
+        """Unfitted clones of the prototypes, each with its width and seed."""
+        layers = []
+        for number, (size, prototype) in enumerate(
+            zip(self.layer_sizes, self._prototypes(), strict=True)
+        ):
+            layer_seed = stream_seed(seed, "layers", number) % 2**32
+            own = {"device": self.device, "verbose": self.verbose, "random_state": layer_seed}
+            layers.append(clone(prototype).set_params(n_components=int(size), **own))
+        return layers
+
+    def _prototypes(self):
+        if isinstance(self.estimator, list):
+            return self.estimator
+        prototype = DenoisingAutoencoder() if self.estimator is None else self.estimator
+        return [prototype] * len(self.layer_sizes)
+
+    def _check_parameters(self):
+        sizes = self.layer_sizes
+        if not len(sizes) or not all(isinstance(size, Integral) and size > 0 for size in sizes):
+            raise ValueError(
+                f"layer_sizes={sizes!r} must hold at least one integer above 0, one per layer, "
+                "such as (128, 32)."
+            )
+        prototypes = self._prototypes()
+        if len(prototypes) != len(sizes):
+            raise ValueError(
+                f"estimator is a list of {len(prototypes)} autoencoders, but layer_sizes={sizes!r} "
+                f"asks for {len(sizes)}: give one for each layer."
+            )
+        for prototype in prototypes:
+            if not isinstance(prototype, BaseAutoencoder) or isinstance(
+                prototype, StackedAutoencoder
+            ):
+                raise ValueError(
+                    f"estimator must be an autoencoder of skae that has one code of its own, but "
+                    f"found {prototype!r}: use for example DenoisingAutoencoder()."
+                )
+            prototype._validate_params()
+            prototype._check_parameters()
+
+    def _describe_network(self, n_features):
+        widths = pairwise((n_features, *map(int, self.layer_sizes)))
+        layers = self._layers(seed=0)
+        return stack(
+            [layer._describe_network(n) for layer, (n, _) in zip(layers, widths, strict=True)]
+        )
+
+    def _objective(self, network, x, noise):
+        return self._loss.rows(network.decode(network.encode(x)), x).mean()
+
+    def _n_fit_tasks(self):
+        return len(self.layer_sizes) + 1
+
+    @property
+    def _loss(self):
+        return self._prototypes()[0]._loss
+
+    @property
+    def _loss_parameter(self):
+        return f"The first layer's {self._prototypes()[0]._loss_parameter}"

@@ -1,0 +1,268 @@
+"""The one training loop: epochs, batches, stopping.
+
+It knows no variant: it minimises whatever mean over rows the estimator's `_objective`
+returns. Three levels, each short: `Trainer.fit` runs epochs until one of them is the
+last, `Trainer.run_epoch` passes once over the rows, `Trainer._step` takes one batch.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from skae._devices import Rows, find_device
+from skae._optimizers import SOLVERS, schedule
+from skae._perceptron import Network
+from skae._streams import stream
+
+
+@dataclass
+class State:
+    """What training carries from one epoch to the next, as NumPy arrays.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_parameters,)
+    moments : ndarray of shape (2, n_parameters)
+        The optimiser's running averages; the second row is unused by "sgd".
+    n_steps : int
+        Optimiser steps behind the moments.
+    seed : int
+    n_epochs : int
+        Epochs trained; with the seed, the position of every random stream.
+    solver : str
+        What the moments belong to.
+    """
+
+    weights: np.ndarray
+    seed: int
+    moments: np.ndarray = None
+    n_steps: int = 0
+    n_epochs: int = 0
+    solver: str = "adam"
+
+
+class Stopping:
+    """Counts the epochs since the loss last improved by more than a relative `tol`."""
+
+    def __init__(self, tol, patience):
+        self.tol = tol
+        self.patience = patience
+        self.best = math.inf
+        self.waited = 0
+
+    def improved(self, loss):
+        """Whether `loss` is an improvement; note it if so, else count the epoch."""
+        better = self.best == math.inf or loss < self.best - self.tol * abs(self.best)
+        self.best = loss if better else self.best
+        self.waited = 0 if better else self.waited + 1
+        return better
+
+    @property
+    def exhausted(self):
+        """Whether it is time to stop."""
+        return self.waited >= self.patience
+
+
+class Trainer:
+    """Trains an estimator's network on the rows of X.
+
+    Hyperparameters are read from the estimator under their public names; what a batch
+    costs is the estimator's `_objective(network, x, noise)`, a mean over rows.
+
+    Parameters
+    ----------
+    estimator : BaseAutoencoder
+    perceptron : Perceptron
+    state : State
+        Where to go on from; copied, not changed.
+    X : ndarray of shape (n_samples, n_features)
+
+    Attributes
+    ----------
+    state : State
+        After the last finished epoch.
+    n_iter : int
+        Epochs finished.
+    losses, validation_losses : list of float
+        One per finished epoch, objective per row; earlier calls' come first where
+        training goes on.
+    """
+
+    def __init__(self, estimator, perceptron, state, X):
+        self.estimator = estimator
+        self.device = find_device(estimator.device)
+        self.rows = Rows(X, self.device)
+        self.batch_size = min(
+            200 if estimator.batch_size == "auto" else estimator.batch_size, len(X)
+        )
+        self.weights = torch.tensor(state.weights, device=self.device)
+        self.gradient = torch.zeros_like(self.weights)
+        self.network = Network(perceptron, self.weights, self.gradient)
+        self.state = state
+        self._load_optimizer(state)
+        self.losses, self.validation_losses, self.n_iter = [], [], 0
+        self._training_rows, self._validation_rows = torch.arange(len(X)), None
+
+    def fit(self, progress):
+        """Run epochs until the budget, the tolerance or a callback ends them."""
+        estimator = self.estimator
+        if estimator.early_stopping:
+            self._hold_out()
+        patience = estimator.n_iter_no_change
+        if estimator.learning_rate != "constant" and not estimator.early_stopping:
+            patience = math.inf  # a schedule is only right when it runs to its end
+        stopping, best_weights = Stopping(estimator.tol, patience), None
+        for epoch in range(estimator.max_iter):
+            started = time.perf_counter()
+            with progress.task("epoch", lambda: estimator._reached(self)) as task:
+                loss = self.run_epoch(
+                    lambda part, epoch=epoch: schedule(
+                        estimator.learning_rate, (epoch + part) / estimator.max_iter
+                    )
+                )
+                improved = stopping.improved(loss)
+                if estimator.early_stopping and improved:
+                    best_weights = self.weights.clone()
+            if estimator.verbose:
+                self._report(epoch, time.perf_counter() - started)
+            if task.stop or stopping.exhausted:
+                break
+        if best_weights is not None:
+            self.weights.copy_(best_weights)
+            self.state = self._finished_state(self.state.n_epochs)
+
+    def run_epoch(self, rate=lambda part: 1.0):
+        """One pass over the training rows.
+
+        Parameters
+        ----------
+        rate : callable, part -> factor
+            What to multiply the learning rate by after this part, 0 to 1, of the epoch.
+
+        Returns
+        -------
+        loss : float
+            What to watch: the epoch's mean objective per row, or the one of the rows
+            held out where there are some.
+        """
+        seed, epoch = self.state.seed, self.state.n_epochs
+        order = self._training_rows
+        if self.estimator.shuffle:
+            order = order[torch.randperm(len(order), generator=stream(seed, "shuffle", epoch))]
+        noise = stream(seed, "noise", epoch, device=self.device)
+        batches = order.split(self.batch_size)
+        losses = []
+        for number, indices in enumerate(batches):
+            learning_rate = self.estimator.learning_rate_init * rate(number / len(batches))
+            losses.append(self._step(self.rows.take(indices), noise, learning_rate))
+        loss = _mean_over_rows(losses, batches)
+        validation_loss = None
+        if self._validation_rows is not None:
+            validation_loss = self.evaluate(self._validation_rows)
+        self._finish_epoch(loss, validation_loss)
+        return loss if validation_loss is None else validation_loss
+
+    def _step(self, x, noise, learning_rate):
+        """One step of the optimiser; returns the batch's objective, still on the device."""
+        self.gradient.zero_()
+        loss = self.estimator._objective(self.network, x, noise)
+        loss.backward()
+        with torch.no_grad():
+            loss = loss.detach() + self._decay()
+            self._optimizer_step(
+                self.weights, self.gradient, self._moments, self._n_steps, learning_rate
+            )
+            self.estimator._constrain(self.network)
+        return loss
+
+    def _decay(self):
+        """Add the gradient of alpha/2 * ||W||^2 and return its value."""
+        alpha = self.estimator.alpha
+        if alpha == 0:
+            return 0.0
+        weights = self._penalized()
+        self.gradient[: len(weights)].add_(weights, alpha=alpha)
+        return 0.5 * alpha * weights.square().sum()
+
+    @torch.no_grad()
+    def evaluate(self, indices):
+        """The objective per row at these rows, with the same noise at every call."""
+        noise = stream(self.state.seed, "validation", device=self.device)
+        batches = indices.split(self.batch_size)
+        losses = [
+            self.estimator._objective(self.network, self.rows.take(batch), noise)
+            for batch in batches
+        ]
+        decay = 0.5 * self.estimator.alpha * self._penalized().square().sum().item()
+        return _mean_over_rows(losses, batches) + decay
+
+    def _penalized(self):
+        """The part of the weights on which the weight decay acts, a view."""
+        return self.weights[: self.network.perceptron.n_weights]
+
+    def _finish_epoch(self, loss, validation_loss):
+        epoch = self.state.n_epochs + 1
+        watched = loss if validation_loss is None else validation_loss
+        if not np.isfinite([loss, watched, self.weights.sum().item()]).all():
+            raise ValueError(
+                f"Training diverged: the loss became non-finite in epoch {epoch}. Lower "
+                f"learning_rate_init (now {self.estimator.learning_rate_init:g}) or scale X, "
+                "for example with StandardScaler."
+            )
+        self.n_iter += 1
+        self.losses.append(loss)
+        if validation_loss is not None:
+            self.validation_losses.append(validation_loss)
+        self.state = self._finished_state(epoch)
+
+    def _hold_out(self):
+        n_samples, fraction = len(self.rows), self.estimator.validation_fraction
+        n_held_out = math.ceil(fraction * n_samples)
+        if n_held_out >= n_samples:
+            raise ValueError(
+                f"early_stopping=True with validation_fraction={fraction} leaves no rows to "
+                f"train on, as n_samples = {n_samples}: give more rows, lower "
+                "validation_fraction or set early_stopping=False."
+            )
+        order = torch.randperm(n_samples, generator=stream(self.state.seed, "split"))
+        self._validation_rows, self._training_rows = order[:n_held_out], order[n_held_out:]
+
+    def _load_optimizer(self, state):
+        solver = self.estimator.solver
+        self._optimizer_step = SOLVERS[solver]
+        fresh = state.moments is None or state.solver != solver
+        moments = np.zeros((2, len(state.weights)), state.weights.dtype)
+        self._moments = torch.tensor(moments if fresh else state.moments, device=self.device)
+        self._n_steps = torch.tensor(0.0 if fresh else float(state.n_steps), device=self.device)
+
+    def _finished_state(self, n_epochs):
+        return State(
+            weights=_copy(self.weights),
+            moments=_copy(self._moments),
+            n_steps=int(self._n_steps),
+            seed=self.state.seed,
+            n_epochs=n_epochs,
+            solver=self.estimator.solver,
+        )
+
+    def _report(self, epoch, seconds):
+        name, width = type(self.estimator).__name__, len(str(self.estimator.max_iter))
+        line = f"[{name}] epoch {epoch + 1:{width}}/{self.estimator.max_iter}"
+        line += f", loss {self.losses[-1]:.6g}"
+        if self.validation_losses:
+            line += f", validation loss {self.validation_losses[-1]:.6g}"
+        print(f"{line}, {seconds:.2f} s")
+
+
+def _mean_over_rows(losses, batches):
+    """Mean objective per row: each batch counts by its rows. The epoch's only sync."""
+    sizes = [len(indices) for indices in batches]
+    per_batch = torch.stack(losses).tolist()
+    return sum(map(float.__mul__, per_batch, map(float, sizes))) / sum(sizes)
+
+
+def _copy(tensor):
+    return tensor.detach().cpu().numpy().copy()

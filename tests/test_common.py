@@ -1,0 +1,78 @@
+"""Every estimator together: scikit-learn's own checks."""
+
+import pytest
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skae import (
+    VAE,
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    StackedAutoencoder,
+)
+
+FAST = {"n_components": 3, "max_iter": 3}
+
+
+def smaller(x, generator):
+    return 0.5 * x
+
+
+ESTIMATORS = [
+    Autoencoder(**FAST, hidden_layer_sizes=(8,)),
+    Autoencoder(n_components=40, max_iter=3, hidden_layer_sizes=()),
+    Autoencoder(**FAST, hidden_layer_sizes=(8, 4), tied_weights=True, activation="elu"),
+    Autoencoder(**FAST, early_stopping=True, validation_fraction=0.3),
+    Autoencoder(**FAST, solver="sgd", learning_rate_init=1e-7, learning_rate="one_cycle"),
+    Autoencoder(**FAST, learning_rate="cosine", alpha=0.1, warm_start=True, batch_size=7),
+    SparseAutoencoder(**FAST),
+    SparseAutoencoder(**FAST, sparsity="l1"),
+    SparseAutoencoder(max_iter=3, hidden_layer_sizes=(8,), early_stopping=True),
+    *(
+        DenoisingAutoencoder(**FAST, corruption=corruption)
+        for corruption in ("masking", "gaussian", "salt_and_pepper", None, smaller)
+    ),
+    DenoisingAutoencoder(**FAST, early_stopping=True),
+    ContractiveAutoencoder(**FAST),
+    ContractiveAutoencoder(**FAST, hidden_layer_sizes=(8, 4), tied_weights=False),
+    VAE(**FAST, hidden_layer_sizes=(8,)),
+    VAE(**FAST, hidden_layer_sizes=(), tied_weights=True, noise_variance=0.5, n_draws=3),
+    VAE(**FAST, early_stopping=True, beta=4.0),
+    StackedAutoencoder((5, 3), estimator=DenoisingAutoencoder(max_iter=2), max_iter=3),
+    StackedAutoencoder((5, 3), estimator=VAE(max_iter=2), max_iter=3, fine_tune=False),
+    StackedAutoencoder(
+        (5, 3),
+        estimator=[SparseAutoencoder(max_iter=2), Autoencoder(max_iter=2)],
+        max_iter=3,
+        early_stopping=True,
+    ),
+]
+
+# What scikit-learn runs on its own estimators, but not in `check_estimator`.
+EXTRA_CHECKS = [
+    estimator_checks.check_dataframe_column_names_consistency,
+    estimator_checks.check_transformer_get_feature_names_out,
+    estimator_checks.check_transformer_get_feature_names_out_pandas,
+    estimator_checks.check_get_feature_names_out_error,
+    estimator_checks.check_param_validation,
+    estimator_checks.check_set_output_transform,
+    estimator_checks.check_set_output_transform_pandas,
+    estimator_checks.check_global_output_transform_pandas,
+    estimator_checks.check_set_output_transform_polars,
+    estimator_checks.check_global_set_output_transform_polars,
+    estimator_checks.check_inplace_ensure_writeable,
+    estimator_checks.check_estimators_partial_fit_n_features,
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_sklearn_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
+@pytest.mark.parametrize("check", EXTRA_CHECKS, ids=lambda check: check.__name__)
+def test_extra_sklearn_check(estimator, check):
+    check(type(estimator).__name__, estimator)
