@@ -269,9 +269,7 @@ class VAE(BaseAutoencoder):
         mean, std : ndarray of shape (n_samples, n_components)
             Of independent normal distributions; `mean` equals `transform(X)`.
         """
-        X = self._validate_rows(X)
-        moments = self._map(lambda network, x: torch.cat(network.encode(x), dim=1), X)
-        mean, log_variance = np.split(moments, 2, axis=1)
+        mean, log_variance = self._posterior(self._validate_rows(X))
         return mean, np.exp(0.5 * log_variance)
 
     def sample(self, n_samples=1, random_state=None):
@@ -394,6 +392,10 @@ class VAE(BaseAutoencoder):
         mean, _ = network.encode(x)
         return mean
 
+    def _posterior(self, X):
+        moments = self._map(lambda network, x: torch.cat(network.encode(x), dim=1), X)
+        return np.split(moments, 2, axis=1)
+
     def _describe_network(self, n_features):
         learned = self.likelihood == "gaussian" and self.noise_variance == "shared"
         perceptron = super()._describe_network(n_features)
@@ -410,8 +412,8 @@ class VAE(BaseAutoencoder):
         return weights
 
     def _summarize(self, X):
-        mean, std = self.posterior(X)
-        kl = gaussian_kl(torch.from_numpy(mean), torch.from_numpy(2.0 * np.log(std)))
+        mean, log_variance = self._posterior(X)
+        kl = gaussian_kl(torch.from_numpy(mean), torch.from_numpy(log_variance))
         self.kl_per_component_ = kl.numpy().mean(axis=0)
         self.n_active_components_ = int((mean.var(axis=0) > 0.01).sum())
 

@@ -26,7 +26,7 @@ ESTIMATORS = [
     Autoencoder(**FAST, hidden_layer_sizes=(8, 4), tied_weights=True, activation="elu"),
     Autoencoder(**FAST, early_stopping=True, validation_fraction=0.3),
     Autoencoder(**FAST, solver="sgd", learning_rate_init=1e-7, learning_rate="one_cycle"),
-    Autoencoder(**FAST, learning_rate="cosine", alpha=0.1, warm_start=True, batch_size=7),
+    Autoencoder(**FAST, learning_rate="cosine", alpha=0.1, batch_size=7),
     SparseAutoencoder(**FAST),
     SparseAutoencoder(**FAST, sparsity="l1"),
     SparseAutoencoder(max_iter=3, hidden_layer_sizes=(8,), early_stopping=True),
@@ -72,7 +72,9 @@ def test_sklearn_check(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
+# Some of these fit on a DataFrame and transform an array, whatever the estimator.
+@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize("check", EXTRA_CHECKS, ids=lambda check: check.__name__)
 def test_extra_sklearn_check(estimator, check):
     check(type(estimator).__name__, estimator)
