@@ -1,23 +1,21 @@
-"""BaseAutoencoder: what scikit-learn sees of every autoencoder."""
+"""BaseAutoencoder: how every autoencoder is trained, as scikit-learn sees it."""
 
 import warnings
+from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from skae._compat import CallbackSupportMixin, Interval, Options, Progress, StrOptions, fit_context
-from skae._devices import as_tensor, find_device, find_device_or_cpu
+from skae._devices import find_device
+from skae._inference import InferenceMixin
 from skae._losses import LOSSES
-from skae._perceptron import ACTIVATIONS, Network, Perceptron
+from skae._perceptron import ACTIVATIONS, Perceptron
 from skae._streams import draw_seed, stream
 from skae._training import State, Trainer
 from skae._version import __version__
-
-# Numbers a chunk of rows may take in its widest layer: bounds the memory of `transform`.
-CHUNK_SIZE = 2**21
 
 TRAINING_CONSTRAINTS = {
     "alpha": [Interval(Real, 0, None, closed="left")],
@@ -47,7 +45,11 @@ NETWORK_CONSTRAINTS = {
 
 
 class BaseAutoencoder(
-    ClassNamePrefixFeaturesOutMixin, CallbackSupportMixin, TransformerMixin, BaseEstimator
+    InferenceMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    CallbackSupportMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """What all autoencoders share. Abstract: it has no constructor of its own.
 
@@ -60,10 +62,9 @@ class BaseAutoencoder(
     - `_prepare`: what to learn of the data before training,
     - `_describe_network`, `_initial_weights`: the layers and where they start,
     - `_constrain`: what must hold after every step of the optimiser,
-    - `_encode`: the deterministic code, where the encoder gives more than that,
-    - `_summarize`: fitted attributes that describe the codes of the training set.
+    - `_summarize`: fitted attributes that describe the codes of the training set,
 
-    All of these are read by `fit` and `partial_fit` only, never by the loop.
+    and of `InferenceMixin` `_encode` and `_score_rows`.
     """
 
     _parameter_constraints = {
@@ -72,8 +73,6 @@ class BaseAutoencoder(
         **TRAINING_CONSTRAINTS,
     }
     _auto_code_activation = "identity"
-
-    # ------------------------------------------------------------------ training
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
@@ -103,7 +102,7 @@ class BaseAutoencoder(
         X = self._validate(X, reset=not goes_on)
         if not goes_on:
             self._forget()
-        with Progress.of_fit(self, X, self._n_fit_tasks()) as progress:
+        with Progress.of_fit(self, X, self._n_fit_tasks()) as progress, self._transaction():
             self._fit(X, goes_on, progress)
         return self
 
@@ -135,11 +134,12 @@ class BaseAutoencoder(
         """
         goes_on = self.__sklearn_is_fitted__()
         X = self._validate(X, reset=not goes_on)
-        trainer = self._resume(X) if goes_on else self._start(X)
-        n_iter = self.n_iter_ if goes_on else 0
-        trainer.run_epoch()
-        self._commit(trainer, X)
-        self.n_iter_ += n_iter
+        with self._transaction():
+            trainer = self._resume(X) if goes_on else self._start(X)
+            n_iter = self.n_iter_ if goes_on else 0
+            trainer.run_epoch()
+            self._commit(trainer, X)
+            self.n_iter_ += n_iter
         return self
 
     def _fit(self, X, goes_on, progress):
@@ -153,6 +153,18 @@ class BaseAutoencoder(
                 self._commit(trainer)
             raise
         self._commit(trainer, X)
+
+    @contextmanager
+    def _transaction(self):
+        """Whatever fails inside leaves the estimator as it was, unless it has committed."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            if vars(self).get("_state") is before.get("_state"):
+                vars(self).clear()
+                vars(self).update(before)
+            raise
 
     def _n_fit_tasks(self):
         return self.max_iter
@@ -219,17 +231,17 @@ class BaseAutoencoder(
             "n_iter_": trainer.n_iter,
             "loss_": trainer.losses[-1],
             "best_loss_": min(watched),
-            "loss_curve_": trainer.losses,
+            "loss_curve_": list(trainer.losses),
             "validation_loss_curve_": trainer.validation_losses or None,
         }
 
     def _forget(self):
-        """Drop what an earlier fit has left, so that a failing one leaves nothing behind."""
+        """Drop what an earlier fit has left."""
         fitted = [name for name in vars(self) if name.endswith("_") and name[0] != "_"]
         for name in {*fitted, "_perceptron", "_state"} - {"n_features_in_", "feature_names_in_"}:
             vars(self).pop(name, None)
 
-    # ------------------------------------------------------- what a variant fills in
+    # What a variant fills in.
 
     def _objective(self, network, x, noise):
         """The mean over rows of what to minimise (without the weight decay).
@@ -278,9 +290,6 @@ class BaseAutoencoder(
     def _constrain(self, network):
         pass
 
-    def _encode(self, network, x):
-        return network.encode(x)
-
     def _summarize(self, X):
         pass
 
@@ -292,192 +301,7 @@ class BaseAutoencoder(
     def _loss_parameter(self):
         return f"loss={self.loss!r}"
 
-    # ----------------------------------------------------------------- using the fit
-
-    def transform(self, X):
-        """Encode X; deterministic.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to encode.
-
-        Returns
-        -------
-        codes : ndarray of shape (n_samples, n_components)
-            The code of each row, in the dtype of the fit.
-        """
-        return self._map(self._encode, self._validate_rows(X))
-
-    def inverse_transform(self, X):
-        """Decode codes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_components)
-            Codes, as `transform` returns them.
-
-        Returns
-        -------
-        reconstructions : ndarray of shape (n_samples, n_features)
-            The reconstruction of each code, on the scale of the data.
-        """
-        check_is_fitted(self)
-        X = check_array(X, dtype=self._state.weights.dtype, order="C")
-        if X.shape[1] != self.n_components_:
-            raise ValueError(
-                f"X has {X.shape[1]} features, but {type(self).__name__}.inverse_transform "
-                f"expects codes with n_components={self.n_components_} columns."
-            )
-        return self._map(Network.reconstruct, X)
-
-    def reconstruct(self, X):
-        """Encode and decode X.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to reconstruct.
-
-        Returns
-        -------
-        reconstructions : ndarray of shape (n_samples, n_features)
-            Equal to `inverse_transform(transform(X))`.
-        """
-        return self._map(self._reconstruct, self._validate_rows(X))
-
-    def score_samples(self, X):
-        """Score each row; higher is better reconstructed.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to score.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_samples,)
-            Minus the reconstruction loss, summed over features.
-        """
-        X = self._validate_rows(X)
-        self._check_loss_range(X)
-        return self._map(self._score_rows, X)
-
-    def score(self, X, y=None):
-        """Fraction of the variance of X that its reconstruction explains.
-
-        Equal to `r2_score(X, reconstruct(X), multioutput="variance_weighted")`, so on
-        the scale of `PCA.explained_variance_ratio_.sum()`. 1 is perfect, 0 is as good as
-        the mean of X; it can be negative.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            At least two rows.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        score : float
-            Fraction of variance explained.
-
-        Raises
-        ------
-        ValueError
-            If X has one row only, or a reconstruction is not finite.
-        """
-        X = self._validate_rows(X, ensure_min_samples=2)
-        mean = X.mean(axis=0, dtype=np.float64)
-        errors, deviations = np.zeros_like(mean), np.zeros_like(mean)
-        for rows, reconstructions in self._chunks(self._reconstruct, X):
-            errors += np.square(rows - reconstructions, dtype=np.float64).sum(axis=0)
-            deviations += np.square(rows - mean).sum(axis=0)
-        if not np.isfinite(errors).all():
-            raise ValueError(
-                "The reconstructions of X are not finite, so that there is no score: its "
-                "values are too far from those seen in fit. Scale X as in training."
-            )
-        return _explained_variance(errors, deviations)
-
-    def _validate_rows(self, X, **options):
-        check_is_fitted(self)
-        dtype = self._state.weights.dtype
-        return validate_data(self, X, reset=False, dtype=dtype, order="C", **options)
-
-    def _reconstruct(self, network, x):
-        return network.reconstruct(self._encode(network, x))
-
-    def _score_rows(self, network, x):
-        return -self._loss.rows(network.decode(self._encode(network, x)), x)
-
-    def _map(self, function, X, expansion=1):
-        """`function(network, x)` of all rows of X as one array."""
-        out, start = None, 0
-        for rows, result in self._chunks(function, X, expansion):
-            if out is None:
-                out = np.empty((len(X), *result.shape[1:]), result.dtype)
-            out[start : start + len(rows)] = result
-            start += len(rows)
-        return out
-
-    def _chunks(self, function, X, expansion=1):
-        """Pairs (rows of X, `function(network, rows)`) that bound the memory.
-
-        `expansion` is how many times wider than the network's layers `function` gets.
-        """
-        device = find_device_or_cpu(self.device)
-        network = self._fitted_network(device)
-        n_rows = max(1, CHUNK_SIZE // (max(self._perceptron.sizes) * expansion))
-        for start in range(0, len(X), n_rows):
-            rows = X[start : start + n_rows]
-            with torch.no_grad():  # entered anew: a generator would leak it to its caller
-                result = function(network, as_tensor(rows, device)).cpu().numpy()
-            yield rows, result
-
-    def _fitted_network(self, device="cpu"):
-        return Network(self._perceptron, as_tensor(self._state.weights, device))
-
-    # ---------------------------------------------------------------- fitted attributes
-
-    @property
-    def n_components_(self):
-        """Width of the code."""
-        check_is_fitted(self)
-        return self._perceptron.sizes[-1]
-
-    @property
-    def _n_features_out(self):
-        return self.n_components_
-
-    @property
-    def coefs_(self):
-        """Weights of all layers, encoder first; each (fan_in, fan_out)."""
-        check_is_fitted(self)
-        network = self._fitted_network()
-        weights = (*network.encoder_weights, *network.decoder_weights)
-        return [weight.numpy().T.copy() for weight in weights]
-
-    @property
-    def intercepts_(self):
-        """Biases of all layers, encoder first; each (fan_out,)."""
-        check_is_fitted(self)
-        network = self._fitted_network()
-        return [bias.numpy().copy() for bias in (*network.encoder_biases, *network.decoder_biases)]
-
-    @property
-    def encoder_(self):
-        """The encoder as a new `torch.nn.Module` on the CPU."""
-        check_is_fitted(self)
-        return self._fitted_network().encoder_module()
-
-    @property
-    def decoder_(self):
-        """The decoder as a new `torch.nn.Module` on the CPU."""
-        check_is_fitted(self)
-        return self._fitted_network().decoder_module()
-
-    # ------------------------------------------------------------------- conventions
+    # Scikit-learn's and Python's conventions.
 
     def __sklearn_is_fitted__(self):
         return "_state" in vars(self)
@@ -501,14 +325,3 @@ class BaseAutoencoder(
                 stacklevel=2,
             )
         super().__setstate__(state)
-
-
-def _explained_variance(errors, deviations):
-    """R^2 over columns, weighted by variance, from sums of squares per column.
-
-    As in scikit-learn's `r2_score`, a column that does not vary counts only if none does.
-    """
-    varies = deviations > 0
-    if varies.any():
-        return float(1.0 - errors[varies].sum() / deviations[varies].sum())
-    return float((errors == 0).mean())

@@ -21,7 +21,7 @@ class Activation(NamedTuple):
     function: callable
     slope: callable  # (input, output) -> derivative, in whichever of the two is cheaper
     layer: type
-    gain: float  # what keeps the size of the signal from layer to layer
+    gain: float = 1.0  # for the initial weights, where a half of the inputs is cut off
 
 
 def _gelu_slope(a, h):
@@ -30,13 +30,13 @@ def _gelu_slope(a, h):
 
 
 ACTIVATIONS = {
-    "identity": Activation(lambda a: a, lambda a, h: torch.ones_like(a), nn.Identity, 1.0),
-    "logistic": Activation(torch.sigmoid, lambda a, h: h * (1.0 - h), nn.Sigmoid, 1.0),
-    "tanh": Activation(torch.tanh, lambda a, h: 1.0 - h.square(), nn.Tanh, 1.0),
+    "identity": Activation(lambda a: a, lambda a, h: torch.ones_like(a), nn.Identity),
+    "logistic": Activation(torch.sigmoid, lambda a, h: h * (1.0 - h), nn.Sigmoid),
+    "tanh": Activation(torch.tanh, lambda a, h: 1.0 - h.square(), nn.Tanh),
     "relu": Activation(torch.relu, lambda a, h: (a > 0).to(a.dtype), nn.ReLU, 2.0**0.5),
     "elu": Activation(functional.elu, lambda a, h: 1.0 - torch.relu(-h), nn.ELU, 2.0**0.5),
     "gelu": Activation(functional.gelu, _gelu_slope, nn.GELU, 2.0**0.5),
-    "softplus": Activation(functional.softplus, lambda a, h: torch.sigmoid(a), nn.Softplus, 1.0),
+    "softplus": Activation(functional.softplus, lambda a, h: torch.sigmoid(a), nn.Softplus),
 }
 
 
@@ -108,23 +108,30 @@ class Perceptron:
         return [p.detach().view(s) for p, s in zip(parts, self.shapes, strict=True)]
 
     def initialize(self, generator):
-        """Draw a flat vector: Glorot's uniform weights times the activation's gain, biases 0.
+        """Draw a flat vector, in float64 on the CPU so that every dtype and device starts alike.
 
-        Drawn in float64 on the CPU, so that every dtype and device starts alike.
+        Weights are uniform within Glorot's limit sqrt(6 / (fan_in + fan_out)), times
+        sqrt(2) for rectifiers; biases within 1 / sqrt(fan_in), which spreads the kinks of
+        the hidden units over the data.
 
         References
         ----------
         Glorot and Bengio, "Understanding the difficulty of training deep feedforward
-        neural networks", AISTATS 2010. He et al., "Delving deep into rectifiers",
-        ICCV 2015, https://doi.org/10.1109/ICCV.2015.123.
+        neural networks", AISTATS 2010, https://proceedings.mlr.press/v9/glorot10a.html.
+
+        He, Zhang, Ren and Sun, "Delving deep into rectifiers", ICCV 2015,
+        https://doi.org/10.1109/ICCV.2015.123.
         """
         flat = torch.zeros(self.n_parameters, dtype=torch.float64)
         network = Network(self, flat)
         weights = (*network.encoder_weights, *network.decoder_weights)
+        biases = (*network.encoder_biases, *network.decoder_biases)
         activations = (*self.encoder_activations, *self.decoder_activations)
-        for weight, activation in zip(weights, activations, strict=True):
-            limit = ACTIVATIONS[activation].gain * (6.0 / sum(weight.shape)) ** 0.5
+        for weight, bias, name in zip(weights, biases, activations, strict=True):
+            limit = ACTIVATIONS[name].gain * (6.0 / sum(weight.shape)) ** 0.5
             weight.uniform_(-limit, limit, generator=generator)
+            limit = weight.shape[1] ** -0.5
+            bias.uniform_(-limit, limit, generator=generator)
         return flat
 
 

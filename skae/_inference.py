@@ -1,0 +1,218 @@
+"""What a fitted autoencoder offers: codes, reconstructions, scores, its weights."""
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from skae._devices import as_tensor, find_device_or_cpu
+from skae._perceptron import Network
+
+# Numbers a chunk of rows may take in its widest layer: bounds the memory of `transform`.
+CHUNK_SIZE = 2**21
+
+
+class InferenceMixin:
+    """The methods and attributes that only read the fitted state.
+
+    They go through X a chunk at a time, on the device that the parameter names, and
+    build the network anew from NumPy arrays: nothing is cached, so that several threads
+    may share one fitted estimator.
+
+    A variant whose encoder gives more than a code overrides `_encode`; one whose score is
+    not minus its loss, `_score_rows`.
+    """
+
+    def transform(self, X):
+        """Encode X; deterministic.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to encode.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components)
+            The code of each row, in the dtype of the fit.
+        """
+        return self._map(self._encode, self._validate_rows(X))
+
+    def inverse_transform(self, X):
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes, as `transform` returns them.
+
+        Returns
+        -------
+        reconstructions : ndarray of shape (n_samples, n_features)
+            The reconstruction of each code, on the scale of the data.
+        """
+        check_is_fitted(self)
+        X = check_array(X, dtype=self._state.weights.dtype, order="C")
+        if X.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but {type(self).__name__}.inverse_transform "
+                f"expects codes with n_components={self.n_components_} columns."
+            )
+        return self._map(Network.reconstruct, X)
+
+    def reconstruct(self, X):
+        """Encode and decode X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to reconstruct.
+
+        Returns
+        -------
+        reconstructions : ndarray of shape (n_samples, n_features)
+            Equal to `inverse_transform(transform(X))`.
+        """
+        return self._map(self._reconstruct, self._validate_rows(X))
+
+    def score_samples(self, X):
+        """Score each row; higher is better reconstructed.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the reconstruction loss, summed over features.
+        """
+        X = self._validate_rows(X)
+        self._check_loss_range(X)
+        return self._map(self._score_rows, X)
+
+    def score(self, X, y=None):
+        """Fraction of the variance of X that its reconstruction explains.
+
+        Equal to `r2_score(X, reconstruct(X), multioutput="variance_weighted")`, so on
+        the scale of `PCA.explained_variance_ratio_.sum()`. 1 is perfect, 0 is as good as
+        the mean of X; it can be negative.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            At least two rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            Fraction of variance explained.
+
+        Raises
+        ------
+        ValueError
+            If X has one row only, or a reconstruction is not finite.
+        """
+        X = self._validate_rows(X, ensure_min_samples=2)
+        mean = X.mean(axis=0, dtype=np.float64)
+        errors, deviations = np.zeros_like(mean), np.zeros_like(mean)
+        for rows, reconstructions in self._chunks(self._reconstruct, X):
+            errors += np.square(rows - reconstructions, dtype=np.float64).sum(axis=0)
+            deviations += np.square(rows - mean).sum(axis=0)
+        if not np.isfinite(errors).all():
+            raise ValueError(
+                "The reconstructions of X are not finite, so that there is no score: its "
+                "values are too far from those seen in fit. Scale X as in training."
+            )
+        return _explained_variance(errors, deviations)
+
+    def _validate_rows(self, X, **options):
+        check_is_fitted(self)
+        dtype = self._state.weights.dtype
+        return validate_data(self, X, reset=False, dtype=dtype, order="C", **options)
+
+    def _encode(self, network, x):
+        return network.encode(x)
+
+    def _reconstruct(self, network, x):
+        return network.reconstruct(self._encode(network, x))
+
+    def _score_rows(self, network, x):
+        return -self._loss.rows(network.decode(self._encode(network, x)), x)
+
+    def _map(self, function, X, expansion=1):
+        """`function(network, x)` of all rows of X as one array."""
+        out, start = None, 0
+        for rows, result in self._chunks(function, X, expansion):
+            if out is None:
+                out = np.empty((len(X), *result.shape[1:]), result.dtype)
+            out[start : start + len(rows)] = result
+            start += len(rows)
+        return out
+
+    def _chunks(self, function, X, expansion=1):
+        """Pairs (rows of X, `function(network, rows)`) that bound the memory.
+
+        `expansion` is how many times wider than the network's layers `function` gets.
+        """
+        device = find_device_or_cpu(self.device)
+        network = self._fitted_network(device)
+        n_rows = max(1, CHUNK_SIZE // (max(self._perceptron.sizes) * expansion))
+        for start in range(0, len(X), n_rows):
+            rows = X[start : start + n_rows]
+            with torch.no_grad():  # entered anew: a generator would leak it to its caller
+                result = function(network, as_tensor(rows, device)).cpu().numpy()
+            yield rows, result
+
+    def _fitted_network(self, device="cpu"):
+        return Network(self._perceptron, as_tensor(self._state.weights, device))
+
+    @property
+    def n_components_(self):
+        """Width of the code."""
+        check_is_fitted(self)
+        return self._perceptron.sizes[-1]
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    @property
+    def coefs_(self):
+        """Weights of all layers, encoder first; each (fan_in, fan_out)."""
+        check_is_fitted(self)
+        network = self._fitted_network()
+        weights = (*network.encoder_weights, *network.decoder_weights)
+        return [weight.numpy().T.copy() for weight in weights]
+
+    @property
+    def intercepts_(self):
+        """Biases of all layers, encoder first; each (fan_out,)."""
+        check_is_fitted(self)
+        network = self._fitted_network()
+        return [bias.numpy().copy() for bias in (*network.encoder_biases, *network.decoder_biases)]
+
+    @property
+    def encoder_(self):
+        """The encoder as a new `torch.nn.Module` on the CPU."""
+        check_is_fitted(self)
+        return self._fitted_network().encoder_module()
+
+    @property
+    def decoder_(self):
+        """The decoder as a new `torch.nn.Module` on the CPU."""
+        check_is_fitted(self)
+        return self._fitted_network().decoder_module()
+
+
+def _explained_variance(errors, deviations):
+    """R^2 over columns, weighted by variance, from sums of squares per column.
+
+    As in scikit-learn's `r2_score`, a column that does not vary counts only if none does.
+    """
+    varies = deviations > 0
+    if varies.any():
+        return float(1.0 - errors[varies].sum() / deviations[varies].sum())
+    return float((errors == 0).mean())

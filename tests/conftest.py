@@ -1,0 +1,37 @@
+"""Data and assertions that several test files share."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.preprocessing import StandardScaler
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Grey values of 1797 digits, 8 x 8, in [0, 1]; float64."""
+    return load_digits().data / 16.0
+
+
+@pytest.fixture(scope="session")
+def standardized_digits(digits):
+    """The digits, every feature with mean 0 and variance 1."""
+    return StandardScaler().fit_transform(digits)
+
+
+@pytest.fixture(scope="session")
+def assert_same_training():
+    """A check that two fitted autoencoders are equal to the bit."""
+
+    def check(one, other):
+        assert one.loss_curve_ == other.loss_curve_
+        for name in ("coefs_", "intercepts_"):
+            for a, b in zip(getattr(one, name), getattr(other, name), strict=True):
+                np.testing.assert_array_equal(a, b, err_msg=name)
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def squared_errors():
+    """The function ||x - r||^2 of each row."""
+    return lambda X, R: np.square(X - R).sum(axis=1)

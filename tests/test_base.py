@@ -1,0 +1,480 @@
+"""BaseAutoencoder: what it accepts and refuses, how training goes on, scikit-learn's tools."""
+
+import pickle
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.fixes import CSR_CONTAINERS
+from torch import Tensor, nn
+
+from skae import (
+    VAE,
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    StackedAutoencoder,
+)
+
+# What other test files share: one small estimator of each class, data and comparisons.
+
+X = np.random.default_rng(0).normal(size=(60, 6))
+UNIT_X = np.random.default_rng(1).uniform(size=(60, 6))
+TRAINING = {"max_iter": 4, "batch_size": 16, "random_state": 0}  # the last batch is ragged
+NEVER_STOP = {"tol": 0.0, "n_iter_no_change": np.inf}
+LAYER = DenoisingAutoencoder(max_iter=2, batch_size=16)
+SMALL = {
+    "Autoencoder": Autoencoder(3, hidden_layer_sizes=(5,), **TRAINING),
+    "SparseAutoencoder": SparseAutoencoder(8, **TRAINING),
+    "DenoisingAutoencoder": DenoisingAutoencoder(3, **TRAINING),
+    "ContractiveAutoencoder": ContractiveAutoencoder(3, **TRAINING),
+    "StackedAutoencoder": StackedAutoencoder((5, 3), estimator=LAYER, **TRAINING),
+    "VAE": VAE(3, hidden_layer_sizes=(5,), **TRAINING),
+}
+each_class = pytest.mark.parametrize("name", SMALL)
+BERNOULLI = {
+    name: {"likelihood": "bernoulli"} if name == "VAE" else {"loss": "binary_cross_entropy"}
+    for name in SMALL
+    if name != "StackedAutoencoder"
+}
+BERNOULLI["StackedAutoencoder"] = {"estimator__loss": "binary_cross_entropy"}
+DIVERGING = {"solver": "sgd", "learning_rate_init": 1e6, "max_iter": 100}
+
+
+def small(name, **params):
+    """A fresh small estimator of the class."""
+    return clone(SMALL[name]).set_params(**params)
+
+
+def weights(estimator):
+    """All weights and biases as one vector."""
+    return np.concatenate([a.ravel() for a in (*estimator.coefs_, *estimator.intercepts_)])
+
+
+def assert_same_fit(one, other):
+    """Weights and losses are equal, bit for bit."""
+    np.testing.assert_array_equal(weights(one), weights(other), strict=True)
+    assert one.loss_curve_ == other.loss_curve_
+
+
+def fitted_state(estimator):
+    """A hash of everything that fit has left."""
+    params = estimator.get_params(deep=False)
+    return joblib.hash({k: v for k, v in vars(estimator).items() if k not in params})
+
+
+def assert_not_fitted(estimator):
+    """Nothing is left of a fit but what scikit-learn's validation notes."""
+    left = set(vars(estimator)) - set(estimator.get_params(deep=False))
+    assert left <= {"n_features_in_", "feature_names_in_"}
+    with pytest.raises(NotFittedError):
+        estimator.transform(X)
+
+
+# Bad input.
+
+WITH_NAN, WITH_INF = X.copy(), X.copy()
+WITH_NAN[3, 2], WITH_INF[3, 2] = np.nan, -np.inf
+BAD_INPUT = {
+    "NaN": (WITH_NAN, ValueError, "NaN"),
+    "infinity": (WITH_INF, ValueError, "infinity"),
+    "complex": (X + 1j, ValueError, "Complex data not supported"),
+    "strings": (np.full((60, 6), "a"), ValueError, "could not convert string to float"),
+    "one dimension": (X[0], ValueError, "Expected 2D array"),
+    "three dimensions": (X[None], ValueError, "dim 3"),
+    "no rows": (X[:0], ValueError, r"0 sample\(s\)"),
+    "no columns": (X[:, :0], ValueError, r"0 feature\(s\)"),
+    "sparse": (CSR_CONTAINERS[0](X), TypeError, "Sparse data was passed"),
+}
+bad_input = pytest.mark.parametrize("case", BAD_INPUT)
+METHODS = ("transform", "reconstruct", "score_samples", "score")
+
+
+@each_class
+@bad_input
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_bad_input_to_fit(name, case, method):
+    bad, error, match = BAD_INPUT[case]
+    estimator = small(name)
+    with pytest.raises(error, match=match):
+        getattr(estimator, method)(bad)
+    assert_not_fitted(estimator)
+
+
+@each_class
+@bad_input
+def test_bad_input_to_a_fitted_estimator(name, case):
+    bad, error, match = BAD_INPUT[case]
+    estimator = small(name).fit(X)
+    before = fitted_state(estimator)
+    for method in (*METHODS, "inverse_transform", "partial_fit"):
+        with pytest.raises(error, match=match):
+            getattr(estimator, method)(bad)
+    assert fitted_state(estimator) == before
+
+
+@each_class
+def test_wrong_number_of_columns(name):
+    estimator = small(name).fit(X)
+    expected = f"X has 5 features, but {name} is expecting 6 features as input"
+    for method in (*METHODS, "partial_fit"):
+        with pytest.raises(ValueError, match=expected):
+            getattr(estimator, method)(X[:, :5])
+    k = estimator.n_components_
+    with pytest.raises(ValueError, match=f"X has 2 features, .*expects codes .*n_components={k}"):
+        estimator.inverse_transform(X[:, :2])
+
+
+@each_class
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")  # NumPy's
+def test_too_large_for_float32(name):
+    estimator = small(name).fit(X.astype(np.float32))
+    with pytest.raises(ValueError, match="too large for dtype"):
+        estimator.transform(np.full((1, 6), 1e300))
+
+
+@each_class
+@pytest.mark.parametrize("method", [*METHODS, "inverse_transform"])
+def test_not_fitted(name, method):
+    with pytest.raises(NotFittedError, match=name):
+        getattr(small(name), method)(X)
+
+
+@each_class
+@pytest.mark.parametrize("attribute", ["coefs_", "intercepts_", "encoder_", "decoder_"])
+def test_attributes_of_an_unfitted_estimator(name, attribute):
+    assert not hasattr(small(name), attribute)
+
+
+@each_class
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_bernoulli_needs_the_unit_interval(name, method):
+    estimator = small(name, **BERNOULLI[name])
+    named = "likelihood='bernoulli'" if name == "VAE" else "loss='binary_cross_entropy'"
+    expected = rf"{named}.* needs X in \[0, 1\].*from -7 to 1.*MinMaxScaler"
+    data = UNIT_X.copy()
+    data[0, :2] = -7.0, 1.0
+    with pytest.raises(ValueError, match=expected):
+        getattr(estimator, method)(data)
+    assert_not_fitted(estimator)
+
+
+@each_class
+def test_bernoulli_scores_only_the_unit_interval(name):
+    estimator = small(name, **BERNOULLI[name]).fit(UNIT_X)
+    with pytest.raises(ValueError, match=r"needs X in \[0, 1\].*to 2"):
+        estimator.score_samples(2 * np.ones((1, 6)))
+    with pytest.raises(ValueError, match=r"needs X in \[0, 1\].*to 2"):
+        estimator.partial_fit(2 * np.ones((1, 6)))
+    assert estimator.transform(2 * np.ones((1, 6))).shape == (1, estimator.n_components_)
+
+
+@each_class
+def test_bernoulli_reconstructs_probabilities(name):
+    reconstructions = small(name, **BERNOULLI[name]).fit(UNIT_X).reconstruct(UNIT_X)
+    assert reconstructions.min() > 0 and reconstructions.max() < 1
+
+
+@each_class
+def test_early_stopping_needs_two_rows(name):
+    estimator = small(name, early_stopping=True)
+    with pytest.raises(ValueError, match=r"early_stopping=True .*n_samples = 1\b"):
+        estimator.fit(X[:1])
+    assert_not_fitted(estimator)
+    assert small(name, early_stopping=True).fit(X[:2]).n_iter_ > 0
+
+
+@each_class
+def test_refused_data_leave_no_mixture_of_two_fits(name):
+    estimator = small(name, **BERNOULLI[name]).fit(UNIT_X)
+    with pytest.raises(ValueError, match=r"needs X in \[0, 1\]"):
+        estimator.fit(2 * np.ones((5, 4)))
+    try:
+        codes = estimator.transform(UNIT_X)
+    except NotFittedError:
+        return
+    assert codes.shape == (60, estimator.n_components_)
+
+
+# Parameters.
+
+EVERY = tuple(SMALL)
+NETWORK = tuple(name for name in SMALL if name != "StackedAutoencoder")
+WRONG_PARAMETERS = [
+    (NETWORK, "n_components", (0, -1, 2.5, "auto", None)),
+    (NETWORK, "hidden_layer_sizes", (5, (0,), (2.5,), (8, -1), "ab", None)),
+    (NETWORK, "activation", ("sigmoid", None, abs)),
+    (NETWORK, "code_activation", ("softmax", None)),
+    (NETWORK, "tied_weights", ("yes", None)),
+    (NETWORK[:-1], "loss", ("mse", None)),
+    (EVERY, "alpha", (-0.1, np.inf, np.nan, "auto")),
+    (EVERY, "solver", ("lbfgs", None)),
+    (EVERY, "learning_rate", ("adaptive", 1e-3)),
+    (EVERY, "learning_rate_init", (0, -1e-3, np.inf, "auto")),
+    (EVERY, "batch_size", (0, 2.5, "all", None)),
+    (EVERY, "max_iter", (0, 2.5, np.inf)),
+    (EVERY, "shuffle", ("yes", None)),
+    (EVERY, "tol", (-1e-4, None)),
+    (EVERY, "n_iter_no_change", (0, 2.5, None)),
+    (EVERY, "early_stopping", ("yes", None)),
+    (EVERY, "validation_fraction", (0.0, 1.0, -0.1, 3)),
+    (EVERY, "warm_start", ("yes", None)),
+    (EVERY, "random_state", (-1, "seed", 0.5)),
+    (EVERY, "device", (0, None)),
+    (EVERY, "verbose", (-1, "yes")),
+    (["SparseAutoencoder"], "sparsity", ("topk", None)),
+    (["SparseAutoencoder"], "sparsity_weight", (-1.0, "high", None)),
+    (["SparseAutoencoder"], "target_activation", (0.0, 1.0, None)),
+    (["DenoisingAutoencoder"], "corruption", ("dropout", 0.3)),
+    (["DenoisingAutoencoder"], "corruption_level", (-0.1, None)),
+    (["ContractiveAutoencoder"], "contraction_weight", (-0.1, "auto")),
+    (["StackedAutoencoder"], "layer_sizes", (5, (), (0,), (2.5,), None)),
+    (["StackedAutoencoder"], "estimator", ("denoising", 3)),
+    (["StackedAutoencoder"], "fine_tune", ("yes", None)),
+    (["VAE"], "likelihood", ("poisson", None)),
+    (["VAE"], "noise_variance", (0.0, -1.0, "auto", None)),
+    (["VAE"], "beta", (-0.1, None)),
+    (["VAE"], "n_draws", (0, 1.5)),
+]
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("name", "parameter", "value"),
+    [
+        (name, parameter, value)
+        for names, parameter, values in WRONG_PARAMETERS
+        for name in names
+        for value in values
+    ],
+)
+def test_wrong_parameter(name, parameter, value, method):
+    estimator = small(name, **{parameter: value})
+    with pytest.raises(InvalidParameterError, match=parameter):
+        getattr(estimator, method)(X)
+    assert_not_fitted(estimator)
+
+
+@each_class
+def test_no_parameter_is_missing_in_the_table(name):
+    listed = {parameter for names, parameter, _ in WRONG_PARAMETERS if name in names}
+    assert listed == set(SMALL[name].get_params(deep=False))
+
+
+@pytest.mark.parametrize("sizes", [(), (8,), [8, 4], np.array([8, 4])])
+def test_hidden_layer_sizes_may_be_any_sequence(sizes):
+    coefs = small("Autoencoder", hidden_layer_sizes=sizes).fit(X).coefs_
+    assert [coef.shape[0] for coef in coefs] == [6, *sizes, 3, *sizes[::-1]]
+
+
+# partial_fit.
+
+
+@each_class
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_partial_fit_goes_on_exactly_through_pickle(name, solver):
+    straight, broken = small(name, solver=solver), small(name, solver=solver)
+    for _ in range(3):
+        straight.partial_fit(X)
+        broken.partial_fit(X)
+    broken = pickle.loads(pickle.dumps(broken))
+    for _ in range(3):
+        straight.partial_fit(X)
+        broken.partial_fit(X)
+    assert_same_fit(straight, broken)
+    assert straight.n_iter_ == broken.n_iter_ == len(straight.loss_curve_) == 6
+
+
+@each_class
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_partial_fit_is_an_epoch_of_fit(name, solver):
+    if name == "StackedAutoencoder":
+        pytest.skip("its fit pretrains, its partial_fit does not")
+    fitted = small(name, solver=solver, max_iter=3, **NEVER_STOP).fit(X)
+    estimator = small(name, solver=solver)
+    for _ in range(3):
+        estimator.partial_fit(X)
+    assert_same_fit(estimator, fitted)
+
+
+@each_class
+def test_partial_fit_after_fit_is_one_more_epoch(name):
+    longer = small(name, max_iter=5, **NEVER_STOP).fit(X)
+    estimator = small(name, max_iter=4, **NEVER_STOP).fit(X).partial_fit(X)
+    assert_same_fit(estimator, longer)
+    assert estimator.n_iter_ == longer.n_iter_
+
+
+@each_class
+def test_partial_fit_knows_no_schedule_nor_stopping(name):
+    ignored = {"learning_rate": "cosine", "early_stopping": True, "max_iter": 1, "tol": 1e3}
+    estimator, plain = small(name, **ignored), small(name)
+    for _ in range(3):
+        estimator.partial_fit(X)
+        plain.partial_fit(X)
+    assert_same_fit(estimator, plain)
+    assert estimator.validation_loss_curve_ is None
+
+
+@each_class
+def test_fit_starts_anew_after_partial_fit(name):
+    assert_same_fit(small(name).partial_fit(X).fit(X), small(name).fit(X))
+
+
+@each_class
+def test_fit_starts_anew_on_other_data(name):
+    estimator = small(name).fit(X).fit(X[:, :4])
+    assert_same_fit(estimator, small(name).fit(X[:, :4]))
+    assert estimator.n_features_in_ == 4
+
+
+OTHER_NETWORK = {name: {"n_components": 4} for name in NETWORK}
+OTHER_NETWORK["StackedAutoencoder"] = {"layer_sizes": (4, 4)}
+
+
+@each_class
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_training_cannot_go_on_with_another_network(name, method):
+    estimator = small(name, warm_start=True).fit(X)
+    before = fitted_state(estimator)
+    old = "6-.*" if name in ("Autoencoder", "StackedAutoencoder", "VAE") else "6-[38]"
+    with pytest.raises(ValueError, match=rf"another network, 6-.*4 .*{old}.*warm_start=False"):
+        getattr(estimator.set_params(**OTHER_NETWORK[name]), method)(X)
+    assert fitted_state(estimator) == before
+    assert estimator.transform(X).shape == (60, estimator.n_components_)
+
+
+@each_class
+def test_many_partial_fits_leave_nothing_but_numbers(name):
+    estimator = small(name, batch_size="auto")
+    for _ in range(300):
+        estimator.partial_fit(X[:8])
+    assert not any(isinstance(value, Tensor | nn.Module) for value in values_within(estimator))
+    assert all(type(loss) is float for loss in estimator.loss_curve_)
+
+
+def values_within(thing):
+    """Everything that is reachable through attributes, lists, tuples and dicts."""
+    yield thing
+    if isinstance(thing, dict):
+        thing = list(thing.values())
+    elif hasattr(thing, "__dict__"):
+        thing = list(vars(thing).values())
+    if isinstance(thing, list | tuple):
+        for part in thing:
+            yield from values_within(part)
+
+
+# warm_start.
+
+
+@each_class
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_warm_start_goes_on_exactly(name, solver):
+    estimator = small(name, solver=solver, warm_start=True, max_iter=5, **NEVER_STOP).fit(X)
+    estimator.fit(X)
+    assert_same_fit(estimator, small(name, solver=solver, max_iter=10, **NEVER_STOP).fit(X))
+    assert len(estimator.loss_curve_) == 10
+    assert estimator.n_iter_ == 5
+
+
+@each_class
+def test_warm_start_of_an_unfitted_estimator_is_a_fit(name):
+    assert_same_fit(small(name, warm_start=True).fit(X), small(name).fit(X))
+
+
+@each_class
+def test_warm_start_may_change_the_solver(name):
+    estimator = small(name, warm_start=True).fit(X)
+    before = weights(estimator)
+    estimator.set_params(solver="sgd", learning_rate_init=1e-300).fit(X)
+    np.testing.assert_allclose(weights(estimator), before, rtol=1e-12, atol=1e-290)
+    assert len(estimator.loss_curve_) == 8
+
+
+@each_class
+def test_warm_start_keeps_the_number_of_features(name):
+    with pytest.raises(ValueError, match="X has 5 features"):
+        small(name, warm_start=True).fit(X).fit(X[:, :5])
+
+
+# Scikit-learn's tools.
+
+
+@pytest.mark.filterwarnings("ignore:scipy.optimize:DeprecationWarning")  # scikit-learn 1.6's
+def test_pipeline_before_a_classifier():
+    iris = load_iris()
+    pipeline = make_pipeline(
+        StandardScaler(), Autoencoder(2, max_iter=100, random_state=0), LogisticRegression()
+    )
+    assert cross_val_score(pipeline, iris.data, iris.target, cv=3).mean() > 0.8
+
+
+def test_feature_union_with_pca():
+    union = FeatureUnion([("pca", PCA(2)), ("autoencoder", small("Autoencoder"))])
+    union.set_output(transform="default").fit(X)
+    assert union.transform(X).shape == (60, 5)
+    assert union.get_feature_names_out()[-1] == "autoencoder__autoencoder2"
+
+
+@each_class
+def test_frozen_estimator(name):
+    estimator = small(name).fit(X)
+    frozen = FrozenEstimator(estimator).fit(2 * X, None)
+    np.testing.assert_array_equal(frozen.transform(X), estimator.transform(X))
+
+
+@each_class
+def test_clone_is_unfitted(name):
+    estimator = small(name).fit(X)
+    assert_not_fitted(clone(estimator))
+    assert_same_fit(clone(estimator).fit(X), estimator)
+
+
+@each_class
+def test_grid_search_in_two_processes_after_training(name):
+    width = "estimator__max_iter" if name == "StackedAutoencoder" else "n_components"
+    grid = {width: [1, 2], "learning_rate_init": [1e-3, 1e-2]}
+    searches = [GridSearchCV(small(name), grid, cv=2, n_jobs=n).fit(X) for n in (1, 2)]
+    one, two = (search.cv_results_["mean_test_score"] for search in searches)
+    np.testing.assert_array_equal(one, two)
+
+
+def test_halving_search_over_epochs():
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+    from sklearn.model_selection import HalvingGridSearchCV
+
+    search = HalvingGridSearchCV(
+        small("Autoencoder"),
+        {"n_components": [1, 3]},
+        resource="max_iter",
+        factor=2,
+        min_resources=2,
+        max_resources=4,
+        cv=2,
+        random_state=0,
+    )
+    assert search.fit(X).best_estimator_.max_iter == 4
+
+
+@each_class
+def test_nothing_warns(name):
+    pd = pytest.importorskip("pandas")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame = pd.DataFrame(X, columns=[f"f{j}" for j in range(6)])
+        estimator = small(name, early_stopping=True).fit(frame)
+        estimator.partial_fit(frame)
+    assert list(estimator.feature_names_in_) == [f"f{j}" for j in range(6)]

@@ -1,0 +1,263 @@
+"""Devices, and arrays of all kinds on their way there."""
+
+from functools import partial
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from test_base import (
+    UNIT_X,
+    X,
+    assert_not_fitted,
+    assert_same_fit,
+    each_class,
+    fitted_state,
+    small,
+    weights,
+)
+
+from skae._devices import Rows, as_tensor, find_device
+
+# Input.
+
+
+def read_only(X):
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
+def on_disk(X, tmp_path):
+    joblib.dump(X, tmp_path / "X.joblib")
+    return joblib.load(tmp_path / "X.joblib", mmap_mode="r")
+
+
+def data_frame(X, package):
+    return pytest.importorskip(package).DataFrame({f"f{j}": X[:, j] for j in range(X.shape[1])})
+
+
+KINDS_OF_INPUT = {
+    "F-ordered": np.asfortranarray,
+    "read-only": read_only,
+    "negative strides": lambda X: X[::-1, ::-1].copy()[::-1, ::-1],
+    "every second column": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+    "pandas": partial(data_frame, package="pandas"),
+}
+# Scikit-learn does not see that these are float32.
+KINDS_IN_FLOAT64 = {
+    "big-endian": lambda X: X.astype(X.dtype.newbyteorder(">")),
+    "polars": partial(data_frame, package="polars"),
+    "list": np.ndarray.tolist,
+}
+
+
+@each_class
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", KINDS_OF_INPUT)
+def test_kinds_of_input_are_equal(name, kind, dtype):
+    plain = X.astype(dtype)
+    other = KINDS_OF_INPUT[kind](plain)
+    reference, estimator = small(name).fit(plain), small(name).fit(other)
+    assert_same_fit(estimator, reference)
+    np.testing.assert_array_equal(
+        estimator.transform(other), reference.transform(plain), strict=True
+    )
+
+
+@each_class
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", KINDS_IN_FLOAT64)
+def test_kinds_of_input_in_float64(name, kind, dtype):
+    plain = X.astype(dtype).astype(np.float64)
+    other = KINDS_IN_FLOAT64[kind](X.astype(dtype))
+    reference, estimator = small(name).fit(plain), small(name).fit(other)
+    assert_same_fit(estimator, reference)
+    np.testing.assert_array_equal(
+        estimator.transform(other), reference.transform(plain), strict=True
+    )
+
+
+@each_class
+def test_memory_map_is_like_an_array(name, tmp_path):
+    mapped = on_disk(X, tmp_path)
+    estimator = small(name).fit(mapped).partial_fit(mapped)
+    assert_same_fit(estimator, small(name).fit(X).partial_fit(X))
+    assert estimator.score(mapped) == estimator.score(X)
+
+
+@each_class
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [
+        (np.float32, np.float32),
+        (np.float64, np.float64),
+        (np.int32, np.float64),
+        (np.uint8, np.float64),
+        (bool, np.float64),
+        (np.float16, np.float64),
+        (np.longdouble, np.float64),
+    ],
+)
+def test_dtype_of_results(name, dtype, expected):
+    data = (UNIT_X * 3).astype(dtype)
+    estimator = small(name).fit(data)
+    codes = estimator.transform(data)
+    assert {array.dtype for array in (*estimator.coefs_, *estimator.intercepts_)} == {
+        np.dtype(expected)
+    }
+    assert codes.dtype == estimator.inverse_transform(codes).dtype == expected
+    assert estimator.reconstruct(data).dtype == estimator.score_samples(data).dtype == expected
+    assert type(estimator.score(data)) is float
+
+
+@each_class
+@pytest.mark.parametrize(("fitted", "given"), [(np.float32, np.float64), (np.float64, np.float32)])
+def test_dtype_is_that_of_the_fit(name, fitted, given):
+    estimator = small(name).fit(X.astype(fitted))
+    assert estimator.transform(X.astype(given)).dtype == fitted
+
+
+@each_class
+def test_X_is_never_modified(name):
+    data = X.copy()
+    estimator = small(name).fit(data).partial_fit(data)
+    estimator.inverse_transform(estimator.transform(data))
+    estimator.score(data)
+    estimator.score_samples(data)
+    np.testing.assert_array_equal(data, X)
+
+
+@each_class
+@pytest.mark.parametrize("shape", [(1, 6), (2, 6), (5, 6), (60, 1), (1, 1)])
+@pytest.mark.parametrize("batch_size", ["auto", 16, 1000])
+def test_small_data(name, shape, batch_size):
+    data = X[: shape[0], : shape[1]]
+    estimator = small(name, batch_size=batch_size).fit(data)
+    untrained = small(name, learning_rate_init=1e-300, batch_size=batch_size).fit(data)
+    assert not np.array_equal(weights(estimator), weights(untrained))
+    assert np.isfinite(weights(estimator)).all()
+    assert estimator.transform(data).shape == (shape[0], estimator.n_components_)
+
+
+@each_class
+@pytest.mark.parametrize("batch_size", [59, 1])
+def test_last_batch_of_one_row(name, batch_size):
+    estimator = small(name, batch_size=batch_size).fit(X)
+    assert np.isfinite(weights(estimator)).all()
+    assert np.isfinite(estimator.loss_curve_).all()
+
+
+@each_class
+def test_batch_size_above_n_samples_is_one_batch(name):
+    assert_same_fit(small(name, batch_size=1000).fit(X), small(name, batch_size=60).fit(X))
+
+
+# Devices.
+
+
+def is_there(device):
+    kind, _, index = device.partition(":")
+    if kind == "mps":
+        return torch.backends.mps.is_available()
+    return kind == "cuda" and int(index or 0) < torch.cuda.device_count()
+
+
+UNAVAILABLE = [d for d in ("cuda", "cuda:99", "mps", "cpu:3") if not is_there(d)]
+UNKNOWN = ["foo", "gpu", "", "cuda:x", "cuda:-1", "cpu:", "cpu:0:0", "CPU", "cuda 0"]
+refused = pytest.mark.parametrize("device", UNAVAILABLE + UNKNOWN)
+
+
+@each_class
+@refused
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_refused_device(name, device, method):
+    estimator = small(name, device=device)  # no error before training
+    with pytest.raises(ValueError, match=rf"device={device!r} is not .*use .*'cpu'.*'auto'"):
+        getattr(estimator, method)(X)
+    assert_not_fitted(estimator)
+
+
+@each_class
+def test_refused_device_leaves_an_earlier_fit(name):
+    estimator = small(name).fit(X)
+    before = fitted_state(estimator)
+    with pytest.raises(ValueError, match="device='foo'"):
+        estimator.set_params(device="foo").partial_fit(X)
+    assert fitted_state(estimator) == before
+
+
+@pytest.mark.parametrize("device", UNAVAILABLE)
+def test_unavailable_is_told_from_unknown(device):
+    with pytest.raises(ValueError, match="is not available on this machine"):
+        find_device(device)
+
+
+@each_class
+@pytest.mark.parametrize("device", ["cpu:0", "auto"])
+def test_names_of_one_device_are_equal(name, device):
+    if device == "auto" and find_device("auto").type != "cpu":
+        pytest.skip("there is a GPU")
+    assert_same_fit(small(name, device=device).fit(X), small(name).fit(X))
+
+
+@each_class
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_model_of_a_missing_device_goes_on_with_the_cpu(name):
+    estimator = small(name).fit(X)
+    elsewhere = clone(estimator).fit(X).set_params(device="cuda")
+    for method in ("transform", "reconstruct", "score_samples", "score"):
+        with pytest.warns(UserWarning, match="device='cuda' is not available.*on the CPU instead"):
+            result = getattr(elsewhere, method)(X)
+        np.testing.assert_array_equal(result, getattr(estimator, method)(X))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_warning_of_a_missing_device_points_here():
+    estimator = small("Autoencoder").fit(X).set_params(device="cuda")
+    with pytest.warns(UserWarning, match="device='cuda'") as record:
+        estimator.transform(X)
+    assert record[0].filename == __file__
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@each_class
+def test_cuda_trains_like_the_cpu(name):
+    on_gpu = small(name, device="cuda", max_iter=1).fit(X)
+    assert isinstance(on_gpu.transform(X), np.ndarray)
+    np.testing.assert_array_equal(
+        weights(on_gpu), weights(small(name, device="cuda", max_iter=1).fit(X))
+    )
+    if name not in ("DenoisingAutoencoder", "StackedAutoencoder", "VAE"):  # noise differs
+        on_cpu = small(name, max_iter=1).fit(X)
+        np.testing.assert_allclose(weights(on_gpu), weights(on_cpu), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@each_class
+def test_cuda_model_on_the_cpu(name):
+    estimator = small(name, device="cuda").fit(X)
+    codes = estimator.transform(X)
+    assert estimator.encoder_[0].weight.device.type == "cpu"
+    np.testing.assert_allclose(estimator.set_params(device="cpu").transform(X), codes, rtol=1e-6)
+
+
+def test_as_tensor_copies_only_read_only_arrays():
+    array = X.copy()
+    assert np.shares_memory(as_tensor(array).numpy(), array)
+    assert not np.shares_memory(as_tensor(read_only(X)).numpy(), X)
+
+
+@pytest.mark.parametrize("indices", [[3, 1, 4], [59], list(range(60)), [2, 2]])
+def test_rows_takes_rows(indices):
+    rows = Rows(X, torch.device("cpu"))
+    assert len(rows) == 60
+    rows.take(torch.arange(10))  # a larger or smaller buffer from before
+    np.testing.assert_array_equal(rows.take(torch.tensor(indices)).numpy(), X[indices])
+
+
+def test_batches_never_share_memory_with_X():
+    data = X.copy()
+    Rows(data, torch.device("cpu")).take(torch.arange(60)).zero_()
+    np.testing.assert_array_equal(data, X)

@@ -1,0 +1,307 @@
+"""The perceptron against plain torch modules and autograd."""
+
+import numpy as np
+import pytest
+import torch
+
+from skae._perceptron import ACTIVATIONS, Network, Perceptron, stack, stacked_tensors
+
+DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
+TIED = Perceptron((6, 5, 3), ("relu", "identity"), ("elu", "logistic"), (True, True))
+HALF_TIED = Perceptron((6, 5, 3), ("relu", "identity"), ("gelu", "identity"), (True, False))
+TWO_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (False,) * 2, 2, 1)
+TIED_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (True,) * 2, 2, 1)
+SHALLOW = Perceptron((6, 9), ("logistic",), ("identity",), (False,))
+PERCEPTRONS = [DEEP, TIED, HALF_TIED, TWO_HEADS, TIED_HEADS, SHALLOW]
+
+every_perceptron = pytest.mark.parametrize("perceptron", PERCEPTRONS, ids=str)
+every_activation = pytest.mark.parametrize("name", ACTIVATIONS)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape, seed=1):
+    return torch.randn(*shape, dtype=torch.float64, generator=generator(seed))
+
+
+def random_network(perceptron, gradient=None, seed=0):
+    """With biases that are not zero, so that none can be forgotten."""
+    return Network(perceptron, 0.5 * normal(perceptron.n_parameters, seed=seed), gradient)
+
+
+def as_tuple(output):
+    return output if isinstance(output, tuple) else (output,)
+
+
+@every_perceptron
+def test_encode_equals_the_encoder_module(perceptron):
+    network, x = random_network(perceptron), normal(20, 6)
+    encoded, expected = as_tuple(network.encode(x)), as_tuple(network.encoder_module()(x))
+    assert len(encoded) == perceptron.code_heads
+    for found, wanted in zip(encoded, expected, strict=True):
+        assert found.shape == (20, perceptron.sizes[-1])
+        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-14)
+
+
+@every_perceptron
+def test_reconstruct_equals_the_decoder_module(perceptron):
+    network, code = random_network(perceptron), normal(20, perceptron.sizes[-1])
+    expected = network.decoder_module()(code)
+    torch.testing.assert_close(network.reconstruct(code), expected, rtol=0, atol=1e-14)
+
+
+@every_perceptron
+def test_decode_is_the_reconstruction_before_its_activation(perceptron):
+    network, code = random_network(perceptron), normal(20, perceptron.sizes[-1])
+    expected = network.decoder_module()[:-1](code)
+    torch.testing.assert_close(network.decode(code), expected, rtol=0, atol=1e-14)
+
+
+def test_the_encoder_is_the_formula_of_its_weights():
+    network, x = random_network(DEEP), normal(20, 6)
+    (w1, w2), (b1, b2) = network.encoder_weights, network.encoder_biases
+    expected = torch.sigmoid(torch.tanh(x @ w1.T + b1) @ w2.T + b2)
+    torch.testing.assert_close(network.encode(x), expected)
+
+
+def test_the_code_activation_spares_the_second_head():
+    network, x = random_network(TWO_HEADS), 5 * normal(20, 6)
+    hidden = torch.tanh(x @ network.encoder_weights[0].T + network.encoder_biases[0])
+    output = hidden @ network.encoder_weights[1].T + network.encoder_biases[1]
+    first, second = network.encode(x)
+    torch.testing.assert_close(first, torch.nn.functional.elu(output[:, :3]))
+    torch.testing.assert_close(second, output[:, 3:])
+
+
+@every_perceptron
+def test_a_module_holds_copies(perceptron):
+    network, x = random_network(perceptron), normal(20, 6)
+    before = as_tuple(network.encode(x))[0]
+    with torch.no_grad():
+        for parameter in network.encoder_module().parameters():
+            parameter.zero_()
+    assert torch.equal(as_tuple(network.encode(x))[0], before)
+
+
+def test_building_modules_leaves_the_global_generator_alone():
+    before = torch.random.get_rng_state()
+    network = random_network(TIED_HEADS)
+    network.encoder_module(), network.decoder_module()
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@every_activation
+def test_function_and_layer_of_an_activation_agree(name):
+    a = torch.linspace(-30, 30, 501, dtype=torch.float64)
+    activation = ACTIVATIONS[name]
+    torch.testing.assert_close(activation.function(a), activation.layer()(a), rtol=0, atol=1e-14)
+
+
+@every_activation
+def test_slope_equals_autograd(name):
+    # Without 0, where kinks are; beyond 20 torch's softplus is linear, 2e-9 off its slope.
+    a = torch.linspace(-18, 18, 500, dtype=torch.float64).requires_grad_()
+    h = ACTIVATIONS[name].function(a)
+    (expected,) = torch.autograd.grad(h.sum(), a)
+    slope = ACTIVATIONS[name].slope(a.detach(), h.detach())
+    torch.testing.assert_close(slope, expected, rtol=0, atol=1e-10)
+
+
+@every_activation
+def test_slope_of_extreme_inputs_is_their_limit(name):
+    a = torch.tensor([-1e3, 1e3], dtype=torch.float64)
+    activation = ACTIVATIONS[name]
+    expected = {"identity": [1.0, 1.0], "logistic": [0.0, 0.0], "tanh": [0.0, 0.0]}
+    assert activation.slope(a, activation.function(a)).tolist() == expected.get(name, [0.0, 1.0])
+
+
+@every_activation
+def test_slope_has_the_derivative_that_autograd_has(name):
+    a = torch.linspace(-8, 8, 500, dtype=torch.float64).requires_grad_()
+    h = ACTIVATIONS[name].function(a)
+    (slope,) = torch.autograd.grad(h.sum(), a, create_graph=True)
+    expected = derivative(slope, a)
+    found = derivative(ACTIVATIONS[name].slope(a, ACTIVATIONS[name].function(a)), a)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+def derivative(y, x):
+    """Zero where y does not depend on x."""
+    if not y.requires_grad:
+        return torch.zeros_like(x)
+    (gradient,) = torch.autograd.grad(y.sum(), x, allow_unused=True)
+    return torch.zeros_like(x) if gradient is None else gradient
+
+
+@pytest.mark.parametrize("perceptron", [DEEP, TIED, SHALLOW], ids=str)
+def test_encode_with_slopes_gives_the_code_and_a_slope_per_layer(perceptron):
+    network, x = random_network(perceptron), normal(20, 6)
+    code, slopes = network.encode_with_slopes(x)
+    assert torch.equal(code, network.encode(x))
+    assert [slope.shape for slope in slopes] == [(20, n) for n in perceptron.sizes[1:]]
+
+
+@every_perceptron
+def test_split_tiles_the_flat_vector(perceptron):
+    flat = torch.zeros(perceptron.n_parameters)
+    parts = perceptron.split(flat)
+    for part in parts:
+        part += 1
+    assert [part.shape for part in parts] == perceptron.shapes
+    assert torch.equal(flat, torch.ones_like(flat))
+
+
+@every_perceptron
+def test_weights_come_first(perceptron):
+    flat = torch.zeros(perceptron.n_parameters)
+    network = Network(perceptron, flat)
+    for weight in (*network.encoder_weights, *network.decoder_weights):
+        weight.fill_(1)
+    assert torch.equal(flat[: perceptron.n_weights], torch.ones(perceptron.n_weights))
+    assert not flat[perceptron.n_weights :].any()
+
+
+@pytest.mark.parametrize("perceptron", [TIED, TIED_HEADS], ids=str)
+def test_a_tied_decoder_shares_the_encoders_storage(perceptron):
+    network = random_network(perceptron)
+    network.encoder_weights[0][2, 4] = 7.0
+    network.encoder_weights[1][1, 3] = 8.0  # of the first head, where there are two
+    last, first = network.decoder_weights[::-1]
+    assert last[4, 2] == 7.0
+    assert first[3, 1] == 8.0
+
+
+def test_tied_weights_do_not_count_twice():
+    assert TIED.n_weights == 6 * 5 + 5 * 3
+    assert HALF_TIED.n_weights == 6 * 5 + 2 * 5 * 3
+    assert DEEP.n_weights == 2 * TIED.n_weights
+
+
+def test_a_half_tied_decoder_has_its_own_code_layer():
+    network = random_network(HALF_TIED)
+    own, tied = network.decoder_weights
+    assert torch.equal(tied, network.encoder_weights[0].T)
+    assert not torch.equal(own, network.encoder_weights[1].T)
+
+
+@every_perceptron
+def test_initialize_is_decided_by_its_generator(perceptron):
+    one, again = perceptron.initialize(generator(3)), perceptron.initialize(generator(3))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, perceptron.initialize(generator(4)))
+
+
+def test_initialize_leaves_the_global_generator_alone():
+    before = torch.random.get_rng_state()
+    DEEP.initialize(generator())
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@every_activation
+def test_initial_weights_fill_glorots_bounds(name):
+    wide = Perceptron((50, 40), (name,), ("identity",), (False,))
+    network = Network(wide, wide.initialize(generator()))
+    limit = (6.0 / 90.0) ** 0.5
+    encoder, decoder = network.encoder_weights[0], network.decoder_weights[0]
+    # Of 2000 uniform draws the largest is below 99% of the limit once in 5e8 times.
+    assert 0.99 < encoder.abs().max() / (ACTIVATIONS[name].gain * limit) <= 1
+    assert 0.99 < decoder.abs().max() / limit <= 1
+
+
+@every_perceptron
+def test_initial_biases_are_within_their_bounds(perceptron):
+    network = Network(perceptron, perceptron.initialize(generator()))
+    weights = (*network.encoder_weights, *network.decoder_weights)
+    biases = (*network.encoder_biases, *network.decoder_biases)
+    for weight, bias in zip(weights, biases, strict=True):
+        assert bias.abs().max() <= weight.shape[1] ** -0.5
+
+
+@pytest.mark.parametrize("perceptron", [TWO_HEADS, TIED_HEADS], ids=str)
+def test_initial_extras_are_zero(perceptron):
+    assert Network(perceptron, perceptron.initialize(generator())).extra.tolist() == [0.0]
+
+
+def some_function(network, x):
+    """A scalar that every part of the network has a say in."""
+    code, *second = as_tuple(network.encode(x))
+    return network.reconstruct(code).square().sum() + sum(s.sin().sum() for s in second)
+
+
+class AttachedPerceptron(Perceptron):
+    """Its tensors are views of the flat vector to autograd too, not leaves."""
+
+    def split(self, flat):
+        parts = flat.split([int(np.prod(s)) for s in self.shapes])
+        return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+
+@every_perceptron
+def test_backward_writes_the_gradient_into_the_flat_vector(perceptron):
+    gradient = torch.zeros(perceptron.n_parameters, dtype=torch.float64)
+    network, x = random_network(perceptron, gradient), normal(20, 6)
+    some_function(network, x).backward()
+    flat = network.flat.clone().requires_grad_()
+    attached = Network(AttachedPerceptron(**vars(perceptron)), flat)
+    (expected,) = torch.autograd.grad(some_function(attached, x), flat)
+    torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-12)
+
+
+@every_perceptron
+def test_backward_adds_to_the_gradient(perceptron):
+    once, twice = torch.zeros(2, perceptron.n_parameters, dtype=torch.float64)
+    some_function(random_network(perceptron, once), normal(20, 6)).backward()
+    network = random_network(perceptron, twice)
+    for _ in range(2):
+        some_function(network, normal(20, 6)).backward()
+    torch.testing.assert_close(twice, 2 * once)
+
+
+@pytest.fixture
+def parts():
+    """Three perceptrons in a row; the second has another head and an extra number."""
+    sizes = [(6, 5, 4), (4, 3), (3, 7)]
+    activations = [(("relu", "tanh"), ("elu", "identity")), (("elu",),) * 2, (("tanh",),) * 2]
+    tied, heads = [(True, False), (True,), (False,)], [1, 2, 1]
+    return [
+        random_network(Perceptron(s, *a, t, h, h - 1), seed=h)
+        for s, a, t, h in zip(sizes, activations, tied, heads, strict=True)
+    ]
+
+
+@pytest.fixture
+def stacked(parts):
+    perceptron = stack([part.perceptron for part in parts])
+    network = Network(perceptron, torch.zeros(perceptron.n_parameters, dtype=torch.float64))
+    for whole, part in stacked_tensors(network, parts):
+        whole.copy_(part)
+    return network
+
+
+def test_a_stack_encodes_with_one_encoder_after_the_other(parts, stacked):
+    x = code = normal(20, 6)
+    for part in parts:
+        code = as_tuple(part.encode(code))[0]
+    torch.testing.assert_close(stacked.encode(x), code)
+
+
+def test_a_stack_decodes_in_reverse(parts, stacked):
+    code = x = normal(20, 7)
+    for part in parts[::-1]:
+        x = part.reconstruct(x)
+    torch.testing.assert_close(stacked.reconstruct(code), x)
+
+
+def test_a_stack_keeps_what_was_tied(parts, stacked):
+    assert stacked.perceptron.tied == (True, False, True, False)
+    assert stacked.perceptron.n_weights == 6 * 5 + 2 * 5 * 4 + 4 * 3 + 2 * 3 * 7
+
+
+def test_no_number_of_a_stack_is_left_unset(stacked):
+    assert np.count_nonzero(stacked.flat) == stacked.perceptron.n_parameters
+
+
+def test_a_stack_of_one_is_that_one():
+    assert stack([TIED]) == TIED
