@@ -121,16 +121,16 @@ def test_loss_is_the_error_plus_the_weighted_norm(X, squared_errors):
 
 @every_depth
 def test_the_penalty_lowers_the_jacobian_norm(hidden, digits):
-    fit = {**FAST, "n_components": 32, "max_iter": 15, "hidden_layer_sizes": hidden}
+    fit = {"n_components": 32, "max_iter": 15, "learning_rate_init": 5e-3, "random_state": 0}
     norms = [
-        ContractiveAutoencoder(**fit, contraction_weight=weight)
+        ContractiveAutoencoder(**fit, hidden_layer_sizes=hidden, contraction_weight=weight)
         .fit(digits)
         .jacobian_norm(digits)
         .mean()
         for weight in (0, 0.1, 1.0)
     ]
-    assert norms[1] < 0.95 * norms[0]
-    assert norms[2] < 0.95 * norms[1]
+    assert norms[1] < norms[0]
+    assert norms[2] < 0.7 * norms[1]
 
 
 @pytest.mark.parametrize("n", [1, 3, 5])

@@ -182,7 +182,7 @@ def test_a_standard_deviation_may_exceed_one(X):
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
 def test_it_denoises(corruption, digits, squared_errors):
     fit = {"n_components": 64, "corruption": corruption, "random_state": 0}
-    trained = DenoisingAutoencoder(**fit, max_iter=20).fit(digits[:1400])
+    trained = DenoisingAutoencoder(**fit, max_iter=30, learning_rate_init=0.01).fit(digits[:1400])
     untrained = DenoisingAutoencoder(**fit, max_iter=1, learning_rate_init=1e-12).fit(digits)
     clean = digits[1400:]
     noisy = trained.corrupt(clean, random_state=0)
@@ -192,7 +192,7 @@ def test_it_denoises(corruption, digits, squared_errors):
 
 
 def test_it_denoises_better_than_the_plain_autoencoder(digits, squared_errors):
-    fit = {"n_components": 128, "max_iter": 30, "random_state": 0}
+    fit = {"n_components": 128, "max_iter": 30, "learning_rate_init": 0.01, "random_state": 0}
     denoising = DenoisingAutoencoder(**fit).fit(digits[:1400])
     plain = DenoisingAutoencoder(**fit, corruption=None).fit(digits[:1400])
     clean = digits[1400:]

@@ -213,14 +213,6 @@ def test_model_of_a_missing_device_goes_on_with_the_cpu(name):
         np.testing.assert_array_equal(result, getattr(estimator, method)(X))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_warning_of_a_missing_device_points_here():
-    estimator = small("Autoencoder").fit(X).set_params(device="cuda")
-    with pytest.warns(UserWarning, match="device='cuda'") as record:
-        estimator.transform(X)
-    assert record[0].filename == __file__
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @each_class
 def test_cuda_trains_like_the_cpu(name):

@@ -1,0 +1,128 @@
+"""Optimisers and schedules, against torch's own."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from test_base import NEVER_STOP, X, each_class, small, weights
+from torch import nn
+
+from skae._optimizers import schedule
+from skae._streams import stream
+from skae._training import Trainer
+
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "sgd": lambda parameters, lr: torch.optim.SGD(parameters, lr, momentum=0.9, nesterov=True),
+}
+
+
+def reference_losses(estimator, X):
+    """Losses and final weights of a loop as anyone would write it in plain torch."""
+    start = clone(estimator).set_params(learning_rate_init=1e-300, max_iter=1).fit(X)
+    encoder, decoder = start.encoder_, start.decoder_
+    layers = [m for m in (*encoder, *decoder) if isinstance(m, nn.Linear)]
+    parameters = [p for layer in layers for p in layer.parameters()]
+    optimizer = OPTIMIZERS[estimator.solver](parameters, lr=estimator.learning_rate_init)
+    n_steps = estimator.max_iter * math.ceil(len(X) / estimator.batch_size)
+    rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
+    X, curve = torch.tensor(X), []
+    for epoch in range(estimator.max_iter):
+        order, total = torch.randperm(len(X), generator=stream(0, "shuffle", epoch)), 0.0
+        for x in X[order].split(estimator.batch_size):
+            loss = (decoder(encoder(x)) - x).square().sum(dim=1).mean()
+            loss = loss + 0.5 * estimator.alpha * sum(m.weight.square().sum() for m in layers)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if estimator.learning_rate == "cosine":
+                rates.step()
+            total += len(x) * loss.item()
+        curve.append(total / len(X))
+    return curve, [layer.weight.detach().numpy().T for layer in layers]
+
+
+@pytest.mark.parametrize("solver", OPTIMIZERS)
+@pytest.mark.parametrize("learning_rate", ["constant", "cosine"])
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_training_is_that_of_plain_torch(solver, learning_rate, alpha, activation):
+    estimator = small(
+        "Autoencoder",
+        solver=solver,
+        learning_rate=learning_rate,
+        learning_rate_init=1e-2 if solver == "adam" else 1e-3,
+        alpha=alpha,
+        activation=activation,
+        max_iter=6,
+        **NEVER_STOP,
+    ).fit(X)
+    curve, coefs = reference_losses(estimator, X)
+    assert curve[-1] < 0.99 * curve[0]
+    np.testing.assert_allclose(estimator.loss_curve_, curve, rtol=1e-9)
+    for ours, theirs in zip(estimator.coefs_, coefs, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.1, 0.3, 0.5, 1.0])
+def test_constant_schedule(progress):
+    assert schedule("constant", progress) == 1.0
+
+
+def test_cosine_is_that_of_torch():
+    parameter = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 50)
+    for step in range(50):
+        assert schedule("cosine", step / 50) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        theirs.step()
+    assert schedule("cosine", 1.0) == pytest.approx(0.0, abs=1e-15)
+
+
+def test_one_cycle_rises_to_one_at_30_percent_and_falls():
+    rates = [schedule("one_cycle", progress) for progress in np.linspace(0, 1, 101)]
+    assert rates[0] == pytest.approx(1 / 25)
+    assert max(rates) == rates[30] == pytest.approx(1.0)
+    assert all(a < b for a, b in itertools.pairwise(rates[:31]))
+    assert all(a > b for a, b in itertools.pairwise(rates[30:]))
+    assert 0 < rates[-1] < 1e-4
+
+
+@pytest.mark.parametrize("name", ["cosine", "one_cycle"])
+def test_schedules_never_exceed_the_peak(name):
+    assert max(schedule(name, p) for p in np.linspace(0, 1, 1001)) <= 1.0
+
+
+@each_class
+@pytest.mark.parametrize("learning_rate", ["cosine", "one_cycle"])
+def test_schedule_changes_the_training(name, learning_rate):
+    scheduled, constant = small(name, learning_rate=learning_rate).fit(X), small(name).fit(X)
+    assert np.abs(weights(scheduled) - weights(constant)).max() > 1e-5
+
+
+def test_cosine_comes_to_rest(monkeypatch):
+    history, finish_epoch = [], Trainer._finish_epoch
+
+    def noting(self, *losses):
+        finish_epoch(self, *losses)
+        history.append(self.weights.clone())
+
+    monkeypatch.setattr(Trainer, "_finish_epoch", noting)
+
+    def last_epoch_moves(learning_rate):
+        history.clear()
+        small("Autoencoder", learning_rate=learning_rate, max_iter=20, **NEVER_STOP).fit(X)
+        return (history[-1] - history[-2]).abs().max()
+
+    assert last_epoch_moves("cosine") < 0.1 * last_epoch_moves("constant")
+
+
+@each_class
+def test_solvers_differ(name):
+    assert not np.array_equal(
+        weights(small(name, solver="sgd").fit(X)), weights(small(name).fit(X))
+    )

@@ -1,0 +1,466 @@
+"""The training loop: losses, batches, stopping, interruption."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import GridSearchCV
+from test_base import (
+    DIVERGING,
+    NEVER_STOP,
+    SMALL,
+    X,
+    assert_not_fitted,
+    assert_same_fit,
+    each_class,
+    fitted_state,
+    small,
+    weights,
+)
+
+from skae import DenoisingAutoencoder
+from skae._streams import stream
+from skae._training import Stopping, Trainer
+
+# Losses.
+
+STILL = {"learning_rate_init": 1e-300}  # small enough to leave every weight as it is
+
+
+def mean_squared_error(estimator, X):
+    return np.square(X - estimator.reconstruct(X)).sum(axis=1).mean()
+
+
+@pytest.mark.parametrize("name", ["Autoencoder", "StackedAutoencoder"])
+@pytest.mark.parametrize("batch_size", [16, 59, 7, 1])
+def test_loss_is_the_mean_over_rows(name, batch_size):
+    estimator = small(name, batch_size=batch_size, max_iter=2, **STILL).fit(X)
+    expected = mean_squared_error(estimator, X)
+    np.testing.assert_allclose(estimator.loss_curve_, expected, rtol=1e-12)
+
+
+def test_loss_counts_the_penalty_once_per_row():
+    estimator = small("ContractiveAutoencoder", contraction_weight=0.5, **STILL).fit(X)
+    expected = mean_squared_error(estimator, X) + 0.5 * estimator.jacobian_norm(X).mean()
+    np.testing.assert_allclose(estimator.loss_curve_, expected, rtol=1e-12)
+
+
+@each_class
+def test_attributes_follow_from_the_loss_curve(name):
+    estimator = small(name).fit(X)
+    assert estimator.loss_ == estimator.loss_curve_[-1]
+    assert estimator.best_loss_ == min(estimator.loss_curve_)
+    assert estimator.validation_loss_curve_ is None
+    assert all(type(loss) is float for loss in estimator.loss_curve_)
+
+
+@pytest.mark.parametrize("name", ["Autoencoder", "SparseAutoencoder", "ContractiveAutoencoder"])
+def test_float32_losses_are_like_those_in_float64(name):
+    single, double = small(name).fit(X.astype(np.float32)), small(name).fit(X)
+    np.testing.assert_allclose(single.loss_curve_, double.loss_curve_, rtol=1e-5)
+    assert all(type(loss) is float for loss in single.loss_curve_)
+
+
+def penalty(estimator):
+    """||W||^2 over all layers, and tied weights once."""
+    coefs = estimator.coefs_
+    if getattr(estimator, "tied_weights", False):
+        coefs = coefs[: len(coefs) // 2]
+    return sum(np.square(coef).sum() for coef in coefs)
+
+
+@each_class
+@pytest.mark.parametrize("tied_weights", [False, True])
+def test_alpha_adds_the_weight_decay_to_the_loss(name, tied_weights):
+    params = {} if name == "StackedAutoencoder" else {"tied_weights": tied_weights}
+    plain = small(name, **params, **STILL).fit(X)
+    decayed = small(name, **params, **STILL, alpha=0.3).fit(X)
+    difference = np.subtract(decayed.loss_curve_, plain.loss_curve_)
+    np.testing.assert_allclose(difference, 0.15 * penalty(plain), rtol=1e-9)
+
+
+@each_class
+@pytest.mark.parametrize("tied_weights", [False, True])
+def test_alpha_adds_the_weights_to_the_gradient(name, tied_weights):
+    params = {"solver": "sgd", "max_iter": 1, "batch_size": 60, "learning_rate_init": 1e-3}
+    if name != "StackedAutoencoder":
+        params["tied_weights"] = tied_weights
+    plain, decayed = small(name, **params).fit(X), small(name, **params, alpha=0.3).fit(X)
+    start = small(name, **{**params, **STILL}).fit(X)
+    step = 1e-3 * (1.0 + 0.9)  # Nesterov's first one
+    for before, without, with_decay in zip(start.coefs_, plain.coefs_, decayed.coefs_, strict=True):
+        np.testing.assert_allclose(without - with_decay, 0.3 * step * before, atol=1e-12)
+    for without, with_decay in zip(plain.intercepts_, decayed.intercepts_, strict=True):
+        np.testing.assert_array_equal(without, with_decay)
+
+
+@each_class
+def test_validation_loss_includes_the_weight_decay(name):
+    params = {"early_stopping": True, **STILL}
+    plain, decayed = small(name, **params).fit(X), small(name, **params, alpha=0.3).fit(X)
+    difference = np.subtract(decayed.validation_loss_curve_, plain.validation_loss_curve_)
+    np.testing.assert_allclose(difference, 0.15 * penalty(plain), rtol=1e-9)
+
+
+# Batches.
+
+
+def record_batches(monkeypatch, name):
+    cls, seen = type(SMALL[name]), []
+    objective = cls._objective
+
+    def recording(self, network, x, noise):
+        seen.append(x.numpy().copy())
+        return objective(self, network, x, noise)
+
+    monkeypatch.setattr(cls, "_objective", recording)
+    return seen
+
+
+@each_class
+def test_rows_come_in_order_without_shuffle(name, monkeypatch):
+    estimator = small(name, shuffle=False)
+    seen = record_batches(monkeypatch, name)
+    estimator.fit(X)
+    assert [len(batch) for batch in seen] == 4 * [16, 16, 16, 12]
+    np.testing.assert_array_equal(np.concatenate(seen), np.tile(X, (4, 1)))
+
+
+@each_class
+def test_every_epoch_has_each_row_once_in_another_order(name, monkeypatch):
+    seen = record_batches(monkeypatch, name)
+    small(name).fit(X)
+    epochs = np.concatenate(seen).reshape(4, 60, 6)
+    assert len({epoch.tobytes() for epoch in epochs}) == 4
+    for epoch in epochs:
+        np.testing.assert_array_equal(np.sort(epoch, axis=0), np.sort(X, axis=0))
+
+
+@pytest.mark.parametrize(("n_samples", "expected"), [(50, [50]), (450, [200, 200, 50])])
+def test_auto_batch_size(n_samples, expected, monkeypatch):
+    seen = record_batches(monkeypatch, "Autoencoder")
+    small("Autoencoder", batch_size="auto", max_iter=1).fit(np.zeros((n_samples, 3)))
+    assert [len(batch) for batch in seen] == expected
+
+
+# Stopping.
+
+
+def n_fine_tuning_epochs(estimator):
+    pretraining = sum(layer.n_iter_ for layer in getattr(estimator, "estimators_", []))
+    return estimator.n_iter_ - pretraining
+
+
+@each_class
+@pytest.mark.parametrize("patience", [1, 3])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_stops_after_epochs_without_improvement(name, patience, early_stopping):
+    params = {"tol": 1e3, "n_iter_no_change": patience, "early_stopping": early_stopping}
+    estimator = small(name, max_iter=20, **params).fit(X)
+    assert n_fine_tuning_epochs(estimator) == len(estimator.loss_curve_) == 1 + patience
+
+
+@each_class
+def test_infinite_patience_never_stops(name):
+    estimator = small(name, max_iter=20, tol=1e3, n_iter_no_change=np.inf).fit(X)
+    assert n_fine_tuning_epochs(estimator) == 20
+
+
+@each_class
+@pytest.mark.parametrize("learning_rate", ["cosine", "one_cycle"])
+def test_schedules_run_to_their_end(name, learning_rate):
+    params = {"max_iter": 20, "tol": 1e3, "n_iter_no_change": 1}
+    scheduled = small(name, learning_rate=learning_rate, **params).fit(X)
+    assert n_fine_tuning_epochs(scheduled) == 20
+    early = small(name, learning_rate=learning_rate, early_stopping=True, **params).fit(X)
+    assert n_fine_tuning_epochs(early) == 2
+
+
+@pytest.mark.parametrize(
+    ("losses", "improvements"),
+    [
+        ([1.0, 0.95, 0.85], [True, False, True]),
+        ([-1.0, -1.05, -1.15], [True, False, True]),
+        ([0.0, 0.0, -1e-9], [True, False, True]),
+    ],
+)
+def test_tol_is_relative_to_the_best_loss(losses, improvements):
+    stopping = Stopping(tol=0.1, patience=2)
+    assert [stopping.improved(loss) for loss in losses] == improvements
+
+
+def test_patience_counts_from_the_last_improvement():
+    stopping, exhausted = Stopping(tol=0.0, patience=2), []
+    for loss in [3.0, 4.0, 2.0, 2.0, 2.0]:
+        stopping.improved(loss)
+        exhausted.append(stopping.exhausted)
+    assert exhausted == [False, False, False, False, True]
+
+
+@each_class
+def test_early_stopping_restores_the_best_epoch(name):
+    params = {"early_stopping": True, "learning_rate_init": 0.3, "tol": 0.0}
+    stopped = small(name, max_iter=500, n_iter_no_change=3, **params).fit(X)
+    curve = stopped.validation_loss_curve_
+    best = 1 + int(np.argmin(curve))
+    assert best == len(curve) - 3  # so that there is something to restore
+    assert stopped.best_loss_ == min(curve)
+    reference = small(name, max_iter=best, n_iter_no_change=np.inf, **params).fit(X)
+    np.testing.assert_array_equal(weights(stopped), weights(reference))
+
+
+@each_class
+def test_best_epoch_is_restored_at_the_end_of_the_budget(name):
+    params = {"early_stopping": True, "learning_rate_init": 0.3, **NEVER_STOP}
+    long = small(name, max_iter=40, **params).fit(X)
+    best = 1 + int(np.argmin(long.validation_loss_curve_))
+    assert best < 40
+    np.testing.assert_array_equal(
+        weights(long), weights(small(name, max_iter=best, **params).fit(X))
+    )
+
+
+@each_class
+def test_length_of_the_validation_curve(name):
+    estimator = small(name, early_stopping=True).fit(X)
+    assert len(estimator.validation_loss_curve_) == n_fine_tuning_epochs(estimator)
+    assert len(estimator.loss_curve_) == n_fine_tuning_epochs(estimator)
+
+
+@pytest.mark.parametrize("name", ["Autoencoder", "StackedAutoencoder"])
+def test_validation_loss_is_that_of_the_held_out_rows(name):
+    estimator = small(name, early_stopping=True, validation_fraction=0.3, **STILL).fit(X)
+    held_out = held_out_rows(60, 18)
+    np.testing.assert_allclose(
+        estimator.validation_loss_curve_, mean_squared_error(estimator, X[held_out]), rtol=1e-12
+    )
+    rest = np.setdiff1d(np.arange(60), held_out)
+    np.testing.assert_allclose(
+        estimator.loss_curve_, mean_squared_error(estimator, X[rest]), rtol=1e-12
+    )
+
+
+def held_out_rows(n_samples, n_held_out):
+    """Those of seed 0."""
+    return torch.randperm(n_samples, generator=stream(0, "split"))[:n_held_out].numpy()
+
+
+@each_class
+def test_held_out_rows_do_not_train(name):
+    if name == "StackedAutoencoder":
+        pytest.skip("its pretraining holds out nothing")
+    params = {"early_stopping": True, "validation_fraction": 0.1, "max_iter": 1}
+    changed = X.copy()
+    changed[held_out_rows(60, 6)] *= 3
+    one, other = small(name, **params).fit(X), small(name, **params).fit(changed)
+    assert one.validation_loss_curve_ != other.validation_loss_curve_
+    assert_same_fit(one, other)
+
+
+@pytest.mark.parametrize(("fraction", "expected"), [(0.1, 6), (0.11, 7), (1e-9, 1), (0.98, 59)])
+def test_validation_fraction_is_rounded_up(fraction, expected, monkeypatch):
+    params = {"early_stopping": True, "validation_fraction": fraction, "batch_size": 60}
+    seen = record_batches(monkeypatch, "Autoencoder")
+    small("Autoencoder", **params, max_iter=1).fit(X)
+    assert [len(batch) for batch in seen] == [60 - expected, expected]
+
+
+# Interruption.
+
+
+def interrupt(monkeypatch, name, batch):
+    """Ctrl-C in the batch of this number, counted from 1; what comes after is as usual."""
+    cls, count = type(SMALL[name]), itertools.count(1)
+    objective = cls._objective
+
+    def interrupted(self, network, x, noise):
+        if next(count) == batch:
+            raise KeyboardInterrupt
+        return objective(self, network, x, noise)
+
+    monkeypatch.setattr(cls, "_objective", interrupted)
+
+
+@each_class
+def test_interrupted_fit_keeps_the_last_epoch(name, monkeypatch):
+    reference = small(name, max_iter=2, **NEVER_STOP).fit(X)
+    interrupt(monkeypatch, name, batch=2 * 4 + 3)
+    estimator = small(name, max_iter=10, **NEVER_STOP)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X)
+    assert_same_fit(estimator, reference)
+    np.testing.assert_array_equal(estimator.transform(X), reference.transform(X))
+    assert_same_fit(estimator.partial_fit(X), reference.partial_fit(X))
+
+
+@each_class
+def test_interrupted_fit_counts_finished_epochs(name, monkeypatch):
+    reference = small(name, max_iter=2, **NEVER_STOP).fit(X)
+    interrupt(monkeypatch, name, batch=2 * 4 + 3)
+    estimator = small(name, max_iter=10, **NEVER_STOP)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X)
+    assert estimator.n_iter_ == reference.n_iter_
+
+
+@each_class
+def test_interrupted_fit_has_every_attribute(name, monkeypatch):
+    complete = vars(small(name).fit(X)).keys()
+    interrupt(monkeypatch, name, batch=2 * 4 + 3)
+    estimator = small(name)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X)
+    assert vars(estimator).keys() == complete
+
+
+@each_class
+def test_interruption_between_two_epochs(name, monkeypatch):
+    """Ctrl-C while an epoch is being noted leaves it out as a whole."""
+    finished_state, count = Trainer._finished_state, itertools.count(1)
+    cls = type(SMALL[name])
+
+    def interrupted(self, n_epochs):
+        if type(self.estimator) is cls and next(count) == 3:
+            raise KeyboardInterrupt
+        return finished_state(self, n_epochs)
+
+    monkeypatch.setattr(Trainer, "_finished_state", interrupted)
+    estimator = small(name, max_iter=10, **NEVER_STOP)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X)
+    assert_same_fit(estimator, small(name, max_iter=2, **NEVER_STOP).fit(X))
+
+
+@each_class
+@pytest.mark.parametrize("fitted_before", [False, True])
+def test_interrupted_in_the_first_epoch(name, fitted_before, monkeypatch):
+    estimator = small(name)
+    if fitted_before:
+        estimator.fit(X)
+    interrupt(monkeypatch, name, batch=2)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X)
+    assert_not_fitted(estimator)
+
+
+@each_class
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_interrupted_in_the_first_epoch_of_going_on(name, method, monkeypatch):
+    estimator = small(name, warm_start=True).fit(X)
+    before = fitted_state(estimator)
+    interrupt(monkeypatch, name, batch=2)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(estimator, method)(X)
+    assert fitted_state(estimator) == before
+
+
+def test_interrupted_in_the_pretraining(monkeypatch):
+    interrupt(monkeypatch, "DenoisingAutoencoder", batch=14)  # the second layer's
+    estimator = small("StackedAutoencoder")
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X)
+    assert_not_fitted(estimator)
+
+
+@each_class
+def test_interruption_stops_a_grid_search(name, monkeypatch):
+    interrupt(monkeypatch, name, batch=7)
+    search = GridSearchCV(small(name), {"alpha": [0.0, 0.1]}, cv=2, error_score=np.nan)
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(X)
+
+
+# verbose.
+
+
+@each_class
+@pytest.mark.parametrize("verbose", [True, 1, 2])
+def test_verbose_prints_one_line_per_epoch(name, verbose, capsys):
+    estimator = small(name, verbose=verbose, max_iter=10).fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == estimator.n_iter_
+    assert lines[-1].startswith(f"[{name}] epoch 10/10, loss {estimator.loss_:.6g}")
+
+
+def test_verbose_shows_the_validation_loss(capsys):
+    estimator = small("Autoencoder", verbose=True, early_stopping=True).fit(X)
+    expected = f"validation loss {estimator.validation_loss_curve_[-1]:.6g}"
+    assert expected in capsys.readouterr().out.splitlines()[-1]
+
+
+@each_class
+def test_silent_by_default(name, capsys):
+    small(name).fit(X).partial_fit(X)
+    assert capsys.readouterr() == ("", "")
+
+
+# Failures leave what was there.
+
+
+@each_class
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("fitted_before", [False, True])
+def test_divergence(name, early_stopping, fitted_before):
+    estimator = small(name, early_stopping=early_stopping)
+    if fitted_before:
+        estimator.fit(X)
+    estimator.set_params(**DIVERGING)
+    expected = r"diverged.* epoch \d+\. Lower learning_rate_init \(now 1e\+06\) or scale X"
+    with pytest.raises(ValueError, match=expected):
+        estimator.fit(1e4 * X)
+    assert_not_fitted(estimator)
+
+
+def test_divergence_names_the_epoch():
+    estimator = small("Autoencoder", activation="identity", **DIVERGING, batch_size=60)
+    errors = []
+    for dtype in (np.float32, np.float64):
+        with pytest.raises(ValueError, match="epoch") as error:
+            estimator.fit(X.astype(dtype))
+        errors.append(int(str(error.value).split("epoch ")[1].split(".")[0]))
+    assert 1 < errors[0] < errors[1]
+
+
+def test_divergence_in_the_pretraining():
+    layer = DenoisingAutoencoder(**DIVERGING)
+    estimator = small("StackedAutoencoder", estimator=layer)
+    with pytest.raises(ValueError, match="diverged"):
+        estimator.fit(1e4 * X)
+    assert_not_fitted(estimator)
+
+
+@each_class
+def test_divergence_leaves_what_warm_start_began_with(name):
+    estimator = small(name, warm_start=True).fit(X)
+    before = fitted_state(estimator)
+    with pytest.raises(ValueError, match="diverged"):
+        estimator.set_params(**DIVERGING).fit(1e4 * X)
+    assert fitted_state(estimator) == before
+
+
+@each_class
+def test_divergence_leaves_what_partial_fit_began_with(name):
+    estimator = small(name).partial_fit(X)
+    codes = estimator.transform(X)
+    estimator.set_params(**DIVERGING)
+    with pytest.raises(ValueError, match="diverged"):
+        for _ in range(100):
+            before = fitted_state(estimator)
+            estimator.partial_fit(1e4 * X)
+    assert fitted_state(estimator) == before
+    assert codes.shape == estimator.transform(X).shape
+
+
+@each_class
+def test_grid_search_survives_a_diverging_candidate(name):
+    grid = {"learning_rate_init": [1e-6, DIVERGING["learning_rate_init"]]}
+    estimator = small(name, solver="sgd", max_iter=100, n_iter_no_change=np.inf)
+    search = GridSearchCV(estimator, grid, cv=2, error_score=np.nan, refit=False)
+    with (
+        pytest.warns(FitFailedWarning, match="2 fits failed"),
+        pytest.warns(UserWarning, match="non-finite"),
+    ):
+        search.fit(X)
+    np.testing.assert_array_equal(np.isfinite(search.cv_results_["mean_test_score"]), [True, False])
