@@ -205,10 +205,9 @@ class BaseAutoencoder(
         perceptron = self._describe_network(X.shape[1])
         if perceptron != self._perceptron:
             raise ValueError(
-                "Training cannot go on, as n_components, hidden_layer_sizes, activations, "
-                f"loss or tied_weights now describe another network, {perceptron}, than the "
-                f"fitted one, {self._perceptron}: restore them, or call fit with "
-                "warm_start=False."
+                "Training cannot go on, as the parameters now describe another network, "
+                f"{perceptron}, than the fitted one, {self._perceptron}: restore its sizes, "
+                "activations, loss and tied_weights, or call fit with warm_start=False."
             )
         self._prepare(X, goes_on=True)
         trainer = Trainer(self, perceptron, self._state, X)

@@ -1,6 +1,6 @@
 """The contractive autoencoder: codes that hardly change when the input does."""
 
-from numbers import Real
+from numbers import Integral, Real
 
 import torch
 
@@ -280,8 +280,10 @@ class ContractiveAutoencoder(BaseAutoencoder):
         """
         X = self._validate_rows(X)
         most = min(self.n_components_, self.n_features_in_)
-        if not 1 <= n <= most:
-            raise ValueError(f"n={n} must be between 1 and min(n_components, n_features) = {most}.")
+        if not isinstance(n, Integral) or not 1 <= n <= most:
+            raise ValueError(
+                f"n={n!r} must be an integer from 1 to min(n_components, n_features) = {most}."
+            )
 
         def leading(network, x):
             vectors = torch.linalg.svd(self._jacobian(network, x), full_matrices=False).Vh[:, :n]

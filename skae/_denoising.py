@@ -121,8 +121,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     n_components_ : int
         Width of the code.
     data_min_, data_max_ : ndarray of shape (n_features_in_,)
-        Least and greatest value of each column in training; only with
-        corruption='salt_and_pepper'.
+        Least and greatest value of each column in training: salt and pepper.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of all layers, the encoder's first.
     intercepts_ : list of ndarray of shape (fan_out,)
@@ -276,11 +275,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return corrupted.to(x)
 
     def _prepare(self, X, goes_on):
-        if self.corruption == "salt_and_pepper":
-            low, high = X.min(axis=0), X.max(axis=0)
-            if goes_on and hasattr(self, "data_min_"):
-                low, high = np.minimum(low, self.data_min_), np.maximum(high, self.data_max_)
-            self.data_min_, self.data_max_ = np.asarray(low), np.asarray(high)
+        low, high = np.asarray(X.min(axis=0)), np.asarray(X.max(axis=0))
+        if goes_on:
+            low, high = np.minimum(low, self.data_min_), np.maximum(high, self.data_max_)
+        self.data_min_, self.data_max_ = low, high
 
     def _check_parameters(self):
         super()._check_parameters()

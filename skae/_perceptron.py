@@ -71,7 +71,9 @@ class Perceptron:
     def __str__(self):
         widths = "-".join(map(str, self.sizes))
         encoder, decoder = map(" ".join, (self.encoder_activations, self.decoder_activations))
-        return f"{widths} ({encoder} / {decoder}{', tied' if any(self.tied) else ''})"
+        tied = ", tied" if any(self.tied) else ""
+        extra = f", {self.n_extra} learned variance" if self.n_extra else ""
+        return f"{widths} ({encoder} / {decoder}{tied}{extra})"
 
     @property
     def encoder_shapes(self):
@@ -124,14 +126,18 @@ class Perceptron:
         """
         flat = torch.zeros(self.n_parameters, dtype=torch.float64)
         network = Network(self, flat)
-        weights = (*network.encoder_weights, *network.decoder_weights)
+        # A tied layer is the encoder's: drawn once, for the encoder's activation.
+        weights = (*network.encoder_weights, *network.own_decoder_weights)
         biases = (*network.encoder_biases, *network.decoder_biases)
         activations = (*self.encoder_activations, *self.decoder_activations)
-        for weight, bias, name in zip(weights, biases, activations, strict=True):
-            limit = ACTIVATIONS[name].gain * (6.0 / sum(weight.shape)) ** 0.5
-            weight.uniform_(-limit, limit, generator=generator)
-            limit = weight.shape[1] ** -0.5
-            bias.uniform_(-limit, limit, generator=generator)
+        shapes = (*self.encoder_shapes, *self.decoder_shapes)
+        for weight, bias, name, (fan_out, fan_in) in zip(
+            weights, biases, activations, shapes, strict=True
+        ):
+            if weight is not None:
+                limit = ACTIVATIONS[name].gain * (6.0 / (fan_in + fan_out)) ** 0.5
+                weight.uniform_(-limit, limit, generator=generator)
+            bias.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)
         return flat
 
 

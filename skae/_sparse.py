@@ -248,10 +248,12 @@ class SparseAutoencoder(BaseAutoencoder):
 
     def _initial_weights(self, perceptron, generator, X):
         weights = super()._initial_weights(perceptron, generator, X)
+        network = Network(perceptron, weights)
         if self.sparsity == "kl" and self._weight > 0:
             # From rho_j = 1/2 the penalty would win by driving every unit to its death.
             rho = self.target_activation
-            Network(perceptron, weights).encoder_biases[-1].fill_(np.log(rho / (1.0 - rho)))
+            network.encoder_biases[-1].fill_(np.log(rho / (1.0 - rho)))
+        self._constrain(network)
         return weights
 
     def _summarize(self, X):

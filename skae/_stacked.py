@@ -230,13 +230,21 @@ class StackedAutoencoder(BaseAutoencoder):
         return Trainer(self, perceptron, State(weights.numpy(), seed), X)
 
     def _commit(self, trainer, X=None):
-        super()._commit(trainer, X)
+        super()._commit(trainer)
         parts = []
         for layer in self.estimators_:
             layer._state = replace(layer._state, weights=layer._state.weights.copy())
             parts.append(layer._fitted_network())
         for whole, part in stacked_tensors(self._fitted_network(), parts):
             part.copy_(whole)
+        if X is not None:
+            self._summarize(X)
+
+    def _summarize(self, X):
+        codes = X
+        for layer in self.estimators_:
+            layer._summarize(codes)
+            codes = layer.transform(codes)
 
     def _layers(self, seed):
         """Unfitted clones of the prototypes, each with its width and seed."""

@@ -31,10 +31,36 @@ def reparameterize(mean, log_variance, noise):
     return mean + torch.exp(0.5 * log_variance) * noise
 
 
+def moment_matched_normal(n_draws, n_components, generator):
+    """Standard normal draws whose mean is exactly 0 and whose covariance exactly I.
+
+    Antithetic pairs of the columns of a random orthonormal frame. The expectation of a
+    quadratic function, such as a linear decoder's squared error, comes out exact; plain
+    draws shared by all rows would shift every row's score alike.
+
+    Parameters
+    ----------
+    n_draws : int
+        At least so many; 2 * n_components if that is more.
+    n_components : int
+    generator : torch.Generator
+
+    Returns
+    -------
+    draws : Tensor of shape (n_draws, n_components), float64
+    """
+    half = max((n_draws + 1) // 2, n_components)
+    frame = torch.linalg.qr(
+        torch.randn(half, n_components, generator=generator, dtype=torch.float64)
+    ).Q
+    return half**0.5 * torch.cat([frame, -frame])
+
+
 def gaussian_log_likelihood(output, x, variance):
     """log N(x; output, variance * I) of each row, in nats, shape (..., n)."""
-    log_two_pi_variance = torch.as_tensor(2.0 * math.pi * variance).log()
-    return -0.5 * (squared_error(output, x) / variance + x.shape[-1] * log_two_pi_variance)
+    variance = torch.as_tensor(variance, dtype=output.dtype, device=output.device)
+    log_scale = torch.log(2.0 * math.pi * variance)
+    return -0.5 * (squared_error(output, x) / variance + x.shape[-1] * log_scale)
 
 
 def bernoulli_log_likelihood(output, x):
@@ -88,7 +114,8 @@ class VAE(BaseAutoencoder):
         Activation of the code, one of the same words. 'auto' is 'identity'; it
         applies to the posterior mean.
     tied_weights : bool, default=False
-        Whether the decoder uses the weights of the encoder's mean, transposed.
+        Whether the decoder uses the weights of the encoder's mean, transposed. That is a
+        restriction: a linear VAE then no longer reaches probabilistic PCA.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
@@ -291,6 +318,8 @@ class VAE(BaseAutoencoder):
             Sampled rows; zeros and ones with likelihood='bernoulli'.
         """
         check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
         rng = np.random.default_rng(draw_seed(random_state))
         means = self.inverse_transform(rng.standard_normal((n_samples, self.n_components_)))
         if self.likelihood == "bernoulli":
@@ -301,8 +330,9 @@ class VAE(BaseAutoencoder):
     def score_samples(self, X):
         """The ELBO of each row: a lower bound of log p(x), in nats.
 
-        The expectation is taken over a fixed set of at least 64 draws, the same for
-        every row and call, made from the seed of the fit; beta is 1.
+        The expectation is taken over a fixed set of draws, at least 64 and twice
+        `n_components`, the same for every row and call and made from the seed of the
+        fit: in pairs of opposite sign, and with covariance I. beta is 1.
 
         Parameters
         ----------
@@ -316,14 +346,11 @@ class VAE(BaseAutoencoder):
         """
         X = self._validate_rows(X)
         self._check_loss_range(X)
-        half = torch.randn(
-            (max(MIN_SCORE_DRAWS, self.n_draws) + 1) // 2,
-            1,
+        noise = moment_matched_normal(
+            max(MIN_SCORE_DRAWS, self.n_draws),
             self.n_components_,
-            generator=stream(self._state.seed, "score"),
-            dtype=torch.float64,
-        )
-        noise = torch.cat([half, -half])  # antithetic: the draws' mean is exactly 0
+            stream(self._state.seed, "score"),
+        ).unsqueeze(1)
 
         def elbo(network, x):
             return -self._negative_elbo(network, x, noise.to(x), beta=1.0)
@@ -384,7 +411,7 @@ class VAE(BaseAutoencoder):
         return gaussian_log_likelihood(output, x, self._noise_variance(network))
 
     def _noise_variance(self, network):
-        if self.noise_variance == "shared":
+        if network.perceptron.n_extra:
             return MIN_NOISE_VARIANCE + torch.exp(LOG_VARIANCE_SCALE * network.extra[0])
         return self.noise_variance
 
@@ -405,7 +432,8 @@ class VAE(BaseAutoencoder):
         weights = super()._initial_weights(perceptron, generator, X)
         network = Network(perceptron, weights)
         # The posterior starts with the prior's variance, whatever the scale of X.
-        network.encoder_weights[-1][perceptron.sizes[-1] :].zero_()
+        for head in (network.encoder_weights[-1], network.encoder_biases[-1]):
+            head[perceptron.sizes[-1] :].zero_()
         # The noise starts as large as the data: the best while the decoder gives zeros.
         second_moment = np.square(X, dtype=np.float64).mean()
         network.extra.fill_(math.log(second_moment or 1.0) / LOG_VARIANCE_SCALE)

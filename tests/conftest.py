@@ -1,5 +1,10 @@
 """Data and assertions that several test files share."""
 
+import os
+
+# Before scikit-learn is imported: without it, its array API checks are skipped.
+os.environ["SCIPY_ARRAY_API"] = "1"
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits

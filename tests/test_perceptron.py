@@ -1,5 +1,7 @@
 """The perceptron against plain torch modules and autograd."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -208,6 +210,16 @@ def test_initial_weights_fill_glorots_bounds(name):
     # Of 2000 uniform draws the largest is below 99% of the limit once in 5e8 times.
     assert 0.99 < encoder.abs().max() / (ACTIVATIONS[name].gain * limit) <= 1
     assert 0.99 < decoder.abs().max() / limit <= 1
+
+
+def test_tied_weights_are_drawn_for_the_encoders_activation():
+    """The decoder's last layer is linear; its Glorot limit would be smaller by sqrt(2)."""
+    tied = Perceptron((40, 60, 5), ("relu", "identity"), ("relu", "identity"), (True, True))
+    untied = replace(tied, tied=(False, False))
+    limits = [
+        Network(p, p.initialize(generator())).encoder_weights[0].abs().max() for p in (tied, untied)
+    ]
+    torch.testing.assert_close(limits[0], limits[1])
 
 
 @every_perceptron

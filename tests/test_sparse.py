@@ -6,6 +6,7 @@ import torch
 from torch.distributions import Bernoulli, kl_divergence
 
 from skae import Autoencoder, SparseAutoencoder
+from skae._perceptron import Network
 from skae._sparse import kl_sparsity, l1_sparsity
 
 FAST = {"n_components": 24, "max_iter": 3, "random_state": 0}
@@ -141,3 +142,12 @@ def test_kl_refuses_codes_that_are_no_probabilities(activation, digits):
 def test_logistic_may_be_named(digits, assert_same_training):
     named = SparseAutoencoder(**FAST, code_activation="logistic").fit(digits)
     assert_same_training(named, SparseAutoencoder(**FAST).fit(digits))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_l1_atoms_are_short_from_the_start(tied, digits):
+    sparse = SparseAutoencoder(sparsity="l1", tied_weights=tied, hidden_layer_sizes=(200,))
+    perceptron = sparse._describe_network(64)
+    weights = sparse._initial_weights(perceptron, torch.Generator().manual_seed(0), digits)
+    norms = Network(perceptron, weights).decoder_weights[0].norm(dim=0)
+    assert norms.max() <= 1 + 1e-12

@@ -248,3 +248,10 @@ def test_tied_layers_stay_tied(digits):
     first, second, second_back, first_back = tied.fit(digits).coefs_
     np.testing.assert_array_equal(first, first_back.T)
     np.testing.assert_array_equal(second, second_back.T)
+
+
+def test_layers_are_described_as_fine_tuned(digits):
+    model = stacked([SparseAutoencoder(max_iter=2), VAE(max_iter=2)]).fit(digits)
+    sparse = model.estimators_[0]
+    mean = sparse.transform(digits).mean(axis=0)
+    np.testing.assert_allclose(sparse.mean_activation_, mean, rtol=1e-10)
