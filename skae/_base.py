@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from skae._compat import CallbackSupportMixin, Interval, Options, Progress, StrOptions, fit_context
@@ -44,13 +44,7 @@ NETWORK_CONSTRAINTS = {
 }
 
 
-class BaseAutoencoder(
-    InferenceMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    CallbackSupportMixin,
-    TransformerMixin,
-    BaseEstimator,
-):
+class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     """What all autoencoders share. Abstract: it has no constructor of its own.
 
     A variant lists its parameters in `__init__` and `_parameter_constraints` and writes

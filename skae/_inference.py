@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skae._devices import as_tensor, find_device_or_cpu
@@ -11,7 +12,7 @@ from skae._perceptron import Network
 CHUNK_SIZE = 2**21
 
 
-class InferenceMixin:
+class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """The methods and attributes that only read the fitted state.
 
     They go through X a chunk at a time, on the device that the parameter names, and
