@@ -36,7 +36,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         codes : ndarray of shape (n_samples, n_components)
             The code of each row, in the dtype of the fit.
         """
-        return self._map(self._encode, self._validate_rows(X))
+        return self._codes(self._validate_rows(X))
 
     def inverse_transform(self, X):
         """Decode codes.
@@ -133,6 +133,10 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_is_fitted(self)
         dtype = self._state.weights.dtype
         return validate_data(self, X, reset=False, dtype=dtype, order="C", **options)
+
+    def _codes(self, X):
+        """`transform` of validated rows: always an array, whatever `set_output` says."""
+        return self._map(self._encode, X)
 
     def _encode(self, network, x):
         return network.encode(x)

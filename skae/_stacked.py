@@ -207,7 +207,7 @@ class StackedAutoencoder(BaseAutoencoder):
         for layer in layers:
             with progress.task("layer", runs=layer):
                 layer.fit(codes)
-            codes = layer.transform(codes)
+            codes = layer._codes(codes)
         return self._trainer_of(layers, seed, X)
 
     def _start(self, X):
@@ -216,7 +216,7 @@ class StackedAutoencoder(BaseAutoencoder):
         layers, codes = self._layers(seed), X
         for layer in layers:
             layer._initialize(codes)
-            codes = layer.transform(codes)
+            codes = layer._codes(codes)
         return self._trainer_of(layers, seed, X)
 
     def _trainer_of(self, layers, seed, X):
@@ -244,7 +244,7 @@ class StackedAutoencoder(BaseAutoencoder):
         codes = X
         for layer in self.estimators_:
             layer._summarize(codes)
-            codes = layer.transform(codes)
+            codes = layer._codes(codes)
 
     def _layers(self, seed):
         """Unfitted clones of the prototypes, each with its width and seed."""

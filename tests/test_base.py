@@ -1,5 +1,6 @@
 """BaseAutoencoder: what it accepts and refuses, how training goes on, scikit-learn's tools."""
 
+import copy
 import pickle
 import warnings
 
@@ -399,6 +400,16 @@ def test_warm_start_may_change_the_solver(name):
     estimator.set_params(solver="sgd", learning_rate_init=1e-300).fit(X)
     np.testing.assert_allclose(weights(estimator), before, rtol=1e-12, atol=1e-290)
     assert len(estimator.loss_curve_) == 8
+
+
+@each_class
+@pytest.mark.parametrize("solvers", [("adam", "sgd"), ("sgd", "adam")])
+def test_another_solver_starts_without_moments(name, solvers):
+    first, second = solvers
+    estimator = small(name, solver=first).fit(X).set_params(solver=second)
+    reference = copy.deepcopy(estimator)
+    reference._state.moments = None
+    assert_same_fit(estimator.partial_fit(X), reference.partial_fit(X))
 
 
 @each_class

@@ -230,6 +230,12 @@ def test_length_of_the_validation_curve(name):
     assert len(estimator.loss_curve_) == n_fine_tuning_epochs(estimator)
 
 
+@each_class
+def test_validation_noise_is_the_same_in_every_epoch(name):
+    curve = small(name, early_stopping=True, **STILL).fit(X).validation_loss_curve_
+    assert len(set(curve)) == 1
+
+
 @pytest.mark.parametrize("name", ["Autoencoder", "StackedAutoencoder"])
 def test_validation_loss_is_that_of_the_held_out_rows(name):
     estimator = small(name, early_stopping=True, validation_fraction=0.3, **STILL).fit(X)
