@@ -5,16 +5,25 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from skae._compat import CallbackSupportMixin, Interval, Options, Progress, StrOptions, fit_context
+from skae._compat import (
+    CallbackSupportMixin,
+    Interval,
+    InvalidParameterError,
+    Options,
+    Progress,
+    StrOptions,
+    fit_context,
+)
 from skae._devices import find_device
 from skae._inference import InferenceMixin
 from skae._losses import LOSSES
 from skae._perceptron import ACTIVATIONS, Perceptron
 from skae._streams import draw_seed, stream
-from skae._training import State, Trainer
+from skae._training import State, Trainer, split_rows
 from skae._version import __version__
 
 TRAINING_CONSTRAINTS = {
@@ -93,7 +102,8 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
             If interrupted: the last finished epoch's weights stay usable.
         """
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
-        X = self._validate(X, reset=not goes_on)
+        with self._transaction():
+            X = self._validate(X, reset=not goes_on)
         if not goes_on:
             self._forget()
         with Progress.of_fit(self, X, self._n_fit_tasks()) as progress, self._transaction():
@@ -127,8 +137,8 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
             estimator is then as it was before the call.
         """
         goes_on = self.__sklearn_is_fitted__()
-        X = self._validate(X, reset=not goes_on)
         with self._transaction():
+            X = self._validate(X, reset=not goes_on)
             trainer = self._resume(X) if goes_on else self._start(X)
             n_iter = self.n_iter_ if goes_on else 0
             trainer.run_epoch()
@@ -137,14 +147,16 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         return self
 
     def _fit(self, X, goes_on, progress):
-        self._train(self._resume(X) if goes_on else self._start(X), X, progress)
+        fraction = self.validation_fraction if self.early_stopping else 0
+        trainer = self._resume(X, fraction) if goes_on else self._start(X, fraction)
+        self._train(trainer, X, progress)
 
     def _train(self, trainer, X, progress):
         try:
             trainer.fit(progress)
         except KeyboardInterrupt:
             if trainer.n_iter > 0:
-                self._commit(trainer)
+                self._commit(trainer, X)
             raise
         self._commit(trainer, X)
 
@@ -153,7 +165,9 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         """Whatever fails inside leaves the estimator as it was, unless it has committed."""
         before = dict(vars(self))
         try:
-            yield
+            # Training works where the caller has switched gradients off.
+            with torch.inference_mode(False), torch.enable_grad():
+                yield
         except BaseException:
             if vars(self).get("_state") is before.get("_state"):
                 vars(self).clear()
@@ -179,14 +193,16 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
                 f"to {X.max():g}: scale X, for example with MinMaxScaler, or choose another."
             )
 
-    def _start(self, X):
+    def _start(self, X, held_out_fraction=0):
         """A trainer at the beginning, its weights drawn."""
         seed = draw_seed(self.random_state)
-        self._prepare(X, goes_on=False)
+        split = split_rows(len(X), held_out_fraction, seed)
+        seen = split.seen(X)
+        self._prepare(seen, goes_on=False)
         perceptron = self._describe_network(X.shape[1])
-        weights = self._initial_weights(perceptron, stream(seed, "weights"), X)
+        weights = self._initial_weights(perceptron, stream(seed, "weights"), seen)
         state = State(weights.numpy().astype(X.dtype), seed)
-        return Trainer(self, perceptron, state, X)
+        return Trainer(self, perceptron, state, X, split)
 
     def _initialize(self, X):
         """Be as after zero epochs."""
@@ -194,7 +210,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         self.n_features_in_ = X.shape[1]
         self._perceptron, self._state = trainer.network.perceptron, trainer.state
 
-    def _resume(self, X):
+    def _resume(self, X, held_out_fraction=0):
         """A trainer that goes on from the fitted state."""
         perceptron = self._describe_network(X.shape[1])
         if perceptron != self._perceptron:
@@ -203,17 +219,17 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
                 f"{perceptron}, than the fitted one, {self._perceptron}: restore its sizes, "
                 "activations, loss and tied_weights, or call fit with warm_start=False."
             )
-        self._prepare(X, goes_on=True)
-        trainer = Trainer(self, perceptron, self._state, X)
+        split = split_rows(len(X), held_out_fraction, self._state.seed)
+        self._prepare(split.seen(X), goes_on=True)
+        trainer = Trainer(self, perceptron, self._state, X, split)
         trainer.losses = list(self.loss_curve_)
         trainer.validation_losses = list(self.validation_loss_curve_ or ())
         return trainer
 
-    def _commit(self, trainer, X=None):
-        """Take over what the trainer has reached; X None leaves out the summary."""
+    def _commit(self, trainer, X):
+        """Take over what the trainer has reached."""
         vars(self).update(self._reached(trainer))
-        if X is not None:
-            self._summarize(X)
+        self._summarize(X)
 
     def _reached(self, trainer):
         """The fitted attributes after the trainer's last finished epoch."""
@@ -225,7 +241,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
             "loss_": trainer.losses[-1],
             "best_loss_": min(watched),
             "loss_curve_": list(trainer.losses),
-            "validation_loss_curve_": trainer.validation_losses or None,
+            "validation_loss_curve_": list(trainer.validation_losses) or None,
         }
 
     def _forget(self):
@@ -254,11 +270,14 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         raise NotImplementedError
 
     def _check_parameters(self):
-        sizes = self.hidden_layer_sizes
+        self._check_sizes("hidden_layer_sizes", "; () is an encoder of a single layer")
+
+    def _check_sizes(self, name, hint=""):
+        sizes = getattr(self, name)
         if not all(isinstance(size, Integral) and size > 0 for size in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes={sizes!r} must hold integers above 0, one per hidden "
-                "layer, such as (128, 64); () is an encoder of a single layer."
+            raise InvalidParameterError(
+                f"The {name!r} parameter of {type(self).__name__} must be a sequence of "
+                f"integers above 0, such as (128, 64){hint}. Got {sizes!r} instead."
             )
 
     def _prepare(self, X, goes_on):

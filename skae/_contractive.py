@@ -263,7 +263,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         return self._map(self._jacobian_norm, X, expansion=self.n_components_)
 
     def tangents(self, X, n):
-        """Directions in which the code is most sensitive: the manifold's tangents.
+        """The directions in which the code is most sensitive: the manifold's tangents.
 
         Parameters
         ----------

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from skae._base import BaseAutoencoder
-from skae._compat import Interval, StrOptions
+from skae._compat import Interval, InvalidParameterError, StrOptions
 from skae._devices import as_tensor
 from skae._streams import draw_seed, stream
 
@@ -168,7 +168,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     >>> denoiser = DenoisingAutoencoder(64, max_iter=50, random_state=0).fit(X)
     >>> corrupted = denoiser.corrupt(X, random_state=0)
     >>> restored = denoiser.reconstruct(corrupted)
-    >>> bool(((restored - X) ** 2).sum() < 0.5 * ((corrupted - X) ** 2).sum())
+    >>> bool(((restored - X) ** 2).sum() < 0.7 * ((corrupted - X) ** 2).sum())
     True
     """
 
@@ -246,7 +246,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             A corrupted copy.
         """
         x = torch.tensor(self._validate_rows(X))
-        return self._corrupt(x, stream(draw_seed(random_state), "noise")).numpy()
+        return self._corrupt(x, stream(draw_seed(random_state), "corrupt")).numpy()
 
     def _objective(self, network, x, noise):
         code = network.encode(self._corrupt(x, noise))
@@ -283,7 +283,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _check_parameters(self):
         super()._check_parameters()
         if self.corruption in ("masking", "salt_and_pepper") and self.corruption_level > 1:
-            raise ValueError(
+            raise InvalidParameterError(
                 f"corruption_level={self.corruption_level} must be at most 1 with "
                 f"corruption={self.corruption!r}, where it is the fraction of cells destroyed."
             )

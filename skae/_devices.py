@@ -10,8 +10,8 @@ def find_device(name):
     """The torch device for the parameter `device`; ValueError where it is not there."""
     if name == "auto":
         name = next((kind for kind in ("cuda", "mps") if _is_available(kind, 0)), "cpu")
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or not (index == "" or index.isdecimal()):
+    kind, colon, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or bool(colon) != index.isdecimal():
         raise ValueError(
             f"device={name!r} is not known: use 'cpu', 'cuda', 'cuda:1', 'mps' or 'auto'."
         )

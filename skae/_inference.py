@@ -119,13 +119,15 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         X = self._validate_rows(X, ensure_min_samples=2)
         mean = X.mean(axis=0, dtype=np.float64)
         errors, deviations = np.zeros_like(mean), np.zeros_like(mean)
-        for rows, reconstructions in self._chunks(self._reconstruct, X):
-            errors += np.square(rows - reconstructions, dtype=np.float64).sum(axis=0)
-            deviations += np.square(rows - mean).sum(axis=0)
-        if not np.isfinite(errors).all():
+        with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
+            for rows, reconstructions in self._chunks(self._reconstruct, X):
+                errors += np.square(rows - reconstructions, dtype=np.float64).sum(axis=0)
+                deviations += np.square(rows - mean).sum(axis=0)
+        if not (np.isfinite(errors).all() and np.isfinite(deviations).all()):
             raise ValueError(
-                "The reconstructions of X are not finite, so that there is no score: its "
-                "values are too far from those seen in fit. Scale X as in training."
+                "The squared errors of the reconstructions of X are not finite, so that there "
+                "is no score: its values are too far from those seen in fit. Scale X as in "
+                "training."
             )
         return _explained_variance(errors, deviations)
 

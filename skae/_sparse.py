@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from skae._base import BaseAutoencoder
-from skae._compat import Interval, StrOptions
+from skae._compat import Interval, InvalidParameterError, StrOptions
 from skae._perceptron import Network
 
 
@@ -61,7 +61,7 @@ class SparseAutoencoder(BaseAutoencoder):
         Weight of the penalty; 'auto' is 3.0 for 'kl' and 0.1 for 'l1'. With 0 this
         is the plain autoencoder.
     target_activation : float, default=0.05
-        rho, the mean activation that 'kl' asks of each unit, between 0 and 1.
+        Rho, the mean activation that 'kl' asks of each unit, between 0 and 1.
     hidden_layer_sizes : array-like of int, default=()
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
         them. `()` is the classical autoencoder with one layer each way.
@@ -263,7 +263,7 @@ class SparseAutoencoder(BaseAutoencoder):
     def _check_parameters(self):
         super()._check_parameters()
         if self.sparsity == "kl" and self.code_activation not in ("auto", "logistic"):
-            raise ValueError(
+            raise InvalidParameterError(
                 f"sparsity='kl' needs code_activation='logistic' (or 'auto'), whose units have "
                 f"activations in (0, 1), but found {self.code_activation!r}: change it, or use "
                 "sparsity='l1'."

@@ -2,17 +2,15 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from numbers import Integral
 
-import torch
 from sklearn.base import clone
 
 from skae._base import TRAINING_CONSTRAINTS, BaseAutoencoder
-from skae._compat import HasMethods
+from skae._compat import HasMethods, InvalidParameterError
 from skae._denoising import DenoisingAutoencoder
 from skae._perceptron import Network, stack, stacked_tensors
 from skae._streams import draw_seed, stream_seed
-from skae._training import State, Trainer
+from skae._training import State, Trainer, split_rows
 
 
 class StackedAutoencoder(BaseAutoencoder):
@@ -190,25 +188,25 @@ class StackedAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     def _fit(self, X, goes_on, progress):
-        trainer = self._resume(X) if goes_on else self._pretrain(X, progress)
+        fraction = self.validation_fraction if self.fine_tune and self.early_stopping else 0
+        trainer = self._resume(X, fraction) if goes_on else self._pretrain(X, fraction, progress)
         if self.fine_tune:
             with progress.task("fine-tuning", max_subtasks=self.max_iter) as task:
                 self._train(trainer, X, task)
         else:
-            trainer.losses.append(trainer.evaluate(torch.arange(len(X))))
+            trainer.losses.append(trainer.evaluate(trainer.split.training))
             self._commit(trainer, X)
-        if not goes_on:
-            self.n_iter_ += sum(layer.n_iter_ for layer in self.estimators_)
 
-    def _pretrain(self, X, progress):
+    def _pretrain(self, X, held_out_fraction, progress):
         """Fit the layers one by one; returns a trainer that starts from them."""
         seed = draw_seed(self.random_state)
-        layers, codes = self._layers(seed), X
+        split = split_rows(len(X), held_out_fraction, seed)
+        layers, codes = self._layers(seed), split.seen(X)
         for layer in layers:
             with progress.task("layer", runs=layer):
                 layer.fit(codes)
             codes = layer._codes(codes)
-        return self._trainer_of(layers, seed, X)
+        return self._trainer_of(layers, seed, X, split)
 
     def _start(self, X):
         """For `partial_fit`, which never pretrains: a trainer of untrained layers."""
@@ -217,28 +215,33 @@ class StackedAutoencoder(BaseAutoencoder):
         for layer in layers:
             layer._initialize(codes)
             codes = layer._codes(codes)
-        return self._trainer_of(layers, seed, X)
+        return self._trainer_of(layers, seed, X, split_rows(len(X), 0, seed))
 
-    def _trainer_of(self, layers, seed, X):
+    def _trainer_of(self, layers, seed, X, split):
         self.estimators_ = layers
         parts = [layer._fitted_network() for layer in layers]
         perceptron = stack([part.perceptron for part in parts])
         weights = parts[0].flat.new_zeros(perceptron.n_parameters)
-        network = Network(perceptron, weights)
-        for whole, part in stacked_tensors(network, parts):
+        for whole, part in stacked_tensors(Network(perceptron, weights), parts):
             whole.copy_(part)
-        return Trainer(self, perceptron, State(weights.numpy(), seed), X)
+        return Trainer(self, perceptron, State(weights.numpy(), seed), X, split)
 
-    def _commit(self, trainer, X=None):
-        super()._commit(trainer)
+    def _reached(self, trainer):
+        reached = super()._reached(trainer)
+        if not self.__sklearn_is_fitted__():
+            pretraining = [getattr(layer, "n_iter_", 0) for layer in self.estimators_]
+            reached["n_iter_"] += sum(pretraining)
+        return reached
+
+    def _commit(self, trainer, X):
+        vars(self).update(self._reached(trainer))
         parts = []
         for layer in self.estimators_:
             layer._state = replace(layer._state, weights=layer._state.weights.copy())
             parts.append(layer._fitted_network())
         for whole, part in stacked_tensors(self._fitted_network(), parts):
             part.copy_(whole)
-        if X is not None:
-            self._summarize(X)
+        self._summarize(X)
 
     def _summarize(self, X):
         codes = X
@@ -264,23 +267,23 @@ class StackedAutoencoder(BaseAutoencoder):
         return [prototype] * len(self.layer_sizes)
 
     def _check_parameters(self):
-        sizes = self.layer_sizes
-        if not len(sizes) or not all(isinstance(size, Integral) and size > 0 for size in sizes):
-            raise ValueError(
-                f"layer_sizes={sizes!r} must hold at least one integer above 0, one per layer, "
-                "such as (128, 32)."
+        self._check_sizes("layer_sizes")
+        if not len(self.layer_sizes):
+            raise InvalidParameterError(
+                "The 'layer_sizes' parameter of StackedAutoencoder must have at least one width, "
+                f"such as (128, 32). Got {self.layer_sizes!r} instead."
             )
         prototypes = self._prototypes()
-        if len(prototypes) != len(sizes):
-            raise ValueError(
-                f"estimator is a list of {len(prototypes)} autoencoders, but layer_sizes={sizes!r} "
-                f"asks for {len(sizes)}: give one for each layer."
+        if len(prototypes) != len(self.layer_sizes):
+            raise InvalidParameterError(
+                f"estimator is a list of {len(prototypes)} autoencoders, but layer_sizes="
+                f"{self.layer_sizes!r} asks for {len(self.layer_sizes)}: give one for each layer."
             )
         for prototype in prototypes:
             if not isinstance(prototype, BaseAutoencoder) or isinstance(
                 prototype, StackedAutoencoder
             ):
-                raise ValueError(
+                raise InvalidParameterError(
                     f"estimator must be an autoencoder of skae that has one code of its own, but "
                     f"found {prototype!r}: use for example DenoisingAutoencoder()."
                 )

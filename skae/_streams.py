@@ -6,7 +6,7 @@ import torch
 STREAMS = {
     name: number
     for number, name in enumerate(
-        ("weights", "split", "shuffle", "noise", "validation", "layers", "score")
+        ("weights", "split", "shuffle", "noise", "validation", "layers", "score", "corrupt")
     )
 }
 

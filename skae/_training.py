@@ -8,6 +8,7 @@ last, `Trainer.run_epoch` passes once over the rows, `Trainer._step` takes one b
 import math
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -42,6 +43,32 @@ class State:
     n_steps: int = 0
     n_epochs: int = 0
     solver: str = "adam"
+
+
+class Split(NamedTuple):
+    """Indices of the rows to train on, and of those held out (None: no rows are)."""
+
+    training: torch.Tensor
+    held_out: torch.Tensor = None
+
+    def seen(self, X):
+        """The rows of X that training may learn anything from."""
+        return X if self.held_out is None else X[self.training.numpy()]
+
+
+def split_rows(n_samples, fraction, seed):
+    """Hold out a random fraction of the rows, rounded up; fraction 0 holds out none."""
+    if fraction == 0:
+        return Split(torch.arange(n_samples))
+    n_held_out = math.ceil(fraction * n_samples)
+    if n_held_out >= n_samples:
+        raise ValueError(
+            f"early_stopping=True with validation_fraction={fraction} leaves no rows to train "
+            f"on, as n_samples = {n_samples}: give more rows, lower validation_fraction or set "
+            "early_stopping=False."
+        )
+    order = torch.randperm(n_samples, generator=stream(seed, "split"))
+    return Split(order[n_held_out:], order[:n_held_out])
 
 
 class Stopping:
@@ -79,6 +106,8 @@ class Trainer:
     state : State
         Where to go on from; copied, not changed.
     X : ndarray of shape (n_samples, n_features)
+    split : Split
+        Which rows of X to train on and which to watch.
 
     Attributes
     ----------
@@ -91,7 +120,7 @@ class Trainer:
         training goes on.
     """
 
-    def __init__(self, estimator, perceptron, state, X):
+    def __init__(self, estimator, perceptron, state, X, split):
         self.estimator = estimator
         self.device = find_device(estimator.device)
         self.rows = Rows(X, self.device)
@@ -104,13 +133,11 @@ class Trainer:
         self.state = state
         self._load_optimizer(state)
         self.losses, self.validation_losses, self.n_iter = [], [], 0
-        self._training_rows, self._validation_rows = torch.arange(len(X)), None
+        self.split = split
 
     def fit(self, progress):
         """Run epochs until the budget, the tolerance or a callback ends them."""
         estimator = self.estimator
-        if estimator.early_stopping:
-            self._hold_out()
         patience = estimator.n_iter_no_change
         if estimator.learning_rate != "constant" and not estimator.early_stopping:
             patience = math.inf  # a schedule is only right when it runs to its end
@@ -149,7 +176,7 @@ class Trainer:
             held out where there are some.
         """
         seed, epoch = self.state.seed, self.state.n_epochs
-        order = self._training_rows
+        order = self.split.training
         if self.estimator.shuffle:
             order = order[torch.randperm(len(order), generator=stream(seed, "shuffle", epoch))]
         noise = stream(seed, "noise", epoch, device=self.device)
@@ -160,8 +187,8 @@ class Trainer:
             losses.append(self._step(self.rows.take(indices), noise, learning_rate))
         loss = _mean_over_rows(losses, batches)
         validation_loss = None
-        if self._validation_rows is not None:
-            validation_loss = self.evaluate(self._validation_rows)
+        if self.split.held_out is not None:
+            validation_loss = self.evaluate(self.split.held_out)
         self._finish_epoch(loss, validation_loss)
         return loss if validation_loss is None else validation_loss
 
@@ -212,23 +239,12 @@ class Trainer:
                 f"learning_rate_init (now {self.estimator.learning_rate_init:g}) or scale X, "
                 "for example with StandardScaler."
             )
+        state = self._finished_state(epoch)  # what may be interrupted comes first
         self.n_iter += 1
         self.losses.append(loss)
         if validation_loss is not None:
             self.validation_losses.append(validation_loss)
-        self.state = self._finished_state(epoch)
-
-    def _hold_out(self):
-        n_samples, fraction = len(self.rows), self.estimator.validation_fraction
-        n_held_out = math.ceil(fraction * n_samples)
-        if n_held_out >= n_samples:
-            raise ValueError(
-                f"early_stopping=True with validation_fraction={fraction} leaves no rows to "
-                f"train on, as n_samples = {n_samples}: give more rows, lower "
-                "validation_fraction or set early_stopping=False."
-            )
-        order = torch.randperm(n_samples, generator=stream(self.state.seed, "split"))
-        self._validation_rows, self._training_rows = order[:n_held_out], order[n_held_out:]
+        self.state = state
 
     def _load_optimizer(self, state):
         solver = self.estimator.solver

@@ -4,9 +4,22 @@ import copy
 import pickle
 import warnings
 
-import joblib
 import numpy as np
 import pytest
+from helpers import (
+    BERNOULLI,
+    NETWORK,
+    NEVER_STOP,
+    SMALL,
+    UNIT_X,
+    X,
+    assert_not_fitted,
+    assert_same_fit,
+    each_class,
+    fitted_state,
+    small,
+    weights,
+)
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
@@ -21,68 +34,8 @@ from sklearn.utils.fixes import CSR_CONTAINERS
 from torch import Tensor, nn
 
 from skae import (
-    VAE,
     Autoencoder,
-    ContractiveAutoencoder,
-    DenoisingAutoencoder,
-    SparseAutoencoder,
-    StackedAutoencoder,
 )
-
-# What other test files share: one small estimator of each class, data and comparisons.
-
-X = np.random.default_rng(0).normal(size=(60, 6))
-UNIT_X = np.random.default_rng(1).uniform(size=(60, 6))
-TRAINING = {"max_iter": 4, "batch_size": 16, "random_state": 0}  # the last batch is ragged
-NEVER_STOP = {"tol": 0.0, "n_iter_no_change": np.inf}
-LAYER = DenoisingAutoencoder(max_iter=2, batch_size=16)
-SMALL = {
-    "Autoencoder": Autoencoder(3, hidden_layer_sizes=(5,), **TRAINING),
-    "SparseAutoencoder": SparseAutoencoder(8, **TRAINING),
-    "DenoisingAutoencoder": DenoisingAutoencoder(3, **TRAINING),
-    "ContractiveAutoencoder": ContractiveAutoencoder(3, **TRAINING),
-    "StackedAutoencoder": StackedAutoencoder((5, 3), estimator=LAYER, **TRAINING),
-    "VAE": VAE(3, hidden_layer_sizes=(5,), **TRAINING),
-}
-NETWORK = tuple(name for name in SMALL if name != "StackedAutoencoder")
-each_class = pytest.mark.parametrize("name", SMALL)
-BERNOULLI = {
-    **{name: {"loss": "binary_cross_entropy"} for name in NETWORK},
-    "StackedAutoencoder": {"estimator__loss": "binary_cross_entropy"},
-    "VAE": {"likelihood": "bernoulli"},
-}
-DIVERGING = {"solver": "sgd", "learning_rate_init": 1e6, "max_iter": 100}
-
-
-def small(name, **params):
-    """A fresh small estimator of the class."""
-    return clone(SMALL[name]).set_params(**params)
-
-
-def weights(estimator):
-    """All weights and biases as one vector."""
-    return np.concatenate([a.ravel() for a in (*estimator.coefs_, *estimator.intercepts_)])
-
-
-def assert_same_fit(one, other):
-    """Weights and losses are equal, bit for bit."""
-    np.testing.assert_array_equal(weights(one), weights(other), strict=True)
-    assert one.loss_curve_ == other.loss_curve_
-
-
-def fitted_state(estimator):
-    """A hash of everything that fit has left."""
-    params = estimator.get_params(deep=False)
-    return joblib.hash({k: v for k, v in vars(estimator).items() if k not in params})
-
-
-def assert_not_fitted(estimator):
-    """Nothing is left of a fit but what scikit-learn's validation notes."""
-    left = set(vars(estimator)) - set(estimator.get_params(deep=False))
-    assert left <= {"n_features_in_", "feature_names_in_"}
-    with pytest.raises(NotFittedError):
-        estimator.transform(X)
-
 
 # Bad input.
 

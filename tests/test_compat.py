@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from helpers import DIVERGING, NEVER_STOP, X, assert_same_fit, each_class, run_python, small
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from test_base import DIVERGING, NEVER_STOP, X, assert_same_fit, each_class, small
-from test_streams import run_python
 
 try:
     from sklearn.callback import ScoringMonitor
@@ -189,7 +188,7 @@ from sklearn.callback import ProgressBar
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from test_base import SMALL, X, small
+from helpers import SMALL, X, small
 
 for name in SMALL:
     small(name).set_callbacks(ProgressBar()).fit(X)

@@ -6,8 +6,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
-from test_base import (
+from helpers import (
     UNIT_X,
     X,
     assert_not_fitted,
@@ -17,6 +16,7 @@ from test_base import (
     small,
     weights,
 )
+from sklearn.base import clone
 
 from skae._devices import Rows, as_tensor, find_device
 

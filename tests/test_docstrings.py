@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from test_base import SMALL, UNIT_X, each_class, small
+from helpers import SMALL, UNIT_X, each_class, small
 
 import skae
 

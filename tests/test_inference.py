@@ -1,14 +1,12 @@
 """What a fitted autoencoder offers: codes, reconstructions, scores, its weights."""
 
 import itertools
-import sys
-import threading
 
 import numpy as np
 import pytest
 import torch
+from helpers import BERNOULLI, SMALL, UNIT_X, X, each_class, in_threads, small, weights
 from sklearn.metrics import r2_score
-from test_base import BERNOULLI, SMALL, UNIT_X, X, each_class, small, weights
 from torch import nn
 
 from skae import _inference
@@ -16,27 +14,6 @@ from skae._perceptron import Network
 
 DETERMINISTIC = [name for name in SMALL if name != "VAE"]  # whose score is a fraction of variance
 METHODS = ("transform", "reconstruct", "score_samples")
-
-
-def in_threads(n_threads, function):
-    """What `function(number)` returns in threads that start at the same moment."""
-    barrier, results = threading.Barrier(n_threads), [None] * n_threads
-
-    def run(number):
-        barrier.wait()
-        results[number] = function(number)
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [threading.Thread(target=run, args=(i,)) for i in range(n_threads)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-    return results
 
 
 # Codes and reconstructions.

@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers import NEVER_STOP, X, each_class, small, weights
 from sklearn.base import clone
-from test_base import NEVER_STOP, X, each_class, small, weights
 from torch import nn
 
 from skae._optimizers import schedule

@@ -7,7 +7,7 @@ import pickletools
 import joblib
 import numpy as np
 import pytest
-from test_base import X, assert_same_fit, each_class, fitted_state, small, weights
+from helpers import X, assert_same_fit, each_class, fitted_state, small, weights
 
 import skae
 

@@ -167,7 +167,7 @@ def test_partial_fit_of_vae_layers_works(digits):
 
 @pytest.mark.parametrize("sizes", [(), (20, 0), (20, 2.5), (-1,)])
 def test_layer_sizes_must_be_positive_integers(sizes, digits):
-    with pytest.raises(ValueError, match="layer_sizes="):
+    with pytest.raises(ValueError, match="layer_sizes"):
         stacked(layer_sizes=sizes).fit(digits)
 
 

@@ -4,32 +4,13 @@ import hashlib
 import os
 import random
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from test_base import SMALL, X, assert_same_fit, each_class, small, weights
-from test_inference import in_threads
+from helpers import SMALL, X, assert_same_fit, each_class, in_threads, run_python, small, weights
 
-import skae
 from skae._streams import STREAMS, draw_seed, stream, stream_seed
-
-
-def run_python(code, timeout=120):
-    """Standard output of a fresh interpreter with as many threads as this one."""
-    folders = (Path(skae.__file__).parents[1], Path(__file__).parent)
-    env = {
-        **os.environ,
-        "OMP_NUM_THREADS": str(torch.get_num_threads()),
-        "PYTHONPATH": os.pathsep.join([*map(str, folders), os.environ.get("PYTHONPATH", "")]),
-    }
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=env, timeout=timeout, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def seed_global_generators():
@@ -98,7 +79,7 @@ def test_fits_of_different_classes_in_threads_are_equal():
 
 def test_fresh_process_is_equal():
     code = """
-from test_base import SMALL, X, small
+from helpers import SMALL, X, small
 from test_streams import digest
 print(*(digest(small(name).fit(X)) for name in SMALL), sep="\\n")
 """

@@ -5,11 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from sklearn.exceptions import FitFailedWarning
-from sklearn.model_selection import GridSearchCV
-from test_base import (
+from helpers import (
     DIVERGING,
-    NETWORK,
     NEVER_STOP,
     SMALL,
     X,
@@ -20,6 +17,8 @@ from test_base import (
     small,
     weights,
 )
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import GridSearchCV
 
 from skae import DenoisingAutoencoder
 from skae._streams import stream
@@ -254,7 +253,7 @@ def held_out_rows(n_samples, n_held_out):
     return torch.randperm(n_samples, generator=stream(0, "split"))[:n_held_out].numpy()
 
 
-@pytest.mark.parametrize("name", NETWORK)  # a stack's pretraining holds out nothing
+@each_class
 def test_held_out_rows_do_not_train(name):
     params = {"early_stopping": True, "validation_fraction": 0.1, "max_iter": 1}
     changed = X.copy()

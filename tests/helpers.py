@@ -1,0 +1,111 @@
+"""What several test files share: one small estimator of each class, data, comparisons."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+import skae
+from skae import (
+    VAE,
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    StackedAutoencoder,
+)
+
+X = np.random.default_rng(0).normal(size=(60, 6))
+UNIT_X = np.random.default_rng(1).uniform(size=(60, 6))
+TRAINING = {"max_iter": 4, "batch_size": 16, "random_state": 0}  # the last batch is ragged
+NEVER_STOP = {"tol": 0.0, "n_iter_no_change": np.inf}
+LAYER = DenoisingAutoencoder(max_iter=2, batch_size=16)
+SMALL = {
+    "Autoencoder": Autoencoder(3, hidden_layer_sizes=(5,), **TRAINING),
+    "SparseAutoencoder": SparseAutoencoder(8, **TRAINING),
+    "DenoisingAutoencoder": DenoisingAutoencoder(3, **TRAINING),
+    "ContractiveAutoencoder": ContractiveAutoencoder(3, **TRAINING),
+    "StackedAutoencoder": StackedAutoencoder((5, 3), estimator=LAYER, **TRAINING),
+    "VAE": VAE(3, hidden_layer_sizes=(5,), **TRAINING),
+}
+NETWORK = tuple(name for name in SMALL if name != "StackedAutoencoder")
+each_class = pytest.mark.parametrize("name", SMALL)
+BERNOULLI = {
+    **{name: {"loss": "binary_cross_entropy"} for name in NETWORK},
+    "StackedAutoencoder": {"estimator__loss": "binary_cross_entropy"},
+    "VAE": {"likelihood": "bernoulli"},
+}
+DIVERGING = {"solver": "sgd", "learning_rate_init": 1e6, "max_iter": 100}
+
+
+def small(name, **params):
+    """A fresh small estimator of the class."""
+    return clone(SMALL[name]).set_params(**params)
+
+
+def weights(estimator):
+    """All weights and biases as one vector."""
+    return np.concatenate([a.ravel() for a in (*estimator.coefs_, *estimator.intercepts_)])
+
+
+def assert_same_fit(one, other):
+    """Weights and losses are equal, bit for bit."""
+    np.testing.assert_array_equal(weights(one), weights(other), strict=True)
+    assert one.loss_curve_ == other.loss_curve_
+
+
+def fitted_state(estimator):
+    """A hash of everything that fit has left."""
+    params = estimator.get_params(deep=False)
+    return joblib.hash({k: v for k, v in vars(estimator).items() if k not in params})
+
+
+def assert_not_fitted(estimator):
+    """Nothing is left of a fit but what scikit-learn's validation notes."""
+    left = set(vars(estimator)) - set(estimator.get_params(deep=False))
+    assert left <= {"n_features_in_", "feature_names_in_"}
+    with pytest.raises(NotFittedError):
+        estimator.transform(X)
+
+
+def in_threads(n_threads, function):
+    """What `function(number)` returns in threads that start at the same moment."""
+    barrier, results = threading.Barrier(n_threads), [None] * n_threads
+
+    def run(number):
+        barrier.wait()
+        results[number] = function(number)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=run, args=(i,)) for i in range(n_threads)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    return results
+
+
+def run_python(code, timeout=120):
+    """Standard output of a fresh interpreter with as many threads as this one."""
+    folders = (Path(skae.__file__).parents[1], Path(__file__).parent)
+    env = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),
+        "PYTHONPATH": os.pathsep.join([*map(str, folders), os.environ.get("PYTHONPATH", "")]),
+    }
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=env, timeout=timeout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
