@@ -18,7 +18,7 @@ from skae._compat import (
     StrOptions,
     fit_context,
 )
-from skae._devices import find_device
+from skae._devices import find_device, lacks_float64
 from skae._inference import InferenceMixin
 from skae._losses import LOSSES
 from skae._perceptron import ACTIVATIONS, Perceptron
@@ -180,9 +180,16 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     def _validate(self, X, reset):
         """X as a C-ordered float array in the dtype to compute in, parameters checked."""
         self._check_parameters()
-        find_device(self.device)
+        device = find_device(self.device)
         dtype = [np.float64, np.float32] if reset else self._state.weights.dtype
         X = validate_data(self, X, reset=reset, dtype=dtype, order="C")
+        if lacks_float64(device) and X.dtype == np.float64:
+            warnings.warn(
+                f"device={self.device!r} has no float64: X is computed in float32.",
+                UserWarning,
+                stacklevel=4,
+            )
+            X = X.astype(np.float32)
         self._check_loss_range(X)
         return X
 

@@ -41,9 +41,16 @@ def _is_available(kind, index):
 
 def as_tensor(array, device="cpu"):
     """A tensor of an array; shares memory where it can, copies read-only arrays."""
+    if lacks_float64(device) and array.dtype == np.float64:
+        array = array.astype(np.float32)
     if not array.flags.writeable:
         return torch.tensor(array, device=device)
     return torch.from_numpy(array).to(device)
+
+
+def lacks_float64(device):
+    """Whether the device computes in float32 at most."""
+    return torch.device(device).type == "mps"
 
 
 class Rows:
@@ -65,7 +72,7 @@ class Rows:
     def take(self, indices):
         """Tensor of the rows at `indices`; valid until the next call."""
         if self._moved is not None:
-            return self._moved.index_select(0, indices.to(self._moved.device))
+            return self._moved.index_select(0, indices)
         if len(indices) > len(self._buffer):
             self._buffer = np.empty((len(indices), self._X.shape[1]), self._X.dtype)
         batch = self._buffer[: len(indices)]

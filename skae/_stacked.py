@@ -199,27 +199,25 @@ class StackedAutoencoder(BaseAutoencoder):
 
     def _pretrain(self, X, held_out_fraction, progress):
         """Fit the layers one by one; returns a trainer that starts from them."""
-        seed = draw_seed(self.random_state)
-        split = split_rows(len(X), held_out_fraction, seed)
-        layers, codes = self._layers(seed), split.seen(X)
-        for layer in layers:
+
+        def fit_layer(layer, codes):
             with progress.task("layer", runs=layer):
                 layer.fit(codes)
-            codes = layer._codes(codes)
-        return self._trainer_of(layers, seed, X, split)
+
+        return self._build(X, held_out_fraction, fit_layer)
 
     def _start(self, X):
         """For `partial_fit`, which never pretrains: a trainer of untrained layers."""
-        seed = draw_seed(self.random_state)
-        layers, codes = self._layers(seed), X
-        for layer in layers:
-            layer._initialize(codes)
-            codes = layer._codes(codes)
-        return self._trainer_of(layers, seed, X, split_rows(len(X), 0, seed))
+        return self._build(X, 0, BaseAutoencoder._initialize)
 
-    def _trainer_of(self, layers, seed, X, split):
-        self.estimators_ = layers
-        parts = [layer._fitted_network() for layer in layers]
+    def _build(self, X, held_out_fraction, start_layer):
+        seed = draw_seed(self.random_state)
+        split = split_rows(len(X), held_out_fraction, seed)
+        self.estimators_, codes = self._layers(seed), split.seen(X)
+        for layer in self.estimators_:
+            start_layer(layer, codes)
+            codes = layer._codes(codes)
+        parts = [layer._fitted_network() for layer in self.estimators_]
         perceptron = stack([part.perceptron for part in parts])
         weights = parts[0].flat.new_zeros(perceptron.n_parameters)
         for whole, part in stacked_tensors(Network(perceptron, weights), parts):
@@ -235,10 +233,10 @@ class StackedAutoencoder(BaseAutoencoder):
 
     def _commit(self, trainer, X):
         vars(self).update(self._reached(trainer))
-        parts = []
         for layer in self.estimators_:
             layer._state = replace(layer._state, weights=layer._state.weights.copy())
-            parts.append(layer._fitted_network())
+        # Networks on the CPU share their state's memory: this writes into the copies.
+        parts = [layer._fitted_network() for layer in self.estimators_]
         for whole, part in stacked_tensors(self._fitted_network(), parts):
             part.copy_(whole)
         self._summarize(X)

@@ -180,7 +180,7 @@ class Trainer:
         if self.estimator.shuffle:
             order = order[torch.randperm(len(order), generator=stream(seed, "shuffle", epoch))]
         noise = stream(seed, "noise", epoch, device=self.device)
-        batches = order.split(self.batch_size)
+        batches = order.to(self.device).split(self.batch_size)
         losses = []
         for number, indices in enumerate(batches):
             learning_rate = self.estimator.learning_rate_init * rate(number / len(batches))
@@ -218,7 +218,7 @@ class Trainer:
     def evaluate(self, indices):
         """The objective per row at these rows, with the same noise at every call."""
         noise = stream(self.state.seed, "validation", device=self.device)
-        batches = indices.split(self.batch_size)
+        batches = indices.to(self.device).split(self.batch_size)
         losses = [
             self.estimator._objective(self.network, self.rows.take(batch), noise)
             for batch in batches
@@ -275,9 +275,11 @@ class Trainer:
 
 def _mean_over_rows(losses, batches):
     """Mean objective per row: each batch counts by its rows. The epoch's only sync."""
-    sizes = [len(indices) for indices in batches]
-    per_batch = torch.stack(losses).tolist()
-    return sum(map(float.__mul__, per_batch, map(float, sizes))) / sum(sizes)
+    sums = [
+        len(indices) * loss
+        for indices, loss in zip(batches, torch.stack(losses).tolist(), strict=True)
+    ]
+    return sum(sums) / sum(map(len, batches))
 
 
 def _copy(tensor):

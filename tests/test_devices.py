@@ -253,3 +253,12 @@ def test_batches_never_share_memory_with_X():
     data = X.copy()
     Rows(data, torch.device("cpu")).take(torch.arange(60)).zero_()
     np.testing.assert_array_equal(data, X)
+
+
+def test_mps_computes_float64_in_float32(monkeypatch):
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    estimator = small("Autoencoder", device="mps")
+    with pytest.warns(UserWarning, match="device='mps' has no float64"):
+        validated = estimator._validate(X, reset=True)
+    assert validated.dtype == np.float32
+    assert estimator._validate(X.astype(np.float32), reset=True).dtype == np.float32

@@ -7,14 +7,14 @@ from sklearn.decomposition import PCA
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from skae import VAE
-from skae._variational import (
-    MIN_NOISE_VARIANCE,
+from skae._elbo import (
     bernoulli_log_likelihood,
     gaussian_kl,
     gaussian_log_likelihood,
     moment_matched_normal,
     reparameterize,
 )
+from skae._variational import MIN_NOISE_VARIANCE
 
 FAST = {"n_components": 4, "hidden_layer_sizes": (16,), "max_iter": 3, "random_state": 0}
 STILL = {"max_iter": 1, "learning_rate_init": 1e-12}
