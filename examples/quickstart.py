@@ -25,7 +25,7 @@ NETWORK = {
     "batch_size": 32,
     "learning_rate": "one_cycle",
     "learning_rate_init": 3e-3,
-    "max_iter": 40,
+    "max_iter": 60,
     "random_state": 0,
 }
 PICTURE = "quickstart.png"
