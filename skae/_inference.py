@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skae._devices import as_tensor, find_device_or_cpu
 from skae._perceptron import Network
+from skae._threads import enough_threads
 
 # Numbers a chunk of rows may take in its widest layer: bounds the memory of `transform`.
 CHUNK_SIZE = 2**21
@@ -169,7 +170,8 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         n_rows = max(1, CHUNK_SIZE // (max(self._perceptron.sizes) * expansion))
         for start in range(0, len(X), n_rows):
             rows = X[start : start + n_rows]
-            with torch.no_grad():  # entered anew: a generator would leak it to its caller
+            # Entered anew each time: a generator would leak them to its caller.
+            with torch.no_grad(), enough_threads(len(rows), self._perceptron):
                 result = function(network, as_tensor(rows, device)).cpu().numpy()
             yield rows, result
 

@@ -17,6 +17,7 @@ from skae._devices import Rows, find_device
 from skae._optimizers import SOLVERS, schedule
 from skae._perceptron import Network
 from skae._streams import stream
+from skae._threads import enough_threads
 
 
 @dataclass
@@ -182,9 +183,10 @@ class Trainer:
         noise = stream(seed, "noise", epoch, device=self.device)
         batches = order.to(self.device).split(self.batch_size)
         losses = []
-        for number, indices in enumerate(batches):
-            learning_rate = self.estimator.learning_rate_init * rate(number / len(batches))
-            losses.append(self._step(self.rows.take(indices), noise, learning_rate))
+        with enough_threads(self.batch_size, self.network.perceptron):
+            for number, indices in enumerate(batches):
+                learning_rate = self.estimator.learning_rate_init * rate(number / len(batches))
+                losses.append(self._step(self.rows.take(indices), noise, learning_rate))
         loss = _mean_over_rows(losses, batches)
         validation_loss = None
         if self.split.held_out is not None:

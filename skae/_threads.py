@@ -1,0 +1,27 @@
+"""How many threads to compute with."""
+
+from contextlib import nullcontext
+from functools import cache
+
+from threadpoolctl import ThreadpoolController
+
+# Multiplications in a layer's product below which a second thread costs more to wake than
+# it saves; on a busy machine, where it is late, it costs many times more.
+SMALL_PRODUCT = 2**22
+
+
+def enough_threads(n_rows, perceptron):
+    """A context in which small networks compute with one thread, and others as they would.
+
+    The limit is OpenMP's for the calling thread alone, so that neither other threads nor
+    what comes after the context see anything of it.
+    """
+    shapes = (*perceptron.encoder_shapes, *perceptron.decoder_shapes)
+    if n_rows * max(fan_in * fan_out for fan_out, fan_in in shapes) >= SMALL_PRODUCT:
+        return nullcontext()
+    return _openmp().limit(limits=1)
+
+
+@cache
+def _openmp():
+    return ThreadpoolController().select(user_api="openmp")
