@@ -1,5 +1,6 @@
 """BaseAutoencoder: how every autoencoder is trained, as scikit-learn sees it."""
 
+import time
 import warnings
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -76,6 +77,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         **TRAINING_CONSTRAINTS,
     }
     _auto_code_activation = "identity"
+    _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
@@ -137,13 +139,18 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
             estimator is then as it was before the call.
         """
         goes_on = self.__sklearn_is_fitted__()
+        if goes_on:
+            self._validate_params()  # scikit-learn does so only in the first call
         with self._transaction():
+            started = time.perf_counter()
             X = self._validate(X, reset=not goes_on)
             trainer = self._resume(X) if goes_on else self._start(X)
             n_iter = self.n_iter_ if goes_on else 0
             trainer.run_epoch()
             self._commit(trainer, X)
             self.n_iter_ += n_iter
+        if self.verbose:
+            trainer.report(self.n_iter_, time.perf_counter() - started)
         return self
 
     def _fit(self, X, goes_on, progress):
@@ -194,10 +201,13 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         return X
 
     def _check_loss_range(self, X):
-        if self._loss.needs_unit_interval and (X.min() < 0 or X.max() > 1):
+        if not self._loss.needs_unit_interval:
+            return
+        low, high, rounding = float(X.min()), float(X.max()), 10 * np.finfo(X.dtype).eps
+        if low < -rounding or high > 1 + rounding:
             raise ValueError(
-                f"{self._loss_parameter} needs X in [0, 1], but found values from {X.min():g} "
-                f"to {X.max():g}: scale X, for example with MinMaxScaler, or choose another."
+                f"{self._loss_parameter} needs X in [0, 1], but found values from {low} to "
+                f"{high}: scale X, for example with MinMaxScaler(clip=True), or choose another."
             )
 
     def _start(self, X, held_out_fraction=0):
@@ -216,6 +226,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         trainer = self._start(X)
         self.n_features_in_ = X.shape[1]
         self._perceptron, self._state = trainer.network.perceptron, trainer.state
+        self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], None
 
     def _resume(self, X, held_out_fraction=0):
         """A trainer that goes on from the fitted state."""
@@ -223,8 +234,8 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         if perceptron != self._perceptron:
             raise ValueError(
                 "Training cannot go on, as the parameters now describe another network, "
-                f"{perceptron}, than the fitted one, {self._perceptron}: restore its sizes, "
-                "activations, loss and tied_weights, or call fit with warm_start=False."
+                f"{perceptron}, than the fitted one, {self._perceptron}: restore what decides its "
+                "sizes, activations, tied weights and output, or call fit with warm_start=False."
             )
         split = split_rows(len(X), held_out_fraction, self._state.seed)
         self._prepare(split.seen(X), goes_on=True)
@@ -253,7 +264,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
 
     def _forget(self):
         """Drop what an earlier fit has left."""
-        fitted = [name for name in vars(self) if name.endswith("_") and name[0] != "_"]
+        fitted = [name for name in vars(self) if name.endswith("_")]
         for name in {*fitted, "_perceptron", "_state"} - {"n_features_in_", "feature_names_in_"}:
             vars(self).pop(name, None)
 
@@ -281,7 +292,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
 
     def _check_sizes(self, name, hint=""):
         sizes = getattr(self, name)
-        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+        if not all(isinstance(s, Integral) and not isinstance(s, bool) and s > 0 for s in sizes):
             raise InvalidParameterError(
                 f"The {name!r} parameter of {type(self).__name__} must be a sequence of "
                 f"integers above 0, such as (128, 64){hint}. Got {sizes!r} instead."

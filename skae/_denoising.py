@@ -54,9 +54,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         'gaussian': normal noise is added; 'salt_and_pepper': cells are set to their
         column's least or greatest training value, by the toss of a coin; None:
         nothing, which is the plain autoencoder. A callable
-        `corruption(x, generator) -> tensor` gets a batch, a tensor of shape
-        (n, n_features) that it must not change, and the `torch.Generator` to draw
-        from. Each epoch corrupts anew.
+        `corruption(x, generator) -> tensor` gets a copy of a batch, a tensor of shape
+        (n, n_features), and the `torch.Generator` to draw from. Each epoch corrupts
+        anew.
     corruption_level : float, default=0.3
         Fraction of cells that 'masking' and 'salt_and_pepper' destroy, each with this
         probability, or standard deviation of the 'gaussian' noise, in units of X.
@@ -245,7 +245,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         corrupted : ndarray of shape (n_samples, n_features)
             A corrupted copy.
         """
-        x = torch.tensor(self._validate_rows(X))
+        x = torch.tensor(self._validate_rows(X), device="cpu")
         return self._corrupt(x, stream(draw_seed(random_state), "corrupt")).numpy()
 
     def _objective(self, network, x, noise):
@@ -265,9 +265,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return self._corrupt_by_callable(x, generator)
 
     def _corrupt_by_callable(self, x, generator):
-        corrupted = self.corruption(x, generator)
+        with torch.no_grad():  # a copy: the clean x is the target
+            corrupted = self.corruption(x.clone(), generator)
+        found = type(corrupted).__name__
+        if isinstance(corrupted, torch.Tensor):
+            found = f"a tensor of shape {tuple(corrupted.shape)}"
         if not isinstance(corrupted, torch.Tensor) or corrupted.shape != x.shape:
-            found = getattr(corrupted, "shape", type(corrupted).__name__)
             raise ValueError(
                 f"corruption={self.corruption!r} must return a tensor of its input's shape, "
                 f"{tuple(x.shape)}, but returned {found}."

@@ -37,7 +37,7 @@ def moment_matched_normal(n_draws, n_components, generator):
     """
     half = max((n_draws + 1) // 2, n_components)
     frame = torch.linalg.qr(
-        torch.randn(half, n_components, generator=generator, dtype=torch.float64)
+        torch.randn(half, n_components, generator=generator, dtype=torch.float64, device="cpu")
     ).Q
     return half**0.5 * torch.cat([frame, -frame])
 

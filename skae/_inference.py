@@ -124,13 +124,14 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             for rows, reconstructions in self._chunks(self._reconstruct, X):
                 errors += np.square(rows - reconstructions, dtype=np.float64).sum(axis=0)
                 deviations += np.square(rows - mean).sum(axis=0)
-        if not (np.isfinite(errors).all() and np.isfinite(deviations).all()):
+            score = _explained_variance(errors, deviations)
+        if not np.isfinite(score):
             raise ValueError(
                 "The squared errors of the reconstructions of X are not finite, so that there "
                 "is no score: its values are too far from those seen in fit. Scale X as in "
                 "training."
             )
-        return _explained_variance(errors, deviations)
+        return score
 
     def _validate_rows(self, X, **options):
         check_is_fitted(self)
@@ -171,7 +172,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         for start in range(0, len(X), n_rows):
             rows = X[start : start + n_rows]
             # Entered anew each time: a generator would leak them to its caller.
-            with torch.no_grad(), enough_threads(len(rows), self._perceptron):
+            with torch.no_grad(), enough_threads(len(rows) * expansion, self._perceptron):
                 result = function(network, as_tensor(rows, device)).cpu().numpy()
             yield rows, result
 

@@ -124,7 +124,7 @@ class Perceptron:
         He, Zhang, Ren and Sun, "Delving deep into rectifiers", ICCV 2015,
         https://doi.org/10.1109/ICCV.2015.123.
         """
-        flat = torch.zeros(self.n_parameters, dtype=torch.float64)
+        flat = torch.zeros(self.n_parameters, dtype=torch.float64, device="cpu")
         network = Network(self, flat)
         # A tied layer is the encoder's: drawn once, for the encoder's activation.
         weights = (*network.encoder_weights, *network.own_decoder_weights)

@@ -55,8 +55,8 @@ class SparseAutoencoder(BaseAutoencoder):
         What holds the code sparse. 'kl': every unit's mean activation is drawn to
         `target_activation`; the code must be 'logistic', and its biases start where
         all activations equal the target. 'l1': the sum of absolute activations is
-        kept small; the decoder's atoms (the columns of its first layer) are kept at
-        norm 1 or below, or else rescaling would escape the penalty.
+        kept small; the decoder's atoms (the columns of its weights, in every layer) are
+        kept at norm 1 or below, or else rescaling would escape the penalty.
     sparsity_weight : float or 'auto', default='auto'
         Weight of the penalty; 'auto' is 3.0 for 'kl' and 0.1 for 'l1'. With 0 this
         is the plain autoencoder.
@@ -123,7 +123,8 @@ class SparseAutoencoder(BaseAutoencoder):
     n_components_ : int
         Width of the code.
     mean_activation_ : ndarray of shape (n_components_,)
-        rho_j, each unit's mean activation over the training set.
+        rho_j, each unit's mean activation over the rows that the last `fit` or
+        `partial_fit` has seen.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of all layers, the encoder's first.
     intercepts_ : list of ndarray of shape (fan_out,)
@@ -243,8 +244,8 @@ class SparseAutoencoder(BaseAutoencoder):
 
     def _constrain(self, network):
         if self.sparsity == "l1" and self._weight > 0:
-            atoms = network.decoder_weights[0]
-            atoms.div_(atoms.norm(dim=0).clamp(min=1.0))
+            for atoms in network.decoder_weights:
+                atoms.div_(atoms.norm(dim=0).clamp(min=1.0))
 
     def _initial_weights(self, perceptron, generator, X):
         weights = super()._initial_weights(perceptron, generator, X)

@@ -1,5 +1,6 @@
 """The stacked autoencoder: autoencoders on top of each other, pretrained one by one."""
 
+from copy import copy
 from dataclasses import replace
 from itertools import pairwise
 
@@ -214,8 +215,13 @@ class StackedAutoencoder(BaseAutoencoder):
         seed = draw_seed(self.random_state)
         split = split_rows(len(X), held_out_fraction, seed)
         self.estimators_, codes = self._layers(seed), split.seen(X)
-        for layer in self.estimators_:
-            start_layer(layer, codes)
+        for number, layer in enumerate(self.estimators_, start=1):
+            try:
+                start_layer(layer, codes)
+            except ValueError as error:
+                its = "the stack's" if number == 1 else f"the code of layer {number - 1}"
+                error.add_note(f"This is layer {number} of the stack; its X is {its}.")
+                raise
             codes = layer._codes(codes)
         parts = [layer._fitted_network() for layer in self.estimators_]
         perceptron = stack([part.perceptron for part in parts])
@@ -233,6 +239,8 @@ class StackedAutoencoder(BaseAutoencoder):
 
     def _commit(self, trainer, X):
         vars(self).update(self._reached(trainer))
+        # Copies: a shallow copy of this object keeps the layers it has.
+        self.estimators_ = [copy(layer) for layer in self.estimators_]
         for layer in self.estimators_:
             layer._state = replace(layer._state, weights=layer._state.weights.copy())
         # Networks on the CPU share their state's memory: this writes into the copies.
@@ -270,6 +278,11 @@ class StackedAutoencoder(BaseAutoencoder):
             raise InvalidParameterError(
                 "The 'layer_sizes' parameter of StackedAutoencoder must have at least one width, "
                 f"such as (128, 32). Got {self.layer_sizes!r} instead."
+            )
+        if self.warm_start and not self.fine_tune:
+            raise InvalidParameterError(
+                "warm_start=True needs fine_tune=True: it goes on with the joint training, which "
+                "fine_tune=False leaves out. Set one of the two."
             )
         prototypes = self._prototypes()
         if len(prototypes) != len(self.layer_sizes):

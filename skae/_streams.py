@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 
 STREAMS = {
     name: number
@@ -20,6 +21,7 @@ def draw_seed(random_state):
         return int(np.random.SeedSequence().entropy % 2**63)
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(np.iinfo(np.int32).max))
+    check_random_state(random_state)  # for its errors
     return int(random_state)
 
 

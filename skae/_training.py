@@ -60,7 +60,7 @@ class Split(NamedTuple):
 def split_rows(n_samples, fraction, seed):
     """Hold out a random fraction of the rows, rounded up; fraction 0 holds out none."""
     if fraction == 0:
-        return Split(torch.arange(n_samples))
+        return Split(torch.arange(n_samples, device="cpu"))
     n_held_out = math.ceil(fraction * n_samples)
     if n_held_out >= n_samples:
         raise ValueError(
@@ -68,7 +68,7 @@ def split_rows(n_samples, fraction, seed):
             f"on, as n_samples = {n_samples}: give more rows, lower validation_fraction or set "
             "early_stopping=False."
         )
-    order = torch.randperm(n_samples, generator=stream(seed, "split"))
+    order = torch.randperm(n_samples, generator=stream(seed, "split"), device="cpu")
     return Split(order[n_held_out:], order[:n_held_out])
 
 
@@ -143,6 +143,9 @@ class Trainer:
         if estimator.learning_rate != "constant" and not estimator.early_stopping:
             patience = math.inf  # a schedule is only right when it runs to its end
         stopping, best_weights = Stopping(estimator.tol, patience), None
+        if estimator.early_stopping and self.losses:  # going on: do not get worse
+            stopping.improved(self.evaluate(self.split.held_out))
+            best_weights = self.weights.clone()
         for epoch in range(estimator.max_iter):
             started = time.perf_counter()
             with progress.task("epoch", lambda: estimator._reached(self)) as task:
@@ -155,7 +158,7 @@ class Trainer:
                 if estimator.early_stopping and improved:
                     best_weights = self.weights.clone()
             if estimator.verbose:
-                self._report(epoch, time.perf_counter() - started)
+                self.report(f"{epoch + 1}/{estimator.max_iter}", time.perf_counter() - started)
             if task.stop or stopping.exhausted:
                 break
         if best_weights is not None:
@@ -179,11 +182,12 @@ class Trainer:
         seed, epoch = self.state.seed, self.state.n_epochs
         order = self.split.training
         if self.estimator.shuffle:
-            order = order[torch.randperm(len(order), generator=stream(seed, "shuffle", epoch))]
+            shuffle = stream(seed, "shuffle", epoch)
+            order = order[torch.randperm(len(order), generator=shuffle, device="cpu")]
         noise = stream(seed, "noise", epoch, device=self.device)
         batches = order.to(self.device).split(self.batch_size)
         losses = []
-        with enough_threads(self.batch_size, self.network.perceptron):
+        with self._enough_threads():
             for number, indices in enumerate(batches):
                 learning_rate = self.estimator.learning_rate_init * rate(number / len(batches))
                 losses.append(self._step(self.rows.take(indices), noise, learning_rate))
@@ -201,6 +205,10 @@ class Trainer:
         loss.backward()
         with torch.no_grad():
             loss = loss.detach() + self._decay()
+            if len(x) < self.batch_size:
+                # A ragged last batch counts by its rows, or one stray row would move the
+                # weights as far as a full batch.
+                self.gradient.mul_(len(x) / self.batch_size)
             self._optimizer_step(
                 self.weights, self.gradient, self._moments, self._n_steps, learning_rate
             )
@@ -221,12 +229,17 @@ class Trainer:
         """The objective per row at these rows, with the same noise at every call."""
         noise = stream(self.state.seed, "validation", device=self.device)
         batches = indices.to(self.device).split(self.batch_size)
-        losses = [
-            self.estimator._objective(self.network, self.rows.take(batch), noise)
-            for batch in batches
-        ]
+        with self._enough_threads():
+            losses = [
+                self.estimator._objective(self.network, self.rows.take(batch), noise)
+                for batch in batches
+            ]
         decay = 0.5 * self.estimator.alpha * self._penalized().square().sum().item()
         return _mean_over_rows(losses, batches) + decay
+
+    def _enough_threads(self):
+        n_rows = self.batch_size * self.estimator._rows_per_row
+        return enough_threads(n_rows, self.network.perceptron)
 
     def _penalized(self):
         """The part of the weights on which the weight decay acts, a view."""
@@ -254,7 +267,8 @@ class Trainer:
         fresh = state.moments is None or state.solver != solver
         moments = np.zeros((2, len(state.weights)), state.weights.dtype)
         self._moments = torch.tensor(moments if fresh else state.moments, device=self.device)
-        self._n_steps = torch.tensor(0.0 if fresh else float(state.n_steps), device=self.device)
+        n_steps = 0.0 if fresh else float(state.n_steps)
+        self._n_steps = torch.tensor(n_steps, dtype=torch.float32, device=self.device)
 
     def _finished_state(self, n_epochs):
         return State(
@@ -266,17 +280,16 @@ class Trainer:
             solver=self.estimator.solver,
         )
 
-    def _report(self, epoch, seconds):
-        name, width = type(self.estimator).__name__, len(str(self.estimator.max_iter))
-        line = f"[{name}] epoch {epoch + 1:{width}}/{self.estimator.max_iter}"
-        line += f", loss {self.losses[-1]:.6g}"
+    def report(self, number, seconds):
+        """Print the last epoch's line."""
+        line = f"[{type(self.estimator).__name__}] epoch {number}, loss {self.losses[-1]:.6g}"
         if self.validation_losses:
             line += f", validation loss {self.validation_losses[-1]:.6g}"
         print(f"{line}, {seconds:.2f} s")
 
 
 def _mean_over_rows(losses, batches):
-    """Mean objective per row: each batch counts by its rows. The epoch's only sync."""
+    """Mean objective per row: each batch counts by its rows. Waits for the device."""
     sums = [
         len(indices) * loss
         for indices, loss in zip(batches, torch.stack(losses).tolist(), strict=True)

@@ -282,7 +282,7 @@ class VAE(BaseAutoencoder):
             raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
         rng = np.random.default_rng(draw_seed(random_state))
         means = self.inverse_transform(rng.standard_normal((n_samples, self.n_components_)))
-        if self.likelihood == "bernoulli":
+        if self._perceptron.decoder_activations[-1] == "logistic":
             return (rng.random(means.shape) < means).astype(means.dtype)
         noise = rng.standard_normal(means.shape).astype(means.dtype)
         return means + self.noise_variance_**0.5 * noise
@@ -349,7 +349,7 @@ class VAE(BaseAutoencoder):
     def noise_variance_(self):
         """Variance of the gaussian likelihood."""
         check_is_fitted(self)
-        if self.likelihood != "gaussian":
+        if self._perceptron.decoder_activations[-1] == "logistic":
             raise AttributeError("noise_variance_ is there only with likelihood='gaussian'.")
         return float(self._noise_variance(self._fitted_network()))
 
@@ -366,14 +366,14 @@ class VAE(BaseAutoencoder):
         return beta * gaussian_kl(mean, log_variance).sum(dim=1) - reconstruction
 
     def _log_likelihood(self, network, output, x):
-        if self.likelihood == "bernoulli":
+        if network.perceptron.decoder_activations[-1] == "logistic":
             return bernoulli_log_likelihood(output, x)
         return gaussian_log_likelihood(output, x, self._noise_variance(network))
 
     def _noise_variance(self, network):
         if network.perceptron.n_extra:
             return MIN_NOISE_VARIANCE + torch.exp(LOG_VARIANCE_SCALE * network.extra[0])
-        return self.noise_variance
+        return self._fixed_variance_
 
     def _encode(self, network, x):
         mean, _ = network.encode(x)
@@ -382,6 +382,13 @@ class VAE(BaseAutoencoder):
     def _posterior(self, X):
         moments = self._map(lambda network, x: torch.cat(network.encode(x), dim=1), X)
         return np.split(moments, 2, axis=1)
+
+    @property
+    def _rows_per_row(self):
+        return self.n_draws
+
+    def _prepare(self, X, goes_on):
+        self._fixed_variance_ = None if self.noise_variance == "shared" else self.noise_variance
 
     def _describe_network(self, n_features):
         learned = self.likelihood == "gaussian" and self.noise_variance == "shared"

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from helpers import (
     BERNOULLI,
     NETWORK,
@@ -117,7 +118,7 @@ def test_attributes_of_an_unfitted_estimator(name, attribute):
 def test_bernoulli_needs_the_unit_interval(name, method):
     estimator = small(name, **BERNOULLI[name])
     named = "likelihood='bernoulli'" if name == "VAE" else "loss='binary_cross_entropy'"
-    expected = rf"{named}.* needs X in \[0, 1\].*from -7 to 1.*MinMaxScaler"
+    expected = rf"{named}.* needs X in \[0, 1\].*from -7.0 to 1.0.*MinMaxScaler"
     data = UNIT_X.copy()
     data[0, :2] = -7.0, 1.0
     with pytest.raises(ValueError, match=expected):
@@ -439,3 +440,55 @@ def test_nothing_warns(name):
         estimator = small(name, early_stopping=True).fit(frame)
         estimator.partial_fit(frame)
     assert list(estimator.feature_names_in_) == [f"f{j}" for j in range(6)]
+
+
+# What a fitted estimator still checks, and what it no longer reads.
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("Autoencoder", {"solver": "foo"}),
+        ("Autoencoder", {"learning_rate_init": -1.0}),
+        ("Autoencoder", {"batch_size": 0}),
+        ("SparseAutoencoder", {"target_activation": 2.0}),
+        ("DenoisingAutoencoder", {"corruption": "bogus"}),
+        ("StackedAutoencoder", {"shuffle": "x"}),
+        ("VAE", {"hidden_layer_sizes": (True,)}),
+    ],
+)
+def test_partial_fit_of_a_fitted_estimator_checks_parameters(name, params):
+    estimator = small(name).fit(X)
+    with pytest.raises(InvalidParameterError):
+        estimator.set_params(**params).partial_fit(X)
+
+
+def test_rounding_of_a_scaler_is_in_the_unit_interval():
+    rounded = UNIT_X.copy()
+    rounded[0, 0] = 1 + 4 * np.finfo(float).eps
+    small("Autoencoder", loss="binary_cross_entropy").fit(rounded)
+
+
+def test_partial_fit_is_verbose(capsys):
+    estimator = small("Autoencoder", verbose=True).partial_fit(X)
+    estimator.partial_fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:25] for line in lines] == [f"[Autoencoder] epoch {i}, lo" for i in (1, 2)]
+
+
+def test_warm_start_with_early_stopping_does_not_get_worse():
+    params = {"early_stopping": True, "validation_fraction": 0.3, "warm_start": True}
+    estimator = small("Autoencoder", **params, max_iter=60, learning_rate_init=0.03).fit(X)
+    fitted = weights(estimator)
+    estimator.set_params(max_iter=1, learning_rate_init=3.0).fit(X)  # a step far too long
+    np.testing.assert_array_equal(weights(estimator), fitted)
+
+
+@each_class
+def test_torchs_default_device_does_not_matter(name, recwarn):
+    expected = small(name).fit(X)
+    with torch.device("meta"):
+        estimator = small(name).fit(X)
+        codes = estimator.transform(X)
+    assert_same_fit(estimator, expected)
+    np.testing.assert_array_equal(codes, expected.transform(X))

@@ -199,3 +199,28 @@ def test_it_denoises_better_than_the_plain_autoencoder(digits, squared_errors):
     noisy = denoising.corrupt(clean, random_state=0)
     errors = [squared_errors(clean, e.reconstruct(noisy)).mean() for e in (denoising, plain)]
     assert errors[0] < 0.9 * errors[1]
+
+
+def test_a_callable_may_corrupt_in_place(assert_same_training, digits):
+    def in_place(x, generator):
+        return x.mul_(0.5)
+
+    one, other = (
+        DenoisingAutoencoder(8, corruption=corruption, max_iter=3, random_state=0).fit(digits[:300])
+        for corruption in (in_place, lambda x, generator: 0.5 * x)
+    )
+    assert_same_training(one, other)
+
+
+def test_a_callable_may_be_a_network_and_is_not_trained(digits):
+    network = torch.nn.Linear(64, 64, dtype=torch.float64)
+    denoiser = DenoisingAutoencoder(8, corruption=lambda x, generator: network(x), max_iter=2)
+    assert denoiser.fit(digits[:300]).corrupt(digits[:5]).shape == (5, 64)
+    assert network.weight.grad is None
+
+
+@pytest.mark.parametrize("random_state", [-1, "abc", 1.5])
+def test_seed_of_corrupt_is_checked(random_state, digits):
+    denoiser = DenoisingAutoencoder(8, max_iter=2).fit(digits[:300])
+    with pytest.raises(ValueError):
+        denoiser.corrupt(digits[:5], random_state=random_state)

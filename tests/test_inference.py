@@ -297,3 +297,9 @@ def test_modules_work_with_torch_func(name):
     difference = (estimator.transform(X + step) - estimator.transform(X - step)) / 2e-6
     smooth = np.abs(difference - jacobian[:, :, 2].numpy()).max(axis=1) < 1e-6
     assert smooth.mean() > 0.95  # all rows but those at a kink of a relu
+
+
+def test_score_never_overflows():
+    estimator = small("Autoencoder").fit(X)
+    with pytest.raises(ValueError, match="not finite"):
+        estimator.score(1e153 * X)

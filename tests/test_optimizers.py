@@ -36,7 +36,7 @@ def reference_losses(estimator, X):
             loss = (decoder(encoder(x)) - x).square().sum(dim=1).mean()
             loss = loss + 0.5 * estimator.alpha * sum(m.weight.square().sum() for m in layers)
             optimizer.zero_grad()
-            loss.backward()
+            (loss * (len(x) / estimator.batch_size)).backward()  # a ragged batch by its rows
             optimizer.step()
             if estimator.learning_rate == "cosine":
                 rates.step()

@@ -151,3 +151,11 @@ def test_l1_atoms_are_short_from_the_start(tied, digits):
     weights = sparse._initial_weights(perceptron, torch.Generator().manual_seed(0), digits)
     norms = Network(perceptron, weights).decoder_weights[0].norm(dim=0)
     assert norms.max() <= 1 + 1e-12
+
+
+def test_no_decoder_layer_lets_l1_be_escaped(digits):
+    params = {"hidden_layer_sizes": (16,), "sparsity_weight": 1.0, "max_iter": 30}
+    sparse = SparseAutoencoder(24, sparsity="l1", random_state=0, **params).fit(digits)
+    norms = [np.linalg.norm(weights, axis=1) for weights in sparse.coefs_[2:]]
+    assert max(map(np.max, norms)) <= 1 + 1e-12
+    assert min(map(np.min, norms)) < 0.99  # at most 1, not exactly

@@ -1,5 +1,7 @@
 """The stacked autoencoder: its layers, their chain, and what overrides what."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -255,3 +257,28 @@ def test_layers_are_described_as_fine_tuned(digits):
     sparse = model.estimators_[0]
     mean = sparse.transform(digits).mean(axis=0)
     np.testing.assert_allclose(sparse.mean_activation_, mean, rtol=1e-10)
+
+
+def test_untrained_layers_can_be_trained_alone(digits):
+    layer = stacked().partial_fit(digits[:300]).estimators_[0]
+    assert layer.partial_fit(digits[:300]).n_iter_ == 1
+
+
+def test_warm_start_without_fine_tuning_is_an_error(digits):
+    with pytest.raises(ValueError, match="warm_start=True needs fine_tune=True"):
+        stacked(warm_start=True, fine_tune=False).fit(digits)
+
+
+def test_an_error_says_which_layer_it_is_of(digits):
+    layer = Autoencoder(loss="binary_cross_entropy", max_iter=2)
+    with pytest.raises(ValueError, match="needs X in") as error:
+        stacked(layer).fit(digits)
+    assert error.value.__notes__ == ["This is layer 2 of the stack; its X is the code of layer 1."]
+
+
+def test_a_shallow_copy_keeps_its_layers(digits):
+    model = stacked().fit(digits[:300])
+    other = copy(model)
+    before = other.estimators_[0].coefs_[0].copy()
+    model.partial_fit(digits)
+    np.testing.assert_array_equal(other.estimators_[0].coefs_[0], before)

@@ -20,7 +20,7 @@ from helpers import (
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 
-from skae import DenoisingAutoencoder
+from skae import Autoencoder, DenoisingAutoencoder
 from skae._streams import stream
 from skae._training import Stopping, Trainer
 
@@ -468,3 +468,23 @@ def test_grid_search_survives_a_diverging_candidate(name):
     ):
         search.fit(X)
     np.testing.assert_array_equal(np.isfinite(search.cv_results_["mean_test_score"]), [True, False])
+
+
+def test_a_stray_row_changes_little(digits):
+    """1601 rows make a last batch of one, which must not move the weights like 200."""
+    params = {"max_iter": 40, "random_state": 0, **NEVER_STOP}
+    even, odd = (Autoencoder(8, **params).fit(digits[:n]) for n in (1600, 1601))
+    assert odd.score(digits) == pytest.approx(even.score(digits), abs=0.02)
+    assert odd.loss_ < 1.05 * even.loss_
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_steps_are_counted_whatever_the_default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        estimator = small("Autoencoder", batch_size=2, max_iter=10, **NEVER_STOP).fit(X)
+    finally:
+        torch.set_default_dtype(before)
+    assert estimator._state.n_steps == 300
+    assert_same_fit(estimator, small("Autoencoder", batch_size=2, max_iter=10, **NEVER_STOP).fit(X))

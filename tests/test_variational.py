@@ -382,3 +382,27 @@ def test_samples_must_be_counted(n_samples, digits):
     vae = VAE(**FAST).fit(digits[:50])
     with pytest.raises(ValueError, match="n_samples"):
         vae.sample(n_samples)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "changed"),
+    [
+        ({"noise_variance": 0.5}, {"noise_variance": "shared"}),
+        ({"noise_variance": "shared"}, {"noise_variance": 0.5}),
+        ({"likelihood": "bernoulli"}, {"likelihood": "gaussian"}),
+    ],
+)
+def test_parameters_set_after_fit_do_not_change_scores(fitted, changed, digits):
+    vae = VAE(**FAST, **fitted).fit(digits[:100])
+    before = vae.score_samples(digits[:10]), vae.sample(2, random_state=0)
+    vae.set_params(**changed)
+    np.testing.assert_array_equal(vae.score_samples(digits[:10]), before[0])
+    np.testing.assert_array_equal(vae.sample(2, random_state=0), before[1])
+    assert vae._repr_html_()
+
+
+def test_draws_for_scores_come_from_the_seed_of_the_fit(digits):
+    vae = VAE(**FAST).fit(digits[:100])
+    elbo = vae.score_samples(digits[:10])
+    vae._state.seed += 1
+    assert np.abs(vae.score_samples(digits[:10]) - elbo).min() > 0
