@@ -54,8 +54,9 @@ class VAE(BaseAutoencoder):
         count as expectations, and whose reconstructions are probabilities.
     noise_variance : 'shared' or float, default='shared'
         Variance of the 'gaussian' likelihood. 'shared' learns one number for all
-        cells, which sets the balance between reconstruction and code by itself; a
-        float fixes it. Unused by 'bernoulli'.
+        cells, which sets the balance between reconstruction and code by itself (with
+        solver='sgd' it wants a `learning_rate_init` of 3e-4 or less); a float fixes
+        it. Unused by 'bernoulli'.
     beta : float, default=1.0
         Weight of the KL divergence in training. 1 maximises the ELBO; more gives
         smoother, more independent codes and worse reconstructions; 0 leaves only
