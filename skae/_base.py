@@ -98,10 +98,12 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X does not suit the parameters, the device is not there, or the training
-            diverges; the estimator is then not fitted (with `warm_start`, as before).
+            If a parameter is wrong, X does not suit it or the device is not there: the
+            estimator is as before. If the training diverges: it is not fitted (with
+            `warm_start`, it is as before).
         KeyboardInterrupt
-            If interrupted: the last finished epoch's weights stay usable.
+            If interrupted: the weights of the last finished epoch stay usable, where
+            there is one.
         """
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         with self._transaction():

@@ -25,7 +25,8 @@ class StackedAutoencoder(BaseAutoencoder):
         mean over rows of  L(x, g(f(x)))  +  alpha/2 * ||W||^2
 
     with the first layer's loss L. Pretraining starts the deep network where the data
-    are, which random weights do not.
+    are, which random weights do not. (Interrupted while it pretrains, a stack is not
+    fitted; interrupted while it fine-tunes, it keeps the last finished epoch.)
 
     Parameters
     ----------

@@ -125,9 +125,8 @@ class Trainer:
         self.estimator = estimator
         self.device = find_device(estimator.device)
         self.rows = Rows(X, self.device)
-        self.batch_size = min(
-            200 if estimator.batch_size == "auto" else estimator.batch_size, len(X)
-        )
+        batch_size = 200 if estimator.batch_size == "auto" else estimator.batch_size
+        self.batch_size = min(batch_size, len(split.training))
         self.weights = torch.tensor(state.weights, device=self.device)
         self.gradient = torch.zeros_like(self.weights)
         self.network = Network(perceptron, self.weights, self.gradient)

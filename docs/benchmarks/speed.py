@@ -1,0 +1,266 @@
+"""Training speed against hand-written PyTorch, MLPRegressor and other libraries.
+
+Run with `python docs/benchmarks/speed.py`; give MNIST as `--data mnist.npz` (X_train (60000, 784),
+0 to 255), or it is downloaded. Sides take turns, A B A B, and medians are compared, so that
+a machine whose speed drifts does not favour one of them. A library that is not installed is
+left out by name. Writes speed.md.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+import tracemalloc
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import torch
+from _report import table, write
+from sklearn.datasets import fetch_openml, load_digits
+from sklearn.neural_network import MLPRegressor
+from threadpoolctl import threadpool_limits
+from torch import nn
+
+from skae import VAE, Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
+
+NEVER_STOP = {"tol": 0.0, "n_iter_no_change": np.inf, "random_state": 0}
+SPIN = "while True: pass"
+
+
+def alternate(sides, n_rounds):
+    """Median seconds of each side, and what it last returned; one round uncounted."""
+    seconds = {name: [] for name in sides}
+    results = {}
+    for round_ in range(n_rounds + 1):
+        for name, run in sides.items():
+            started = time.perf_counter()
+            results[name] = run()
+            if round_ > 0:
+                seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in seconds.items()}, results
+
+
+def hand_written(X, sizes, batch_size, max_iter, threads):
+    """The loop that a careful user writes: index batches, fused Adam, one read per epoch."""
+    with threadpool_limits(threads, user_api="openmp"):
+        torch.manual_seed(0)
+        layers = []
+        for fan_in, fan_out in pairwise(sizes):
+            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+        code = 2 * (len(sizes) // 2) - 1
+        network = nn.Sequential(*(layer for i, layer in enumerate(layers[:-1]) if i != code))
+        optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
+        X = torch.tensor(X)
+        for _ in range(max_iter):
+            total = torch.zeros(())
+            for rows in torch.randperm(len(X)).split(batch_size):
+                x = X[rows]
+                loss = (network(x) - x).square().sum(dim=1).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.detach() * len(x)
+            loss = total.item() / len(X)
+    return loss
+
+
+def plain(X, width, hidden, batch_size, max_iter):
+    return Autoencoder(
+        width, hidden_layer_sizes=hidden, batch_size=batch_size, max_iter=max_iter, **NEVER_STOP
+    ).fit(X)
+
+
+def digits_row(X, n_rounds=7, max_iter=40):
+    """64-32-8-32-64, batch 200: whole fits."""
+    sides = {
+        "skae": lambda: plain(X, 8, (32,), 200, max_iter).loss_,
+        "by hand, 1 thread": lambda: hand_written(X, (64, 32, 8, 32, 64), 200, max_iter, 1),
+        "by hand, 2 threads": lambda: hand_written(X, (64, 32, 8, 32, 64), 200, max_iter, 2),
+        "MLPRegressor": lambda: mlp_regressor(X, max_iter),
+    }
+    return alternate(sides, n_rounds)
+
+
+def mlp_regressor(X, max_iter):
+    mlp = MLPRegressor((32, 8, 32), alpha=0, batch_size=200, max_iter=max_iter, tol=0)
+    mlp.set_params(n_iter_no_change=max_iter + 1, random_state=0)
+    # Its loss is half the mean over cells.
+    return 2 * X.shape[1] * _quietly(mlp.fit, X, X).loss_
+
+
+def _quietly(function, *args):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that max_iter was reached is the plan
+        return function(*args)
+
+
+def mnist_row(X, n_rounds=3, max_iter=2):
+    """784-256-32-256-784, batch 256: whole fits."""
+    sizes = (784, 256, 32, 256, 784)
+    sides = {
+        "skae": lambda: plain(X, 32, (256,), 256, max_iter).loss_,
+        "by hand, 2 threads": lambda: hand_written(X, sizes, 256, max_iter, 2),
+        "by hand, 1 thread": lambda: hand_written(X, sizes, 256, max_iter, 1),
+    }
+    return alternate(sides, n_rounds)
+
+
+def busy_row(X, n_rounds=7):
+    """The digits row with and without another process that keeps one core busy."""
+
+    def busily():
+        other = subprocess.Popen([sys.executable, "-c", SPIN])
+        try:
+            time.sleep(0.3)
+            started = time.perf_counter()
+            plain(X, 8, (32,), 200, 20)
+            return time.perf_counter() - started
+        finally:
+            other.kill()
+            other.wait()
+
+    def quietly():
+        started = time.perf_counter()
+        plain(X, 8, (32,), 200, 20)
+        return time.perf_counter() - started
+
+    pairs = [(busily(), quietly()) for _ in range(n_rounds)]
+    return statistics.median(b for b, _ in pairs) / statistics.median(q for _, q in pairs)
+
+
+def variants_row(X, n_rounds=7):
+    """A step of each variant against the plain autoencoder's with the same layers."""
+    shared = {"hidden_layer_sizes": (32,), "max_iter": 20, **NEVER_STOP}
+    estimators = {
+        "Autoencoder": Autoencoder(8, **shared),
+        "SparseAutoencoder, kl": SparseAutoencoder(8, **shared),
+        "SparseAutoencoder, l1": SparseAutoencoder(8, sparsity="l1", **shared),
+        "DenoisingAutoencoder": DenoisingAutoencoder(8, **shared),
+        "VAE": VAE(8, **shared),
+    }
+    return alternate({name: lambda e=e: e.fit(X) for name, e in estimators.items()}, n_rounds)[0]
+
+
+def contractive_row(X, n_rounds=3):
+    """One layer, 784-128, against the plain step."""
+    shared = {"hidden_layer_sizes": (), "tied_weights": True, "max_iter": 2, **NEVER_STOP}
+    sides = {
+        "plain": lambda: Autoencoder(128, code_activation="logistic", **shared).fit(X),
+        "contractive": lambda: ContractiveAutoencoder(128, **shared).fit(X),
+    }
+    return alternate(sides, n_rounds)[0]
+
+
+def jacobian_row(X, n_rounds=5):
+    """The deep exact penalty, 784-256-64, forward and backward, against vmap(jacrev)."""
+    from skae._contractive import squared_jacobian_norm
+    from skae._perceptron import Network
+
+    shape = ContractiveAutoencoder(64, hidden_layer_sizes=(256,), activation="tanh")
+    perceptron = shape._describe_network(784)
+    flat = perceptron.initialize(torch.Generator().manual_seed(0)).float()
+    network = Network(perceptron, flat, torch.zeros_like(flat))
+    x, module = torch.tensor(X[:200]), network.encoder_module()
+
+    def ours():
+        _, slopes = network.encode_with_slopes(x)
+        norms = squared_jacobian_norm(network.encoder_weights, slopes)
+        norms.mean().backward()
+        return norms.mean().item()
+
+    def jacrev():
+        jacobians = torch.func.vmap(torch.func.jacrev(module))(x)
+        norms = jacobians.square().sum(dim=(1, 2))
+        norms.mean().backward()
+        return norms.mean().item()
+
+    return alternate({"skae": ours, "vmap(jacrev)": jacrev}, n_rounds)
+
+
+def transform_row(n_rounds=3):
+    """1,000,000 x 64 float32 against a bare chunked forward pass; peak memory beyond output."""
+    X = np.random.default_rng(0).random((1_000_000, 64), dtype=np.float32)
+    fitted = plain(X[:2000], 8, (32,), 200, 1)
+    module = fitted.encoder_
+
+    def bare():
+        out = np.empty((len(X), 8), np.float32)
+        with torch.no_grad():
+            for start in range(0, len(X), 32768):
+                chunk = torch.from_numpy(X[start : start + 32768])
+                out[start : start + 32768] = module(chunk).numpy()
+        return out
+
+    seconds, _ = alternate({"skae": lambda: fitted.transform(X), "bare": bare}, n_rounds)
+    tracemalloc.start()  # NumPy's memory; torch's chunk comes to 2**21 numbers a layer
+    before = tracemalloc.get_traced_memory()[0]
+    out = fitted.transform(X)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    return seconds["bare"] / seconds["skae"], (peak - out.nbytes) / 2**20
+
+
+def import_row(n_rounds=3):
+    """`import skae` against torch's own import, and what scikit-learn's share is."""
+
+    def importing(modules):
+        return lambda: subprocess.run([sys.executable, "-c", f"import {modules}"], check=True)
+
+    names = ("torch", "torch, sklearn.base, sklearn.callback", "skae")
+    return alternate({name: importing(name) for name in names}, n_rounds)[0]
+
+
+def rows_of(images):
+    """(work, figure, bar) of every measurement."""
+    digits = (load_digits().data / 16).astype(np.float32)
+    seconds, losses = digits_row(digits)
+    best = min(v for k, v in seconds.items() if k.startswith("by hand"))
+    loss_gap = losses["skae"] / losses["by hand, 1 thread"] - 1
+    yield "digits: against the best loop by hand", f"{best / seconds['skae']:.2f}x", "1.8x"
+    yield "digits: loss beside that loop's", f"{loss_gap:+.1%}", "within 2%"
+    ratio = seconds["MLPRegressor"] / seconds["skae"]
+    yield "digits: against MLPRegressor", f"{ratio:.2f}x", "1.8x"
+    seconds, losses = mnist_row(images)
+    best = min(v for k, v in seconds.items() if k.startswith("by hand"))
+    yield "MNIST: against the best loop by hand", f"{best / seconds['skae']:.2f}x", "1.4x"
+    loss_gap = losses["skae"] / losses["by hand, 2 threads"] - 1
+    yield "MNIST: loss beside that loop's", f"{loss_gap:+.1%}", "within 2%"
+    yield "digits on a busy machine", f"{busy_row(digits):.2f}x slower", "at most 2x"
+    seconds = variants_row(digits)
+    for name in list(seconds)[1:]:
+        yield f"{name}: step", f"{seconds[name] / seconds['Autoencoder']:.2f}x", "at most 1.35x"
+    seconds = contractive_row(images[:20000])
+    ratio = seconds["contractive"] / seconds["plain"]
+    yield "ContractiveAutoencoder, 784-128: step", f"{ratio:.2f}x", "at most 1.5x"
+    seconds, values = jacobian_row(images)
+    gap = abs(values["skae"] / values["vmap(jacrev)"] - 1)
+    ratio = seconds["vmap(jacrev)"] / seconds["skae"]
+    yield "784-256-64, exact penalty against vmap(jacrev)", f"{ratio:.1f}x ({gap:.0e} off)", "4x"
+    speed, extra = transform_row()
+    yield "transform, 1,000,000 x 64: of a bare pass's speed", f"{speed:.2f}", "0.9"
+    yield "the same: NumPy memory beyond the output", f"{extra:.0f} MiB", "64 MiB"
+    seconds = import_row()
+    for name in list(seconds)[1:]:
+        yield f"import {name}", f"{seconds[name] / seconds['torch']:.2f} of torch's", "1.15"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", help="an .npz file with MNIST; default: download it")
+    path = parser.parse_args().data
+    images = np.load(path)["X_train"] if path else fetch_openml("mnist_784", as_frame=False).data
+    rows = list(rows_of((images[:60000] / 255).astype(np.float32)))
+    write(
+        __file__,
+        "# Training speed",
+        "Ratios of medians over alternating runs, float32, same layers, batches, optimiser and "
+        "epochs; above 1x is faster unless it says slower. Bars are what the project aims at, "
+        "met or not.",
+        table(["work", "measured", "bar"], rows),
+    )
+
+
+if __name__ == "__main__":
+    main()
