@@ -125,8 +125,8 @@ class Trainer:
         self.estimator = estimator
         self.device = find_device(estimator.device)
         self.rows = Rows(X, self.device)
-        batch_size = 200 if estimator.batch_size == "auto" else estimator.batch_size
-        self.batch_size = min(batch_size, len(split.training))
+        self.batch_size = 200 if estimator.batch_size == "auto" else int(estimator.batch_size)
+        self._full_batch = min(self.batch_size, len(split.training))
         self.weights = torch.tensor(state.weights, device=self.device)
         self.gradient = torch.zeros_like(self.weights)
         self.network = Network(perceptron, self.weights, self.gradient)
@@ -204,10 +204,10 @@ class Trainer:
         loss.backward()
         with torch.no_grad():
             loss = loss.detach() + self._decay()
-            if len(x) < self.batch_size:
+            if len(x) < self._full_batch:
                 # A ragged last batch counts by its rows, or one stray row would move the
                 # weights as far as a full batch.
-                self.gradient.mul_(len(x) / self.batch_size)
+                self.gradient.mul_(len(x) / self._full_batch)
             self._optimizer_step(
                 self.weights, self.gradient, self._moments, self._n_steps, learning_rate
             )
@@ -237,7 +237,7 @@ class Trainer:
         return _mean_over_rows(losses, batches) + decay
 
     def _enough_threads(self):
-        n_rows = self.batch_size * self.estimator._rows_per_row
+        n_rows = self._full_batch * self.estimator._rows_per_row
         return enough_threads(n_rows, self.network.perceptron)
 
     def _penalized(self):

@@ -84,7 +84,9 @@ def digits_row(X, n_rounds=7, max_iter=40):
 
 
 def mlp_regressor(X, max_iter):
-    mlp = MLPRegressor((32, 8, 32), alpha=0, batch_size=200, max_iter=max_iter, tol=0)
+    mlp = MLPRegressor(
+        hidden_layer_sizes=(32, 8, 32), alpha=0, batch_size=200, max_iter=max_iter, tol=0
+    )
     mlp.set_params(n_iter_no_change=max_iter + 1, random_state=0)
     # Its loss is half the mean over cells.
     return 2 * X.shape[1] * _quietly(mlp.fit, X, X).loss_
