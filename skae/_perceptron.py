@@ -114,7 +114,8 @@ class Perceptron:
 
         Weights are uniform within Glorot's limit sqrt(6 / (fan_in + fan_out)), times
         sqrt(2) for rectifiers; biases within 1 / sqrt(fan_in), which spreads the kinks of
-        the hidden units over the data.
+        the hidden units over the data. The output layer starts at a tenth of that, without
+        biases: from reconstructions near 0, instead of random ones to unlearn first.
 
         References
         ----------
@@ -138,6 +139,9 @@ class Perceptron:
                 limit = ACTIVATIONS[name].gain * (6.0 / (fan_in + fan_out)) ** 0.5
                 weight.uniform_(-limit, limit, generator=generator)
             bias.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)
+        biases[-1].zero_()
+        if weights[-1] is not None:
+            weights[-1].mul_(0.1)
         return flat
 
 

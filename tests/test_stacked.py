@@ -100,7 +100,7 @@ def test_fine_tuning_starts_from_the_pretrained_layers(digits):
 def test_fine_tuning_lowers_the_error(digits, squared_errors):
     layer = DenoisingAutoencoder(max_iter=20)
     tuned, plain = (
-        stacked(layer, max_iter=20, fine_tune=tune).fit(digits) for tune in (True, False)
+        stacked(layer, max_iter=60, fine_tune=tune).fit(digits) for tune in (True, False)
     )
     errors = [squared_errors(digits, model.reconstruct(digits)).mean() for model in (tuned, plain)]
     assert errors[0] < 0.9 * errors[1]

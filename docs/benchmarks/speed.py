@@ -13,7 +13,6 @@ import sys
 import time
 import tracemalloc
 import warnings
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -24,6 +23,8 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from skae import VAE, Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
+from skae._contractive import squared_jacobian_norm
+from skae._perceptron import Network
 
 NEVER_STOP = {"tol": 0.0, "n_iter_no_change": np.inf, "random_state": 0}
 SPIN = "while True: pass"
@@ -42,15 +43,19 @@ def alternate(sides, n_rounds):
     return {name: statistics.median(values) for name, values in seconds.items()}, results
 
 
+def initial_network(sizes):
+    """A module with the weights that skae starts from, so that losses can be compared."""
+    n_features, *hidden, width = sizes[: len(sizes) // 2 + 1]
+    perceptron = Autoencoder(width, hidden_layer_sizes=hidden)._describe_network(n_features)
+    network = Network(perceptron, perceptron.initialize(torch.Generator().manual_seed(0)).float())
+    return nn.Sequential(*network.encoder_module(), *network.decoder_module())
+
+
 def hand_written(X, sizes, batch_size, max_iter, threads):
     """The loop that a careful user writes: index batches, fused Adam, one read per epoch."""
     with threadpool_limits(threads, user_api="openmp"):
         torch.manual_seed(0)
-        layers = []
-        for fan_in, fan_out in pairwise(sizes):
-            layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
-        code = 2 * (len(sizes) // 2) - 1
-        network = nn.Sequential(*(layer for i, layer in enumerate(layers[:-1]) if i != code))
+        network = initial_network(sizes)
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
         X = torch.tensor(X)
         for _ in range(max_iter):
@@ -157,9 +162,6 @@ def contractive_row(X, n_rounds=3):
 
 def jacobian_row(X, n_rounds=5):
     """The deep exact penalty, 784-256-64, forward and backward, against vmap(jacrev)."""
-    from skae._contractive import squared_jacobian_norm
-    from skae._perceptron import Network
-
     shape = ContractiveAutoencoder(64, hidden_layer_sizes=(256,), activation="tanh")
     perceptron = shape._describe_network(784)
     flat = perceptron.initialize(torch.Generator().manual_seed(0)).float()
