@@ -68,7 +68,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     - `_constrain`: what must hold after every step of the optimiser,
     - `_summarize`: fitted attributes that describe the codes of the training set,
 
-    and of `InferenceMixin` `_encode` and `_score_rows`.
+    and `_encode` of `InferenceMixin`.
     """
 
     _parameter_constraints = {

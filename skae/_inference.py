@@ -20,8 +20,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     build the network anew from NumPy arrays: nothing is cached, so that several threads
     may share one fitted estimator.
 
-    A variant whose encoder gives more than a code overrides `_encode`; one whose score is
-    not minus its loss, `_score_rows`.
+    A variant whose encoder gives more than a code overrides `_encode`.
     """
 
     def transform(self, X):
@@ -91,7 +90,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         X = self._validate_rows(X)
         self._check_loss_range(X)
-        return self._map(self._score_rows, X)
+        return self._map(self._minus_loss, X)
 
     def score(self, X, y=None):
         """Fraction of the variance of X that its reconstruction explains.
@@ -148,7 +147,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _reconstruct(self, network, x):
         return network.reconstruct(self._encode(network, x))
 
-    def _score_rows(self, network, x):
+    def _minus_loss(self, network, x):
         return -self._loss.rows(network.decode(self._encode(network, x)), x)
 
     def _map(self, function, X, expansion=1):

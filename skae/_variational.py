@@ -26,6 +26,7 @@ MIN_NOISE_VARIANCE = 1e-6
 # at 1e-3 a step a log-variance itself would not arrive within a usual training.
 LOG_VARIANCE_SCALE = 10.0
 MIN_SCORE_DRAWS = 64
+RECONSTRUCTION_LOSSES = {"gaussian": "squared_error", "bernoulli": "binary_cross_entropy"}
 
 
 class VAE(BaseAutoencoder):
@@ -185,7 +186,7 @@ class VAE(BaseAutoencoder):
 
     _parameter_constraints = {
         **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k != "loss"},
-        "likelihood": [StrOptions({"gaussian", "bernoulli"})],
+        "likelihood": [StrOptions(set(RECONSTRUCTION_LOSSES))],
         "noise_variance": [StrOptions({"shared"}), Interval(Real, 0, None, closed="neither")],
         "beta": [Interval(Real, 0, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
@@ -283,7 +284,7 @@ class VAE(BaseAutoencoder):
             raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
         rng = np.random.default_rng(draw_seed(random_state))
         means = self.inverse_transform(rng.standard_normal((n_samples, self.n_components_)))
-        if self._perceptron.decoder_activations[-1] == "logistic":
+        if _is_bernoulli(self._perceptron):
             return (rng.random(means.shape) < means).astype(means.dtype)
         noise = rng.standard_normal(means.shape).astype(means.dtype)
         return means + self.noise_variance_**0.5 * noise
@@ -350,7 +351,7 @@ class VAE(BaseAutoencoder):
     def noise_variance_(self):
         """Variance of the gaussian likelihood."""
         check_is_fitted(self)
-        if self._perceptron.decoder_activations[-1] == "logistic":
+        if _is_bernoulli(self._perceptron):
             raise AttributeError("noise_variance_ is there only with likelihood='gaussian'.")
         return float(self._noise_variance(self._fitted_network()))
 
@@ -367,7 +368,7 @@ class VAE(BaseAutoencoder):
         return beta * gaussian_kl(mean, log_variance).sum(dim=1) - reconstruction
 
     def _log_likelihood(self, network, output, x):
-        if network.perceptron.decoder_activations[-1] == "logistic":
+        if _is_bernoulli(network.perceptron):
             return bernoulli_log_likelihood(output, x)
         return gaussian_log_likelihood(output, x, self._noise_variance(network))
 
@@ -415,10 +416,13 @@ class VAE(BaseAutoencoder):
 
     @property
     def _loss(self):
-        return LOSSES[
-            {"gaussian": "squared_error", "bernoulli": "binary_cross_entropy"}[self.likelihood]
-        ]
+        return LOSSES[RECONSTRUCTION_LOSSES[self.likelihood]]
 
     @property
     def _loss_parameter(self):
         return f"likelihood={self.likelihood!r}"
+
+
+def _is_bernoulli(perceptron):
+    """Which likelihood the network was fitted with: the parameter may have changed since."""
+    return perceptron.decoder_activations[-1] == "logistic"

@@ -1,9 +1,8 @@
-"""Training speed against hand-written PyTorch, MLPRegressor and other libraries.
+"""Training speed against hand-written PyTorch and scikit-learn's MLPRegressor.
 
 Run with `python docs/benchmarks/speed.py`; give MNIST as `--data mnist.npz` (X_train (60000, 784),
 0 to 255), or it is downloaded. Sides take turns, A B A B, and medians are compared, so that
-a machine whose speed drifts does not favour one of them. A library that is not installed is
-left out by name. Writes speed.md.
+a machine whose speed drifts does not favour one of them. Writes speed.md.
 """
 
 import argparse
