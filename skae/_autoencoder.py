@@ -182,4 +182,4 @@ class Autoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     def _objective(self, network, x, noise):
-        return self._loss.rows(network.decode(network.encode(x)), x).mean()
+        return network.apply(self._loss.mean, network.decode(network.encode(x)), x)

@@ -6,26 +6,56 @@ import torch
 
 from skae._base import BaseAutoencoder
 from skae._compat import Interval
+from skae._losses import penalized
 
 
-def jacobian_from_first_layer(weights, slopes):
-    """d code / d (first layer's linear output), of shape (n, n_components, width).
+class QuadraticForms(torch.autograd.Function):
+    """diag(A G A^T) for each matrix A of a batch and one symmetric G.
+
+    Written out since autograd would compute A G twice, once for G^T.
+
+    Parameters
+    ----------
+    A : Tensor of shape (n, k, width)
+    G : Tensor of shape (width, width)
+
+    Returns
+    -------
+    forms : Tensor of shape (n, k)
+    """
+
+    @staticmethod
+    def forward(ctx, A, G):
+        product = A @ G
+        ctx.save_for_backward(A, product)
+        return torch.linalg.vecdot(product, A)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        A, product = ctx.saved_tensors
+        gradient = gradient.unsqueeze(2)
+        weighted = (A * gradient).flatten(0, 1)
+        return product * (2.0 * gradient), weighted.t() @ A.flatten(0, 1)
+
+
+def jacobian_between_activations(weights, slopes):
+    """d (code's linear output) / d (first layer's linear output), (n, n_components, width).
 
     Parameters
     ----------
     weights : list of Tensor of shape (fan_out, fan_in)
-        The encoder's, input side first.
+        The encoder's, input side first; at least two.
     slopes : list of Tensor of shape (n, fan_out)
         Derivative of each layer's activation at its linear output.
 
     Notes
     -----
-    The product D_L W_L ... W_2 D_1, taken from the code backwards, so that no term
-    grows with n * n_features.
+    The product W_L ... W_2 D_1, taken from the code backwards, so that no term grows
+    with n * n_features.
     """
-    *lower, top = zip(weights[1:], slopes[1:], strict=True)
-    product = top[1].unsqueeze(2) * top[0]
-    for (weight, _), slope in zip(lower[::-1], slopes[-2:0:-1], strict=True):
+    product = weights[-1]
+    for weight, slope in zip(weights[-2:0:-1], slopes[-2:0:-1], strict=True):
         product = (product * slope.unsqueeze(1)) @ weight
     return product * slopes[0].unsqueeze(1)
 
@@ -33,17 +63,20 @@ def jacobian_from_first_layer(weights, slopes):
 def squared_jacobian_norm(weights, slopes):
     """||d code / d x||_F^2 of each row, shape (n,), exactly; arguments as above.
 
-    One layer has the closed form sum_j s_j^2 ||w_j||^2. With more, J = A W_1 gives
-    ||J||^2 = sum (A W_1 W_1^T) * A, where W_1 W_1^T is small and the same for all rows.
+    One layer has the closed form sum_j s_j^2 ||w_j||^2. With more, J = D_L A W_1, and
+    s_j^2 weighs the j-th row's ||a_j W_1||^2 = a_j (W_1 W_1^T) a_j^T, where W_1 W_1^T is
+    small and the same for all rows of the data.
     """
     first = weights[0]
     if len(weights) == 1:
         return slopes[0].square() @ first.square().sum(dim=1)
-    upper = jacobian_from_first_layer(weights, slopes)
+    between = jacobian_between_activations(weights, slopes)
     width, n_features = first.shape
     if n_features < width:
-        return (upper @ first).square().sum(dim=(1, 2))
-    return ((upper @ (first @ first.t())) * upper).sum(dim=(1, 2))
+        norms = (between @ first).square().sum(dim=2)
+    else:
+        norms = QuadraticForms.apply(between, first @ first.t())
+    return (slopes[-1].square() * norms).sum(dim=1)
 
 
 class ContractiveAutoencoder(BaseAutoencoder):
@@ -294,11 +327,11 @@ class ContractiveAutoencoder(BaseAutoencoder):
 
     def _objective(self, network, x, noise):
         if self.contraction_weight == 0:
-            return self._loss.rows(network.decode(network.encode(x)), x).mean()
+            return network.apply(self._loss.mean, network.decode(network.encode(x)), x)
         code, slopes = network.encode_with_slopes(x)
-        contraction = squared_jacobian_norm(network.encoder_weights, slopes)
-        loss = self._loss.rows(network.decode(code), x)
-        return (loss + self.contraction_weight * contraction).mean()
+        error = network.apply(self._loss.mean, network.decode(code), x)
+        contraction = squared_jacobian_norm(network.encoder_weights, slopes).mean()
+        return network.apply(penalized, error, contraction, weight=self.contraction_weight)
 
     @staticmethod
     def _jacobian(network, x):
@@ -306,7 +339,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
         first, *rest = network.encoder_weights
         if not rest:
             return slopes[0].unsqueeze(2) * first
-        return jacobian_from_first_layer(network.encoder_weights, slopes) @ first
+        between = jacobian_between_activations(network.encoder_weights, slopes)
+        return slopes[-1].unsqueeze(2) * (between @ first)
 
     @staticmethod
     def _jacobian_norm(network, x):

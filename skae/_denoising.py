@@ -13,7 +13,7 @@ from skae._streams import draw_seed, stream
 
 def mask(x, level, generator):
     """Set each cell to 0 with probability `level`."""
-    return x * (_uniform_like(x, generator) >= level)
+    return _uniform_like(x, generator).ge_(level).mul_(x)
 
 
 def add_gaussian_noise(x, level, generator):
@@ -250,7 +250,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     def _objective(self, network, x, noise):
         code = network.encode(self._corrupt(x, noise))
-        return self._loss.rows(network.decode(code), x).mean()
+        return network.apply(self._loss.mean, network.decode(code), x)
 
     def _corrupt(self, x, generator):
         if self.corruption is None:

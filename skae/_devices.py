@@ -56,25 +56,29 @@ def lacks_float64(device):
 class Rows:
     """The rows of an array as tensors, a batch at a time.
 
-    On the CPU every batch is gathered into the same buffer, so neither a copy of X is
-    made nor X, which may be a read-only memory map, ever shared with a tensor. On
-    another device X is moved there once.
+    On the CPU every batch is gathered into the same buffer, so that no copy of X is
+    made. On another device X is moved there once.
     """
 
     def __init__(self, X, device):
         self._X = X
-        self._moved = None if device.type == "cpu" else torch.tensor(X, device=device)
-        self._buffer = np.empty((0, X.shape[1]), X.dtype)
+        if device.type != "cpu":
+            self._tensor = torch.tensor(X, device=device)
+        else:  # torch does not take read-only arrays, such as memory maps
+            self._tensor = torch.from_numpy(X) if X.flags.writeable else None
+        self._batch = torch.from_numpy(np.empty((0, X.shape[1]), X.dtype)).to(device)
 
     def __len__(self):
         return len(self._X)
 
     def take(self, indices):
         """Tensor of the rows at `indices`; valid until the next call."""
-        if self._moved is not None:
-            return self._moved.index_select(0, indices)
-        if len(indices) > len(self._buffer):
-            self._buffer = np.empty((len(indices), self._X.shape[1]), self._X.dtype)
-        batch = self._buffer[: len(indices)]
-        np.take(self._X, indices.numpy(), axis=0, out=batch, mode="clip")
-        return torch.from_numpy(batch)
+        n_rows, n_most = indices.shape[0], self._batch.shape[0]
+        if n_rows > n_most:
+            self._batch = self._batch.new_empty((n_rows, self._X.shape[1]))
+        batch = self._batch[:n_rows] if n_rows < n_most else self._batch
+        if self._tensor is None:
+            np.take(self._X, indices.numpy(), axis=0, out=batch.numpy(), mode="clip")
+        else:
+            torch.index_select(self._tensor, 0, indices, out=batch)
+        return batch

@@ -9,12 +9,39 @@ from skae._losses import binary_cross_entropy, squared_error
 
 def gaussian_kl(mean, log_variance):
     """KL(N(mean, variance) || N(0, 1)) of each component, in nats; same shape."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance)
+    return 0.5 * (torch.addcmul(log_variance.exp(), mean, mean) - log_variance - 1.0)
 
 
 def reparameterize(mean, log_variance, noise):
     """Draws z = mean + std * noise; noise is standard normal, (n_draws, n or 1, k)."""
     return mean + torch.exp(0.5 * log_variance) * noise
+
+
+def sample_posterior(mean, log_variance, noise):
+    """Draws of the code, and the mean over rows of KL(q(z|x) || p(z)); with the pullback.
+
+    Parameters
+    ----------
+    mean, log_variance : Tensor of shape (n, k)
+    noise : Tensor of shape (n_draws, n, k)
+        Standard normal.
+
+    Returns
+    -------
+    (draws, kl) : Tensor of shape (n_draws, n, k) and Tensor of shape ()
+    pullback : callable
+        See `Tape.apply`.
+    """
+    std, n_rows = torch.exp(0.5 * log_variance), mean.shape[0]
+    kl = gaussian_kl(mean, log_variance).sum() / n_rows
+
+    def pullback(gradient, kl_gradient):
+        scale = kl_gradient / n_rows
+        log_variance_gradient = (gradient * noise).sum(dim=0).mul_(std)
+        log_variance_gradient.add_(scale * (std * std - 1.0)).mul_(0.5)
+        return gradient.sum(dim=0).add_(scale * mean), log_variance_gradient
+
+    return (torch.addcmul(mean, std, noise), kl), pullback
 
 
 def moment_matched_normal(n_draws, n_components, generator):
@@ -42,11 +69,31 @@ def moment_matched_normal(n_draws, n_components, generator):
     return half**0.5 * torch.cat([frame, -frame])
 
 
+def gaussian_surprise(error, variance, n_features):
+    """-log N(x; output, variance * I), in nats, and its pullback.
+
+    Parameters
+    ----------
+    error : Tensor
+        ||x - output||^2, of each row or their mean.
+    variance : Tensor of shape ()
+    n_features : int
+    """
+    scaled = error / variance
+    surprise = 0.5 * (scaled + n_features * torch.log(2.0 * math.pi * variance))
+
+    def pullback(gradient):
+        error_gradient = 0.5 * gradient / variance
+        return error_gradient, error_gradient * (n_features - scaled)
+
+    return surprise, pullback
+
+
 def gaussian_log_likelihood(output, x, variance):
     """log N(x; output, variance * I) of each row, in nats, shape (..., n)."""
     variance = torch.as_tensor(variance, dtype=output.dtype, device=output.device)
-    log_scale = torch.log(2.0 * math.pi * variance)
-    return -0.5 * (squared_error(output, x) / variance + x.shape[-1] * log_scale)
+    surprise, _ = gaussian_surprise(squared_error(output, x), variance, x.shape[-1])
+    return -surprise
 
 
 def bernoulli_log_likelihood(output, x):

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from torch.nn import functional
 
 
@@ -9,6 +10,7 @@ class Loss(NamedTuple):
     """A loss per row, and the activation that makes a reconstruction of an output."""
 
     rows: callable  # (output, x), both (..., n_features) -> (...)
+    mean: callable  # the same -> mean over all rows, and its pullback (see `Tape.apply`)
     activation: str
     needs_unit_interval: bool = False
 
@@ -16,6 +18,14 @@ class Loss(NamedTuple):
 def squared_error(output, x):
     """||x - r||^2 for each row; the reconstruction r is the output itself."""
     return (output - x).square().sum(dim=-1)
+
+
+def mean_squared_error(output, x):
+    """Mean of `squared_error` over all rows, and its pullback."""
+    difference, n_rows = output - x, output.numel() // output.shape[-1]
+    flat = difference.view(-1)
+    mean = torch.dot(flat, flat) / n_rows
+    return mean, lambda gradient: (difference.mul_(gradient * (2.0 / n_rows)),)
 
 
 def binary_cross_entropy(output, x):
@@ -27,7 +37,21 @@ def binary_cross_entropy(output, x):
     return (functional.softplus(output) - x * output).sum(dim=-1)
 
 
+def mean_binary_cross_entropy(output, x):
+    """Mean of `binary_cross_entropy` over all rows, and its pullback."""
+    n_rows = output.numel() // output.shape[-1]
+    mean = (functional.softplus(output) - x * output).sum() / n_rows
+    return mean, lambda gradient: ((output.sigmoid() - x).mul_(gradient / n_rows),)
+
+
+def penalized(loss, penalty, weight):
+    """loss + weight * penalty, and its pullback."""
+    return torch.add(loss, penalty, alpha=weight), lambda gradient: (gradient, gradient * weight)
+
+
 LOSSES = {
-    "squared_error": Loss(squared_error, "identity"),
-    "binary_cross_entropy": Loss(binary_cross_entropy, "logistic", needs_unit_interval=True),
+    "squared_error": Loss(squared_error, mean_squared_error, "identity"),
+    "binary_cross_entropy": Loss(
+        binary_cross_entropy, mean_binary_cross_entropy, "logistic", needs_unit_interval=True
+    ),
 }

@@ -2,7 +2,7 @@
 
 import math
 
-from torch.optim.adam import adam
+import torch
 
 
 def adam_step(weights, gradient, moments, n_steps, learning_rate):
@@ -13,20 +13,20 @@ def adam_step(weights, gradient, moments, n_steps, learning_rate):
     Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015,
     https://arxiv.org/abs/1412.6980.
     """
-    adam(
+    n_steps += 1
+    torch._fused_adam_(
         [weights],
         [gradient],
         [moments[0]],
         [moments[1]],
         [],
         [n_steps],
-        fused=True,
-        amsgrad=False,
+        lr=learning_rate,
         beta1=0.9,
         beta2=0.999,
-        lr=learning_rate,
         weight_decay=0.0,
         eps=1e-8,
+        amsgrad=False,
         maximize=False,
     )
 

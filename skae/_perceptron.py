@@ -16,10 +16,11 @@ from torch.nn import functional
 
 
 class Activation(NamedTuple):
-    """An elementwise function, its derivative, and the torch layer that computes it."""
+    """An elementwise function h(a), its derivative, and the torch layer that computes it."""
 
     function: callable
-    slope: callable  # (input, output) -> derivative, in whichever of the two is cheaper
+    slope: callable  # (a, h) -> dh/da, in whichever of the two is cheaper
+    pull_back: callable  # (gradient at h, a, h) -> gradient at a, as one kernel
     layer: type
     gain: float = 1.0  # for the initial weights, where a half of the inputs is cut off
 
@@ -29,15 +30,73 @@ def _gelu_slope(a, h):
     return 0.5 * (1.0 + torch.erf(a * 0.5**0.5)) + a * density
 
 
+aten = torch.ops.aten
+
 ACTIVATIONS = {
-    "identity": Activation(lambda a: a, lambda a, h: torch.ones_like(a), nn.Identity),
-    "logistic": Activation(torch.sigmoid, lambda a, h: h * (1.0 - h), nn.Sigmoid),
-    "tanh": Activation(torch.tanh, lambda a, h: 1.0 - h.square(), nn.Tanh),
-    "relu": Activation(torch.relu, lambda a, h: (a > 0).to(a.dtype), nn.ReLU, 2.0**0.5),
-    "elu": Activation(functional.elu, lambda a, h: 1.0 - torch.relu(-h), nn.ELU, 2.0**0.5),
-    "gelu": Activation(functional.gelu, _gelu_slope, nn.GELU, 2.0**0.5),
-    "softplus": Activation(functional.softplus, lambda a, h: torch.sigmoid(a), nn.Softplus),
+    "identity": Activation(
+        lambda a: a,
+        lambda a, h: torch.ones_like(a),
+        lambda gradient, a, h: gradient,
+        nn.Identity,
+    ),
+    "logistic": Activation(
+        torch.sigmoid,
+        lambda a, h: h * (1.0 - h),
+        lambda gradient, a, h: aten.sigmoid_backward(gradient, h),
+        nn.Sigmoid,
+    ),
+    "tanh": Activation(
+        torch.tanh,
+        lambda a, h: 1.0 - h.square(),
+        lambda gradient, a, h: aten.tanh_backward(gradient, h),
+        nn.Tanh,
+    ),
+    "relu": Activation(
+        torch.relu,
+        lambda a, h: (a > 0).to(a.dtype),
+        lambda gradient, a, h: aten.threshold_backward(gradient, h, 0),
+        nn.ReLU,
+        gain=2.0**0.5,
+    ),
+    "elu": Activation(
+        functional.elu,
+        lambda a, h: 1.0 - torch.relu(-h),
+        lambda gradient, a, h: aten.elu_backward(gradient, 1.0, 1.0, 1.0, True, h),
+        nn.ELU,
+        gain=2.0**0.5,
+    ),
+    "gelu": Activation(
+        functional.gelu,
+        _gelu_slope,
+        lambda gradient, a, h: aten.gelu_backward(gradient, a),
+        nn.GELU,
+        gain=2.0**0.5,
+    ),
+    "softplus": Activation(
+        functional.softplus,
+        lambda a, h: torch.sigmoid(a),
+        lambda gradient, a, h: aten.softplus_backward(gradient, a, 1.0, 20.0),
+        nn.Softplus,
+    ),
 }
+
+
+def activated(a, activation):
+    """An activation's output, and its pullback (see `Tape.apply`)."""
+    h = activation.function(a)
+    return h, lambda gradient: (activation.pull_back(gradient, a, h),)
+
+
+def activated_first_half(a, activation):
+    """Two halves of `a` along its last dimension, the first one through an activation."""
+    first, second = a.chunk(2, dim=-1)
+    h = activation.function(first)
+
+    def pullback(gradient, second_gradient):
+        gradient = activation.pull_back(gradient, first, h)
+        return (torch.cat([gradient, second_gradient], dim=-1),)
+
+    return (h, second), pullback
 
 
 @dataclass(frozen=True)
@@ -211,19 +270,12 @@ class Network:
 
     def encode(self, x):
         """Code of shape (n, n_components); with two heads, a pair (code, second head)."""
-        *hidden, (weight, bias, activation) = self._encoder_layers()
-        for layer_weight, layer_bias, layer_activation in hidden:
-            x = layer_activation.function(functional.linear(x, layer_weight, layer_bias))
-        output = functional.linear(x, weight, bias)
-        if self.perceptron.code_heads == 1:
-            return activation.function(output)
-        code, second = output.chunk(2, dim=1)
-        return activation.function(code), second
+        return self._code(_through(self.encoder_layers, x))
 
     def encode_with_slopes(self, x):
         """Code, and for each layer the derivative of its activation, (n, fan_out)."""
         slopes = []
-        for weight, bias, activation in self._encoder_layers():
+        for weight, bias, activation in self.encoder_layers:
             output = functional.linear(x, weight, bias)
             x = activation.function(output)
             slopes.append(activation.slope(output, x))
@@ -231,20 +283,19 @@ class Network:
 
     def decode(self, code):
         """Output of shape (n, n_features) before the last activation (for a loss)."""
-        *hidden, (weight, bias, _) = self._decoder_layers()
-        for layer_weight, layer_bias, activation in hidden:
-            code = activation.function(functional.linear(code, layer_weight, layer_bias))
-        return functional.linear(code, weight, bias)
+        return _through(self.decoder_layers, code)
+
+    def apply(self, formula, *inputs, **constants):
+        """The value of a formula that comes with its pullback (see `Tape.apply`)."""
+        return formula(*inputs, **constants)[0]
 
     def reconstruct(self, code):
         """Reconstruction of shape (n, n_features): the output and its activation."""
-        return self._activations(self.perceptron.decoder_activations)[-1].function(
-            self.decode(code)
-        )
+        return ACTIVATIONS[self.perceptron.decoder_activations[-1]].function(self.decode(code))
 
     def encoder_module(self):
         """The encoder as a `torch.nn.Sequential` that holds copies of the weights."""
-        module = _sequential(self._encoder_layers())
+        module = _sequential(self.encoder_layers)
         if self.perceptron.code_heads == 1:
             return module
         *body, linear, activation = module
@@ -252,19 +303,36 @@ class Network:
 
     def decoder_module(self):
         """The decoder as a `torch.nn.Sequential` that holds copies of the weights."""
-        return _sequential(self._decoder_layers())
+        return _sequential(self.decoder_layers)
 
-    def _encoder_layers(self):
-        activations = self._activations(self.perceptron.encoder_activations)
-        return zip(self.encoder_weights, self.encoder_biases, activations, strict=True)
+    def _code(self, output):
+        """The code of the encoder's last linear output."""
+        name = self.perceptron.encoder_activations[-1]
+        if self.perceptron.code_heads == 2:
+            return self.apply(activated_first_half, output, activation=ACTIVATIONS[name])
+        if name == "identity":
+            return output
+        return self.apply(activated, output, activation=ACTIVATIONS[name])
 
-    def _decoder_layers(self):
-        activations = self._activations(self.perceptron.decoder_activations)
-        return zip(self.decoder_weights, self.decoder_biases, activations, strict=True)
+    @property
+    def encoder_layers(self):
+        """Triples (weight, bias, activation)."""
+        activations = [ACTIVATIONS[name] for name in self.perceptron.encoder_activations]
+        return list(zip(self.encoder_weights, self.encoder_biases, activations, strict=True))
 
-    @staticmethod
-    def _activations(names):
-        return [ACTIVATIONS[name] for name in names]
+    @property
+    def decoder_layers(self):
+        """Triples (weight, bias, activation)."""
+        activations = [ACTIVATIONS[name] for name in self.perceptron.decoder_activations]
+        return list(zip(self.decoder_weights, self.decoder_biases, activations, strict=True))
+
+
+def _through(layers, x):
+    """Output of the last layer before its activation."""
+    *hidden, (last_weight, last_bias, _) = layers
+    for weight, bias, activation in hidden:
+        x = activation.function(functional.linear(x, weight, bias))
+    return functional.linear(x, last_weight, last_bias)
 
 
 class TwoHeads(nn.Module):

@@ -7,6 +7,7 @@ import torch
 
 from skae._base import BaseAutoencoder
 from skae._compat import Interval, InvalidParameterError, StrOptions
+from skae._losses import penalized
 from skae._perceptron import Network
 
 
@@ -28,9 +29,26 @@ def kl_sparsity(mean_activation, target):
     ).sum()
 
 
+def kl_penalty(code, target):
+    """`kl_sparsity` of the units' means over a batch, and its pullback."""
+    n_rows, rho_j = code.shape[0], code.mean(dim=0)
+
+    def pullback(gradient):
+        variance = torch.addcmul(rho_j, rho_j, rho_j, value=-1.0)
+        slope = (rho_j - target).div_(variance.clamp_(min=torch.finfo(rho_j.dtype).eps))
+        return (slope.mul_(gradient / n_rows).expand_as(code),)
+
+    return kl_sparsity(rho_j, target), pullback
+
+
 def l1_sparsity(code):
     """Mean over rows of sum_j |h_j|, for a code of shape (n, n_components)."""
-    return code.abs().sum(dim=1).mean()
+    return code.abs().sum() / code.shape[0]
+
+
+def l1_penalty(code):
+    """`l1_sparsity`, and its pullback."""
+    return l1_sparsity(code), lambda gradient: (code.sign().mul_(gradient / code.shape[0]),)
 
 
 class SparseAutoencoder(BaseAutoencoder):
@@ -235,17 +253,19 @@ class SparseAutoencoder(BaseAutoencoder):
 
     def _objective(self, network, x, noise):
         code = network.encode(x)
-        loss = self._loss.rows(network.decode(code), x).mean()
+        error = network.apply(self._loss.mean, network.decode(code), x)
         if self._weight == 0:
-            return loss
+            return error
         if self.sparsity == "l1":
-            return loss + self._weight * l1_sparsity(code)
-        return loss + self._weight * kl_sparsity(code.mean(dim=0), self.target_activation)
+            penalty = network.apply(l1_penalty, code)
+        else:
+            penalty = network.apply(kl_penalty, code, target=self.target_activation)
+        return network.apply(penalized, error, penalty, weight=self._weight)
 
     def _constrain(self, network):
         if self.sparsity == "l1" and self._weight > 0:
             for atoms in network.decoder_weights:
-                atoms.div_(atoms.norm(dim=0).clamp(min=1.0))
+                atoms.renorm_(p=2, dim=1, maxnorm=1.0)
 
     def _initial_weights(self, perceptron, generator, X):
         weights = super()._initial_weights(perceptron, generator, X)

@@ -310,7 +310,7 @@ class StackedAutoencoder(BaseAutoencoder):
         )
 
     def _objective(self, network, x, noise):
-        return self._loss.rows(network.decode(network.encode(x)), x).mean()
+        return network.apply(self._loss.mean, network.decode(network.encode(x)), x)
 
     def _n_fit_tasks(self):
         return len(self.layer_sizes) + 1

@@ -17,6 +17,7 @@ from skae._devices import Rows, find_device
 from skae._optimizers import SOLVERS, schedule
 from skae._perceptron import Network
 from skae._streams import stream
+from skae._tape import Tape
 from skae._threads import enough_threads
 
 
@@ -129,7 +130,8 @@ class Trainer:
         self._full_batch = min(self.batch_size, len(split.training))
         self.weights = torch.tensor(state.weights, device=self.device)
         self.gradient = torch.zeros_like(self.weights)
-        self.network = Network(perceptron, self.weights, self.gradient)
+        self.network = Network(perceptron, self.weights)
+        self._tape = Tape(perceptron, self.weights, self.gradient)
         self.state = state
         self._load_optimizer(state)
         self.losses, self.validation_losses, self.n_iter = [], [], 0
@@ -200,28 +202,28 @@ class Trainer:
     def _step(self, x, noise, learning_rate):
         """One step of the optimiser; returns the batch's objective, still on the device."""
         self.gradient.zero_()
-        loss = self.estimator._objective(self.network, x, noise)
-        loss.backward()
+        loss = self.estimator._objective(self._tape, x, noise)
         with torch.no_grad():
-            loss = loss.detach() + self._decay()
-            if len(x) < self._full_batch:
+            self._tape.backward(loss)
+            loss = self._with_decay(loss.detach())
+            if x.shape[0] < self._full_batch:
                 # A ragged last batch counts by its rows, or one stray row would move the
                 # weights as far as a full batch.
-                self.gradient.mul_(len(x) / self._full_batch)
+                self.gradient.mul_(x.shape[0] / self._full_batch)
             self._optimizer_step(
-                self.weights, self.gradient, self._moments, self._n_steps, learning_rate
+                self.weights, self.gradient, self._both_moments, self._n_steps, learning_rate
             )
             self.estimator._constrain(self.network)
         return loss
 
-    def _decay(self):
-        """Add the gradient of alpha/2 * ||W||^2 and return its value."""
+    def _with_decay(self, loss):
+        """Add alpha/2 * ||W||^2 to the loss, and its gradient to the gradient."""
         alpha = self.estimator.alpha
         if alpha == 0:
-            return 0.0
+            return loss
         weights = self._penalized()
         self.gradient[: len(weights)].add_(weights, alpha=alpha)
-        return 0.5 * alpha * weights.square().sum()
+        return loss + 0.5 * alpha * weights.square().sum()
 
     @torch.no_grad()
     def evaluate(self, indices):
@@ -247,7 +249,7 @@ class Trainer:
     def _finish_epoch(self, loss, validation_loss):
         epoch = self.state.n_epochs + 1
         watched = loss if validation_loss is None else validation_loss
-        if not np.isfinite([loss, watched, self.weights.sum().item()]).all():
+        if not all(map(math.isfinite, (loss, watched, self.weights.sum().item()))):
             raise ValueError(
                 f"Training diverged: the loss became non-finite in epoch {epoch}. Lower "
                 f"learning_rate_init (now {self.estimator.learning_rate_init:g}) or scale X, "
@@ -266,6 +268,7 @@ class Trainer:
         fresh = state.moments is None or state.solver != solver
         moments = np.zeros((2, len(state.weights)), state.weights.dtype)
         self._moments = torch.tensor(moments if fresh else state.moments, device=self.device)
+        self._both_moments = self._moments.unbind()
         n_steps = 0.0 if fresh else float(state.n_steps)
         self._n_steps = torch.tensor(n_steps, dtype=torch.float32, device=self.device)
 
@@ -289,11 +292,9 @@ class Trainer:
 
 def _mean_over_rows(losses, batches):
     """Mean objective per row: each batch counts by its rows. Waits for the device."""
-    sums = [
-        len(indices) * loss
-        for indices, loss in zip(batches, torch.stack(losses).tolist(), strict=True)
-    ]
-    return sum(sums) / sum(map(len, batches))
+    n_rows = [indices.shape[0] for indices in batches]
+    sums = [n * loss for n, loss in zip(n_rows, torch.stack(losses).tolist(), strict=True)]
+    return sum(sums) / sum(n_rows)
 
 
 def _copy(tensor):

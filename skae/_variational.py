@@ -14,10 +14,12 @@ from skae._elbo import (
     bernoulli_log_likelihood,
     gaussian_kl,
     gaussian_log_likelihood,
+    gaussian_surprise,
     moment_matched_normal,
     reparameterize,
+    sample_posterior,
 )
-from skae._losses import LOSSES
+from skae._losses import LOSSES, penalized
 from skae._perceptron import Network
 from skae._streams import draw_seed, stream
 
@@ -27,6 +29,14 @@ MIN_NOISE_VARIANCE = 1e-6
 LOG_VARIANCE_SCALE = 10.0
 MIN_SCORE_DRAWS = 64
 RECONSTRUCTION_LOSSES = {"gaussian": "squared_error", "bernoulli": "binary_cross_entropy"}
+
+
+def learned_variance(parameter):
+    """The noise variance of shape () that a parameter of shape (1,) stands for; its pullback."""
+    free = torch.exp(LOG_VARIANCE_SCALE * parameter[0])
+    return MIN_NOISE_VARIANCE + free, lambda gradient: (
+        (gradient * LOG_VARIANCE_SCALE * free).reshape(1),
+    )
 
 
 class VAE(BaseAutoencoder):
@@ -356,9 +366,15 @@ class VAE(BaseAutoencoder):
         return float(self._noise_variance(self._fitted_network()))
 
     def _objective(self, network, x, noise):
-        shape = (self.n_draws, len(x), network.perceptron.sizes[-1])
-        draws = torch.empty(shape, dtype=x.dtype, device=x.device).normal_(generator=noise)
-        return self._negative_elbo(network, x, draws, self.beta).mean()
+        mean, log_variance = network.encode(x)
+        shape = (self.n_draws, *mean.shape)
+        draws = torch.randn(shape, generator=noise, dtype=x.dtype, device=x.device)
+        code, kl = network.apply(sample_posterior, mean, log_variance, noise=draws)
+        loss = network.apply(self._loss.mean, network.decode(code), x)
+        if not _is_bernoulli(network.perceptron):
+            variance = self._noise_variance(network)
+            loss = network.apply(gaussian_surprise, loss, variance, n_features=x.shape[1])
+        return network.apply(penalized, loss, kl, weight=self.beta)
 
     def _negative_elbo(self, network, x, noise, beta):
         """-E_q[log p(x|z)] + beta * KL of each row; noise (n_draws, n or 1, n_components)."""
@@ -374,8 +390,8 @@ class VAE(BaseAutoencoder):
 
     def _noise_variance(self, network):
         if network.perceptron.n_extra:
-            return MIN_NOISE_VARIANCE + torch.exp(LOG_VARIANCE_SCALE * network.extra[0])
-        return self._fixed_variance_
+            return network.apply(learned_variance, network.extra)
+        return network.extra.new_tensor(self._fixed_variance_)
 
     def _encode(self, network, x):
         mean, _ = network.encode(x)

@@ -1,0 +1,215 @@
+"""A network in training: it remembers what it computed, to differentiate it.
+
+Autograd's bookkeeping costs a small network more time than its arithmetic. So the few
+operations that every objective is made of have their derivatives written out, as
+pullbacks; whatever else an objective does is left to autograd, and the two mix freely.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional
+
+from skae._perceptron import Activation, Network
+
+
+class Tape(Network):
+    """A `Network` that differentiates what is computed with it.
+
+    What `encode`, `decode` and `apply` return are leaves of autograd's graph. Each is
+    recorded with its inputs and its pullback, so that `backward` can go on from the
+    gradient that arrives at it, whether autograd or a later pullback has brought it.
+
+    Parameters
+    ----------
+    perceptron : Perceptron
+    flat : Tensor of shape (n_parameters,)
+        The weights; shared, not copied.
+    gradient : Tensor of shape (n_parameters,)
+        Where `backward` adds the gradient.
+    products : type, default=Products
+        How to multiply matrices.
+    """
+
+    def __init__(self, perceptron, flat, gradient, products=None):
+        super().__init__(perceptron, flat, gradient)
+        weights, gradients = Network(perceptron, flat), Network(perceptron, gradient)
+        products = products or Products
+        self._encoder = Layers(weights.encoder_layers, gradients.encoder_layers, products)
+        self._decoder = Layers(weights.decoder_layers, gradients.decoder_layers, products)
+        self._records = []
+
+    def encode(self, x):
+        """As `Network.encode`."""
+        return self._code(self._record((x,), *self._encoder(x)))
+
+    def decode(self, code):
+        """As `Network.decode`."""
+        return self._record((code,), *self._decoder(code))
+
+    def apply(self, formula, *inputs, **constants):
+        """The value of a formula that comes with its pullback.
+
+        Parameters
+        ----------
+        formula : callable
+            `formula(*inputs, **constants)` returns a value, a tensor or a tuple of them,
+            and its pullback: a function of the gradients at the value (at a scalar,
+            perhaps a float) that returns the gradients at the inputs, in tensors of
+            their own. Inputs at the end that need none may be left out. It is called
+            once.
+        *inputs : Tensor
+        **constants : object
+
+        Returns
+        -------
+        value : Tensor or tuple of Tensor
+        """
+        plain = [tensor.detach() if tensor.requires_grad else tensor for tensor in inputs]
+        return self._record(inputs, *formula(*plain, **constants))
+
+    @torch.no_grad()
+    def backward(self, objective):
+        """Add the gradient of a scalar, computed since the last call, and forget the rest."""
+        records, self._records = self._records, []
+        arrived = {}
+        _bring(objective, 1.0, arrived)
+        for inputs, outputs, pullback in reversed(records):
+            gradients = _arrived_at(outputs, arrived)
+            if gradients is not None:
+                for tensor, gradient in zip(inputs, pullback(*gradients), strict=False):
+                    if tensor.requires_grad:
+                        _bring(tensor, gradient, arrived)
+
+    def _record(self, inputs, value, pullback):
+        outputs = value if isinstance(value, tuple) else (value,)
+        for output in outputs:
+            output.requires_grad_()
+        self._records.append((inputs, outputs, pullback))
+        return value
+
+
+def _bring(tensor, gradient, arrived):
+    """Add a gradient at a tensor: `arrived` holds those at recorded ones, by their ids."""
+    if tensor.grad_fn is not None:  # computed by autograd, from what was recorded before
+        gradient = torch.as_tensor(gradient, dtype=tensor.dtype, device=tensor.device)
+        tensor.backward(gradient, retain_graph=True)
+    elif tensor.grad is not None:  # a weight, or autograd has been here
+        tensor.grad.add_(gradient)
+    else:
+        before = arrived.get(id(tensor))
+        arrived[id(tensor)] = gradient if before is None else before + gradient
+
+
+def _arrived_at(outputs, arrived):
+    """The gradients at some outputs, with zeros for none; None if there are none at all."""
+    gradients, n_missing = [], 0
+    for output in outputs:
+        gradient = arrived.get(id(output))
+        if output.grad is not None:
+            gradient = output.grad if gradient is None else output.grad + gradient
+        n_missing += gradient is None
+        gradients.append(gradient)
+    if n_missing == 0:
+        return gradients
+    if n_missing == len(outputs):
+        return None
+    pairs = zip(outputs, gradients, strict=True)
+    return [torch.zeros_like(o) if gradient is None else gradient for o, gradient in pairs]
+
+
+class Layer(NamedTuple):
+    """One layer, and where its gradients are added."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    activation: Activation
+    weight_gradient: torch.Tensor
+    bias_gradient: torch.Tensor
+
+
+class Layers:
+    """An encoder's or decoder's layers, up to the last one's linear output.
+
+    Parameters
+    ----------
+    layers, gradients : iterable of (weight, bias, activation)
+        In the order in which a row passes them.
+    products : type
+        `Products` or one with the same methods.
+    """
+
+    def __init__(self, layers, gradients, products):
+        pairs = zip(layers, gradients, strict=True)
+        self._layers = [Layer(*layer, *gradient[:2]) for layer, gradient in pairs]
+        self._products = products
+        self._ones = self._layers[0].bias.new_ones(0)
+
+    def __call__(self, x):
+        """The output for x of shape (..., fan_in), and its pullback."""
+        products, last, wants_gradient = self._products, self._layers[-1], x.requires_grad
+        h = rows = x.detach() if x.ndim == 2 else x.detach().flatten(0, -2)
+        passed = []
+        for layer in self._layers:
+            below, a = h, products.linear(h, layer.weight, layer.bias)
+            h = a if layer is last else layer.activation.function(a)
+            passed.append((layer, below, a, h))
+
+        def pullback(gradient):
+            gradient = gradient.flatten(0, -2)
+            ones = self._ones_for(gradient)
+            for layer, below, a, h in reversed(passed):
+                if h is not a:
+                    gradient = layer.activation.pull_back(gradient, a, h)
+                transposed = gradient.t()
+                products.add(layer.weight_gradient, transposed, below)
+                layer.bias_gradient.addmv_(transposed, ones)  # faster than a sum over rows
+                if below is not rows or wants_gradient:
+                    gradient = products.multiply(gradient, layer.weight)
+            return (gradient.view(x.shape) if wants_gradient else None,)
+
+        return h if x.ndim == 2 else h.view(*x.shape[:-1], -1), pullback
+
+    def _ones_for(self, gradient):
+        n_rows = gradient.shape[0]
+        if self._ones.shape[0] < n_rows:
+            self._ones = gradient.new_ones(n_rows)
+        return self._ones[:n_rows]
+
+
+class Products:
+    """Matrix products in the dtype of the data."""
+
+    @staticmethod
+    def linear(x, weight, bias):
+        """x W^T + b."""
+        return functional.linear(x, weight, bias)
+
+    @staticmethod
+    def multiply(left, right):
+        """The product."""
+        return left @ right
+
+    @staticmethod
+    def add(total, left, right):
+        """Add the product to the total, in place."""
+        total.addmm_(left, right)
+
+
+class Bfloat16Products(Products):
+    """Products of numbers rounded to bfloat16, 8 bits of precision; sums are in float32."""
+
+    @staticmethod
+    def linear(x, weight, bias):
+        return Bfloat16Products.multiply(x, weight.t()).add_(bias)
+
+    @staticmethod
+    def multiply(left, right):
+        return (left.bfloat16() @ right.bfloat16()).to(left.dtype)
+
+    @staticmethod
+    def add(total, left, right):
+        total.add_(left.bfloat16() @ right.bfloat16())
+
+
+PRECISIONS = {"float": Products, "bf16": Bfloat16Products}
