@@ -24,6 +24,7 @@ from skae._inference import InferenceMixin
 from skae._losses import LOSSES
 from skae._perceptron import ACTIVATIONS, Perceptron
 from skae._streams import draw_seed, stream
+from skae._tape import PRECISIONS
 from skae._training import State, Trainer, split_rows
 from skae._version import __version__
 
@@ -42,6 +43,7 @@ TRAINING_CONSTRAINTS = {
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
     "device": [str],
+    "precision": [StrOptions(set(PRECISIONS))],
     "verbose": ["verbose"],
 }
 

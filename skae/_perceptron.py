@@ -81,15 +81,12 @@ ACTIVATIONS = {
 }
 
 
-def activated(a, activation):
-    """An activation's output, and its pullback (see `Tape.apply`)."""
-    h = activation.function(a)
-    return h, lambda gradient: (activation.pull_back(gradient, a, h),)
+IDENTITY = ACTIVATIONS["identity"]
 
 
-def activated_first_half(a, activation):
-    """Two halves of `a` along its last dimension, the first one through an activation."""
-    first, second = a.chunk(2, dim=-1)
+def two_heads(output, activation):
+    """Two halves of the output, the first one through an activation, and their pullback."""
+    first, second = output.chunk(2, dim=-1)
     h = activation.function(first)
 
     def pullback(gradient, second_gradient):
@@ -270,7 +267,7 @@ class Network:
 
     def encode(self, x):
         """Code of shape (n, n_components); with two heads, a pair (code, second head)."""
-        return self._code(_through(self.encoder_layers, x))
+        return self._heads(_through(self.encoder_layers, x))
 
     def encode_with_slopes(self, x):
         """Code, and for each layer the derivative of its activation, (n, fan_out)."""
@@ -291,48 +288,54 @@ class Network:
 
     def reconstruct(self, code):
         """Reconstruction of shape (n, n_features): the output and its activation."""
-        return ACTIVATIONS[self.perceptron.decoder_activations[-1]].function(self.decode(code))
+        return self._output_activation.function(self.decode(code))
 
     def encoder_module(self):
         """The encoder as a `torch.nn.Sequential` that holds copies of the weights."""
         module = _sequential(self.encoder_layers)
         if self.perceptron.code_heads == 1:
             return module
-        *body, linear, activation = module
-        return nn.Sequential(*body, linear, TwoHeads(activation))
+        return nn.Sequential(*module[:-1], TwoHeads(self._code_activation.layer()))
 
     def decoder_module(self):
         """The decoder as a `torch.nn.Sequential` that holds copies of the weights."""
-        return _sequential(self.decoder_layers)
+        *hidden, (weight, bias, _) = self.decoder_layers
+        return _sequential([*hidden, (weight, bias, self._output_activation)])
 
-    def _code(self, output):
-        """The code of the encoder's last linear output."""
-        name = self.perceptron.encoder_activations[-1]
-        if self.perceptron.code_heads == 2:
-            return self.apply(activated_first_half, output, activation=ACTIVATIONS[name])
-        if name == "identity":
+    def _heads(self, output):
+        """What `encode` returns, given the output of the encoder's layers."""
+        if self.perceptron.code_heads == 1:
             return output
-        return self.apply(activated, output, activation=ACTIVATIONS[name])
+        return self.apply(two_heads, output, activation=self._code_activation)
 
     @property
     def encoder_layers(self):
-        """Triples (weight, bias, activation)."""
+        """Triples (weight, bias, activation); with two heads, the last one without any."""
         activations = [ACTIVATIONS[name] for name in self.perceptron.encoder_activations]
+        if self.perceptron.code_heads == 2:
+            activations[-1] = IDENTITY
         return list(zip(self.encoder_weights, self.encoder_biases, activations, strict=True))
 
     @property
     def decoder_layers(self):
-        """Triples (weight, bias, activation)."""
-        activations = [ACTIVATIONS[name] for name in self.perceptron.decoder_activations]
+        """Triples (weight, bias, activation); the last one is the loss's business."""
+        hidden = [ACTIVATIONS[name] for name in self.perceptron.decoder_activations[:-1]]
+        activations = (*hidden, IDENTITY)
         return list(zip(self.decoder_weights, self.decoder_biases, activations, strict=True))
+
+    @property
+    def _code_activation(self):
+        return ACTIVATIONS[self.perceptron.encoder_activations[-1]]
+
+    @property
+    def _output_activation(self):
+        return ACTIVATIONS[self.perceptron.decoder_activations[-1]]
 
 
 def _through(layers, x):
-    """Output of the last layer before its activation."""
-    *hidden, (last_weight, last_bias, _) = layers
-    for weight, bias, activation in hidden:
+    for weight, bias, activation in layers:
         x = activation.function(functional.linear(x, weight, bias))
-    return functional.linear(x, last_weight, last_bias)
+    return x
 
 
 class TwoHeads(nn.Module):

@@ -27,21 +27,20 @@ class Tape(Network):
         The weights; shared, not copied.
     gradient : Tensor of shape (n_parameters,)
         Where `backward` adds the gradient.
-    products : type, default=Products
-        How to multiply matrices.
+    dtype : torch.dtype, default=None
+        What to round to in the layers; None for the dtype of the data.
     """
 
-    def __init__(self, perceptron, flat, gradient, products=None):
+    def __init__(self, perceptron, flat, gradient, dtype=None):
         super().__init__(perceptron, flat, gradient)
         weights, gradients = Network(perceptron, flat), Network(perceptron, gradient)
-        products = products or Products
-        self._encoder = Layers(weights.encoder_layers, gradients.encoder_layers, products)
-        self._decoder = Layers(weights.decoder_layers, gradients.decoder_layers, products)
+        self._encoder = Layers(weights.encoder_layers, gradients.encoder_layers, dtype)
+        self._decoder = Layers(weights.decoder_layers, gradients.decoder_layers, dtype)
         self._records = []
 
     def encode(self, x):
         """As `Network.encode`."""
-        return self._code(self._record((x,), *self._encoder(x)))
+        return self._heads(self._record((x,), *self._encoder(x)))
 
     def decode(self, code):
         """As `Network.decode`."""
@@ -68,9 +67,11 @@ class Tape(Network):
         plain = [tensor.detach() if tensor.requires_grad else tensor for tensor in inputs]
         return self._record(inputs, *formula(*plain, **constants))
 
-    @torch.no_grad()
     def backward(self, objective):
-        """Add the gradient of a scalar, computed since the last call, and forget the rest."""
+        """Add the gradient of a scalar, computed since the last call, and forget the rest.
+
+        Gradients must be switched off around it.
+        """
         records, self._records = self._records, []
         arrived = {}
         _bring(objective, 1.0, arrived)
@@ -118,6 +119,9 @@ def _arrived_at(outputs, arrived):
     return [torch.zeros_like(o) if gradient is None else gradient for o, gradient in pairs]
 
 
+PRECISIONS = {"float": None, "bf16": torch.bfloat16}
+
+
 class Layer(NamedTuple):
     """One layer, and where its gradients are added."""
 
@@ -129,87 +133,63 @@ class Layer(NamedTuple):
 
 
 class Layers:
-    """An encoder's or decoder's layers, up to the last one's linear output.
+    """An encoder's or decoder's layers.
 
     Parameters
     ----------
-    layers, gradients : iterable of (weight, bias, activation)
+    layers, gradients : list of (weight, bias, activation)
         In the order in which a row passes them.
-    products : type
-        `Products` or one with the same methods.
+    dtype : torch.dtype or None
+        See `Tape`.
     """
 
-    def __init__(self, layers, gradients, products):
+    def __init__(self, layers, gradients, dtype):
         pairs = zip(layers, gradients, strict=True)
         self._layers = [Layer(*layer, *gradient[:2]) for layer, gradient in pairs]
-        self._products = products
+        self._dtype = dtype
         self._ones = self._layers[0].bias.new_ones(0)
 
     def __call__(self, x):
         """The output for x of shape (..., fan_in), and its pullback."""
-        products, last, wants_gradient = self._products, self._layers[-1], x.requires_grad
-        h = rows = x.detach() if x.ndim == 2 else x.detach().flatten(0, -2)
-        passed = []
-        for layer in self._layers:
-            below, a = h, products.linear(h, layer.weight, layer.bias)
-            h = a if layer is last else layer.activation.function(a)
+        wants_gradient, passed = x.requires_grad, []
+        h = rows = x.detach().to(self._dtype or x.dtype)
+        for layer in self._rounded_layers():
+            below, a = h, functional.linear(h, layer.weight, layer.bias)
+            h = layer.activation.function(a)
             passed.append((layer, below, a, h))
 
         def pullback(gradient):
-            gradient = gradient.flatten(0, -2)
-            ones = self._ones_for(gradient)
+            gradient = gradient.to(rows.dtype)
             for layer, below, a, h in reversed(passed):
                 if h is not a:
                     gradient = layer.activation.pull_back(gradient, a, h)
-                transposed = gradient.t()
-                products.add(layer.weight_gradient, transposed, below)
-                layer.bias_gradient.addmv_(transposed, ones)  # faster than a sum over rows
+                self._add_gradients(layer, gradient.flatten(0, -2), below.flatten(0, -2))
                 if below is not rows or wants_gradient:
-                    gradient = products.multiply(gradient, layer.weight)
-            return (gradient.view(x.shape) if wants_gradient else None,)
+                    gradient = gradient @ layer.weight
+            return (gradient.to(x.dtype) if wants_gradient else None,)
 
-        return h if x.ndim == 2 else h.view(*x.shape[:-1], -1), pullback
+        return h.to(x.dtype), pullback
+
+    def _rounded_layers(self):
+        if self._dtype is None:
+            return self._layers
+        return [
+            layer._replace(weight=layer.weight.to(self._dtype), bias=layer.bias.to(self._dtype))
+            for layer in self._layers
+        ]
+
+    def _add_gradients(self, layer, gradient, below):
+        transposed = gradient.t()
+        if self._dtype is None:
+            layer.weight_gradient.addmm_(transposed, below)
+            # A sum over rows, as a product with ones: faster.
+            layer.bias_gradient.addmv_(transposed, self._ones_for(gradient))
+        else:
+            layer.weight_gradient.add_(transposed @ below)
+            layer.bias_gradient.add_(gradient.sum(dim=0))
 
     def _ones_for(self, gradient):
         n_rows = gradient.shape[0]
         if self._ones.shape[0] < n_rows:
             self._ones = gradient.new_ones(n_rows)
         return self._ones[:n_rows]
-
-
-class Products:
-    """Matrix products in the dtype of the data."""
-
-    @staticmethod
-    def linear(x, weight, bias):
-        """x W^T + b."""
-        return functional.linear(x, weight, bias)
-
-    @staticmethod
-    def multiply(left, right):
-        """The product."""
-        return left @ right
-
-    @staticmethod
-    def add(total, left, right):
-        """Add the product to the total, in place."""
-        total.addmm_(left, right)
-
-
-class Bfloat16Products(Products):
-    """Products of numbers rounded to bfloat16, 8 bits of precision; sums are in float32."""
-
-    @staticmethod
-    def linear(x, weight, bias):
-        return Bfloat16Products.multiply(x, weight.t()).add_(bias)
-
-    @staticmethod
-    def multiply(left, right):
-        return (left.bfloat16() @ right.bfloat16()).to(left.dtype)
-
-    @staticmethod
-    def add(total, left, right):
-        total.add_(left.bfloat16() @ right.bfloat16())
-
-
-PRECISIONS = {"float": Products, "bf16": Bfloat16Products}

@@ -17,7 +17,7 @@ from skae._devices import Rows, find_device
 from skae._optimizers import SOLVERS, schedule
 from skae._perceptron import Network
 from skae._streams import stream
-from skae._tape import Tape
+from skae._tape import PRECISIONS, Tape
 from skae._threads import enough_threads
 
 
@@ -131,7 +131,8 @@ class Trainer:
         self.weights = torch.tensor(state.weights, device=self.device)
         self.gradient = torch.zeros_like(self.weights)
         self.network = Network(perceptron, self.weights)
-        self._tape = Tape(perceptron, self.weights, self.gradient)
+        dtype = PRECISIONS[estimator.precision]
+        self._tape = Tape(perceptron, self.weights, self.gradient, dtype)
         self.state = state
         self._load_optimizer(state)
         self.losses, self.validation_losses, self.n_iter = [], [], 0

@@ -187,6 +187,7 @@ WRONG_PARAMETERS = [
     (EVERY, "warm_start", ("yes", None)),
     (EVERY, "random_state", (-1, "seed", 0.5)),
     (EVERY, "device", (0, None)),
+    (EVERY, "precision", ("float32", "bfloat16", None)),
     (EVERY, "verbose", (-1, "yes")),
     (["SparseAutoencoder"], "sparsity", ("topk", None)),
     (["SparseAutoencoder"], "sparsity_weight", (-1.0, "high", None)),
