@@ -252,7 +252,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         corrupted : ndarray of shape (n_samples, n_features)
             A corrupted copy.
         """
-        x = torch.tensor(self._validate_rows(X), device="cpu")
+        x = torch.tensor(self._validate_rows(X, ensure_all_finite=True), device="cpu")
         return self._corrupt(x, stream(draw_seed(random_state), "corrupt")).numpy()
 
     def _objective(self, network, x, noise):

@@ -1,16 +1,23 @@
 """What a fitted autoencoder offers: codes, reconstructions, scores, its weights."""
 
+import math
+
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    assert_all_finite,
+    check_array,
+    check_is_fitted,
+    validate_data,
+)
 
 from skae._devices import as_tensor, find_device_or_cpu
 from skae._perceptron import Network
 from skae._threads import enough_threads
 
 # Numbers a chunk of rows may take in its widest layer: bounds the memory of `transform`.
-CHUNK_SIZE = 2**21
+CHUNK_SIZE = 2**20
 
 
 class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -116,7 +123,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ValueError
             If X has one row only, or a reconstruction is not finite.
         """
-        X = self._validate_rows(X, ensure_min_samples=2)
+        X = self._validate_rows(X, ensure_min_samples=2, ensure_all_finite=True)
         mean = X.mean(axis=0, dtype=np.float64)
         errors, deviations = np.zeros_like(mean), np.zeros_like(mean)
         with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
@@ -133,9 +140,11 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return score
 
     def _validate_rows(self, X, **options):
+        """X as an array in the dtype of the fit; `_chunks` checks that it is finite."""
         check_is_fitted(self)
         dtype = self._state.weights.dtype
-        return validate_data(self, X, reset=False, dtype=dtype, order="C", **options)
+        options = {"dtype": dtype, "order": "C", "ensure_all_finite": False, **options}
+        return validate_data(self, X, reset=False, **options)
 
     def _codes(self, X):
         """`transform` of validated rows: always an array, whatever `set_output` says."""
@@ -172,7 +181,10 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             rows = X[start : start + n_rows]
             # Entered anew each time: a generator would leak them to its caller.
             with torch.no_grad(), enough_threads(len(rows) * expansion, self._perceptron):
-                result = function(network, as_tensor(rows, device)).cpu().numpy()
+                x = as_tensor(rows, device)
+                if not math.isfinite(x.sum()):  # while it is in the cache; NaN, inf, overflow
+                    assert_all_finite(rows, estimator_name=type(self).__name__, input_name="X")
+                result = function(network, x).cpu().numpy()
             yield rows, result
 
     def _fitted_network(self, device="cpu"):
