@@ -32,7 +32,7 @@ def stream_seed(seed, stream, *position):
     shuffles, and a position is all there is to remember for training to go on exactly.
     """
     sequence = np.random.SeedSequence((seed, STREAMS[stream], *position))
-    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return int(sequence.generate_state(1, np.uint64)[0]) >> 1
 
 
 def stream(seed, name, *position, device="cpu"):

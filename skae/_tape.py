@@ -152,23 +152,35 @@ class Layers:
     def __call__(self, x):
         """The output for x of shape (..., fan_in), and its pullback."""
         wants_gradient, passed = x.requires_grad, []
-        h = rows = x.detach().to(self._dtype or x.dtype)
+        h = rows = self._enter(x.detach())
         for layer in self._rounded_layers():
             below, a = h, functional.linear(h, layer.weight, layer.bias)
             h = layer.activation.function(a)
             passed.append((layer, below, a, h))
 
         def pullback(gradient):
-            gradient = gradient.to(rows.dtype)
+            gradient = self._enter(gradient)
             for layer, below, a, h in reversed(passed):
                 if h is not a:
                     gradient = layer.activation.pull_back(gradient, a, h)
-                self._add_gradients(layer, gradient.flatten(0, -2), below.flatten(0, -2))
+                self._add_gradients(layer, gradient, below)
                 if below is not rows or wants_gradient:
                     gradient = gradient @ layer.weight
-            return (gradient.to(x.dtype) if wants_gradient else None,)
+            return (self._leave(gradient, x) if wants_gradient else None,)
 
-        return h.to(x.dtype), pullback
+        return self._leave(h, x), pullback
+
+    def _enter(self, tensor):
+        """Flatten leading dimensions and round."""
+        if tensor.ndim == 2 and self._dtype is None:
+            return tensor
+        return tensor.flatten(0, -2).to(self._dtype or tensor.dtype)
+
+    def _leave(self, tensor, like):
+        """Undo what `_enter` did to `like`."""
+        if like.ndim == 2 and self._dtype is None:
+            return tensor
+        return tensor.to(like.dtype).view(*like.shape[:-1], -1)
 
     def _rounded_layers(self):
         if self._dtype is None:

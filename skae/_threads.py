@@ -1,6 +1,6 @@
 """How many threads to compute with."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
@@ -19,9 +19,22 @@ def enough_threads(n_rows, perceptron):
     shapes = (*perceptron.encoder_shapes, *perceptron.decoder_shapes)
     if n_rows * max(fan_in * fan_out for fan_out, fan_in in shapes) >= SMALL_PRODUCT:
         return nullcontext()
-    return _openmp().limit(limits=1)
+    return _one_thread()
+
+
+@contextmanager
+def _one_thread():
+    # As ThreadpoolController.limit, which also gathers versions and takes ten times longer.
+    before = [(library, library.get_num_threads()) for library in _openmp()]
+    try:
+        for library, _ in before:
+            library.set_num_threads(1)
+        yield
+    finally:
+        for library, n_threads in before:
+            library.set_num_threads(n_threads)
 
 
 @cache
 def _openmp():
-    return ThreadpoolController().select(user_api="openmp")
+    return ThreadpoolController().select(user_api="openmp").lib_controllers

@@ -212,7 +212,7 @@ class Trainer:
                 # weights as far as a full batch.
                 self.gradient.mul_(x.shape[0] / self._full_batch)
             self._optimizer_step(
-                self.weights, self.gradient, self._both_moments, self._n_steps, learning_rate
+                self.weights, self.gradient, self._moment_rows, self._n_steps, learning_rate
             )
             self.estimator._constrain(self.network)
         return loss
@@ -269,7 +269,7 @@ class Trainer:
         fresh = state.moments is None or state.solver != solver
         moments = np.zeros((2, len(state.weights)), state.weights.dtype)
         self._moments = torch.tensor(moments if fresh else state.moments, device=self.device)
-        self._both_moments = self._moments.unbind()
+        self._moment_rows = self._moments.unbind()
         n_steps = 0.0 if fresh else float(state.n_steps)
         self._n_steps = torch.tensor(n_steps, dtype=torch.float32, device=self.device)
 
@@ -299,4 +299,4 @@ def _mean_over_rows(losses, batches):
 
 
 def _copy(tensor):
-    return tensor.detach().cpu().numpy().copy()
+    return tensor.cpu().numpy().copy()

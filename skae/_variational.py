@@ -398,7 +398,7 @@ class VAE(BaseAutoencoder):
     def _noise_variance(self, network):
         if network.perceptron.n_extra:
             return network.apply(learned_variance, network.extra)
-        return network.extra.new_tensor(self._fixed_variance_)
+        return network.extra.new_full((), self._fixed_variance_)
 
     def _encode(self, network, x):
         mean, _ = network.encode(x)
