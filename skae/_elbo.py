@@ -23,12 +23,12 @@ def sample_posterior(mean, log_variance, noise):
     Parameters
     ----------
     mean, log_variance : Tensor of shape (n, k)
-    noise : Tensor of shape (n_draws, n, k)
+    noise : Tensor of shape (n, k) or (n_draws, n, k)
         Standard normal.
 
     Returns
     -------
-    (draws, kl) : Tensor of shape (n_draws, n, k) and Tensor of shape ()
+    (draws, kl) : Tensor of the shape of noise, and Tensor of shape ()
     pullback : callable
         See `Tape.apply`.
     """
@@ -37,9 +37,10 @@ def sample_posterior(mean, log_variance, noise):
 
     def pullback(gradient, kl_gradient):
         scale = kl_gradient / n_rows
-        log_variance_gradient = (gradient * noise).sum(dim=0).mul_(std)
-        log_variance_gradient.add_(scale * (std * std - 1.0)).mul_(0.5)
-        return gradient.sum(dim=0).add_(scale * mean), log_variance_gradient
+        log_variance_gradient = (gradient * noise).sum_to_size(mean.shape).mul_(std)
+        log_variance_gradient.addcmul_(std, std, value=scale).sub_(scale).mul_(0.5)
+        mean_gradient = torch.add(gradient.sum_to_size(mean.shape), mean, alpha=scale)
+        return mean_gradient, log_variance_gradient
 
     return (torch.addcmul(mean, std, noise), kl), pullback
 
@@ -75,7 +76,7 @@ def gaussian_surprise(error, variance, n_features):
     Parameters
     ----------
     error : Tensor
-        ||x - output||^2, of each row or their mean.
+        ||x - output||^2, of each row or their mean; the pullback is for the mean.
     variance : Tensor of shape ()
     n_features : int
     """

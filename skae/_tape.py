@@ -54,9 +54,9 @@ class Tape(Network):
         formula : callable
             `formula(*inputs, **constants)` returns a value, a tensor or a tuple of them,
             and its pullback: a function of the gradients at the value (at a scalar,
-            perhaps a float) that returns the gradients at the inputs, in tensors of
-            their own. Inputs at the end that need none may be left out. It is called
-            once.
+            perhaps a float) that returns the gradients at the inputs and changes
+            nothing but what is its own. Inputs at the end that need no gradient may be
+            left out. It is called once.
         *inputs : Tensor
         **constants : object
 

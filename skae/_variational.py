@@ -374,7 +374,7 @@ class VAE(BaseAutoencoder):
 
     def _objective(self, network, x, noise):
         mean, log_variance = network.encode(x)
-        shape = (self.n_draws, *mean.shape)
+        shape = mean.shape if self.n_draws == 1 else (self.n_draws, *mean.shape)
         draws = torch.randn(shape, generator=noise, dtype=x.dtype, device=x.device)
         code, kl = network.apply(sample_posterior, mean, log_variance, noise=draws)
         loss = network.apply(self._loss.mean, network.decode(code), x)
