@@ -427,7 +427,7 @@ class VAE(BaseAutoencoder):
         for head in (network.encoder_weights[-1], network.encoder_biases[-1]):
             head[perceptron.sizes[-1] :].zero_()
         # The noise starts as large as the data: the best while the decoder gives zeros.
-        second_moment = np.square(X, dtype=np.float64).mean()
+        second_moment = np.einsum("ij,ij->i", X, X).mean(dtype=np.float64) / X.shape[1]
         network.extra.fill_(math.log(second_moment or 1.0) / LOG_VARIANCE_SCALE)
         return weights
 

@@ -16,6 +16,25 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from skae import Autoencoder
+from skae._perceptron import Network
+from skae._streams import stream
+
+
+def initial_network(sizes):
+    """A module with the weights that skae starts from, so that losses can be compared."""
+    n_features, *hidden, width = sizes[: len(sizes) // 2 + 1]
+    perceptron = Autoencoder(width, hidden_layer_sizes=hidden)._describe_network(n_features)
+    network = Network(perceptron, perceptron.initialize(stream(0, "weights")).float())
+    return nn.Sequential(*network.encoder_module(), *network.decoder_module())
+
+
+class Bottleneck(nn.Sequential):
+    """64-32-width-32-64."""
+
+    def __init__(self, width=8):
+        super().__init__(*initial_network((64, 32, width, 32, 64)))
+
 
 class SummedError(nn.Module):
     """Mean over rows of the squared error, summed over features."""
