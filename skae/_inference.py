@@ -17,7 +17,7 @@ from skae._perceptron import Network
 from skae._threads import enough_threads
 
 # Numbers a chunk of rows may take in its widest layer: bounds the memory of `transform`.
-CHUNK_SIZE = 2**20
+CHUNK_SIZE = 2**19
 
 
 class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
