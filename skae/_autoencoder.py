@@ -31,9 +31,12 @@ class Autoencoder(BaseAutoencoder):
         autoencoder is linear up to `code_activation`.
     code_activation : str, default='auto'
         Activation of the code, one of the same words. 'auto' is 'identity'.
-    loss : {'squared_error', 'binary_cross_entropy'}, default='squared_error'
+    loss : {'squared_error', 'binary_cross_entropy', 'categorical_cross_entropy'}, \
+            default='squared_error'
         Reconstruction loss, summed over features. 'binary_cross_entropy' is for X in
-        [0, 1], and makes the reconstructions probabilities.
+        [0, 1], and makes the reconstructions probabilities. 'categorical_cross_entropy'
+        is for rows of counts, such as words, or of proportions: decoded are proportions,
+        and `reconstruct` multiplies them by the row's total.
     tied_weights : bool, default=False
         Whether the decoder uses the encoder's weights, transposed: half the
         parameters, and no rescaling between the two.

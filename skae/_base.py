@@ -69,6 +69,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     - `_describe_network`, `_initial_weights`: the layers and where they start,
     - `_constrain`: what must hold after every step of the optimiser,
     - `_summarize`: fitted attributes that describe the codes of the training set,
+    - `_warn_of_fit`: what the user should know of the result,
 
     and `_encode` of `InferenceMixin`.
     """
@@ -80,6 +81,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     }
     _auto_code_activation = "identity"
     _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is
+    _warmup_epochs = 0  # first epochs, whose objective is not yet the one to minimise
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
@@ -114,6 +116,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
             self._forget()
         with Progress.of_fit(self, X, self._n_fit_tasks()) as progress, self._transaction():
             self._fit(X, goes_on, progress)
+        self._warn_of_fit(X, stacklevel=4)
         return self
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -205,13 +208,16 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         return X
 
     def _check_loss_range(self, X):
-        if not self._loss.needs_unit_interval:
-            return
         low, high, rounding = float(X.min()), float(X.max()), 10 * np.finfo(X.dtype).eps
-        if low < -rounding or high > 1 + rounding:
+        if self._loss.needs_unit_interval and (low < -rounding or high > 1 + rounding):
             raise ValueError(
                 f"{self._loss_parameter} needs X in [0, 1], but found values from {low} to "
                 f"{high}: scale X, for example with MinMaxScaler(clip=True), or choose another."
+            )
+        if self._loss.needs_counts and low < 0:
+            raise ValueError(
+                f"{self._loss_parameter} needs X of counts or proportions, but found values "
+                f"down to {low}: do not centre X, or choose another."
             )
 
     def _start(self, X, held_out_fraction=0):
@@ -256,6 +262,8 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     def _reached(self, trainer):
         """The fitted attributes after the trainer's last finished epoch."""
         watched = trainer.validation_losses or trainer.losses
+        first = trainer.state.n_epochs - len(watched)  # the epoch that the curve starts with
+        watched = watched[max(0, self._warmup_epochs - first) :] or watched
         return {
             "_perceptron": trainer.network.perceptron,
             "_state": trainer.state,
@@ -325,6 +333,9 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         pass
 
     def _summarize(self, X):
+        pass
+
+    def _warn_of_fit(self, X, stacklevel):
         pass
 
     @property

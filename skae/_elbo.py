@@ -1,10 +1,6 @@
 """The formulas of the variational autoencoder, in nats; see `VAE`."""
 
-import math
-
 import torch
-
-from skae._losses import binary_cross_entropy, squared_error
 
 
 def gaussian_kl(mean, log_variance):
@@ -45,6 +41,14 @@ def sample_posterior(mean, log_variance, noise):
     return (torch.addcmul(mean, std, noise), kl), pullback
 
 
+def log_importance(log_variance, draws, noise):
+    """log p(z) - log q(z|x) of draws z = mean + std * noise, of shape noise.shape[:-1].
+
+    With log p(x|z) it is the logarithm of an importance weight of p(x).
+    """
+    return 0.5 * (noise.square() + log_variance - draws.square()).sum(dim=-1)
+
+
 def moment_matched_normal(n_draws, n_components, generator):
     """Standard normal draws whose mean is exactly 0 and whose covariance exactly I.
 
@@ -68,35 +72,3 @@ def moment_matched_normal(n_draws, n_components, generator):
         torch.randn(half, n_components, generator=generator, dtype=torch.float64, device="cpu")
     ).Q
     return half**0.5 * torch.cat([frame, -frame])
-
-
-def gaussian_surprise(error, variance, n_features):
-    """-log N(x; output, variance * I), in nats, and its pullback.
-
-    Parameters
-    ----------
-    error : Tensor
-        ||x - output||^2, of each row or their mean; the pullback is for the mean.
-    variance : Tensor of shape ()
-    n_features : int
-    """
-    scaled = error / variance
-    surprise = 0.5 * (scaled + n_features * torch.log(2.0 * math.pi * variance))
-
-    def pullback(gradient):
-        error_gradient = 0.5 * gradient / variance
-        return error_gradient, error_gradient * (n_features - scaled)
-
-    return surprise, pullback
-
-
-def gaussian_log_likelihood(output, x, variance):
-    """log N(x; output, variance * I) of each row, in nats, shape (..., n)."""
-    variance = torch.as_tensor(variance, dtype=output.dtype, device=output.device)
-    surprise, _ = gaussian_surprise(squared_error(output, x), variance, x.shape[-1])
-    return -surprise
-
-
-def bernoulli_log_likelihood(output, x):
-    """log p(x) of each row under Bernoulli(logistic(output)), in nats, shape (..., n)."""
-    return -binary_cross_entropy(output, x)

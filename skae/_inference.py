@@ -56,7 +56,8 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         reconstructions : ndarray of shape (n_samples, n_features)
-            The reconstruction of each code, on the scale of the data.
+            The reconstruction of each code, on the scale of the data; proportions with
+            loss='categorical_cross_entropy'.
         """
         check_is_fitted(self)
         X = check_array(X, dtype=self._state.weights.dtype, order="C")
@@ -78,7 +79,8 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         Returns
         -------
         reconstructions : ndarray of shape (n_samples, n_features)
-            Equal to `inverse_transform(transform(X))`.
+            Equal to `inverse_transform(transform(X))`; with loss=
+            'categorical_cross_entropy', times each row's total.
         """
         return self._map(self._reconstruct, self._validate_rows(X))
 
@@ -154,7 +156,10 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return network.encode(x)
 
     def _reconstruct(self, network, x):
-        return network.reconstruct(self._encode(network, x))
+        reconstructions = network.reconstruct(self._encode(network, x))
+        if network.perceptron.decoder_activations[-1] == "softmax":  # of proportions, counts
+            reconstructions = reconstructions * x.sum(dim=1, keepdim=True)
+        return reconstructions
 
     def _minus_loss(self, network, x):
         return -self._loss.rows(network.decode(self._encode(network, x)), x)

@@ -13,6 +13,7 @@ class Loss(NamedTuple):
     mean: callable  # the same -> mean over all rows, and its pullback (see `Tape.apply`)
     activation: str
     needs_unit_interval: bool = False
+    needs_counts: bool = False  # none below 0, and more than 0 in each row
 
 
 def squared_error(output, x):
@@ -44,6 +45,23 @@ def mean_binary_cross_entropy(output, x):
     return mean, lambda gradient: ((output.sigmoid() - x).mul_(gradient / n_rows),)
 
 
+def categorical_cross_entropy(output, x):
+    """-sum_j x_j log r_j for each row of counts, in nats; r = softmax(output)."""
+    return -(x * functional.log_softmax(output, dim=-1)).sum(dim=-1)
+
+
+def mean_categorical_cross_entropy(output, x):
+    """Mean of `categorical_cross_entropy` over all rows, and its pullback."""
+    n_rows, log_r = output.numel() // output.shape[-1], functional.log_softmax(output, dim=-1)
+    mean = -(x * log_r).sum() / n_rows
+
+    def pullback(gradient):
+        totals = x.sum(dim=-1, keepdim=True)
+        return ((log_r.exp().mul_(totals) - x).mul_(gradient / n_rows),)
+
+    return mean, pullback
+
+
 def penalized(loss, penalty, weight):
     """loss + weight * penalty, and its pullback."""
     return torch.add(loss, penalty, alpha=weight), lambda gradient: (gradient, gradient * weight)
@@ -53,5 +71,8 @@ LOSSES = {
     "squared_error": Loss(squared_error, mean_squared_error, "identity"),
     "binary_cross_entropy": Loss(
         binary_cross_entropy, mean_binary_cross_entropy, "logistic", needs_unit_interval=True
+    ),
+    "categorical_cross_entropy": Loss(
+        categorical_cross_entropy, mean_categorical_cross_entropy, "softmax", needs_counts=True
     ),
 }

@@ -5,8 +5,9 @@ its weights, as the objectives see it: all weights are views of one flat tensor,
 one optimiser step, one snapshot and one array to pickle serve the whole network.
 """
 
+import math
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -82,6 +83,11 @@ ACTIVATIONS = {
 
 
 IDENTITY = ACTIVATIONS["identity"]
+# What may stand at the decoder's end besides: losses take the output before it.
+OUTPUT_ACTIVATIONS = {
+    **ACTIVATIONS,
+    "softmax": Activation(partial(torch.softmax, dim=-1), None, None, partial(nn.Softmax, dim=-1)),
+}
 
 
 def two_heads(output, activation):
@@ -113,6 +119,9 @@ class Perceptron:
     code_heads : int
         How many vectors of the code's width the encoder gives (2: mean, log-variance).
         The activation applies to the first one.
+    output_heads : int
+        How many vectors of the data's width the decoder gives (2: mean, log-variance).
+        The activation applies to the first one; its last layer is not tied.
     n_extra : int
         Number of further trained numbers that belong to no layer.
     """
@@ -122,14 +131,16 @@ class Perceptron:
     decoder_activations: tuple
     tied: tuple
     code_heads: int = 1
+    output_heads: int = 1
     n_extra: int = 0
 
     def __str__(self):
         widths = "-".join(map(str, self.sizes))
         encoder, decoder = map(" ".join, (self.encoder_activations, self.decoder_activations))
         tied = ", tied" if any(self.tied) else ""
+        heads = ", decoded variance" if self.output_heads == 2 else ""
         extra = f", {self.n_extra} learned variance" if self.n_extra else ""
-        return f"{widths} ({encoder} / {decoder}{tied}{extra})"
+        return f"{widths} ({encoder} / {decoder}{tied}{heads}{extra})"
 
     @property
     def encoder_shapes(self):
@@ -140,7 +151,8 @@ class Perceptron:
     @property
     def decoder_shapes(self):
         """Shapes (fan_out, fan_in) of the decoder's weights, tied ones included."""
-        return tuple((wide, narrow) for narrow, wide in pairwise(self.sizes[::-1]))
+        outputs = (*self.sizes[-2:0:-1], self.output_heads * self.sizes[0])
+        return tuple(zip(outputs, self.sizes[::-1], strict=False))
 
     @property
     def shapes(self):
@@ -192,7 +204,7 @@ class Perceptron:
             weights, biases, activations, shapes, strict=True
         ):
             if weight is not None:
-                limit = ACTIVATIONS[name].gain * (6.0 / (fan_in + fan_out)) ** 0.5
+                limit = OUTPUT_ACTIVATIONS[name].gain * (6.0 / (fan_in + fan_out)) ** 0.5
                 weight.uniform_(-limit, limit, generator=generator)
             bias.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)
         biases[-1].zero_()
@@ -237,7 +249,14 @@ class Network:
         The weights; shared, not copied.
     gradient : Tensor of shape (n_parameters,), default=None
         Where `backward` adds the gradient; None for a network that is not trained.
+
+    Attributes
+    ----------
+    n_epochs : float
+        Epochs of training behind it; infinite for a network that is not trained.
     """
+
+    n_epochs = math.inf
 
     def __init__(self, perceptron, flat, gradient=None):
         self.perceptron = perceptron
@@ -267,7 +286,7 @@ class Network:
 
     def encode(self, x):
         """Code of shape (n, n_components); with two heads, a pair (code, second head)."""
-        return self._heads(_through(self.encoder_layers, x))
+        return self._code_heads(_through(self.encoder_layers, x))
 
     def encode_with_slopes(self, x):
         """Code, and for each layer the derivative of its activation, (n, fan_out)."""
@@ -279,8 +298,9 @@ class Network:
         return x, slopes
 
     def decode(self, code):
-        """Output of shape (n, n_features) before the last activation (for a loss)."""
-        return _through(self.decoder_layers, code)
+        """Output of shape (n, n_features) before the last activation (for a loss); with
+        two heads, a pair (output, second head)."""
+        return self._output_heads(_through(self.decoder_layers, code))
 
     def apply(self, formula, *inputs, **constants):
         """The value of a formula that comes with its pullback (see `Tape.apply`)."""
@@ -288,7 +308,10 @@ class Network:
 
     def reconstruct(self, code):
         """Reconstruction of shape (n, n_features): the output and its activation."""
-        return self._output_activation.function(self.decode(code))
+        output = self.decode(code)
+        if self.perceptron.output_heads == 2:
+            output, _ = output
+        return self._output_activation.function(output)
 
     def encoder_module(self):
         """The encoder as a `torch.nn.Sequential` that holds copies of the weights."""
@@ -300,13 +323,21 @@ class Network:
     def decoder_module(self):
         """The decoder as a `torch.nn.Sequential` that holds copies of the weights."""
         *hidden, (weight, bias, _) = self.decoder_layers
-        return _sequential([*hidden, (weight, bias, self._output_activation)])
+        n_features = self.perceptron.sizes[0]  # without a second head
+        last = (weight[:n_features], bias[:n_features], self._output_activation)
+        return _sequential([*hidden, last])
 
-    def _heads(self, output):
+    def _code_heads(self, output):
         """What `encode` returns, given the output of the encoder's layers."""
         if self.perceptron.code_heads == 1:
             return output
         return self.apply(two_heads, output, activation=self._code_activation)
+
+    def _output_heads(self, output):
+        """What `decode` returns, given the output of the decoder's layers."""
+        if self.perceptron.output_heads == 1:
+            return output
+        return self.apply(two_heads, output, activation=IDENTITY)
 
     @property
     def encoder_layers(self):
@@ -329,7 +360,7 @@ class Network:
 
     @property
     def _output_activation(self):
-        return ACTIVATIONS[self.perceptron.decoder_activations[-1]]
+        return OUTPUT_ACTIVATIONS[self.perceptron.decoder_activations[-1]]
 
 
 def _through(layers, x):

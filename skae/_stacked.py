@@ -309,6 +309,11 @@ class StackedAutoencoder(BaseAutoencoder):
                 )
             prototype._validate_params()
             prototype._check_parameters()
+        if any(prototype._loss.needs_counts for prototype in prototypes[1:]):
+            raise InvalidParameterError(
+                "loss='categorical_cross_entropy' is for the first layer alone, since codes are "
+                "no counts: give estimator a list with another loss from the second layer on."
+            )
 
     def _describe_network(self, n_features):
         widths = pairwise((n_features, *map(int, self.layer_sizes)))

@@ -46,7 +46,7 @@ class Tape(Network):
 
     def encode(self, x):
         """As `Network.encode`."""
-        return self._heads(self._record((x,), *self._encoder(x)))
+        return self._code_heads(self._record((x,), *self._encoder(x)))
 
     def encode_with_slopes(self, x):
         """As `Network.encode_with_slopes`; activations and slopes are autograd's."""
@@ -61,7 +61,7 @@ class Tape(Network):
 
     def decode(self, code):
         """As `Network.decode`."""
-        return self._record((code,), *self._decoder(code))
+        return self._output_heads(self._record((code,), *self._decoder(code)))
 
     def apply(self, formula, *inputs, **constants):
         """The value of a formula that comes with its pullback.

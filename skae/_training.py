@@ -156,7 +156,9 @@ class Trainer:
                         estimator.learning_rate, (epoch + part) / estimator.max_iter
                     )
                 )
-                improved = stopping.improved(loss)
+                # Losses of different objectives do not compare.
+                warm = self.state.n_epochs > estimator._warmup_epochs
+                improved = warm and stopping.improved(loss)
                 if estimator.early_stopping and improved:
                     best_weights = self.weights.clone()
             if estimator.verbose:
@@ -182,6 +184,7 @@ class Trainer:
             held out where there are some.
         """
         seed, epoch = self.state.seed, self.state.n_epochs
+        self._tape.n_epochs = epoch
         order = self.split.training
         if self.estimator.shuffle:
             shuffle = stream(seed, "shuffle", epoch)

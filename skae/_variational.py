@@ -1,45 +1,31 @@
 """The variational autoencoder: codes with a distribution, and a density over the data."""
 
 import math
+import warnings
 from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder
-from skae._compat import Interval, StrOptions
-from skae._elbo import (
-    bernoulli_log_likelihood,
-    gaussian_kl,
-    gaussian_log_likelihood,
-    gaussian_surprise,
-    moment_matched_normal,
-    reparameterize,
-    sample_posterior,
-)
+from skae._compat import Interval, InvalidParameterError, StrOptions
+from skae._density import COLLAPSED, DensityMixin
+from skae._elbo import gaussian_kl, sample_posterior
+from skae._likelihoods import LOG_VARIANCE_SCALE, likelihood_of
 from skae._losses import LOSSES, penalized
 from skae._perceptron import Network
-from skae._streams import draw_seed, stream
 
-MIN_NOISE_VARIANCE = 1e-6
-# The noise variance is exp(10 * w): Adam moves every w by about the learning rate, and
-# at 1e-3 a step a log-variance itself would not arrive within a usual training.
-LOG_VARIANCE_SCALE = 10.0
-MIN_SCORE_DRAWS = 64
-RECONSTRUCTION_LOSSES = {"gaussian": "squared_error", "bernoulli": "binary_cross_entropy"}
-
-
-def learned_variance(parameter):
-    """The noise variance of shape () that a parameter of shape (1,) stands for; its pullback."""
-    free = torch.exp(LOG_VARIANCE_SCALE * parameter[0])
-    return MIN_NOISE_VARIANCE + free, lambda gradient: (
-        (gradient * LOG_VARIANCE_SCALE * free).reshape(1),
-    )
+RECONSTRUCTION_LOSSES = {
+    "gaussian": "squared_error",
+    "bernoulli": "binary_cross_entropy",
+    "categorical": "categorical_cross_entropy",
+}
+LEARNED_VARIANCES = ("shared", "per_feature", "heteroscedastic")
+ACTIVE_VARIANCE = 0.01  # of a component's posterior mean (Burda et al. 2016)
 
 
-class VAE(BaseAutoencoder):
+class VAE(DensityMixin, BaseAutoencoder):
     """Variational autoencoder: codes with a distribution, data with a density.
 
     The encoder gives a distribution q(z|x) = N(mean(x), diag(variance(x))) of codes, the
@@ -59,22 +45,36 @@ class VAE(BaseAutoencoder):
     ----------
     n_components : int, default=32
         Width of the code. May exceed the number of features (an overcomplete code).
-    likelihood : {'gaussian', 'bernoulli'}, default='gaussian'
+    likelihood : {'gaussian', 'bernoulli', 'categorical'}, default='gaussian'
         Distribution p(x|z) around a decoded row: 'gaussian' with variance
         `noise_variance`; 'bernoulli' for X in [0, 1], whose values between 0 and 1
-        count as expectations, and whose reconstructions are probabilities.
-    noise_variance : 'shared' or float, default='shared'
+        count as expectations, and whose reconstructions are probabilities;
+        'categorical' for rows of counts, multinomial given their total, whose decoded
+        rows are proportions.
+    noise_variance : {'shared', 'per_feature', 'heteroscedastic'} or float, default='shared'
         Variance of the 'gaussian' likelihood. 'shared' learns one number for all
         cells, which sets the balance between reconstruction and code by itself (with
-        solver='sgd' it wants a `learning_rate_init` of 3e-4 or less); a float fixes
-        it. Unused by 'bernoulli'.
+        solver='sgd' it wants a `learning_rate_init` of 3e-4 or less). 'per_feature'
+        learns one for each feature, as factor analysis does. 'heteroscedastic' lets
+        the decoder give one for each cell, beside its mean. A float fixes it. Unused by
+        other likelihoods.
     beta : float, default=1.0
         Weight of the KL divergence in training. 1 maximises the ELBO; more gives
         smoother, more independent codes and worse reconstructions; 0 leaves only
         the reconstruction. Scores always take 1.
+    kl_warmup : int, default=0
+        Epochs over which the weight of the KL divergence rises from 0 to `beta`, in
+        equal steps: helps where the code collapses. Stopping and the best loss
+        disregard these epochs. At most `max_iter`.
     n_draws : int, default=1
         Codes drawn per row and step: more lower the variance of the gradient, and
         cost as much as a larger batch.
+    objective : {'elbo', 'iwae'}, default='elbo'
+        'iwae' maximises the importance-weighted bound, log of the mean over `n_draws`
+        weights: tighter than the ELBO with 2 draws or more, the same with 1.
+    binarize : bool, default=False
+        Whether each epoch draws the cells of X anew, as ones with their values as
+        probabilities, for likelihood='bernoulli' and grey values. Scores take X as it is.
     hidden_layer_sizes : array-like of int, default=(128,)
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
         them. `()` is the classical autoencoder with one layer each way.
@@ -137,9 +137,9 @@ class VAE(BaseAutoencoder):
     ----------
     n_components_ : int
         Width of the code.
-    noise_variance_ : float
+    noise_variance_ : float or ndarray of shape (n_features_in_,)
         Variance of the gaussian likelihood, learned or fixed; 1e-6 at least if learned.
-        Not there with 'bernoulli'.
+        An array if 'per_feature'. Not there with 'bernoulli' and 'heteroscedastic'.
     kl_per_component_ : ndarray of shape (n_components_,)
         KL(q(z_j|x) || p(z_j)) of each component, mean over the training set, in nats.
     n_active_components_ : int
@@ -147,7 +147,9 @@ class VAE(BaseAutoencoder):
         set (Burda et al. 2016); the others carry nothing.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of all layers, the encoder's first. The encoder's last
-        has 2 * n_components columns: the mean's, then the log-variance's.
+        has 2 * n_components columns: the mean's, then the log-variance's. With
+        noise_variance='heteroscedastic' the decoder's last has 2 * n_features_in_,
+        likewise.
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of all layers, the encoder's first.
     encoder_ : torch.nn.Module
@@ -202,9 +204,15 @@ class VAE(BaseAutoencoder):
     _parameter_constraints = {
         **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k != "loss"},
         "likelihood": [StrOptions(set(RECONSTRUCTION_LOSSES))],
-        "noise_variance": [StrOptions({"shared"}), Interval(Real, 0, None, closed="neither")],
+        "noise_variance": [
+            StrOptions(set(LEARNED_VARIANCES)),
+            Interval(Real, 0, None, closed="neither"),
+        ],
         "beta": [Interval(Real, 0, None, closed="left")],
+        "kl_warmup": [Interval(Integral, 0, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "objective": [StrOptions({"elbo", "iwae"})],
+        "binarize": ["boolean"],
     }
 
     def __init__(
@@ -214,7 +222,10 @@ class VAE(BaseAutoencoder):
         likelihood="gaussian",
         noise_variance="shared",
         beta=1.0,
+        kl_warmup=0,
         n_draws=1,
+        objective="elbo",
+        binarize=False,
         hidden_layer_sizes=(128,),
         activation="relu",
         code_activation="auto",
@@ -240,7 +251,10 @@ class VAE(BaseAutoencoder):
         self.likelihood = likelihood
         self.noise_variance = noise_variance
         self.beta = beta
+        self.kl_warmup = kl_warmup
         self.n_draws = n_draws
+        self.objective = objective
+        self.binarize = binarize
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.code_activation = code_activation
@@ -262,163 +276,69 @@ class VAE(BaseAutoencoder):
         self.precision = precision
         self.verbose = verbose
 
-    def posterior(self, X):
-        """The distribution q(z|x) of each row's code.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to encode.
-
-        Returns
-        -------
-        mean, std : ndarray of shape (n_samples, n_components)
-            Of independent normal distributions; `mean` equals `transform(X)`.
-        """
-        mean, log_variance = self._posterior(self._validate_rows(X))
-        return mean, np.exp(0.5 * log_variance)
-
-    def sample(self, n_samples=1, random_state=None):
-        """Draw new data: codes from the prior, then rows from p(x|z).
-
-        Decoded means, without the likelihood's noise, are
-        `inverse_transform(rng.normal(size=(n_samples, n_components)))`.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many rows.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the draws; None draws a new one.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            Sampled rows; zeros and ones with likelihood='bernoulli'.
-        """
-        check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
-        rng = np.random.default_rng(draw_seed(random_state))
-        means = self.inverse_transform(rng.standard_normal((n_samples, self.n_components_)))
-        if _is_bernoulli(self._perceptron):
-            return (rng.random(means.shape) < means).astype(means.dtype)
-        noise = rng.standard_normal(means.shape).astype(means.dtype)
-        return means + self.noise_variance_**0.5 * noise
-
-    def score_samples(self, X):
-        """The ELBO of each row: a lower bound of log p(x), in nats.
-
-        The expectation is taken over a fixed set of draws, at least 64 and twice
-        `n_components`, the same for every row and call and made from the seed of the
-        fit: in pairs of opposite sign, and with covariance I. beta is 1.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to score.
-
-        Returns
-        -------
-        elbo : ndarray of shape (n_samples,)
-            In nats; higher is more likely.
-        """
-        X = self._validate_rows(X)
-        self._check_loss_range(X)
-        noise = moment_matched_normal(
-            max(MIN_SCORE_DRAWS, self.n_draws),
-            self.n_components_,
-            stream(self._state.seed, "score"),
-        ).unsqueeze(1)
-
-        def elbo(network, x):
-            return -self._negative_elbo(network, x, noise.to(x), beta=1.0)
-
-        return self._map(elbo, X, expansion=len(noise))
-
-    def score(self, X, y=None):
-        """Mean ELBO over rows, as `PCA.score` is a mean log-likelihood.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to score.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        elbo : float
-            In nats per row; higher is better.
-
-        Raises
-        ------
-        ValueError
-            If the mean is not finite.
-        """
-        mean = float(self.score_samples(X).mean(dtype=np.float64))
-        if not math.isfinite(mean):
-            raise ValueError(
-                "The ELBO of X is not finite: its values are too far from those seen in fit. "
-                "Scale X as in training."
-            )
-        return mean
-
-    @property
-    def noise_variance_(self):
-        """Variance of the gaussian likelihood."""
-        check_is_fitted(self)
-        if _is_bernoulli(self._perceptron):
-            raise AttributeError("noise_variance_ is there only with likelihood='gaussian'.")
-        return float(self._noise_variance(self._fitted_network()))
-
     def _objective(self, network, x, noise):
+        if self.binarize:
+            x = torch.empty_like(x).uniform_(generator=noise).lt(x).to(x.dtype)
         mean, log_variance = network.encode(x)
         shape = mean.shape if self.n_draws == 1 else (self.n_draws, *mean.shape)
         draws = torch.randn(shape, generator=noise, dtype=x.dtype, device=x.device)
+        beta = self._kl_weight(network.n_epochs)
+        if self.objective == "iwae" and self.n_draws > 1:
+            weights = self._log_weights(network, x, mean, log_variance, draws, beta)
+            return math.log(self.n_draws) - weights.logsumexp(dim=0).mean()
         code, kl = network.apply(sample_posterior, mean, log_variance, noise=draws)
-        loss = network.apply(self._loss.mean, network.decode(code), x)
-        if not _is_bernoulli(network.perceptron):
-            variance = self._noise_variance(network)
-            loss = network.apply(gaussian_surprise, loss, variance, n_features=x.shape[1])
-        return network.apply(penalized, loss, kl, weight=self.beta)
+        likelihood = likelihood_of(network.perceptron, self._fixed_variance_)
+        surprise = likelihood.mean_surprise(network, network.decode(code), x)
+        return network.apply(penalized, surprise, kl, weight=beta)
 
-    def _negative_elbo(self, network, x, noise, beta):
-        """-E_q[log p(x|z)] + beta * KL of each row; noise (n_draws, n or 1, n_components)."""
-        mean, log_variance = network.encode(x)
-        output = network.decode(reparameterize(mean, log_variance, noise))
-        reconstruction = self._log_likelihood(network, output, x).mean(dim=0)
-        return beta * gaussian_kl(mean, log_variance).sum(dim=1) - reconstruction
-
-    def _log_likelihood(self, network, output, x):
-        if _is_bernoulli(network.perceptron):
-            return bernoulli_log_likelihood(output, x)
-        return gaussian_log_likelihood(output, x, self._noise_variance(network))
-
-    def _noise_variance(self, network):
-        if network.perceptron.n_extra:
-            return network.apply(learned_variance, network.extra)
-        return network.extra.new_full((), self._fixed_variance_)
-
-    def _encode(self, network, x):
-        mean, _ = network.encode(x)
-        return mean
-
-    def _posterior(self, X):
-        moments = self._map(lambda network, x: torch.cat(network.encode(x), dim=1), X)
-        return np.split(moments, 2, axis=1)
+    def _kl_weight(self, n_epochs):
+        """beta, or less of it in the first `kl_warmup` epochs."""
+        return self.beta if n_epochs >= self.kl_warmup else self.beta * n_epochs / self.kl_warmup
 
     @property
     def _rows_per_row(self):
         return self.n_draws
 
+    @property
+    def _warmup_epochs(self):
+        return self.kl_warmup
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.kl_warmup > self.max_iter:
+            raise InvalidParameterError(
+                f"kl_warmup={self.kl_warmup} must be at most max_iter={self.max_iter}: the KL "
+                "divergence would never get its full weight."
+            )
+        if self.binarize and self.likelihood != "bernoulli":
+            raise InvalidParameterError(
+                f"binarize=True needs likelihood='bernoulli', but found {self.likelihood!r}: "
+                "change one of them."
+            )
+        if self._decodes_variance and self.tied_weights:
+            raise InvalidParameterError(
+                "noise_variance='heteroscedastic' needs tied_weights=False: the decoder's last "
+                "layer has outputs that no weights of the encoder belong to."
+            )
+
+    @property
+    def _decodes_variance(self):
+        return self.likelihood == "gaussian" and self.noise_variance == "heteroscedastic"
+
     def _prepare(self, X, goes_on):
-        self._fixed_variance_ = None if self.noise_variance == "shared" else self.noise_variance
+        learned = self.noise_variance in LEARNED_VARIANCES
+        self._fixed_variance_ = None if learned else self.noise_variance
+        self._varies_by_feature_ = self.noise_variance == "per_feature"
+        self._mean_total_ = float(X.sum(axis=1).mean())
 
     def _describe_network(self, n_features):
-        learned = self.likelihood == "gaussian" and self.noise_variance == "shared"
-        perceptron = super()._describe_network(n_features)
-        return replace(perceptron, code_heads=2, n_extra=int(learned))
+        n_learned = {"shared": 1, "per_feature": n_features}.get(self.noise_variance, 0)
+        return replace(
+            super()._describe_network(n_features),
+            code_heads=2,
+            output_heads=1 + self._decodes_variance,
+            n_extra=n_learned if self.likelihood == "gaussian" else 0,
+        )
 
     def _initial_weights(self, perceptron, generator, X):
         weights = super()._initial_weights(perceptron, generator, X)
@@ -427,15 +347,26 @@ class VAE(BaseAutoencoder):
         for head in (network.encoder_weights[-1], network.encoder_biases[-1]):
             head[perceptron.sizes[-1] :].zero_()
         # The noise starts as large as the data: the best while the decoder gives zeros.
-        second_moment = np.einsum("ij,ij->i", X, X).mean(dtype=np.float64) / X.shape[1]
-        network.extra.fill_(math.log(second_moment or 1.0) / LOG_VARIANCE_SCALE)
+        moments = np.einsum("ij,ij->j", X, X, dtype=np.float64) / len(X)
+        if self.noise_variance == "shared":
+            moments = moments.mean(keepdims=True)
+        log_moments = torch.from_numpy(np.log(np.where(moments > 0, moments, 1.0)))
+        if perceptron.n_extra:
+            network.extra.copy_(log_moments / LOG_VARIANCE_SCALE)
+        if perceptron.output_heads == 2:
+            network.own_decoder_weights[-1][perceptron.sizes[0] :].zero_()
+            network.decoder_biases[-1][perceptron.sizes[0] :].copy_(log_moments)
         return weights
 
     def _summarize(self, X):
         mean, log_variance = self._posterior(X)
         kl = gaussian_kl(torch.from_numpy(mean), torch.from_numpy(log_variance))
         self.kl_per_component_ = kl.numpy().mean(axis=0)
-        self.n_active_components_ = int((mean.var(axis=0) > 0.01).sum())
+        self.n_active_components_ = int((mean.var(axis=0) > ACTIVE_VARIANCE).sum())
+
+    def _warn_of_fit(self, X, stacklevel):
+        if self.n_active_components_ == 0 and len(X) > 1:  # a single row has no variance
+            warnings.warn(COLLAPSED, UserWarning, stacklevel=stacklevel)
 
     @property
     def _loss(self):
@@ -444,8 +375,3 @@ class VAE(BaseAutoencoder):
     @property
     def _loss_parameter(self):
         return f"likelihood={self.likelihood!r}"
-
-
-def _is_bernoulli(perceptron):
-    """Which likelihood the network was fitted with: the parameter may have changed since."""
-    return perceptron.decoder_activations[-1] == "logistic"

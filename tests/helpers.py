@@ -43,6 +43,8 @@ BERNOULLI = {
     "StackedAutoencoder": {"estimator__loss": "binary_cross_entropy"},
     "VAE": {"likelihood": "bernoulli"},
 }
+# Of VAEs too small, or trained too little, for their code to carry anything.
+may_collapse = pytest.mark.filterwarnings("ignore:The code has collapsed:UserWarning")
 DIVERGING = {"solver": "sgd", "learning_rate_init": 1e6, "max_iter": 100}
 
 
@@ -60,6 +62,21 @@ def assert_same_fit(one, other):
     """Weights and losses are equal, bit for bit."""
     np.testing.assert_array_equal(weights(one), weights(other), strict=True)
     assert one.loss_curve_ == other.loss_curve_
+
+
+def normal(*shape, seed=0):
+    """Standard normal numbers, a float64 tensor."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+
+def assert_same_with_gradients(found, expected, inputs):
+    """Two tensors are equal, and so are the gradients of their sums."""
+    exact = {"rtol": 1e-9, "atol": 1e-9}
+    torch.testing.assert_close(found, expected, **exact)
+    gradients = [torch.autograd.grad(value.sum(), inputs) for value in (found, expected)]
+    for ours, torchs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, torchs, **exact)
 
 
 def fitted_state(estimator):

@@ -201,7 +201,10 @@ WRONG_PARAMETERS = [
     (["VAE"], "likelihood", ("poisson", None)),
     (["VAE"], "noise_variance", (0.0, -1.0, "auto", None)),
     (["VAE"], "beta", (-0.1, None)),
+    (["VAE"], "kl_warmup", (-1, 2.5, 5, None)),
     (["VAE"], "n_draws", (0, 1.5)),
+    (["VAE"], "objective", ("vlb", None)),
+    (["VAE"], "binarize", ("yes", True, None)),
 ]
 
 

@@ -1,6 +1,7 @@
 """Every estimator together: scikit-learn's own checks."""
 
 import pytest
+from helpers import may_collapse
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -40,6 +41,10 @@ ESTIMATORS = [
     VAE(**FAST, hidden_layer_sizes=(8,)),
     VAE(**FAST, hidden_layer_sizes=(), tied_weights=True, noise_variance=0.5, n_draws=3),
     VAE(**FAST, early_stopping=True, beta=4.0),
+    VAE(**FAST, noise_variance="per_feature"),
+    VAE(**FAST, noise_variance="heteroscedastic"),
+    VAE(**FAST, objective="iwae", n_draws=2),
+    VAE(**FAST, kl_warmup=1),
     StackedAutoencoder((5, 3), estimator=DenoisingAutoencoder(max_iter=2), max_iter=3),
     StackedAutoencoder((5, 3), estimator=VAE(max_iter=2), max_iter=3, fine_tune=False),
     StackedAutoencoder(
@@ -67,12 +72,14 @@ EXTRA_CHECKS = [
 ]
 
 
+@may_collapse
 @parametrize_with_checks(ESTIMATORS)
 def test_sklearn_check(estimator, check):
     check(estimator)
 
 
 # Some of these fit on a DataFrame and transform an array, whatever the estimator.
+@may_collapse
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize("check", EXTRA_CHECKS, ids=lambda check: check.__name__)

@@ -13,6 +13,7 @@ from helpers import (
     assert_same_fit,
     each_class,
     fitted_state,
+    may_collapse,
     small,
     weights,
 )
@@ -87,6 +88,7 @@ def test_memory_map_is_like_an_array(name, tmp_path):
     assert estimator.score(mapped) == estimator.score(X)
 
 
+@may_collapse
 @each_class
 @pytest.mark.parametrize(
     ("dtype", "expected"),

@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from skae._losses import LOSSES, binary_cross_entropy, squared_error
+from skae._losses import (
+    LOSSES,
+    binary_cross_entropy,
+    categorical_cross_entropy,
+    squared_error,
+)
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
@@ -28,7 +33,16 @@ def torchs_cross_entropy(output, x):
     return functional.binary_cross_entropy_with_logits(output, x, reduction="none").sum(dim=1)
 
 
-PAIRS = [(squared_error, torchs_squared_error), (binary_cross_entropy, torchs_cross_entropy)]
+def torchs_categorical_cross_entropy(output, x):
+    probabilities = x.expand_as(output).transpose(1, -1)  # torch wants classes second
+    return functional.cross_entropy(output.transpose(1, -1), probabilities, reduction="none")
+
+
+PAIRS = [
+    (squared_error, torchs_squared_error),
+    (binary_cross_entropy, torchs_cross_entropy),
+    (categorical_cross_entropy, torchs_categorical_cross_entropy),
+]
 every_loss = pytest.mark.parametrize("loss, reference", PAIRS)
 
 
@@ -81,7 +95,11 @@ def test_each_loss_knows_its_reconstruction():
     assert {name: loss.activation for name, loss in LOSSES.items()} == {
         "squared_error": "identity",
         "binary_cross_entropy": "logistic",
+        "categorical_cross_entropy": "softmax",
     }
     assert [name for name, loss in LOSSES.items() if loss.needs_unit_interval] == [
         "binary_cross_entropy"
+    ]
+    assert [name for name, loss in LOSSES.items() if loss.needs_counts] == [
+        "categorical_cross_entropy"
     ]

@@ -11,8 +11,8 @@ from skae._perceptron import ACTIVATIONS, Network, Perceptron, stack, stacked_te
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
 TIED = Perceptron((6, 5, 3), ("relu", "identity"), ("elu", "logistic"), (True, True))
 HALF_TIED = Perceptron((6, 5, 3), ("relu", "identity"), ("gelu", "identity"), (True, False))
-TWO_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (False,) * 2, 2, 1)
-TIED_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (True,) * 2, 2, 1)
+TWO_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (False,) * 2, 2, 1, 1)
+TIED_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (True,) * 2, 2, 1, 1)
 SHALLOW = Perceptron((6, 9), ("logistic",), ("identity",), (False,))
 PERCEPTRONS = [DEEP, TIED, HALF_TIED, TWO_HEADS, TIED_HEADS, SHALLOW]
 
@@ -279,7 +279,7 @@ def parts():
     activations = [(("relu", "tanh"), ("elu", "identity")), (("elu",),) * 2, (("tanh",),) * 2]
     tied, heads = [(True, False), (True,), (False,)], [1, 2, 1]
     return [
-        random_network(Perceptron(s, *a, t, h, h - 1), seed=h)
+        random_network(Perceptron(s, *a, t, h, 1, h - 1), seed=h)
         for s, a, t, h in zip(sizes, activations, tied, heads, strict=True)
     ]
 

@@ -4,6 +4,7 @@ from copy import copy
 
 import numpy as np
 import pytest
+from helpers import may_collapse
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
@@ -41,6 +42,7 @@ PROTOTYPES = {
 every_prototype = pytest.mark.parametrize("prototype", PROTOTYPES.values(), ids=PROTOTYPES)
 
 
+@may_collapse
 @pytest.mark.parametrize("fine_tune", [True, False])
 @every_prototype
 def test_transform_is_the_chain_of_the_layers(prototype, fine_tune, digits):
@@ -66,6 +68,7 @@ def test_layers_follow_a_second_fit_and_partial_fit(digits):
     np.testing.assert_allclose(chain(model.estimators_, digits), model.transform(digits))
 
 
+@may_collapse
 @every_prototype
 def test_layers_have_their_widths(prototype, digits):
     if isinstance(prototype, VAE):
@@ -252,6 +255,7 @@ def test_tied_layers_stay_tied(digits):
     np.testing.assert_array_equal(second, second_back.T)
 
 
+@may_collapse
 def test_layers_are_described_as_fine_tuned(digits):
     model = stacked([SparseAutoencoder(max_iter=2), VAE(max_iter=2)]).fit(digits)
     sparse = model.estimators_[0]

@@ -17,22 +17,23 @@ from skae import (
     SparseAutoencoder,
     StackedAutoencoder,
 )
-from skae._elbo import gaussian_surprise, sample_posterior
+from skae._elbo import sample_posterior
+from skae._likelihoods import learned_variance, mean_gaussian_surprise
 from skae._losses import LOSSES, penalized
 from skae._perceptron import ACTIVATIONS, Network, Perceptron, two_heads
 from skae._sparse import kl_penalty, l1_penalty
 from skae._tape import Tape
-from skae._variational import learned_variance
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
 TIED = Perceptron((6, 5, 3), ("elu", "identity"), ("gelu", "logistic"), (True, True))
 HALF_TIED = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (True, False))
 WIDE = Perceptron((6, 9), ("logistic",), ("identity",), (True,))
 ONE_HEAD = [DEEP, TIED, HALF_TIED, WIDE]
-HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (False,) * 2, 2, 1)
-IDENTITY_HEADS = Perceptron((6, 3), ("identity",), ("identity",), (False,), 2, 1)
-TIED_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (True,) * 2, 2, 1)
+HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (False,) * 2, 2, 1, 1)
+IDENTITY_HEADS = Perceptron((6, 3), ("identity",), ("identity",), (False,), 2, 1, 1)
+TIED_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (True,) * 2, 2, 1, 1)
 TWO_HEADS = [HEADS, IDENTITY_HEADS, TIED_HEADS]
+FOUR_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (False, True), 2, 2)
 
 DOUBLE = {"dtype": torch.float64}
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -42,7 +43,9 @@ every_tying = pytest.mark.parametrize("tied", [False, True], ids=["untied", "tie
 every_depth = pytest.mark.parametrize("hidden", [(), (5,), (5, 4)], ids=str)
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
-every_perceptron = pytest.mark.parametrize("perceptron", ONE_HEAD + TWO_HEADS, ids=str)
+every_perceptron = pytest.mark.parametrize(
+    "perceptron", [*ONE_HEAD, *TWO_HEADS, FOUR_HEADS], ids=str
+)
 both_dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 
 
@@ -127,18 +130,26 @@ def test_the_contractive_autoencoders_gradient_is_autograds(activation, weight, 
 LIKELIHOODS = {
     "shared": {},
     "fixed": {"noise_variance": 0.3},
+    "per feature": {"noise_variance": "per_feature"},
+    "heteroscedastic": {"noise_variance": "heteroscedastic"},
     "bernoulli": {"likelihood": "bernoulli"},
+    "binarized": {"likelihood": "bernoulli", "binarize": True},
 }
+TYINGS = [
+    (name, tied)
+    for name in LIKELIHOODS
+    for tied in (False, True)[: 1 + (name != "heteroscedastic")]
+]
 
 
-@every_tying
 @pytest.mark.parametrize("code", ["auto", "elu"])
-@pytest.mark.parametrize("beta", [0, 0.5])
-@pytest.mark.parametrize("n_draws", [1, 3])
-@pytest.mark.parametrize("likelihood", LIKELIHOODS.values(), ids=LIKELIHOODS)
-def test_the_vaes_gradient_is_autograds(likelihood, n_draws, beta, code, tied):
+@pytest.mark.parametrize("beta", [0, 0.5, 1])
+@pytest.mark.parametrize("objective, n_draws", [("elbo", 1), ("elbo", 3), ("iwae", 3)])
+@pytest.mark.parametrize("likelihood, tied", TYINGS)
+def test_the_vaes_gradient_is_autograds(likelihood, tied, objective, n_draws, beta, code):
     shared = {"hidden_layer_sizes": (5,), "code_activation": code, "tied_weights": tied}
-    assert_same_gradient(*in_training(VAE(3, n_draws=n_draws, beta=beta, **likelihood, **shared)))
+    vae = VAE(3, objective=objective, n_draws=n_draws, beta=beta, **shared)
+    assert_same_gradient(*in_training(vae.set_params(**LIKELIHOODS[likelihood])))
 
 
 def reverse(x, generator):
@@ -199,8 +210,10 @@ def test_passes_are_those_of_a_network(perceptron):
     flat, gradient = flat_and_gradient(perceptron)
     tape, network = Tape(perceptron, flat, gradient), Network(perceptron, flat)
     code = normal(20, perceptron.sizes[-1])
-    found = [*as_tuple(tape.encode(BATCH)), tape.decode(code), tape.reconstruct(code)]
-    expected = [*as_tuple(network.encode(BATCH)), network.decode(code), network.reconstruct(code)]
+    found, expected = (
+        [*as_tuple(n.encode(BATCH)), *as_tuple(n.decode(code)), n.reconstruct(code)]
+        for n in (tape, network)
+    )
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-14)
 
 
@@ -225,6 +238,12 @@ def mean_loss(name, output):
     return LOSSES[name].mean(output, BATCH)
 
 
+VARIANCES = {
+    "alone": scalar(0.3),
+    "shared": scalar([0.3]),
+    "per feature": normal(6, seed=2).exp(),
+    "per cell": normal(3, 20, 6, seed=2).exp(),
+}
 FORMULAS = {
     **{f"{name} of rows": (partial(mean_loss, name), normal(20, 6)) for name in LOSSES},
     **{f"{name} of draws": (partial(mean_loss, name), normal(3, 20, 6)) for name in LOSSES},
@@ -239,8 +258,26 @@ FORMULAS = {
         )
         for n in (1, 3)
     },
-    "gaussian_surprise": (partial(gaussian_surprise, n_features=6), scalar(5.0), scalar(0.3)),
-    "learned_variance": (learned_variance, 0.1 * normal(1)),
+    **{
+        f"mean_gaussian_surprise, variance {name}": (
+            partial(mean_gaussian_surprise, x=BATCH),
+            normal(3, 20, 6),
+            variance,
+        )
+        for name, variance in VARIANCES.items()
+    },
+    "mean_gaussian_surprise, one draw": (
+        partial(mean_gaussian_surprise, x=BATCH),
+        normal(20, 6),
+        normal(20, 6, seed=2).exp(),
+    ),
+    **{
+        f"learned_variance, {shape}": (
+            partial(learned_variance, scale=scale),
+            normal(*shape) / scale,
+        )
+        for shape, scale in [((1,), 10.0), ((6,), 10.0), ((3, 20, 6), 1.0)]
+    },
     **{
         f"{name} and a second head": (partial(two_heads, activation=activation), normal(20, 6))
         for name, activation in ACTIVATIONS.items()
@@ -279,10 +316,11 @@ def test_sample_posterior_draws_from_it_and_measures_it():
     torch.testing.assert_close(kl, expected.sum(dim=1).mean(), **EXACT)
 
 
-def test_surprise_is_minus_the_log_likelihood():
-    difference, variance = normal(20, 6), scalar(0.3)
-    expected = -Normal(0, variance.sqrt()).log_prob(difference).sum(dim=1)
-    surprise, _ = gaussian_surprise(difference.square().sum(dim=1), variance, 6)
+@pytest.mark.parametrize("variance", VARIANCES.values(), ids=VARIANCES)
+def test_surprise_is_minus_the_mean_log_likelihood(variance):
+    output = normal(3, 20, 6)
+    expected = -Normal(output, variance.sqrt()).log_prob(BATCH).sum(dim=-1).mean()
+    surprise, _ = mean_gaussian_surprise(output, variance, BATCH)
     torch.testing.assert_close(surprise, expected, **EXACT)
 
 
@@ -449,7 +487,8 @@ def heads_with_leading_dimensions(network):
 
 
 def the_extra_number(network):
-    return network.apply(learned_variance, network.extra).log() + network.extra.sin().sum()
+    variance = network.apply(learned_variance, network.extra, scale=10.0)
+    return variance.log().sum() + network.extra.sin().sum()
 
 
 HEADED = [
@@ -468,6 +507,25 @@ HEADED = [
 @pytest.mark.parametrize("objective", HEADED)
 def test_heads_may_be_used_apart(objective, perceptron):
     assert_same_gradient(perceptron, objective)
+
+
+def both_outputs(network):
+    mean, parameter = network.decode(network.encode(BATCH)[0])
+    variance = network.apply(learned_variance, parameter, scale=1.0)
+    return network.apply(mean_gaussian_surprise, mean, variance, BATCH) + mean.sin().sum()
+
+
+def only_the_mean(network):
+    return network.reconstruct(network.encode(BATCH)[0]).sin().sum()
+
+
+def only_the_variance(network):
+    return network.decode(network.encode(BATCH)[0])[1].sin().sum()
+
+
+@pytest.mark.parametrize("objective", [both_outputs, only_the_mean, only_the_variance])
+def test_outputs_may_be_used_apart(objective):
+    assert_same_gradient(FOUR_HEADS, objective)
 
 
 # What backward leaves behind.

@@ -14,6 +14,7 @@ from helpers import (
     assert_same_fit,
     each_class,
     fitted_state,
+    may_collapse,
     small,
     weights,
 )
@@ -211,6 +212,7 @@ def test_early_stopping_restores_the_best_epoch(name):
     np.testing.assert_array_equal(weights(stopped), weights(reference))
 
 
+@may_collapse
 @each_class
 def test_best_epoch_is_restored_at_the_end_of_the_budget(name):
     params = {"early_stopping": True, "learning_rate_init": 0.3, **NEVER_STOP}

@@ -3,34 +3,20 @@
 import numpy as np
 import pytest
 import torch
+from helpers import assert_same_with_gradients, normal
 from sklearn.decomposition import PCA
+from sklearn.utils._param_validation import InvalidParameterError
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from skae import VAE
-from skae._elbo import (
-    bernoulli_log_likelihood,
-    gaussian_kl,
-    gaussian_log_likelihood,
-    moment_matched_normal,
-    reparameterize,
-)
-from skae._variational import MIN_NOISE_VARIANCE
+from skae._elbo import gaussian_kl, moment_matched_normal, reparameterize
+from skae._streams import stream_seed
+from skae._tape import Tape
+from skae._training import split_rows
 
 FAST = {"n_components": 4, "hidden_layer_sizes": (16,), "max_iter": 3, "random_state": 0}
 STILL = {"max_iter": 1, "learning_rate_init": 1e-12}
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
-
-
-def normal(*shape, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=torch.float64, generator=generator)
-
-
-def assert_same_with_gradients(found, expected, inputs):
-    torch.testing.assert_close(found, expected, **EXACT)
-    gradients = [torch.autograd.grad(value.sum(), inputs) for value in (found, expected)]
-    for ours, torchs in zip(*gradients, strict=True):
-        torch.testing.assert_close(ours, torchs, **EXACT)
 
 
 def test_kl_equals_torchs():
@@ -39,34 +25,6 @@ def test_kl_equals_torchs():
     prior = Normal(torch.zeros_like(mean), torch.ones_like(mean))
     expected = kl_divergence(posterior, prior)
     assert_same_with_gradients(gaussian_kl(mean, log_variance), expected, (mean, log_variance))
-
-
-@pytest.mark.parametrize("variance", [1e-6, 0.3, 1.0, 50.0])
-def test_gaussian_log_likelihood_equals_torchs(variance):
-    output, x = normal(5, 20, 3).requires_grad_(), normal(20, 3, seed=1)
-    variance = torch.tensor(variance, dtype=torch.float64, requires_grad=True)
-    expected = Normal(output, variance.sqrt()).log_prob(x).sum(dim=-1)
-    found = gaussian_log_likelihood(output, x, variance)
-    assert found.shape == (5, 20)
-    assert_same_with_gradients(found, expected, (output, variance))
-
-
-def test_gaussian_log_likelihood_takes_a_float_variance():
-    output, x = normal(20, 3), normal(20, 3, seed=1)
-    expected = Normal(output, 0.3**0.5).log_prob(x).sum(dim=-1)
-    torch.testing.assert_close(gaussian_log_likelihood(output, x, 0.3), expected, **EXACT)
-
-
-def test_bernoulli_log_likelihood_equals_torchs():
-    output, x = (4 * normal(5, 20, 3)).requires_grad_(), (normal(20, 3, seed=1) > 0).double()
-    expected = Bernoulli(logits=output).log_prob(x).sum(dim=-1)
-    assert_same_with_gradients(bernoulli_log_likelihood(output, x), expected, (output,))
-
-
-def test_bernoulli_log_likelihood_of_grey_values_is_the_cross_entropy():
-    output, x = 4 * normal(20, 3), torch.sigmoid(normal(20, 3, seed=1))
-    expected = Bernoulli(logits=output, validate_args=False).log_prob(x).sum(dim=-1)
-    torch.testing.assert_close(bernoulli_log_likelihood(output, x), expected, **EXACT)
 
 
 def test_draws_have_the_posteriors_moments():
@@ -260,15 +218,245 @@ def test_n_draws_change_the_training(digits):
     assert one.loss_curve_ != four.loss_curve_
 
 
-def test_more_draws_make_the_objective_less_noisy(digits):
-    """Variances are compared of 30 losses each: 16 draws should have a sixteenth."""
+def objective(vae, X, seed=0, n_epochs=np.inf):
+    """What training minimises, as of `n_epochs`, with the draws of a seed."""
+    network, noise = vae._fitted_network(), torch.Generator().manual_seed(seed)
+    network.n_epochs = n_epochs
+    return float(vae._objective(network, torch.tensor(X), noise))
 
-    def spread(n_draws):
-        vae = VAE(4, hidden_layer_sizes=(), n_draws=n_draws, max_iter=30, n_iter_no_change=np.inf)
-        vae.set_params(learning_rate_init=1e-12, noise_variance=0.1, random_state=0)
-        return np.var(vae.fit(digits[:20]).loss_curve_)
 
-    assert spread(16) < spread(1) / 4
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+def test_the_variance_of_the_objective_falls_as_the_number_of_draws(likelihood, digits):
+    """Of 1000 values each, which tell a variance to within 5%."""
+    vae = VAE(**FAST, likelihood=likelihood).fit(digits)
+
+    def variance(n_draws):
+        vae.set_params(n_draws=n_draws)
+        return np.var([objective(vae, digits[:10], seed) for seed in range(1000)])
+
+    one, four, sixteen = map(variance, (1, 4, 16))
+    assert 4 / 1.5 < one / four < 4 * 1.5
+    assert 16 / 1.5 < one / sixteen < 16 * 1.5
+
+
+# The importance-weighted bound.
+
+
+@pytest.mark.parametrize("beta", [1.0, 0.5])
+@pytest.mark.parametrize("kind", ["shared", "per_feature", "bernoulli"])
+def test_the_importance_weighted_objective_equals_torchs(kind, beta, digits):
+    likelihood = {"likelihood": kind} if kind == "bernoulli" else {"noise_variance": kind}
+    vae = VAE(**FAST, **likelihood, objective="iwae", n_draws=5, beta=beta).fit(digits)
+    posterior = Normal(*map(torch.tensor, vae.posterior(digits[:20])))
+    codes = posterior.loc + posterior.scale * normal(5, 20, 4, seed=3)
+    with torch.no_grad():
+        decoded = vae.decoder_(codes)
+    if kind == "bernoulli":
+        p = Bernoulli(probs=decoded, validate_args=False)
+    else:
+        p = Normal(decoded, torch.from_numpy(np.sqrt([vae.noise_variance_]).squeeze()))
+    ratio = (Normal(0.0, 1.0).log_prob(codes) - posterior.log_prob(codes)).sum(dim=-1)
+    weights = torch.exp(p.log_prob(torch.tensor(digits[:20])).sum(dim=-1) + beta * ratio)
+    expected = -weights.mean(dim=0).log().mean().item()
+    assert objective(vae, digits[:20], seed=3) == pytest.approx(expected, rel=1e-9)
+
+
+def test_with_one_draw_the_importance_weighted_bound_is_the_elbo(digits, assert_same_training):
+    one, other = (VAE(**FAST, objective=o).fit(digits) for o in ("iwae", "elbo"))
+    assert_same_training(one, other)
+
+
+@pytest.mark.parametrize("noise_variance", ["shared", "per_feature", "heteroscedastic", 0.1])
+def test_the_importance_weighted_bound_is_the_tighter_one(noise_variance, digits):
+    """With the same draws, row by row, by Jensen's inequality."""
+    shared = {**FAST, **STILL, "n_draws": 20, "noise_variance": noise_variance}
+    iwae, elbo = (VAE(**shared, objective=o).fit(digits) for o in ("iwae", "elbo"))
+    assert iwae.loss_ < elbo.loss_
+
+
+def test_training_with_the_importance_weighted_bound_raises_the_likelihood(digits):
+    still = VAE(**{**FAST, **STILL}).fit(digits)
+    vae = VAE(**{**FAST, "max_iter": 20}, objective="iwae", n_draws=5).fit(digits)
+    assert vae.log_likelihood(digits[:200]).mean() > still.log_likelihood(digits[:200]).mean() + 5
+
+
+# The warm-up of the divergence.
+
+
+def warming(**parameters):
+    """Codes far from the prior and a loss without other noise, with weights that stand still."""
+    fixed = {"noise_variance": 1e8, "learning_rate_init": 1e-12, "kl_warmup": 5, "max_iter": 8}
+    return VAE(**{**FAST, **fixed, "n_iter_no_change": np.inf, **parameters})
+
+
+def test_the_weight_of_the_divergence_rises_in_equal_steps(digits):
+    vae = warming(beta=2.0).fit(100 * digits)
+    kl = vae.kl_per_component_.sum()
+    expected = np.minimum(np.arange(8) / 5, 1) * 2 * kl
+    np.testing.assert_allclose(
+        np.subtract(vae.loss_curve_, vae.loss_curve_[0]), expected, rtol=1e-3
+    )
+    reconstruction = warming(beta=0.0, kl_warmup=0).fit(100 * digits)
+    assert vae.loss_curve_[0] == reconstruction.loss_curve_[0]
+
+
+@pytest.mark.parametrize("params", [{}, {"objective": "iwae", "n_draws": 3}])
+def test_the_objective_in_the_warm_up_has_a_part_of_beta(params, digits):
+    vae = VAE(**{**FAST, "max_iter": 5}, beta=2.0, kl_warmup=4, **params).fit(digits)
+    found = [objective(vae, digits, n_epochs=n) for n in range(6)]
+    vae.set_params(kl_warmup=0)
+    weighted = [objective(vae.set_params(beta=b), digits) for b in (0, 0.5, 1, 1.5, 2, 2)]
+    np.testing.assert_allclose(found, weighted, rtol=1e-12)
+
+
+def test_the_best_loss_and_stopping_disregard_the_warm_up(digits):
+    vae = warming(n_iter_no_change=2, max_iter=50).fit(100 * digits)
+    assert vae.n_iter_ == 8
+    assert vae.best_loss_ == min(vae.loss_curve_[5:]) > vae.loss_curve_[4]
+
+
+def test_the_validation_loss_has_the_full_weight(digits):
+    vae = warming(early_stopping=True).fit(100 * digits)
+    np.testing.assert_allclose(vae.validation_loss_curve_, vae.validation_loss_curve_[0])
+    assert vae.validation_loss_curve_[0] > 2 * vae.loss_curve_[0]
+    assert vae.best_loss_ == min(vae.validation_loss_curve_[5:])
+
+
+def test_early_stopping_takes_no_weights_from_the_warm_up(digits):
+    """Though few rows, learnt by heart, are soon at their best on those held out."""
+    vae = VAE(**{**FAST, "max_iter": 24}, kl_warmup=20, early_stopping=True, n_iter_no_change=50)
+    vae.set_params(noise_variance=0.05, batch_size=10, learning_rate_init=0.03).fit(digits[:60])
+    assert np.argmin(vae.validation_loss_curve_) < 20
+    held_out = digits[:60][split_rows(60, 0.1, seed=0).held_out]
+    found = objective(vae, held_out, seed=stream_seed(0, "validation"))
+    assert found == pytest.approx(vae.best_loss_, rel=1e-9)
+    assert vae.best_loss_ == min(vae.validation_loss_curve_[20:])
+
+
+def test_a_warm_up_counts_the_epochs_of_all_calls(digits, assert_same_training):
+    shared = {**FAST, "kl_warmup": 2, "tol": 0.0, "n_iter_no_change": np.inf}
+    vae = VAE(**{**shared, "max_iter": 6}).fit(digits)
+    parts = VAE(**shared)
+    for _ in range(6):
+        parts.partial_fit(digits)
+    warm = VAE(**shared, warm_start=True).fit(digits).fit(digits)
+    for other in (parts, warm):
+        assert_same_training(vae, other)
+        assert vae.best_loss_ == other.best_loss_ == min(vae.loss_curve_[2:])
+
+
+def test_the_best_loss_counts_held_out_rows_since_the_end_of_the_warm_up(digits):
+    """Which partial_fit may have left behind, while the curve of held-out rows begins here."""
+    vae = VAE(**FAST, kl_warmup=2, warm_start=True, early_stopping=True)
+    vae.partial_fit(digits).partial_fit(digits)
+    vae.set_params(learning_rate_init=1.0).fit(digits)  # steps far too long
+    assert np.argmin(vae.validation_loss_curve_) == 0
+    assert vae.best_loss_ == vae.validation_loss_curve_[0]
+
+
+def test_a_warm_up_changes_the_training_and_none_does_not(digits, assert_same_training):
+    warmed, plain = VAE(**FAST, kl_warmup=2).fit(digits), VAE(**FAST, kl_warmup=0).fit(digits)
+    assert warmed.loss_curve_ != plain.loss_curve_
+    assert_same_training(plain, VAE(**FAST).fit(digits))
+
+
+# Binary draws of grey values.
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """What the objective encodes in training, one array per step."""
+    seen, encode = [], Tape.encode
+
+    def recorded(tape, x):
+        seen.append(x.numpy().copy())
+        return encode(tape, x)
+
+    monkeypatch.setattr(Tape, "encode", recorded)
+    return seen
+
+
+def binarizing(**parameters):
+    return VAE(**{**FAST, "likelihood": "bernoulli", "binarize": True, **parameters})
+
+
+def test_training_sees_zeros_and_ones_with_the_data_as_means(digits, seen):
+    few = digits[:50]
+    vae = binarizing(max_iter=400, shuffle=False, n_iter_no_change=np.inf, n_components=2)
+    vae.set_params(learning_rate_init=1e-12).fit(few)
+    assert len(seen) == 400
+    assert set(np.unique(seen)) == {0.0, 1.0}
+    assert (seen[0] != seen[1]).any()
+    mean = np.mean(seen, axis=0)
+    np.testing.assert_array_equal(mean[(few == 0) | (few == 1)], few[(few == 0) | (few == 1)])
+    # Means of 400 draws with a variance of at most 1/4: six standard errors.
+    np.testing.assert_allclose(mean, few, atol=0.15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_binarizing_changes_no_dtype(dtype, digits, seen):
+    vae = binarizing().fit(digits.astype(dtype))
+    assert {x.dtype for x in seen} == {vae.transform(digits).dtype} == {np.dtype(dtype)}
+
+
+def test_without_binarizing_training_sees_the_data(digits, seen):
+    binarizing(binarize=False, max_iter=1, batch_size=2000, shuffle=False).fit(digits)
+    np.testing.assert_array_equal(seen[0], digits)
+
+
+def test_binarizing_zeros_and_ones_leaves_them(digits, seen):
+    binary = np.round(digits)
+    binarizing(max_iter=1, batch_size=2000, shuffle=False).fit(binary)
+    np.testing.assert_array_equal(seen[0], binary)
+
+
+def test_only_training_binarizes(digits):
+    vae = binarizing().fit(digits)
+    scores = vae.score_samples(digits), vae.log_likelihood(digits[:50]), vae.transform(digits)
+    vae.set_params(binarize=False)
+    again = vae.score_samples(digits), vae.log_likelihood(digits[:50]), vae.transform(digits)
+    for one, other in zip(scores, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+# What parameters forbid together.
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    "params, match",
+    [
+        ({"kl_warmup": 4}, r"kl_warmup=4 .*max_iter=3\b"),
+        ({"binarize": True}, r"binarize=True needs likelihood='bernoulli', .*'gaussian'"),
+        (
+            {"noise_variance": "heteroscedastic", "tied_weights": True},
+            "noise_variance='heteroscedastic' needs tied_weights=False",
+        ),
+    ],
+)
+def test_what_parameters_forbid_together(params, match, method, digits):
+    vae = VAE(**FAST, **params)
+    with pytest.raises(InvalidParameterError, match=match):
+        getattr(vae, method)(digits)
+    assert not hasattr(vae, "coefs_")
+
+
+def test_a_bernoulli_may_be_tied_whatever_its_unused_noise_variance(digits):
+    params = {"likelihood": "bernoulli", "tied_weights": True}
+    vae = VAE(**FAST, **params, noise_variance="heteroscedastic").fit(digits)
+    np.testing.assert_array_equal(vae.coefs_[0], vae.coefs_[-1].T)
+
+
+@pytest.mark.parametrize("other", ["shared", "per_feature", "heteroscedastic", 0.1])
+@pytest.mark.parametrize("first", ["shared", "per_feature", "heteroscedastic"])
+def test_training_cannot_go_on_with_another_kind_of_variance(first, other, digits):
+    vae = VAE(**FAST, noise_variance=first).fit(digits)
+    vae.set_params(noise_variance=other)
+    if first == other:
+        vae.partial_fit(digits)
+        return
+    with pytest.raises(ValueError, match="another network"):
+        vae.partial_fit(digits)
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
@@ -324,13 +512,6 @@ def test_a_learned_noise_variance_starts_at_the_datas_second_moment(digits):
     assert vae.noise_variance_ == pytest.approx(np.square(digits).mean(), rel=1e-4)
 
 
-def test_a_learned_noise_variance_has_a_floor(digits):
-    vae = VAE(**FAST).fit(digits)
-    network = vae._fitted_network()
-    network.extra.fill_(-100.0)
-    assert float(vae._noise_variance(network)) == MIN_NOISE_VARIANCE == 1e-6
-
-
 def test_a_bernoulli_has_no_noise_variance(digits):
     vae = VAE(**FAST, likelihood="bernoulli").fit(digits)
     assert not hasattr(vae, "noise_variance_")
@@ -345,13 +526,51 @@ def test_without_beta_posteriors_shrink_to_points(digits):
     assert free.mean() < 0.2 * bound.mean()
 
 
-def test_a_large_beta_leaves_the_prior(digits):
-    vae = VAE(**{**FAST, "max_iter": 40}, beta=300.0, learning_rate_init=0.01).fit(digits)
+@pytest.fixture(scope="module")
+def collapsed(digits):
+    """A VAE with a large beta, and the warnings of its fit."""
+    vae = VAE(**{**FAST, "max_iter": 40}, beta=300.0, learning_rate_init=0.01)
+    with pytest.warns(UserWarning) as warned:
+        vae.fit(digits)
+    return vae, warned
+
+
+def test_a_large_beta_leaves_the_prior(collapsed, digits):
+    vae, _ = collapsed
     mean, std = vae.posterior(digits)
     np.testing.assert_allclose(std, 1, atol=0.1)
     assert np.square(mean).mean() < 0.01
     np.testing.assert_allclose(vae.kl_per_component_, 0, atol=0.01)
     assert vae.n_active_components_ == 0
+
+
+def test_fit_warns_of_a_collapsed_code(collapsed):
+    (warning,) = collapsed[1]
+    assert "collapsed" in str(warning.message)
+    assert "beta" in str(warning.message) and "kl_warmup" in str(warning.message)
+
+
+def test_the_warning_points_at_the_call(digits):
+    vae = VAE(**{**FAST, **STILL}, noise_variance=1.0)
+    with pytest.warns(UserWarning, match="collapsed") as warned:
+        vae.fit(1e-3 * digits)
+    assert [warning.filename for warning in warned] == [__file__]
+    vae.partial_fit(1e-3 * digits)  # warns of nothing: there is more to come
+
+
+def test_sample_warns_of_a_collapsed_code(collapsed):
+    vae, _ = collapsed
+    with pytest.warns(UserWarning, match=r"no structure.*beta.*kl_warmup") as warned:
+        vae.sample(3)
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+def test_a_healthy_model_warns_of_nothing(digits, recwarn):
+    vae = VAE(**FAST).fit(digits).partial_fit(digits)
+    vae.sample(3)
+    VAE(**FAST).fit(digits[:1])  # a row has no variance
+    assert vae.n_active_components_ > 0
+    assert not recwarn.list
 
 
 def test_kl_per_component_is_the_mean_over_rows(digits):

@@ -1,0 +1,221 @@
+"""What a fitted VAE offers beyond other autoencoders: a density over the data, in nats."""
+
+import math
+import warnings
+from numbers import Integral
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from skae._elbo import gaussian_kl, log_importance, moment_matched_normal, reparameterize
+from skae._likelihoods import Bernoulli, Categorical, Gaussian, likelihood_of
+from skae._streams import draw_seed, stream
+
+MIN_SCORE_DRAWS = 64
+DRAWS_AT_ONCE = 50  # of `log_likelihood`: bounds its memory
+COLLAPSED = (
+    "The code has collapsed: no component is active, and every posterior is near the prior. "
+    "Lower beta, raise kl_warmup or max_iter, or scale X."
+)
+
+
+class DensityMixin:
+    """The methods and attributes of a VAE that only read its fitted state."""
+
+    def posterior(self, X):
+        """The distribution q(z|x) of each row's code.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to encode.
+
+        Returns
+        -------
+        mean, std : ndarray of shape (n_samples, n_components)
+            Of independent normal distributions; `mean` equals `transform(X)`.
+        """
+        mean, log_variance = self._posterior(self._validate_rows(X))
+        return mean, np.exp(0.5 * log_variance)
+
+    def sample(self, n_samples=1, random_state=None):
+        """Draw new data: codes from the prior, then rows from p(x|z).
+
+        Decoded means, without the likelihood's noise, are
+        `inverse_transform(rng.normal(size=(n_samples, n_components)))`.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many rows.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws; None draws a new one.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Sampled rows; zeros and ones with likelihood='bernoulli', counts that add up
+            to the training rows' mean total with 'categorical'.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
+        if self.n_active_components_ == 0:
+            warnings.warn(f"The samples show no structure. {COLLAPSED}", UserWarning, stacklevel=2)
+        rng = np.random.default_rng(draw_seed(random_state))
+        codes = rng.standard_normal((n_samples, self.n_components_))
+        means = self.inverse_transform(codes)
+        if isinstance(self._fitted_likelihood, Bernoulli):
+            return (rng.random(means.shape) < means).astype(means.dtype)
+        if isinstance(self._fitted_likelihood, Categorical):
+            proportions = means / means.sum(axis=1, keepdims=True, dtype=np.float64)
+            return rng.multinomial(round(self._mean_total_), proportions).astype(means.dtype)
+        noise = rng.standard_normal(means.shape).astype(means.dtype)
+        return means + np.sqrt(self._decoded_variance(codes), dtype=means.dtype) * noise
+
+    def score_samples(self, X):
+        """The ELBO of each row: a lower bound of log p(x), in nats.
+
+        The expectation is taken over a fixed set of draws, at least 64 and twice
+        `n_components`, the same for every row and call and made from the seed of the
+        fit: in pairs of opposite sign, and with covariance I. beta is 1.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        elbo : ndarray of shape (n_samples,)
+            In nats; higher is more likely.
+        """
+        X = self._validate_rows(X)
+        self._check_loss_range(X)
+        noise = moment_matched_normal(
+            max(MIN_SCORE_DRAWS, self.n_draws),
+            self.n_components_,
+            stream(self._state.seed, "score"),
+        ).unsqueeze(1)
+
+        def elbo(network, x):
+            mean, log_variance = network.encode(x)
+            output = network.decode(reparameterize(mean, log_variance, noise.to(x)))
+            log_likelihood = self._fitted_likelihood.log_rows(network, output, x).mean(dim=0)
+            return log_likelihood - gaussian_kl(mean, log_variance).sum(dim=1)
+
+        return self._map(elbo, X, expansion=len(noise))
+
+    def score(self, X, y=None):
+        """Mean ELBO over rows, as `PCA.score` is a mean log-likelihood.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to score.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        elbo : float
+            In nats per row; higher is better.
+
+        Raises
+        ------
+        ValueError
+            If the mean is not finite.
+        """
+        mean = float(self.score_samples(X).mean(dtype=np.float64))
+        if not math.isfinite(mean):
+            raise ValueError(
+                "The ELBO of X is not finite: its values are too far from those seen in fit. "
+                "Scale X as in training."
+            )
+        return mean
+
+    def log_likelihood(self, X, n_draws=500):
+        """Estimate log p(x) of each row by importance sampling, in nats.
+
+        Codes drawn from the posterior are weighted by p(z) / q(z|x). In expectation the
+        estimate lies between the ELBO and log p(x), and rises to it with `n_draws`. All
+        rows and calls share the draws' noise, made from the seed of the fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to score.
+        n_draws : int, default=500
+            Codes per row. Memory hardly grows with them.
+
+        Returns
+        -------
+        log_likelihood : ndarray of shape (n_samples,)
+            In nats; higher is more likely.
+
+        References
+        ----------
+        Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", ICLR 2016,
+        https://arxiv.org/abs/1509.00519.
+        """
+        X = self._validate_rows(X)
+        self._check_loss_range(X)
+        if not isinstance(n_draws, Integral) or isinstance(n_draws, bool) or n_draws < 1:
+            raise ValueError(f"n_draws={n_draws!r} must be an integer of at least 1.")
+        generator = stream(self._state.seed, "score")
+        shape = (n_draws, 1, self.n_components_)
+        noise = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
+        blocks = noise.split(DRAWS_AT_ONCE)
+
+        def estimate(network, x):
+            mean, log_variance = network.encode(x)
+            weights = [
+                self._log_weights(network, x, mean, log_variance, block.to(x)).logsumexp(dim=0)
+                for block in blocks
+            ]
+            return torch.stack(weights).logsumexp(dim=0) - math.log(n_draws)
+
+        return self._map(estimate, X, expansion=min(n_draws, DRAWS_AT_ONCE))
+
+    @property
+    def noise_variance_(self):
+        """Variance of the gaussian likelihood."""
+        check_is_fitted(self)
+        likelihood = self._fitted_likelihood
+        if not isinstance(likelihood, Gaussian) or self._perceptron.output_heads == 2:
+            raise AttributeError(
+                "noise_variance_ is there only with likelihood='gaussian', and not with "
+                "noise_variance='heteroscedastic', where each cell has its own."
+            )
+        variance = likelihood.noise_variance(self._fitted_network()).numpy()
+        return variance if self._varies_by_feature_ else variance.item()
+
+    def _log_weights(self, network, x, mean, log_variance, noise, beta=1.0):
+        """log [p(x|z) (p(z) / q(z|x))^beta] of draws z, shape (n_draws, n)."""
+        draws = reparameterize(mean, log_variance, noise)
+        likelihood = likelihood_of(network.perceptron, self._fixed_variance_)
+        log_likelihood = likelihood.log_rows(network, network.decode(draws), x)
+        return log_likelihood + beta * log_importance(log_variance, draws, noise)
+
+    def _decoded_variance(self, codes):
+        """Variance of the gaussian likelihood given codes; broadcasts to rows of data."""
+        if self._perceptron.output_heads == 1:
+            return self.noise_variance_
+
+        def variance(network, z):
+            return self._fitted_likelihood.moments(network, network.decode(z))[1]
+
+        return self._map(variance, codes.astype(self._state.weights.dtype))
+
+    @property
+    def _fitted_likelihood(self):
+        return likelihood_of(self._perceptron, self._fixed_variance_)
+
+    def _encode(self, network, x):
+        mean, _ = network.encode(x)
+        return mean
+
+    def _posterior(self, X):
+        moments = self._map(lambda network, x: torch.cat(network.encode(x), dim=1), X)
+        return np.split(moments, 2, axis=1)
