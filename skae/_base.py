@@ -288,6 +288,8 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         Parameters
         ----------
         network : Network
+            In training a `Tape`; formulas that come with a pullback go through its
+            `apply`, everything else is differentiated by autograd.
         x : Tensor of shape (n, n_features)
             One batch; not to be kept or changed.
         noise : torch.Generator
