@@ -89,7 +89,8 @@ class DensityMixin:
         Returns
         -------
         elbo : ndarray of shape (n_samples,)
-            In nats; higher is more likely.
+            In nats; higher is more likely. -inf for a row so far away that computing
+            its density overflows.
         """
         X = self._validate_rows(X)
         self._check_loss_range(X)
@@ -103,7 +104,7 @@ class DensityMixin:
             mean, log_variance = network.encode(x)
             output = network.decode(reparameterize(mean, log_variance, noise.to(x)))
             log_likelihood = self._fitted_likelihood.log_rows(network, output, x).mean(dim=0)
-            return log_likelihood - gaussian_kl(mean, log_variance).sum(dim=1)
+            return _or_nothing(log_likelihood - gaussian_kl(mean, log_variance).sum(dim=1))
 
         return self._map(elbo, X, expansion=len(noise))
 
@@ -152,7 +153,8 @@ class DensityMixin:
         Returns
         -------
         log_likelihood : ndarray of shape (n_samples,)
-            In nats; higher is more likely.
+            In nats; higher is more likely. -inf for a row so far away that computing
+            its density overflows.
 
         References
         ----------
@@ -174,7 +176,7 @@ class DensityMixin:
                 self._log_weights(network, x, mean, log_variance, block.to(x)).logsumexp(dim=0)
                 for block in blocks
             ]
-            return torch.stack(weights).logsumexp(dim=0) - math.log(n_draws)
+            return _or_nothing(torch.stack(weights).logsumexp(dim=0) - math.log(n_draws))
 
         return self._map(estimate, X, expansion=min(n_draws, DRAWS_AT_ONCE))
 
@@ -219,3 +221,8 @@ class DensityMixin:
     def _posterior(self, X):
         moments = self._map(lambda network, x: torch.cat(network.encode(x), dim=1), X)
         return np.split(moments, 2, axis=1)
+
+
+def _or_nothing(log_density):
+    """-inf where a row so far away that it overflows has given NaN."""
+    return log_density.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf)

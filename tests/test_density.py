@@ -262,7 +262,7 @@ def test_draws_are_taken_a_few_at_a_time(monkeypatch):
     assert set(widths) == {(50, 20, 3), (20, 20, 3)}
 
 
-@pytest.mark.parametrize("n_draws", [0, -1, 2.5, None])
+@pytest.mark.parametrize("n_draws", [0, -1, 2.5, True, None])
 def test_draws_must_be_counted(n_draws):
     with pytest.raises(ValueError, match=rf"n_draws={n_draws!r} must be"):
         of_kind("shared")[0].log_likelihood(X, n_draws)
@@ -290,3 +290,14 @@ def test_densities_have_not_read_the_parameters_since_fit(kind):
     if kind != "bernoulli":  # whose X a bernoulli would refuse
         vae.set_params(likelihood="gaussian")
     np.testing.assert_array_equal(vae.log_likelihood(data), before[0])
+
+
+@both_densities
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "bernoulli"])
+@pytest.mark.parametrize("factor", [1e3, 1e10, 1e30])
+def test_a_row_far_away_has_no_density_rather_than_nan(kind, method, factor):
+    data = X.astype(np.float32)
+    vae, rows = small("VAE", **KINDS[kind]).fit(data), data[:5]
+    densities = getattr(vae, method)(factor * rows)
+    assert not np.isnan(densities).any()
+    assert (densities < getattr(vae, method)(rows).min()).all()
