@@ -208,6 +208,8 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         return X
 
     def _check_loss_range(self, X):
+        if not (self._loss.needs_unit_interval or self._loss.needs_counts):
+            return
         low, high, rounding = float(X.min()), float(X.max()), 10 * np.finfo(X.dtype).eps
         if self._loss.needs_unit_interval and (low < -rounding or high > 1 + rounding):
             raise ValueError(

@@ -13,7 +13,7 @@ class Loss(NamedTuple):
     mean: callable  # the same -> mean over all rows, and its pullback (see `Tape.apply`)
     activation: str
     needs_unit_interval: bool = False
-    needs_counts: bool = False  # none below 0, and more than 0 in each row
+    needs_counts: bool = False  # none below 0
 
 
 def squared_error(output, x):

@@ -291,8 +291,8 @@ class Network:
     def encode_with_slopes(self, x):
         """Code, and for each layer the derivative of its activation, (n, fan_out)."""
         slopes = []
-        for weight, bias, activation in self.encoder_layers:
-            output = functional.linear(x, weight, bias)
+        for number, (_, _, activation) in enumerate(self.encoder_layers):
+            output = self._encoder_output(number, x)
             x = activation.function(output)
             slopes.append(activation.slope(output, x))
         return x, slopes
@@ -326,6 +326,10 @@ class Network:
         n_features = self.perceptron.sizes[0]  # without a second head
         last = (weight[:n_features], bias[:n_features], self._output_activation)
         return _sequential([*hidden, last])
+
+    def _encoder_output(self, number, x):
+        """Linear output of one of the encoder's layers."""
+        return functional.linear(x, self.encoder_weights[number], self.encoder_biases[number])
 
     def _code_heads(self, output):
         """What `encode` returns, given the output of the encoder's layers."""

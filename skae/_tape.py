@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from skae._perceptron import ACTIVATIONS, IDENTITY, Activation, Network
+from skae._perceptron import IDENTITY, Activation, Network
 
 
 class Tape(Network):
@@ -36,6 +36,7 @@ class Tape(Network):
         weights, gradients = Network(perceptron, flat), Network(perceptron, gradient)
         self._encoder = Layers(weights.encoder_layers, gradients.encoder_layers, dtype)
         self._decoder = Layers(weights.decoder_layers, gradients.decoder_layers, dtype)
+        # For slopes, which are autograd's: its layers one by one, without activations.
         self._linear_parts = [
             Layers([(weight, bias, IDENTITY)], [gradient], dtype)
             for (weight, bias, _), gradient in zip(
@@ -47,17 +48,6 @@ class Tape(Network):
     def encode(self, x):
         """As `Network.encode`."""
         return self._code_heads(self._record((x,), *self._encoder(x)))
-
-    def encode_with_slopes(self, x):
-        """As `Network.encode_with_slopes`; activations and slopes are autograd's."""
-        slopes = []
-        for linear, name in zip(
-            self._linear_parts, self.perceptron.encoder_activations, strict=True
-        ):
-            a = self._record((x,), *linear(x))
-            x = ACTIVATIONS[name].function(a)
-            slopes.append(ACTIVATIONS[name].slope(a, x))
-        return x, slopes
 
     def decode(self, code):
         """As `Network.decode`."""
@@ -98,6 +88,9 @@ class Tape(Network):
                 for tensor, gradient in zip(inputs, pullback(*gradients), strict=False):
                     if tensor.requires_grad:
                         _bring(tensor, gradient, arrived)
+
+    def _encoder_output(self, number, x):
+        return self._record((x,), *self._linear_parts[number](x))
 
     def _record(self, inputs, value, pullback):
         outputs = value if isinstance(value, tuple) else (value,)

@@ -329,7 +329,8 @@ class VAE(DensityMixin, BaseAutoencoder):
         learned = self.noise_variance in LEARNED_VARIANCES
         self._fixed_variance_ = None if learned else self.noise_variance
         self._varies_by_feature_ = self.noise_variance == "per_feature"
-        self._mean_total_ = float(X.sum(axis=1).mean())
+        if self.likelihood == "categorical":
+            self._mean_total_ = float(X.sum(axis=1).mean())
 
     def _describe_network(self, n_features):
         n_learned = {"shared": 1, "per_feature": n_features}.get(self.noise_variance, 0)

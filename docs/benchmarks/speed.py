@@ -86,10 +86,10 @@ def sides_of(X, sizes, batch_size, max_iter, peers):
     *hidden, width = sizes[1 : len(sizes) // 2 + 1]
     sides = {"skae": lambda: plain(X, width, hidden, batch_size, max_iter).loss_}
     for threads in (1, 2):
-        sides[f"by hand, {threads} thread"] = lambda threads=threads: hand_written(
+        sides[f"by hand, threads: {threads}"] = lambda threads=threads: hand_written(
             X, sizes, batch_size, max_iter, threads
         )
-    for name in set(peers) & set(PEERS):
+    for name in [name for name in PEERS if name in peers]:
         sides[name] = lambda name=name: PEERS[name](X, initial_network(sizes), batch_size, max_iter)
     return sides
 
