@@ -25,7 +25,7 @@ from skae._losses import LOSSES
 from skae._perceptron import ACTIVATIONS, Perceptron
 from skae._streams import draw_seed, stream
 from skae._tape import PRECISIONS
-from skae._training import State, Trainer, split_rows
+from skae._training import Data, State, Trainer, split_rows
 from skae._version import __version__
 
 TRAINING_CONSTRAINTS = {
@@ -109,15 +109,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
             If interrupted: the weights of the last finished epoch stay usable, where
             there is one.
         """
-        goes_on = self.warm_start and self.__sklearn_is_fitted__()
-        with self._transaction():
-            X = self._validate(X, reset=not goes_on)
-        if not goes_on:
-            self._forget()
-        with Progress.of_fit(self, X, self._n_fit_tasks()) as progress, self._transaction():
-            self._fit(X, goes_on, progress)
-        self._warn_of_fit(X, stacklevel=4)
-        return self
+        return self._fit_to(X)
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y=None):
@@ -145,34 +137,48 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
             If X does not suit the parameters or the loss becomes non-finite; the
             estimator is then as it was before the call.
         """
+        return self._partial_fit_to(X)
+
+    def _fit_to(self, X, target=None):
+        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        with self._transaction():
+            data = self._validate(X, target, reset=not goes_on)
+        if not goes_on:
+            self._forget()
+        with Progress.of_fit(self, data.X, self._n_fit_tasks()) as progress, self._transaction():
+            self._fit(data, goes_on, progress)
+        self._warn_of_fit(data, stacklevel=5)
+        return self
+
+    def _partial_fit_to(self, X, target=None):
         goes_on = self.__sklearn_is_fitted__()
         if goes_on:
             self._validate_params()  # scikit-learn does so only in the first call
         with self._transaction():
             started = time.perf_counter()
-            X = self._validate(X, reset=not goes_on)
-            trainer = self._resume(X) if goes_on else self._start(X)
+            data = self._validate(X, target, reset=not goes_on)
+            trainer = self._resume(data) if goes_on else self._start(data)
             n_iter = self.n_iter_ if goes_on else 0
             trainer.run_epoch()
-            self._commit(trainer, X)
+            self._commit(trainer)
             self.n_iter_ += n_iter
         if self.verbose:
             trainer.report(self.n_iter_, time.perf_counter() - started)
         return self
 
-    def _fit(self, X, goes_on, progress):
+    def _fit(self, data, goes_on, progress):
         fraction = self.validation_fraction if self.early_stopping else 0
-        trainer = self._resume(X, fraction) if goes_on else self._start(X, fraction)
-        self._train(trainer, X, progress)
+        trainer = self._resume(data, fraction) if goes_on else self._start(data, fraction)
+        self._train(trainer, progress)
 
-    def _train(self, trainer, X, progress):
+    def _train(self, trainer, progress):
         try:
             trainer.fit(progress)
         except KeyboardInterrupt:
             if trainer.n_iter > 0:
-                self._commit(trainer, X)
+                self._commit(trainer)
             raise
-        self._commit(trainer, X)
+        self._commit(trainer)
 
     @contextmanager
     def _transaction(self):
@@ -191,75 +197,61 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     def _n_fit_tasks(self):
         return self.max_iter
 
-    def _validate(self, X, reset):
-        """X as a C-ordered float array in the dtype to compute in, parameters checked."""
+    def _validate(self, X, target, reset):
+        """What to train on, in the dtype to compute in, and parameters checked."""
         self._check_parameters()
         device = find_device(self.device)
         dtype = [np.float64, np.float32] if reset else self._state.weights.dtype
-        X = validate_data(self, X, reset=reset, dtype=dtype, order="C")
+        X = validate_data(self, X, reset=reset, dtype=dtype, **self._accepted)
         if lacks_float64(device) and X.dtype == np.float64:
             warnings.warn(
                 f"device={self.device!r} has no float64: X is computed in float32.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
             X = X.astype(np.float32)
-        self._check_loss_range(X)
-        return X
+        data = Data(X, target)
+        self._check_loss_range(data.targets)
+        return data
 
-    def _check_loss_range(self, X):
-        if not (self._loss.needs_unit_interval or self._loss.needs_counts):
-            return
-        low, high, rounding = float(X.min()), float(X.max()), 10 * np.finfo(X.dtype).eps
-        if self._loss.needs_unit_interval and (low < -rounding or high > 1 + rounding):
-            raise ValueError(
-                f"{self._loss_parameter} needs X in [0, 1], but found values from {low} to "
-                f"{high}: scale X, for example with MinMaxScaler(clip=True), or choose another."
-            )
-        if self._loss.needs_counts and low < 0:
-            raise ValueError(
-                f"{self._loss_parameter} needs X of counts or proportions, but found values "
-                f"down to {low}: do not centre X, or choose another."
-            )
-
-    def _start(self, X, held_out_fraction=0):
+    def _start(self, data, held_out_fraction=0):
         """A trainer at the beginning, its weights drawn."""
         seed = draw_seed(self.random_state)
-        split = split_rows(len(X), held_out_fraction, seed)
-        seen = split.seen(X)
+        split = split_rows(len(data), held_out_fraction, seed)
+        seen, n_features = split.seen(data), data.X.shape[1]
         self._prepare(seen, goes_on=False)
-        perceptron = self._describe_network(X.shape[1])
+        perceptron = self._describe_network(n_features)
         weights = self._initial_weights(perceptron, stream(seed, "weights"), seen)
-        state = State(weights.numpy().astype(X.dtype), seed)
-        return Trainer(self, perceptron, state, X, split)
+        state = State(weights.numpy().astype(data.X.dtype), seed)
+        return Trainer(self, perceptron, state, data, split)
 
     def _initialize(self, X):
         """Be as after zero epochs."""
-        trainer = self._start(X)
+        trainer = self._start(Data(X))
         self.n_features_in_ = X.shape[1]
         self._perceptron, self._state = trainer.network.perceptron, trainer.state
         self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], None
 
-    def _resume(self, X, held_out_fraction=0):
+    def _resume(self, data, held_out_fraction=0):
         """A trainer that goes on from the fitted state."""
-        perceptron = self._describe_network(X.shape[1])
+        perceptron = self._describe_network(data.X.shape[1])
         if perceptron != self._perceptron:
             raise ValueError(
                 "Training cannot go on, as the parameters now describe another network, "
                 f"{perceptron}, than the fitted one, {self._perceptron}: restore what decides its "
                 "sizes, activations, tied weights and output, or call fit with warm_start=False."
             )
-        split = split_rows(len(X), held_out_fraction, self._state.seed)
-        self._prepare(split.seen(X), goes_on=True)
-        trainer = Trainer(self, perceptron, self._state, X, split)
+        split = split_rows(len(data), held_out_fraction, self._state.seed)
+        self._prepare(split.seen(data), goes_on=True)
+        trainer = Trainer(self, perceptron, self._state, data, split)
         trainer.losses = list(self.loss_curve_)
         trainer.validation_losses = list(self.validation_loss_curve_ or ())
         return trainer
 
-    def _commit(self, trainer, X):
+    def _commit(self, trainer):
         """Take over what the trainer has reached."""
         vars(self).update(self._reached(trainer))
-        self._summarize(X)
+        self._summarize(trainer.data)
 
     def _reached(self, trainer):
         """The fitted attributes after the trainer's last finished epoch."""
@@ -314,7 +306,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
                 f"integers above 0, such as (128, 64){hint}. Got {sizes!r} instead."
             )
 
-    def _prepare(self, X, goes_on):
+    def _prepare(self, data, goes_on):
         pass
 
     def _describe_network(self, n_features):
@@ -330,16 +322,16 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
             tied=(bool(self.tied_weights),) * (len(hidden) + 1),
         )
 
-    def _initial_weights(self, perceptron, generator, X):
+    def _initial_weights(self, perceptron, generator, data):
         return perceptron.initialize(generator)
 
     def _constrain(self, network):
         pass
 
-    def _summarize(self, X):
+    def _summarize(self, data):
         pass
 
-    def _warn_of_fit(self, X, stacklevel):
+    def _warn_of_fit(self, data, stacklevel):
         pass
 
     @property
@@ -357,6 +349,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from skae._base import BaseAutoencoder
+from skae._columns import column_ranges
 from skae._compat import Interval, InvalidParameterError, StrOptions
 from skae._devices import as_tensor
 from skae._streams import draw_seed, stream
@@ -287,8 +288,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
             )
         return corrupted.to(x)
 
-    def _prepare(self, X, goes_on):
-        low, high = np.asarray(X.min(axis=0)), np.asarray(X.max(axis=0))
+    def _prepare(self, data, goes_on):
+        low, high = column_ranges(data.X)
         if goes_on:
             low, high = np.minimum(low, self.data_min_), np.maximum(high, self.data_max_)
         self.data_min_, self.data_max_ = low, high

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 
 
 def find_device(name):
@@ -54,22 +55,26 @@ def lacks_float64(device):
 
 
 class Rows:
-    """The rows of an array as tensors, a batch at a time.
+    """The rows of an array or CSR matrix as dense tensors, a batch at a time.
 
     On the CPU every batch is gathered into the same buffer, so that no copy of X is
-    made. On another device X is moved there once.
+    made. On another device a dense X is moved there once; a sparse one stays, and its
+    batches are moved.
     """
 
     def __init__(self, X, device):
-        self._X = X
-        if device.type != "cpu":
-            self._tensor = torch.tensor(X, device=device)
-        else:  # torch does not take read-only arrays, such as memory maps
-            self._tensor = torch.from_numpy(X) if X.flags.writeable else None
-        self._batch = torch.from_numpy(np.empty((0, X.shape[1]), X.dtype)).to(device)
+        self._X, self._device, self._tensor = X, device, None
+        if not issparse(X):
+            if device.type != "cpu":
+                self._tensor = torch.tensor(X, device=device)
+            elif X.flags.writeable:  # torch does not take read-only arrays, such as memory maps
+                self._tensor = torch.from_numpy(X)
+        gathers_on_cpu = self._tensor is None
+        self._batch = torch.from_numpy(np.empty((0, X.shape[1]), X.dtype))
+        self._batch = self._batch if gathers_on_cpu else self._batch.to(device)
 
     def __len__(self):
-        return len(self._X)
+        return self._X.shape[0]
 
     def take(self, indices):
         """Tensor of the rows at `indices`; valid until the next call."""
@@ -77,8 +82,10 @@ class Rows:
         if n_rows > n_most:
             self._batch = self._batch.new_empty((n_rows, self._X.shape[1]))
         batch = self._batch[:n_rows] if n_rows < n_most else self._batch
-        if self._tensor is None:
+        if issparse(self._X):
+            self._X[indices.cpu().numpy()].toarray(out=batch.numpy())
+        elif self._tensor is None:
             np.take(self._X, indices.numpy(), axis=0, out=batch.numpy(), mode="clip")
         else:
             torch.index_select(self._tensor, 0, indices, out=batch)
-        return batch
+        return batch.to(self._device)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import get_tags
 from sklearn.utils.validation import (
     assert_all_finite,
     check_array,
@@ -12,6 +13,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from skae._columns import column_means, dense, value_range
 from skae._devices import as_tensor, find_device_or_cpu
 from skae._perceptron import Network
 from skae._threads import enough_threads
@@ -60,7 +62,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             loss='categorical_cross_entropy'.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=self._state.weights.dtype, order="C")
+        X = check_array(X, dtype=self._state.weights.dtype, order="C", accept_sparse="csr")
         if X.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {X.shape[1]} features, but {type(self).__name__}.inverse_transform "
@@ -125,13 +127,22 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ValueError
             If X has one row only, or a reconstruction is not finite.
         """
-        X = self._validate_rows(X, ensure_min_samples=2, ensure_all_finite=True)
-        mean = X.mean(axis=0, dtype=np.float64)
+        X = self._validate_rows(X, **self._accepted, ensure_min_samples=2)
+        return self._explained_variance(X, X)
+
+    def _explained_variance(self, X, target):
+        """The fraction of the target's variance that reconstructions of X explain."""
+        mean = column_means(target)
         errors, deviations = np.zeros_like(mean), np.zeros_like(mean)
+        start = 0
         with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
             for rows, reconstructions in self._chunks(self._reconstruct, X):
-                errors += np.square(rows - reconstructions, dtype=np.float64).sum(axis=0)
-                deviations += np.square(rows - mean).sum(axis=0)
+                if target is not X:
+                    rows = dense(target[start : start + len(rows)])
+                start += len(rows)
+                missing = np.isnan(rows)
+                errors += _sums_of_squares(rows - reconstructions, missing)
+                deviations += _sums_of_squares(rows - mean, missing)
             score = _explained_variance(errors, deviations)
         if not np.isfinite(score):
             raise ValueError(
@@ -144,9 +155,31 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _validate_rows(self, X, **options):
         """X as an array in the dtype of the fit; `_chunks` checks that it is finite."""
         check_is_fitted(self)
-        dtype = self._state.weights.dtype
-        options = {"dtype": dtype, "order": "C", "ensure_all_finite": False, **options}
-        return validate_data(self, X, reset=False, **options)
+        options = {**self._accepted, "ensure_all_finite": False, **options}
+        return validate_data(self, X, reset=False, dtype=self._state.weights.dtype, **options)
+
+    @property
+    def _accepted(self):
+        """What X may be, for `validate_data`."""
+        finite = "allow-nan" if get_tags(self).input_tags.allow_nan else True
+        return {"accept_sparse": "csr", "order": "C", "ensure_all_finite": finite}
+
+    def _check_loss_range(self, X):
+        """Refuse values that the loss is not defined for."""
+        if not (self._loss.needs_unit_interval or self._loss.needs_counts):
+            return
+        low, high = value_range(X)
+        rounding = 10 * np.finfo(X.dtype).eps
+        if self._loss.needs_unit_interval and (low < -rounding or high > 1 + rounding):
+            raise ValueError(
+                f"{self._loss_parameter} needs X in [0, 1], but found values from {low} to "
+                f"{high}: scale X, for example with MinMaxScaler(clip=True), or choose another."
+            )
+        if self._loss.needs_counts and low < 0:
+            raise ValueError(
+                f"{self._loss_parameter} needs X of counts or proportions, but found values "
+                f"down to {low}: do not centre X, or choose another."
+            )
 
     def _codes(self, X):
         """`transform` of validated rows: always an array, whatever `set_output` says."""
@@ -169,7 +202,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         out, start = None, 0
         for rows, result in self._chunks(function, X, expansion):
             if out is None:
-                out = np.empty((len(X), *result.shape[1:]), result.dtype)
+                out = np.empty((X.shape[0], *result.shape[1:]), result.dtype)
             out[start : start + len(rows)] = result
             start += len(rows)
         return out
@@ -181,16 +214,24 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """
         device = find_device_or_cpu(self.device)
         network = self._fitted_network(device)
-        n_rows = max(1, CHUNK_SIZE // (max(self._perceptron.sizes) * expansion))
-        for start in range(0, len(X), n_rows):
-            rows = X[start : start + n_rows]
+        n_rows = max(1, CHUNK_SIZE // (self._perceptron.width * expansion))
+        for start in range(0, X.shape[0], n_rows):
+            rows = dense(X[start : start + n_rows])
             # Entered anew each time: a generator would leak them to its caller.
             with torch.no_grad(), enough_threads(len(rows) * expansion, self._perceptron):
                 x = as_tensor(rows, device)
                 if not math.isfinite(x.sum()):  # while it is in the cache; NaN, inf, overflow
-                    assert_all_finite(rows, estimator_name=type(self).__name__, input_name="X")
+                    self._check_finite(rows)
                 result = function(network, x).cpu().numpy()
             yield rows, result
+
+    def _check_finite(self, rows):
+        assert_all_finite(
+            rows,
+            allow_nan=self._accepted["ensure_all_finite"] == "allow-nan",
+            estimator_name=type(self).__name__,
+            input_name="X",
+        )
 
     def _fitted_network(self, device="cpu"):
         return Network(self._perceptron, as_tensor(self._state.weights, device))
@@ -231,6 +272,12 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """The decoder as a new `torch.nn.Module` on the CPU."""
         check_is_fitted(self)
         return self._fitted_network().decoder_module()
+
+
+def _sums_of_squares(differences, missing):
+    """Per column, over cells that are not missing."""
+    differences[missing] = 0
+    return np.square(differences, dtype=np.float64).sum(axis=0)
 
 
 def _explained_variance(errors, deviations):

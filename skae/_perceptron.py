@@ -6,7 +6,7 @@ one optimiser step, one snapshot and one array to pickle serve the whole network
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -90,6 +90,60 @@ OUTPUT_ACTIVATIONS = {
 }
 
 
+@dataclass(frozen=True)
+class TopK:
+    """An activation that keeps the `n_active` largest units of each row and cuts off the rest.
+
+    How many it keeps may change while a network is trained: it is no part of what a
+    perceptron is compared by.
+    """
+
+    activation: str  # before the cut; must not decrease
+    n_active: int = field(compare=False)
+
+    def __str__(self):
+        return f"top {self.n_active} {self.activation}"
+
+    def __call__(self, a):
+        """h(a), for a of shape (..., width)."""
+        values, kept = ACTIVATIONS[self.activation].function(a).topk(self.n_active, dim=-1)
+        return torch.zeros_like(a).scatter(-1, kept, values)
+
+    def slope(self, a, h):
+        """Derivative dh/da; 0 where cut off."""
+        return ACTIVATIONS[self.activation].slope(a, h) * (h != 0)
+
+    def pull_back(self, gradient, a, h):
+        """Gradient at a, given the one at h."""
+        return ACTIVATIONS[self.activation].pull_back(gradient, a, h) * (h != 0)
+
+    def layer(self):
+        """A torch layer that computes it."""
+        return ActivationLayer(self)
+
+
+class ActivationLayer(nn.Module):
+    """A function as a layer."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+    def extra_repr(self):
+        return str(self.function)
+
+
+def find_activation(name):
+    """The `Activation` that a perceptron names."""
+    if isinstance(name, TopK):
+        gain = ACTIVATIONS[name.activation].gain
+        return Activation(name, name.slope, name.pull_back, name.layer, gain)
+    return OUTPUT_ACTIVATIONS[name]
+
+
 def two_heads(output, activation):
     """Two halves of the output, the first one through an activation, and their pullback."""
     first, second = output.chunk(2, dim=-1)
@@ -109,13 +163,15 @@ class Perceptron:
     Parameters
     ----------
     sizes : tuple of int
-        Widths from the features to the code; the decoder runs through them backwards.
-    encoder_activations, decoder_activations : tuple of str
+        Widths from the encoder's input to the code; the decoder runs through them
+        backwards.
+    encoder_activations, decoder_activations : tuple of str or TopK
         One per layer, in the order in which a row passes them. The decoder's last one
         turns its output into a reconstruction; losses take the output before it.
     tied : tuple of bool
         One per encoder layer: whether the decoder's layer between the same two widths
-        uses its weights, transposed.
+        uses its weights, transposed (the first input columns' only, if the input has
+        more of them than the output).
     code_heads : int
         How many vectors of the code's width the encoder gives (2: mean, log-variance).
         The activation applies to the first one.
@@ -124,6 +180,8 @@ class Perceptron:
         The activation applies to the first one; its last layer is not tied.
     n_extra : int
         Number of further trained numbers that belong to no layer.
+    n_outputs : int, default=None
+        Width of a reconstruction; None for that of the input.
     """
 
     sizes: tuple
@@ -133,14 +191,29 @@ class Perceptron:
     code_heads: int = 1
     output_heads: int = 1
     n_extra: int = 0
+    n_outputs: int = None
+
+    def __post_init__(self):
+        if self.n_outputs is None:
+            object.__setattr__(self, "n_outputs", self.sizes[0])
 
     def __str__(self):
         widths = "-".join(map(str, self.sizes))
-        encoder, decoder = map(" ".join, (self.encoder_activations, self.decoder_activations))
+        if self.n_outputs != self.sizes[0]:
+            widths += f" and back to {self.n_outputs}"
+        encoder, decoder = (
+            " ".join(map(str, activations))
+            for activations in (self.encoder_activations, self.decoder_activations)
+        )
         tied = ", tied" if any(self.tied) else ""
         heads = ", decoded variance" if self.output_heads == 2 else ""
         extra = f", {self.n_extra} learned variance" if self.n_extra else ""
         return f"{widths} ({encoder} / {decoder}{tied}{heads}{extra})"
+
+    @property
+    def width(self):
+        """Of the widest layer."""
+        return max(*self.sizes, self.n_outputs)
 
     @property
     def encoder_shapes(self):
@@ -151,7 +224,7 @@ class Perceptron:
     @property
     def decoder_shapes(self):
         """Shapes (fan_out, fan_in) of the decoder's weights, tied ones included."""
-        outputs = (*self.sizes[-2:0:-1], self.output_heads * self.sizes[0])
+        outputs = (*self.sizes[-2:0:-1], self.output_heads * self.n_outputs)
         return tuple(zip(outputs, self.sizes[::-1], strict=False))
 
     @property
@@ -204,7 +277,7 @@ class Perceptron:
             weights, biases, activations, shapes, strict=True
         ):
             if weight is not None:
-                limit = OUTPUT_ACTIVATIONS[name].gain * (6.0 / (fan_in + fan_out)) ** 0.5
+                limit = find_activation(name).gain * (6.0 / (fan_in + fan_out)) ** 0.5
                 weight.uniform_(-limit, limit, generator=generator)
             bias.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)
         biases[-1].zero_()
@@ -224,6 +297,7 @@ def stack(perceptrons):
         encoder_activations=sum((p.encoder_activations for p in perceptrons), ()),
         decoder_activations=sum((p.decoder_activations for p in perceptrons[::-1]), ()),
         tied=sum((p.tied for p in perceptrons), ()),
+        n_outputs=first.n_outputs,
     )
 
 
@@ -277,12 +351,17 @@ class Network:
     @property
     def decoder_weights(self):
         """The decoder's weights, tied ones as transposed views of the encoder's."""
-        n_components = self.perceptron.sizes[-1]
-        mirrored = [*self.encoder_weights[:-1], self.encoder_weights[-1][:n_components]][::-1]
+        mirrored = [*self.encoder_weights[:-1], self._code_weights][::-1]
+        mirrored[-1] = mirrored[-1][:, : self.perceptron.n_outputs]
         return [
             mirror.t() if own is None else own
             for own, mirror in zip(self.own_decoder_weights, mirrored, strict=True)
         ]
+
+    @property
+    def _code_weights(self):
+        """The encoder's last weights, without a second head's."""
+        return self.encoder_weights[-1][: self.perceptron.sizes[-1]]
 
     def encode(self, x):
         """Code of shape (n, n_components); with two heads, a pair (code, second head)."""
@@ -323,8 +402,8 @@ class Network:
     def decoder_module(self):
         """The decoder as a `torch.nn.Sequential` that holds copies of the weights."""
         *hidden, (weight, bias, _) = self.decoder_layers
-        n_features = self.perceptron.sizes[0]  # without a second head
-        last = (weight[:n_features], bias[:n_features], self._output_activation)
+        n_outputs = self.perceptron.n_outputs  # without a second head
+        last = (weight[:n_outputs], bias[:n_outputs], self._output_activation)
         return _sequential([*hidden, last])
 
     def _encoder_output(self, number, x):
@@ -346,7 +425,7 @@ class Network:
     @property
     def encoder_layers(self):
         """Triples (weight, bias, activation); with two heads, the last one without any."""
-        activations = [ACTIVATIONS[name] for name in self.perceptron.encoder_activations]
+        activations = list(map(find_activation, self.perceptron.encoder_activations))
         if self.perceptron.code_heads == 2:
             activations[-1] = IDENTITY
         return list(zip(self.encoder_weights, self.encoder_biases, activations, strict=True))
@@ -354,17 +433,17 @@ class Network:
     @property
     def decoder_layers(self):
         """Triples (weight, bias, activation); the last one is the loss's business."""
-        hidden = [ACTIVATIONS[name] for name in self.perceptron.decoder_activations[:-1]]
+        hidden = map(find_activation, self.perceptron.decoder_activations[:-1])
         activations = (*hidden, IDENTITY)
         return list(zip(self.decoder_weights, self.decoder_biases, activations, strict=True))
 
     @property
     def _code_activation(self):
-        return ACTIVATIONS[self.perceptron.encoder_activations[-1]]
+        return find_activation(self.perceptron.encoder_activations[-1])
 
     @property
     def _output_activation(self):
-        return OUTPUT_ACTIVATIONS[self.perceptron.decoder_activations[-1]]
+        return find_activation(self.perceptron.decoder_activations[-1])
 
 
 def _through(layers, x):

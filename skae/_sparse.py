@@ -281,8 +281,8 @@ class SparseAutoencoder(BaseAutoencoder):
             for atoms in network.decoder_weights:
                 atoms.renorm_(p=2, dim=1, maxnorm=1.0)
 
-    def _initial_weights(self, perceptron, generator, X):
-        weights = super()._initial_weights(perceptron, generator, X)
+    def _initial_weights(self, perceptron, generator, data):
+        weights = super()._initial_weights(perceptron, generator, data)
         network = Network(perceptron, weights)
         if self.sparsity == "kl" and self._weight > 0:
             # From rho_j = 1/2 the penalty would win by driving every unit to its death.
@@ -291,9 +291,9 @@ class SparseAutoencoder(BaseAutoencoder):
         self._constrain(network)
         return weights
 
-    def _summarize(self, X):
-        total = sum(code.sum(axis=0) for _, code in self._chunks(self._encode, X))
-        self.mean_activation_ = total / len(X)
+    def _summarize(self, data):
+        total = sum(code.sum(axis=0) for _, code in self._chunks(self._encode, data.X))
+        self.mean_activation_ = total / len(data)
 
     def _check_parameters(self):
         super()._check_parameters()

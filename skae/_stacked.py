@@ -11,7 +11,7 @@ from skae._compat import HasMethods, InvalidParameterError
 from skae._denoising import DenoisingAutoencoder
 from skae._perceptron import Network, stack, stacked_tensors
 from skae._streams import draw_seed, stream_seed
-from skae._training import State, Trainer, split_rows
+from skae._training import Data, State, Trainer, split_rows
 
 
 class StackedAutoencoder(BaseAutoencoder):
@@ -196,33 +196,36 @@ class StackedAutoencoder(BaseAutoencoder):
         self.precision = precision
         self.verbose = verbose
 
-    def _fit(self, X, goes_on, progress):
+    def _fit(self, data, goes_on, progress):
         fraction = self.validation_fraction if self.fine_tune and self.early_stopping else 0
-        trainer = self._resume(X, fraction) if goes_on else self._pretrain(X, fraction, progress)
+        if goes_on:
+            trainer = self._resume(data, fraction)
+        else:
+            trainer = self._pretrain(data, fraction, progress)
         if self.fine_tune:
             with progress.task("fine-tuning", max_subtasks=self.max_iter) as task:
-                self._train(trainer, X, task)
+                self._train(trainer, task)
         else:
             trainer.losses.append(trainer.evaluate(trainer.split.training))
-            self._commit(trainer, X)
+            self._commit(trainer)
 
-    def _pretrain(self, X, held_out_fraction, progress):
+    def _pretrain(self, data, held_out_fraction, progress):
         """Fit the layers one by one; returns a trainer that starts from them."""
 
         def fit_layer(layer, codes):
             with progress.task("layer", runs=layer):
                 layer.fit(codes)
 
-        return self._build(X, held_out_fraction, fit_layer)
+        return self._build(data, held_out_fraction, fit_layer)
 
-    def _start(self, X):
+    def _start(self, data):
         """For `partial_fit`, which never pretrains: a trainer of untrained layers."""
-        return self._build(X, 0, BaseAutoencoder._initialize)
+        return self._build(data, 0, BaseAutoencoder._initialize)
 
-    def _build(self, X, held_out_fraction, start_layer):
+    def _build(self, data, held_out_fraction, start_layer):
         seed = draw_seed(self.random_state)
-        split = split_rows(len(X), held_out_fraction, seed)
-        self.estimators_, codes = self._layers(seed), split.seen(X)
+        split = split_rows(len(data), held_out_fraction, seed)
+        self.estimators_, codes = self._layers(seed), split.seen(data).X
         for number, layer in enumerate(self.estimators_, start=1):
             try:
                 start_layer(layer, codes)
@@ -236,7 +239,7 @@ class StackedAutoencoder(BaseAutoencoder):
         weights = parts[0].flat.new_zeros(perceptron.n_parameters)
         for whole, part in stacked_tensors(Network(perceptron, weights), parts):
             whole.copy_(part)
-        return Trainer(self, perceptron, State(weights.numpy(), seed), X, split)
+        return Trainer(self, perceptron, State(weights.numpy(), seed), data, split)
 
     def _reached(self, trainer):
         reached = super()._reached(trainer)
@@ -245,7 +248,7 @@ class StackedAutoencoder(BaseAutoencoder):
             reached["n_iter_"] += sum(pretraining)
         return reached
 
-    def _commit(self, trainer, X):
+    def _commit(self, trainer):
         vars(self).update(self._reached(trainer))
         # Copies: a shallow copy of this object keeps the layers it has.
         self.estimators_ = [copy(layer) for layer in self.estimators_]
@@ -255,12 +258,12 @@ class StackedAutoencoder(BaseAutoencoder):
         parts = [layer._fitted_network() for layer in self.estimators_]
         for whole, part in stacked_tensors(self._fitted_network(), parts):
             part.copy_(whole)
-        self._summarize(X)
+        self._summarize(trainer.data)
 
-    def _summarize(self, X):
-        codes = X
+    def _summarize(self, data):
+        codes = data.X
         for layer in self.estimators_:
-            layer._summarize(codes)
+            layer._summarize(Data(codes))
             codes = layer._codes(codes)
 
     def _layers(self, seed):

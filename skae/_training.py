@@ -47,15 +47,45 @@ class State:
     solver: str = "adam"
 
 
+@dataclass(frozen=True)
+class Data:
+    """What to train on: rows, and what each is to become, unless that is the row itself.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    target : ndarray or CSR matrix of shape (n_samples, n_outputs), default=None
+    """
+
+    X: np.ndarray
+    target: np.ndarray = None
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    @property
+    def targets(self):
+        """What the rows are to become."""
+        return self.X if self.target is None else self.target
+
+    @property
+    def tables(self):
+        """X and, where they are others, the targets."""
+        return (self.X,) if self.target is None else (self.X, self.target)
+
+    def __getitem__(self, rows):
+        return Data(*(table[rows] for table in self.tables))
+
+
 class Split(NamedTuple):
     """Indices of the rows to train on, and of those held out (None: no rows are)."""
 
     training: torch.Tensor
     held_out: torch.Tensor = None
 
-    def seen(self, X):
-        """The rows of X that training may learn anything from."""
-        return X if self.held_out is None else X[self.training.numpy()]
+    def seen(self, data):
+        """The rows of data that training may learn anything from."""
+        return data if self.held_out is None else data[self.training.numpy()]
 
 
 def split_rows(n_samples, fraction, seed):
@@ -96,10 +126,11 @@ class Stopping:
 
 
 class Trainer:
-    """Trains an estimator's network on the rows of X.
+    """Trains an estimator's network on rows of data.
 
     Hyperparameters are read from the estimator under their public names; what a batch
-    costs is the estimator's `_objective(network, x, noise)`, a mean over rows.
+    costs is the estimator's `_objective(network, x, noise)`, a mean over rows (or
+    `_objective(network, x, noise, target)`, where the data have targets).
 
     Parameters
     ----------
@@ -107,9 +138,9 @@ class Trainer:
     perceptron : Perceptron
     state : State
         Where to go on from; copied, not changed.
-    X : ndarray of shape (n_samples, n_features)
+    data : Data
     split : Split
-        Which rows of X to train on and which to watch.
+        Which rows of it to train on and which to watch.
 
     Attributes
     ----------
@@ -122,10 +153,11 @@ class Trainer:
         training goes on.
     """
 
-    def __init__(self, estimator, perceptron, state, X, split):
+    def __init__(self, estimator, perceptron, state, data, split):
         self.estimator = estimator
         self.device = find_device(estimator.device)
-        self.rows = Rows(X, self.device)
+        self.data = data
+        self._tables = [Rows(table, self.device) for table in data.tables]
         self.batch_size = 200 if estimator.batch_size == "auto" else int(estimator.batch_size)
         self._full_batch = min(self.batch_size, len(split.training))
         self.weights = torch.tensor(state.weights, device=self.device)
@@ -195,7 +227,7 @@ class Trainer:
         with self._enough_threads():
             for number, indices in enumerate(batches):
                 learning_rate = self.estimator.learning_rate_init * rate(number / len(batches))
-                losses.append(self._step(self.rows.take(indices), noise, learning_rate))
+                losses.append(self._step(indices, noise, learning_rate))
         loss = _mean_over_rows(losses, batches)
         validation_loss = None
         if self.split.held_out is not None:
@@ -203,22 +235,31 @@ class Trainer:
         self._finish_epoch(loss, validation_loss)
         return loss if validation_loss is None else validation_loss
 
-    def _step(self, x, noise, learning_rate):
+    def _step(self, indices, noise, learning_rate):
         """One step of the optimiser; returns the batch's objective, still on the device."""
-        self.gradient.zero_()
-        loss = self.estimator._objective(self._tape, x, noise)
+        loss, n_rows = self._differentiate(indices, noise), indices.shape[0]
         with torch.no_grad():
-            self._tape.backward(loss)
-            loss = self._with_decay(loss.detach())
-            if x.shape[0] < self._full_batch:
+            if n_rows < self._full_batch:
                 # A ragged last batch counts by its rows, or one stray row would move the
                 # weights as far as a full batch.
-                self.gradient.mul_(x.shape[0] / self._full_batch)
+                self.gradient.mul_(n_rows / self._full_batch)
             self._optimizer_step(
                 self.weights, self.gradient, self._moment_rows, self._n_steps, learning_rate
             )
             self.estimator._constrain(self.network)
         return loss
+
+    def _differentiate(self, indices, noise):
+        """The objective at these rows; leaves its gradient in `gradient`."""
+        self.gradient.zero_()
+        loss = self._objective(self._tape, indices, noise)
+        with torch.no_grad():
+            self._tape.backward(loss)
+            return self._with_decay(loss.detach())
+
+    def _objective(self, network, indices, noise):
+        x, *target = (rows.take(indices) for rows in self._tables)
+        return self.estimator._objective(network, x, noise, *target)
 
     def _with_decay(self, loss):
         """Add alpha/2 * ||W||^2 to the loss, and its gradient to the gradient."""
@@ -235,10 +276,7 @@ class Trainer:
         noise = stream(self.state.seed, "validation", device=self.device)
         batches = indices.to(self.device).split(self.batch_size)
         with self._enough_threads():
-            losses = [
-                self.estimator._objective(self.network, self.rows.take(batch), noise)
-                for batch in batches
-            ]
+            losses = [self._objective(self.network, batch, noise) for batch in batches]
         decay = 0.5 * self.estimator.alpha * self._penalized().square().sum().item()
         return _mean_over_rows(losses, batches) + decay
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from skae._base import BaseAutoencoder
+from skae._columns import mean_squares
 from skae._compat import Interval, InvalidParameterError, StrOptions
 from skae._density import COLLAPSED, DensityMixin
 from skae._elbo import gaussian_kl, sample_posterior
@@ -325,12 +326,12 @@ class VAE(DensityMixin, BaseAutoencoder):
     def _decodes_variance(self):
         return self.likelihood == "gaussian" and self.noise_variance == "heteroscedastic"
 
-    def _prepare(self, X, goes_on):
+    def _prepare(self, data, goes_on):
         learned = self.noise_variance in LEARNED_VARIANCES
         self._fixed_variance_ = None if learned else self.noise_variance
         self._varies_by_feature_ = self.noise_variance == "per_feature"
         if self.likelihood == "categorical":
-            self._mean_total_ = float(X.sum(axis=1).mean())
+            self._mean_total_ = float(data.X.sum(axis=1).mean())
 
     def _describe_network(self, n_features):
         n_learned = {"shared": 1, "per_feature": n_features}.get(self.noise_variance, 0)
@@ -341,32 +342,32 @@ class VAE(DensityMixin, BaseAutoencoder):
             n_extra=n_learned if self.likelihood == "gaussian" else 0,
         )
 
-    def _initial_weights(self, perceptron, generator, X):
-        weights = super()._initial_weights(perceptron, generator, X)
+    def _initial_weights(self, perceptron, generator, data):
+        weights = super()._initial_weights(perceptron, generator, data)
         network = Network(perceptron, weights)
         # The posterior starts with the prior's variance, whatever the scale of X.
         for head in (network.encoder_weights[-1], network.encoder_biases[-1]):
             head[perceptron.sizes[-1] :].zero_()
         # The noise starts as large as the data: the best while the decoder gives zeros.
-        moments = np.einsum("ij,ij->j", X, X, dtype=np.float64) / len(X)
+        moments = mean_squares(data.X)
         if self.noise_variance == "shared":
             moments = moments.mean(keepdims=True)
         log_moments = torch.from_numpy(np.log(np.where(moments > 0, moments, 1.0)))
         if perceptron.n_extra:
             network.extra.copy_(log_moments / LOG_VARIANCE_SCALE)
         if perceptron.output_heads == 2:
-            network.own_decoder_weights[-1][perceptron.sizes[0] :].zero_()
-            network.decoder_biases[-1][perceptron.sizes[0] :].copy_(log_moments)
+            network.own_decoder_weights[-1][perceptron.n_outputs :].zero_()
+            network.decoder_biases[-1][perceptron.n_outputs :].copy_(log_moments)
         return weights
 
-    def _summarize(self, X):
-        mean, log_variance = self._posterior(X)
+    def _summarize(self, data):
+        mean, log_variance = self._posterior(data.X)
         kl = gaussian_kl(torch.from_numpy(mean), torch.from_numpy(log_variance))
         self.kl_per_component_ = kl.numpy().mean(axis=0)
         self.n_active_components_ = int((mean.var(axis=0) > ACTIVE_VARIANCE).sum())
 
-    def _warn_of_fit(self, X, stacklevel):
-        if self.n_active_components_ == 0 and len(X) > 1:  # a single row has no variance
+    def _warn_of_fit(self, data, stacklevel):
+        if self.n_active_components_ == 0 and len(data) > 1:  # a single row has no variance
             warnings.warn(COLLAPSED, UserWarning, stacklevel=stacklevel)
 
     @property

@@ -23,6 +23,7 @@ from skae._losses import LOSSES, penalized
 from skae._perceptron import ACTIVATIONS, Network, Perceptron, two_heads
 from skae._sparse import kl_penalty, l1_penalty
 from skae._tape import Tape
+from skae._training import Data
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
 TIED = Perceptron((6, 5, 3), ("elu", "identity"), ("gelu", "logistic"), (True, True))
@@ -99,7 +100,7 @@ def assert_same_gradient(perceptron, objective):
 
 def in_training(estimator, x=BATCH):
     """The estimator's perceptron, and what it minimises as a function of the network."""
-    estimator._prepare(X, goes_on=False)
+    estimator._prepare(Data(X), goes_on=False)
     perceptron = estimator._describe_network(x.shape[1])
     return perceptron, lambda network: estimator._objective(network, x, generator(7))
 

@@ -1,0 +1,58 @@
+"""Statistics of an array's or a CSR matrix's columns; missing cells (NaN) do not count."""
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
+
+
+def dense(rows):
+    """As an array."""
+    return rows.toarray() if issparse(rows) else rows
+
+
+def has_missing(X):
+    """Whether any cell is NaN; X holds no infinity."""
+    values = X.data if issparse(X) else X
+    return bool(np.isnan(values.sum()) and np.isnan(values).any())
+
+
+def column_sums(X):
+    """Sums of the columns and how many cells of each are observed, float64 arrays."""
+    n_rows, n_columns = X.shape
+    if issparse(X):
+        means, _, _, n_observed = mean_variance_axis(X, 0, return_sum_weights=True)
+        return np.nan_to_num(means.astype(np.float64)) * n_observed, n_observed.astype(np.float64)
+    if not has_missing(X):
+        return X.sum(axis=0, dtype=np.float64), np.full(n_columns, float(n_rows))
+    observed = ~np.isnan(X)
+    return X.sum(axis=0, dtype=np.float64, where=observed), observed.sum(axis=0, dtype=np.float64)
+
+
+def column_means(X):
+    """Means of the columns, a float64 array; 0 for a column without an observed cell."""
+    sums, n_observed = column_sums(X)
+    return sums / np.maximum(n_observed, 1.0)
+
+
+def mean_squares(X):
+    """Means of the squares in each column of an X that lacks no cell, a float64 array."""
+    if issparse(X):
+        sums = np.asarray(X.power(2).sum(axis=0, dtype=np.float64)).ravel()
+    else:
+        sums = np.einsum("ij,ij->j", X, X, dtype=np.float64)
+    return sums / X.shape[0]
+
+
+def column_ranges(X):
+    """Least and greatest value of each column; NaN for one without an observed cell."""
+    if issparse(X):
+        return min_max_axis(X, axis=0, ignore_nan=True)
+    return np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
+
+
+def value_range(X):
+    """The least and the greatest value, as floats."""
+    if has_missing(X) or issparse(X):
+        low, high = column_ranges(X)
+        return float(np.fmin.reduce(low)), float(np.fmax.reduce(high))
+    return float(X.min()), float(X.max())
