@@ -8,7 +8,8 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 from skae._compat import (
     CallbackSupportMixin,
@@ -54,6 +55,16 @@ NETWORK_CONSTRAINTS = {
     "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
     "tied_weights": ["boolean"],
 }
+
+
+def trains_by_epochs(estimator):
+    """Whether it can `partial_fit`; AttributeError if not."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError(
+            f"{type(estimator).__name__} has no partial_fit with solver='lbfgs', which takes all "
+            "rows at once: use 'adam' or 'sgd'."
+        )
+    return True
 
 
 class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
@@ -111,6 +122,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         """
         return self._fit_to(X)
 
+    @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y=None):
         """Train for one epoch over X, going on from where training stands.
@@ -210,9 +222,17 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
                 stacklevel=5,
             )
             X = X.astype(np.float32)
-        data = Data(X, target)
+        data = Data(X, self._validate_target(target, X))
         self._check_loss_range(data.targets)
         return data
+
+    def _validate_target(self, target, X):
+        """What rows of X are to become, of their dtype; None for themselves."""
+        if target is None:
+            return None
+        target = check_array(target, dtype=X.dtype, input_name="target", **self._accepted)
+        check_consistent_length(X, target)
+        return target
 
     def _start(self, data, held_out_fraction=0):
         """A trainer at the beginning, its weights drawn."""

@@ -1,15 +1,25 @@
 """The denoising autoencoder: reconstruct the clean row from a corrupted one."""
 
-from numbers import Real
+import warnings
+from dataclasses import replace
+from numbers import Integral, Real
 
 import numpy as np
 import torch
+from scipy.sparse import issparse, vstack
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
-from skae._base import BaseAutoencoder
-from skae._columns import column_ranges
-from skae._compat import Interval, InvalidParameterError, StrOptions
-from skae._devices import as_tensor
+from skae._base import BaseAutoencoder, trains_by_epochs
+from skae._columns import column_means, column_ranges, column_sums, dense, has_missing
+from skae._compat import Interval, InvalidParameterError, StrOptions, fit_context
+from skae._devices import as_tensor, find_device_or_cpu
+from skae._inference import CHUNK_SIZE
+from skae._missing import FillMissing, fill_missing, mean_over_observed, observed
 from skae._streams import draw_seed, stream
+
+ROWS_FOR_VARIANCE = 1000  # at most; bounds the cost of `noise_variance_`
 
 
 def mask(x, level, generator):
@@ -27,6 +37,18 @@ def add_salt_and_pepper(x, level, low, high, generator):
     """Set each cell to its `low` or its `high` with probability `level` / 2 each."""
     draw = _uniform_like(x, generator)
     return torch.where(draw < level / 2, low, torch.where(draw < level, high, x))
+
+
+def swap(x, level, generator):
+    """Give each cell with probability `level` the value that another row has in its column."""
+    n_rows = x.shape[0]
+    if n_rows == 1:
+        return x
+    draw = _uniform_like(x, generator)
+    # Below the level, draw / level is uniform again: it chooses the other row.
+    distance = (draw / level * (n_rows - 1)).long().clamp_(max=n_rows - 2).add_(1)
+    rows = torch.arange(n_rows, device=x.device).unsqueeze(1)
+    return torch.where(draw < level, x.gather(0, (rows + distance) % n_rows), x)
 
 
 def _uniform_like(x, generator):
@@ -183,10 +205,17 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
-        "corruption": [StrOptions({"masking", "gaussian", "salt_and_pepper"}), callable, None],
+        "corruption": [
+            StrOptions({"masking", "gaussian", "salt_and_pepper", "swap"}),
+            callable,
+            None,
+        ],
         "corruption_level": [Interval(Real, 0, None, closed="left")],
     }
     _auto_code_activation = "logistic"
+    # Decided by the data that a fit begins with.
+    _takes_mask_ = False
+    _n_outputs_ = None
 
     def __init__(
         self,
@@ -241,39 +270,234 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.precision = precision
         self.verbose = verbose
 
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, *, target=None):
+        """Train the autoencoder on X.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Training data; NaN is a missing cell. float32 is computed in float32,
+            everything else in float64.
+        y : None
+            Ignored.
+        target : array-like or CSR matrix of shape (n_samples, n_features_out), default=None
+            What each row of X is to become, such as its clean version or another noisy
+            one; None for the row itself. It may be of another width. NaN is a cell
+            that does not count.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is wrong, X or target does not suit it or the device is not
+            there: the estimator is as before. If the training diverges: it is not fitted
+            (with `warm_start`, it is as before).
+        KeyboardInterrupt
+            If interrupted: the weights of the last finished epoch stay usable, where
+            there is one.
+        """
+        return self._fit_to(X, target)
+
+    @available_if(trains_by_epochs)
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y=None, *, target=None):
+        """Train for one epoch over X, going on from where training stands.
+
+        The learning rate is `learning_rate_init`; schedules, `tol`, `early_stopping` and
+        `max_iter` play no part. Optimiser and random streams go on exactly, also
+        through pickle. Whether missing cells have a mask is decided by the first call.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Training data; NaN is a missing cell.
+        y : None
+            Ignored.
+        target : array-like or CSR matrix of shape (n_samples, n_features_out), default=None
+            What each row of X is to become; None for the row itself.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or target does not suit the parameters or the loss becomes non-finite;
+            the estimator is then as it was before the call.
+        """
+        return self._partial_fit_to(X, target)
+
+    def score(self, X, y=None, *, target=None):
+        """Fraction of the target's variance that the reconstruction of X explains.
+
+        Equal to `r2_score(target, reconstruct(X), multioutput="variance_weighted")`, so
+        on the scale of `PCA.explained_variance_ratio_.sum()`. 1 is perfect, 0 is as good
+        as the target's mean; it can be negative. Missing cells do not count.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            At least two rows.
+        y : None
+            Ignored.
+        target : array-like or CSR matrix of shape (n_samples, n_features_out), default=None
+            What the reconstruction is compared with; None for X itself.
+
+        Returns
+        -------
+        score : float
+            Fraction of variance explained.
+
+        Raises
+        ------
+        ValueError
+            If X has one row only, a reconstruction is not finite, or target is not as
+            wide as in `fit`.
+        """
+        X = self._validate_rows(X, **self._accepted, ensure_min_samples=2)
+        target = X if target is None else self._validate_target(target, X)
+        self._check_width(target)
+        return self._explained_variance(X, target)
+
     def corrupt(self, X, random_state=None):
         """Corrupt rows as training does.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or CSR matrix of shape (n_samples, n_features)
             Rows to corrupt; they are not changed.
         random_state : int, RandomState instance or None, default=None
             Seed of the corruption; None draws a new one.
 
         Returns
         -------
-        corrupted : ndarray of shape (n_samples, n_features)
-            A corrupted copy.
+        corrupted : ndarray or CSR matrix of shape (n_samples, n_features)
+            A corrupted copy, sparse if X is. Missing cells stay missing, and 'masking'
+            makes more of them if the training data had any.
+
+        Raises
+        ------
+        ValueError
+            If X is sparse and the corruption would fill its zeros.
         """
-        x = torch.tensor(self._validate_rows(X, ensure_all_finite=True), device="cpu")
-        return self._corrupt(x, stream(draw_seed(random_state), "corrupt")).numpy()
+        X = self._validate_rows(X, **self._accepted)
+        generator = stream(draw_seed(random_state), "corrupt")
+        if not issparse(X):
+            return self._corrupted_copy(X, generator)
+        if self.corruption not in ("masking", "swap", None):
+            raise ValueError(
+                f"corruption={self.corruption!r} makes every row dense, so that it cannot corrupt "
+                "a sparse X as a whole: pass some rows of it, as in X[:100].toarray()."
+            )
+        n_rows = max(1, CHUNK_SIZE // X.shape[1])
+        chunks = [X[start : start + n_rows].toarray() for start in range(0, X.shape[0], n_rows)]
+        return type(X)(vstack([type(X)(self._corrupted_copy(c, generator)) for c in chunks]))
 
-    def _objective(self, network, x, noise):
-        code = network.encode(self._corrupt(x, noise))
-        return network.apply(self._loss.mean, network.decode(code), x)
+    def sample(self, n_samples=1, n_steps=100, random_state=None):
+        """Draw new data: a Markov chain that corrupts and denoises.
 
-    def _corrupt(self, x, generator):
-        if self.corruption is None:
+        Each step corrupts the row as training does and then draws a new one from the
+        distribution that its reconstruction r stands for: with loss='squared_error'
+        independent normals of mean r and variance `noise_variance_`, with
+        'binary_cross_entropy' zeros and ones of probability r. The chain's stationary
+        distribution estimates that of the training data (Bengio et al., 2013). Every row
+        is a chain of its own, which starts from uniform noise within the columns'
+        training ranges.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many rows.
+        n_steps : int, default=100
+            Length of the chains. Weak corruption needs longer ones.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws; None draws a new one.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The last rows of the chains.
+
+        Raises
+        ------
+        ValueError
+            If there is no such chain: without a corruption, with loss=
+            'categorical_cross_entropy', or where rows become others of another width.
+        """
+        check_is_fitted(self)
+        for name, value in (("n_samples", n_samples), ("n_steps", n_steps)):
+            if not isinstance(value, Integral) or value < 1:
+                raise ValueError(f"{name}={value!r} must be an integer of at least 1.")
+        self._check_that_a_chain_exists()
+        device = find_device_or_cpu(self.device)
+        generator = stream(draw_seed(random_state), "sample", device=device)
+
+        def step(network, x):
+            reconstruction = self._reconstruct(network, self._corrupt(x, generator))
+            if self.loss == "binary_cross_entropy":
+                return reconstruction.bernoulli(generator=generator)
+            std = as_tensor(np.sqrt(self.noise_variance_), x.device)
+            return add_gaussian_noise(reconstruction, std, generator)
+
+        low, high = (as_tensor(a, device) for a in (self.data_min_, self.data_max_))
+        uniform = _uniform_like(low.expand(n_samples, -1), generator)
+        X = (low + (high - low) * uniform).cpu().numpy()
+        for _ in range(n_steps):
+            X = self._map(step, X)
+        return X
+
+    def _check_that_a_chain_exists(self):
+        if self.corruption is None or self.loss == "categorical_cross_entropy":
+            name = "corruption" if self.corruption is None else "loss"
+            raise ValueError(
+                f"There is no chain to sample from with {name}={getattr(self, name)!r}: "
+                f"fit with another {name}."
+            )
+        if self.n_features_out_ != self.n_features_in_:
+            raise ValueError(
+                f"There is no chain to sample from, as rows of {self.n_features_in_} features "
+                f"become others of {self.n_features_out_}: fit without target."
+            )
+
+    def _objective(self, network, x, noise, target=None):
+        target = x if target is None else target
+        code = network.encode(self._enter(self._corrupt(x, noise)))
+        if self._lacks_cells_:
+            return network.apply(mean_over_observed, network.decode(code), target, loss=self._loss)
+        return network.apply(self._loss.mean, network.decode(code), target)
+
+    def _corrupted_copy(self, X, generator):
+        x = torch.tensor(X, device="cpu")
+        return self._corrupt(x, generator, has_missing(X)).numpy()
+
+    def _corrupt(self, x, generator, lacks_cells=None):
+        """x', in which cells that x lacks are still missing."""
+        lacks_cells = self._lacks_cells_ if lacks_cells is None else lacks_cells
+        level = self.corruption_level
+        if self.corruption is None or level == 0:
             return x
+        if self.corruption == "masking" and self._takes_mask_:
+            return x.masked_fill(_uniform_like(x, generator) < level, torch.nan)
         if self.corruption == "masking":
-            return mask(x, self.corruption_level, generator)
+            return mask(x, level, generator)
         if self.corruption == "gaussian":
-            return add_gaussian_noise(x, self.corruption_level, generator)
+            return add_gaussian_noise(x, level, generator)
         if self.corruption == "salt_and_pepper":
             low, high = (as_tensor(a, x.device) for a in (self.data_min_, self.data_max_))
-            return add_salt_and_pepper(x, self.corruption_level, low, high, generator)
-        return self._corrupt_by_callable(x, generator)
+            corrupted = add_salt_and_pepper(x, level, low, high, generator)
+        elif self.corruption == "swap":
+            corrupted = swap(x, level, generator)
+        else:
+            whole = self._fill(x, with_mask=False) if lacks_cells else x
+            corrupted = self._corrupt_by_callable(whole, generator)
+        return torch.where(x.isnan(), x, corrupted) if lacks_cells else corrupted
 
     def _corrupt_by_callable(self, x, generator):
         with torch.no_grad():  # a copy: the clean x is the target
@@ -288,16 +512,104 @@ class DenoisingAutoencoder(BaseAutoencoder):
             )
         return corrupted.to(x)
 
+    def _enter(self, x):
+        """What the encoder sees of x in training."""
+        return self._fill(x, self._takes_mask_) if self._lacks_cells_ else x
+
+    def _fill(self, x, with_mask):
+        return fill_missing(x, as_tensor(self.data_mean_, x.device), with_mask)
+
+    def _encode(self, network, x):
+        return network.encode(self._fill(x, self._takes_mask_))
+
+    def _minus_loss(self, network, x):
+        self._check_width(x)
+        output = network.decode(self._encode(network, x))
+        return -self._loss.rows(*observed(self._loss, output, x))
+
+    def _check_width(self, target):
+        if target.shape[1] != self.n_features_out_:
+            raise ValueError(
+                f"Rows were trained to become others of {self.n_features_out_} features, but are "
+                f"compared with ones of {target.shape[1]}: pass score what they should become "
+                "as target."
+            )
+
+    def _resume(self, data, held_out_fraction=0):
+        width = data.targets.shape[1]
+        if width != self.n_features_out_:
+            raise ValueError(
+                f"target has {width} columns, but the fitted {type(self).__name__} reconstructs "
+                f"{self.n_features_out_}: pass a target of that width."
+            )
+        return super()._resume(data, held_out_fraction)
+
     def _prepare(self, data, goes_on):
         low, high = column_ranges(data.X)
+        sums, n_observed = column_sums(data.X)
         if goes_on:
-            low, high = np.minimum(low, self.data_min_), np.maximum(high, self.data_max_)
+            low, high = np.fmin(low, self.data_min_), np.fmax(high, self.data_max_)
+            sums, n_observed = sums + self._sums_, n_observed + self._n_observed_
+        else:
+            self._takes_mask_ = has_missing(data.X)
+            self._n_outputs_ = data.targets.shape[1]
         self.data_min_, self.data_max_ = low, high
+        self._sums_, self._n_observed_ = sums, n_observed
+        self.data_mean_ = (sums / np.maximum(n_observed, 1.0)).astype(data.X.dtype)
+        self._lacks_cells_ = self._takes_mask_ or any(map(has_missing, data.tables))
+
+    def _describe_network(self, n_features):
+        n_outputs = self._n_outputs_ or n_features
+        if self.tied_weights and n_outputs != n_features:
+            raise InvalidParameterError(
+                f"tied_weights=True needs a target as wide as X, but X has {n_features} features "
+                f"and target has {n_outputs}: set tied_weights=False."
+            )
+        perceptron = super()._describe_network(n_features)
+        n_inputs = n_features * (1 + self._takes_mask_)
+        return replace(perceptron, sizes=(n_inputs, *perceptron.sizes[1:]), n_outputs=n_outputs)
+
+    def _summarize(self, data):
+        if self.loss == "squared_error":
+            n_rows = max(1, min(ROWS_FOR_VARIANCE, CHUNK_SIZE // self._perceptron.width))
+            some = data[:: max(1, len(data) // n_rows)]
+            corrupted = self._corrupted_copy(dense(some.X), stream(self._state.seed, "corrupt"))
+            differences = dense(some.targets) - self._map(self._reconstruct, corrupted)
+            self.noise_variance_ = column_means(np.square(differences)).astype(differences.dtype)
+
+    def _warn_of_fit(self, data, stacklevel):
+        nowhere = np.flatnonzero(column_sums(data.targets)[1] == 0)
+        if len(nowhere):
+            warnings.warn(
+                f"Columns {nowhere.tolist()} have no observed cell in training: their "
+                "reconstructions mean nothing. Leave them out.",
+                UserWarning,
+                stacklevel=stacklevel,
+            )
 
     def _check_parameters(self):
         super()._check_parameters()
-        if self.corruption in ("masking", "salt_and_pepper") and self.corruption_level > 1:
+        if self.corruption in ("masking", "salt_and_pepper", "swap") and self.corruption_level > 1:
             raise InvalidParameterError(
                 f"corruption_level={self.corruption_level} must be at most 1 with "
                 f"corruption={self.corruption!r}, where it is the fraction of cells destroyed."
             )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    @property
+    def n_features_out_(self):
+        """Width of a reconstruction: that of X, or of target where there was one."""
+        check_is_fitted(self)
+        return self._perceptron.n_outputs
+
+    @property
+    def encoder_(self):
+        """The encoder as a new `torch.nn.Module` on the CPU."""
+        encoder = super().encoder_
+        if not self._takes_mask_:
+            return encoder
+        return nn.Sequential(FillMissing(as_tensor(self.data_mean_.copy())), *encoder)

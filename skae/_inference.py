@@ -191,7 +191,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _reconstruct(self, network, x):
         reconstructions = network.reconstruct(self._encode(network, x))
         if network.perceptron.decoder_activations[-1] == "softmax":  # of proportions, counts
-            reconstructions = reconstructions * x.sum(dim=1, keepdim=True)
+            reconstructions = reconstructions * x.nansum(dim=1, keepdim=True)
         return reconstructions
 
     def _minus_loss(self, network, x):

@@ -12,6 +12,7 @@ class Loss(NamedTuple):
     rows: callable  # (output, x), both (..., n_features) -> (...)
     mean: callable  # the same -> mean over all rows, and its pullback (see `Tape.apply`)
     activation: str
+    absent: float = -1e30  # an output that costs nothing where x is 0: any probability is 0
     needs_unit_interval: bool = False
     needs_counts: bool = False  # none below 0
 
@@ -68,7 +69,7 @@ def penalized(loss, penalty, weight):
 
 
 LOSSES = {
-    "squared_error": Loss(squared_error, mean_squared_error, "identity"),
+    "squared_error": Loss(squared_error, mean_squared_error, "identity", absent=0.0),
     "binary_cross_entropy": Loss(
         binary_cross_entropy, mean_binary_cross_entropy, "logistic", needs_unit_interval=True
     ),

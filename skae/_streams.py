@@ -7,7 +7,18 @@ from sklearn.utils import check_random_state
 STREAMS = {
     name: number
     for number, name in enumerate(
-        ("weights", "split", "shuffle", "noise", "validation", "layers", "score", "corrupt")
+        (
+            "weights",
+            "split",
+            "shuffle",
+            "noise",
+            "validation",
+            "layers",
+            "score",
+            "corrupt",
+            "sample",
+            "revival",
+        )
     )
 }
 

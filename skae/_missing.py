@@ -1,0 +1,44 @@
+"""Missing cells, which are NaN: what the encoder sees of them, what losses make of them."""
+
+import torch
+from torch import nn
+
+
+def fill_missing(x, means, with_mask):
+    """Rows with each missing cell as its column's mean.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, n_features)
+    means : Tensor of shape (n_features,)
+    with_mask : bool
+        Whether to append n_features columns: 1 where a cell is observed, 0 where not.
+    """
+    missing = x.isnan()
+    filled = torch.where(missing, means, x)
+    return torch.cat([filled, (~missing).to(x.dtype)], dim=-1) if with_mask else filled
+
+
+class FillMissing(nn.Module):
+    """`fill_missing` as a layer, with the mask."""
+
+    def __init__(self, means):
+        super().__init__()
+        self.register_buffer("means", means)
+
+    def forward(self, x):
+        return fill_missing(x, self.means, with_mask=True)
+
+
+def observed(loss, output, x):
+    """Output and x, changed where x is missing so that these cells add nothing to the loss."""
+    missing = x.isnan()
+    return output.masked_fill(missing, loss.absent), x.masked_fill(missing, 0.0)
+
+
+def mean_over_observed(output, x, loss):
+    """Mean of a `Loss` over rows, of their observed cells, and its pullback.
+
+    That of the loss, whose gradient at missing cells is 0.
+    """
+    return loss.mean(*observed(loss, output, x))
