@@ -21,17 +21,18 @@ from skae._compat import (
     fit_context,
 )
 from skae._devices import find_device, lacks_float64
+from skae._full_batch import make_trainer
 from skae._inference import InferenceMixin
 from skae._losses import LOSSES
 from skae._perceptron import ACTIVATIONS, Perceptron
 from skae._streams import draw_seed, stream
 from skae._tape import PRECISIONS
-from skae._training import Data, State, Trainer, split_rows
+from skae._training import Data, State, split_rows
 from skae._version import __version__
 
 TRAINING_CONSTRAINTS = {
     "alpha": [Interval(Real, 0, None, closed="left")],
-    "solver": [StrOptions({"adam", "sgd"})],
+    "solver": [StrOptions({"adam", "sgd", "lbfgs"})],
     "learning_rate": [StrOptions({"constant", "cosine", "one_cycle"})],
     "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -78,7 +79,9 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     - `_check_parameters`: what parameters forbid together,
     - `_prepare`: what to learn of the data before training,
     - `_describe_network`, `_initial_weights`: the layers and where they start,
-    - `_constrain`: what must hold after every step of the optimiser,
+    - `_begin_epoch`: what happens between epochs,
+    - `_constrain`: what must hold after every step of the optimiser (and
+      `_pull_back_constraint`, its derivative),
     - `_summarize`: fitted attributes that describe the codes of the training set,
     - `_warn_of_fit`: what the user should know of the result,
 
@@ -179,9 +182,12 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         return self
 
     def _fit(self, data, goes_on, progress):
-        fraction = self.validation_fraction if self.early_stopping else 0
-        trainer = self._resume(data, fraction) if goes_on else self._start(data, fraction)
-        self._train(trainer, progress)
+        start = self._resume if goes_on else self._start
+        self._train(start(data, self._held_out_fraction), progress)
+
+    @property
+    def _held_out_fraction(self):
+        return self.validation_fraction if self.early_stopping and self.solver != "lbfgs" else 0
 
     def _train(self, trainer, progress):
         try:
@@ -243,7 +249,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         perceptron = self._describe_network(n_features)
         weights = self._initial_weights(perceptron, stream(seed, "weights"), seen)
         state = State(weights.numpy().astype(data.X.dtype), seed)
-        return Trainer(self, perceptron, state, data, split)
+        return make_trainer(self, perceptron, state, data, split)
 
     def _initialize(self, X):
         """Be as after zero epochs."""
@@ -263,7 +269,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
             )
         split = split_rows(len(data), held_out_fraction, self._state.seed)
         self._prepare(split.seen(data), goes_on=True)
-        trainer = Trainer(self, perceptron, self._state, data, split)
+        trainer = make_trainer(self, perceptron, self._state, data, split)
         trainer.losses = list(self.loss_curve_)
         trainer.validation_losses = list(self.validation_loss_curve_ or ())
         return trainer
@@ -318,6 +324,13 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     def _check_parameters(self):
         self._check_sizes("hidden_layer_sizes", "; () is an encoder of a single layer")
 
+    def _refuse_lbfgs(self, what, instead):
+        if self.solver == "lbfgs":
+            raise InvalidParameterError(
+                f"{what} does not go with solver='lbfgs', whose objective must not change from one "
+                f"iteration to the next: use {instead} or another solver."
+            )
+
     def _check_sizes(self, name, hint=""):
         sizes = getattr(self, name)
         if not all(isinstance(s, Integral) and not isinstance(s, bool) and s > 0 for s in sizes):
@@ -345,8 +358,22 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     def _initial_weights(self, perceptron, generator, data):
         return perceptron.initialize(generator)
 
+    def _begin_epoch(self, trainer, progress):
+        pass
+
     def _constrain(self, network):
         pass
+
+    def _pull_back_constraint(self, free, gradient):
+        """Turn the gradient at constrained weights into one at the free ones, in place.
+
+        Parameters
+        ----------
+        free : Network
+            Of the weights before `_constrain`.
+        gradient : Network
+            Whose weights are the gradient.
+        """
 
     def _summarize(self, data):
         pass

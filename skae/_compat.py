@@ -20,8 +20,18 @@ __all__ = [
     "Options",
     "Progress",
     "StrOptions",
+    "align_sparse_interface",
     "fit_context",
 ]
+
+try:
+    from sklearn.utils import _align_api_if_sparse as align_sparse_interface
+except ImportError:
+
+    def align_sparse_interface(X):
+        """Stand-in where scikit-learn knows sparse matrices alone."""
+        return X
+
 
 try:
     from sklearn.callback import CallbackSupportMixin

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import torch
 
 from skae._base import BaseAutoencoder
-from skae._compat import Interval
+from skae._compat import Interval, StrOptions
 from skae._losses import penalized
 
 
@@ -79,6 +79,25 @@ def squared_jacobian_norm(weights, slopes):
     return (slopes[-1].square() * norms).sum(dim=1)
 
 
+def estimated_squared_jacobian_norm(weights, slopes, generator):
+    """An unbiased estimate of the same: ||v^T J||^2 for one random vector v per row.
+
+    The entries of v are 1 or -1 with equal probability, so that the expectation of
+    v v^T is I. It costs one pass backwards through the encoder.
+
+    References
+    ----------
+    Hutchinson, "A stochastic estimator of the trace of the influence matrix for
+    Laplacian smoothing splines", Communications in Statistics 19, 1990,
+    https://doi.org/10.1080/03610919008812866.
+    """
+    signs = torch.empty_like(slopes[-1], requires_grad=False).bernoulli_(generator=generator)
+    product = signs.mul_(2.0).sub_(1.0) * slopes[-1]
+    for weight, slope in zip(weights[:0:-1], slopes[-2::-1], strict=True):
+        product = (product @ weight) * slope
+    return (product @ weights[0]).square().sum(dim=1)
+
+
 class ContractiveAutoencoder(BaseAutoencoder):
     """Contractive autoencoder: codes that hardly change when the input does.
 
@@ -89,7 +108,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
     where J_f(x), of shape (n_components, n_features), is the Jacobian of the encoder at
     x. The penalty flattens the code in all directions, the reconstruction keeps it steep
     along those in which the data vary: the tangents of their manifold. The penalty is
-    exact for any depth and every activation.
+    exact for any depth and every activation, or an unbiased estimate that costs less.
 
     Parameters
     ----------
@@ -97,6 +116,11 @@ class ContractiveAutoencoder(BaseAutoencoder):
         Width of the code. May exceed the number of features (an overcomplete code).
     contraction_weight : float, default=0.1
         Weight of the penalty. With 0 this is the plain autoencoder.
+    jacobian_method : {'exact', 'hutchinson'}, default='exact'
+        How training computes the penalty. 'exact' is as cheap for an encoder of one
+        layer; for a deep one it costs `n_components` products per row. 'hutchinson'
+        estimates the norm from one random vector per row and step (without bias, but
+        with noise): a single product, for wide codes of deep encoders.
     hidden_layer_sizes : array-like of int, default=()
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
         them. `()` is the classical autoencoder with one layer each way.
@@ -219,6 +243,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
         "contraction_weight": [Interval(Real, 0, None, closed="left")],
+        "jacobian_method": [StrOptions({"exact", "hutchinson"})],
     }
     _auto_code_activation = "logistic"
 
@@ -227,6 +252,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         n_components=32,
         *,
         contraction_weight=0.1,
+        jacobian_method="exact",
         hidden_layer_sizes=(),
         activation="relu",
         code_activation="auto",
@@ -251,6 +277,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
     ):
         self.n_components = n_components
         self.contraction_weight = contraction_weight
+        self.jacobian_method = jacobian_method
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.code_activation = code_activation
@@ -340,8 +367,16 @@ class ContractiveAutoencoder(BaseAutoencoder):
             return network.apply(self._loss.mean, network.decode(network.encode(x)), x)
         code, slopes = network.encode_with_slopes(x)
         error = network.apply(self._loss.mean, network.decode(code), x)
-        contraction = squared_jacobian_norm(network.encoder_weights, slopes).mean()
-        return network.apply(penalized, error, contraction, weight=self.contraction_weight)
+        if self.jacobian_method == "exact":
+            norms = squared_jacobian_norm(network.encoder_weights, slopes)
+        else:
+            norms = estimated_squared_jacobian_norm(network.encoder_weights, slopes, noise)
+        return network.apply(penalized, error, norms.mean(), weight=self.contraction_weight)
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.jacobian_method == "hutchinson":
+            self._refuse_lbfgs("jacobian_method='hutchinson'", "jacobian_method='exact'")
 
     @staticmethod
     def _jacobian(network, x):

@@ -328,9 +328,12 @@ class Network:
     ----------
     n_epochs : float
         Epochs of training behind it; infinite for a network that is not trained.
+    active : Tensor of shape (n_components,) or None
+        Which components have been active in this epoch, if the objective notes it.
     """
 
     n_epochs = math.inf
+    active = None
 
     def __init__(self, perceptron, flat, gradient=None):
         self.perceptron = perceptron
@@ -366,6 +369,10 @@ class Network:
     def encode(self, x):
         """Code of shape (n, n_components); with two heads, a pair (code, second head)."""
         return self._code_heads(_through(self.encoder_layers, x))
+
+    def before_code(self, x):
+        """What the encoder's last layer gets of x."""
+        return _through(self.encoder_layers[:-1], x)
 
     def encode_with_slopes(self, x):
         """Code, and for each layer the derivative of its activation, (n, fan_out)."""

@@ -1,14 +1,20 @@
 """The sparse autoencoder: few active units, each for something of its own."""
 
-from numbers import Real
+from dataclasses import replace
+from numbers import Integral, Real
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix, vstack
 
 from skae._base import BaseAutoencoder
-from skae._compat import Interval, InvalidParameterError, StrOptions
+from skae._compat import Interval, InvalidParameterError, StrOptions, align_sparse_interface
 from skae._losses import penalized
-from skae._perceptron import Network
+from skae._perceptron import Network, TopK
+from skae._streams import stream
+
+CANDIDATES = 2**21  # numbers in the rows among which dead units find theirs
+REVIVAL_ENDS = 0.7  # of the training: who is revived needs time to learn
 
 
 def kl_sparsity(mean_activation, target):
@@ -53,6 +59,60 @@ def l1_sparsity(code):
 def l1_penalty(code):
     """`l1_sparsity`, and its pullback."""
     return l1_sparsity(code), lambda gradient: (code.sign().mul_(gradient / code.shape[0]),)
+
+
+def bounded_pull_back(atoms, gradient):
+    """Turn the gradient at atoms kept at norm 1 or below into one at the free atoms.
+
+    Parameters
+    ----------
+    atoms : Tensor of shape (width, n)
+        Before their columns were scaled down to norm 1 where they are longer.
+    gradient : Tensor of shape (width, n)
+        Changed in place.
+    """
+    norms = atoms.norm(dim=0)
+    units = atoms / norms
+    radial = units * (units * gradient).sum(dim=0)
+    gradient.copy_(torch.where(norms > 1.0, (gradient - radial) / norms, gradient))
+
+
+def revive(network, moments, dead, x, residuals, rows):
+    """Give each dead unit a row to be active for, and its atom that row's direction.
+
+    A unit's weights become the direction of the row's residual (with hidden layers, of
+    what the code's layer sees of the row), as long as it takes to be as active there as
+    the row's active units are, or as the longest living unit's weights. Averages of the
+    optimiser start anew: the gradient's at 0, its square's at the living units'.
+
+    Parameters
+    ----------
+    network : Network
+        Changed in place.
+    moments : list of Network
+        The optimiser's running averages, in the places of the weights.
+    dead : Tensor of bool, shape (n_components,)
+    x, residuals : Tensor of shape (n, n_features)
+    rows : Tensor of int64, shape (n_dead,)
+    """
+    seen, code = network.before_code(x)[rows], network.encode(x)[rows]
+    direction = residuals[rows] if len(network.encoder_layers) == 1 else seen
+    direction = direction / direction.norm(dim=1, keepdim=True).clamp_(min=1e-12)
+    activation = code.abs().sum(dim=1) / code.count_nonzero(dim=1).clamp_(min=1)
+    weights = network.encoder_weights[-1]
+    longest = weights[~dead].norm(dim=1).max()
+    reach = (direction * seen).sum(dim=1).clamp_(min=1e-12)
+    weights[dead] = direction * (activation / reach).clamp_(max=longest).unsqueeze(1)
+    network.encoder_biases[-1][dead] = 0.0
+    atoms = network.own_decoder_weights[0]
+    if atoms is not None:
+        atoms[:, dead] = direction.t() * atoms[:, ~dead].norm(dim=0).mean()
+    for power, moment in enumerate(moments):
+        of_units = [moment.encoder_weights[-1], moment.encoder_biases[-1]]
+        if atoms is not None:
+            of_units.append(moment.own_decoder_weights[0].t())
+        for tensor in of_units:
+            tensor[dead] = power * tensor[~dead].mean(dim=0)
 
 
 class SparseAutoencoder(BaseAutoencoder):
@@ -205,9 +265,11 @@ class SparseAutoencoder(BaseAutoencoder):
 
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
-        "sparsity": [StrOptions({"kl", "l1"})],
+        "sparsity": [StrOptions({"kl", "l1", "topk"})],
         "sparsity_weight": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "target_activation": [Interval(Real, 0, 1, closed="neither")],
+        "n_active": [Interval(Integral, 1, None, closed="left")],
+        "sparse_output": ["boolean"],
     }
 
     def __init__(
@@ -217,6 +279,8 @@ class SparseAutoencoder(BaseAutoencoder):
         sparsity="kl",
         sparsity_weight="auto",
         target_activation=0.05,
+        n_active=8,
+        sparse_output=False,
         hidden_layer_sizes=(),
         activation="relu",
         code_activation="auto",
@@ -243,6 +307,8 @@ class SparseAutoencoder(BaseAutoencoder):
         self.sparsity = sparsity
         self.sparsity_weight = sparsity_weight
         self.target_activation = target_activation
+        self.n_active = n_active
+        self.sparse_output = sparse_output
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.code_activation = code_activation
@@ -268,7 +334,10 @@ class SparseAutoencoder(BaseAutoencoder):
     def _objective(self, network, x, noise):
         code = network.encode(x)
         error = network.apply(self._loss.mean, network.decode(code), x)
-        if self._weight == 0:
+        if self.sparsity == "topk":
+            active = (code.detach() != 0).any(dim=0)
+            network.active = active if network.active is None else network.active | active
+        if self._weight == 0 or self.sparsity == "topk":
             return error
         if self.sparsity == "l1":
             penalty = network.apply(l1_penalty, code)
@@ -276,10 +345,37 @@ class SparseAutoencoder(BaseAutoencoder):
             penalty = network.apply(kl_penalty, code, target=self.target_activation)
         return network.apply(penalized, error, penalty, weight=self._weight)
 
+    def _begin_epoch(self, trainer, progress):
+        idle = trainer.state.idle
+        if idle is None or not idle.any() or idle.all() or progress > REVIVAL_ENDS:
+            return
+        state, n_rows = trainer.state, len(trainer.split.training)
+        generator = stream(state.seed, "revival", state.n_epochs)
+        n_some = max(1, min(n_rows, CANDIDATES // trainer.network.perceptron.width))
+        some = torch.randperm(n_rows, generator=generator, device="cpu")[:n_some]
+        (x,) = trainer.take(trainer.split.training[some].to(trainer.device))
+        dead = torch.from_numpy(idle).to(trainer.device)
+        residuals, n_dead = x - self._reconstruct(trainer.network, x), int(idle.sum())
+        errors = residuals.square().sum(dim=1).cpu().add_(1e-12)
+        rows = torch.multinomial(errors, n_dead, replacement=n_dead > n_some, generator=generator)
+        moments = [Network(trainer.network.perceptron, moment) for moment in trainer.moments]
+        revive(trainer.network, moments, dead, x, residuals, rows.to(trainer.device))
+        self._constrain(trainer.network)
+
     def _constrain(self, network):
-        if self.sparsity == "l1" and self._weight > 0:
+        if self._bounds_atoms:
             for atoms in network.decoder_weights:
                 atoms.renorm_(p=2, dim=1, maxnorm=1.0)
+
+    def _pull_back_constraint(self, free, gradient):
+        if self._bounds_atoms:
+            pairs = zip(free.decoder_weights, gradient.decoder_weights, strict=True)
+            for atoms, their_gradient in pairs:
+                bounded_pull_back(atoms, their_gradient)
+
+    @property
+    def _bounds_atoms(self):
+        return self.sparsity == "topk" or (self.sparsity == "l1" and self._weight > 0)
 
     def _initial_weights(self, perceptron, generator, data):
         weights = super()._initial_weights(perceptron, generator, data)
@@ -292,8 +388,14 @@ class SparseAutoencoder(BaseAutoencoder):
         return weights
 
     def _summarize(self, data):
-        total = sum(code.sum(axis=0) for _, code in self._chunks(self._encode, data.X))
+        threshold = 0.5 if self._code_activation == "logistic" else 0.0
+        total, n_active = 0.0, 0
+        for _, code in self._chunks(self._encode, data.X):
+            total = total + code.sum(axis=0)
+            n_active = n_active + np.count_nonzero(np.abs(code) > threshold, axis=0)
         self.mean_activation_ = total / len(data)
+        self.code_density_ = float(n_active.mean() / len(data))
+        self.dead_components_ = np.flatnonzero(n_active == 0)
 
     def _check_parameters(self):
         super()._check_parameters()
@@ -303,13 +405,60 @@ class SparseAutoencoder(BaseAutoencoder):
                 f"activations in (0, 1), but found {self.code_activation!r}: change it, or use "
                 "sparsity='l1'."
             )
+        if self.sparsity == "topk":
+            self._check_top_k()
+
+    def _check_top_k(self):
+        if self.code_activation not in ("auto", "relu", "identity"):
+            raise InvalidParameterError(
+                "sparsity='topk' needs code_activation='relu' (or 'auto') or 'identity', but found "
+                f"{self.code_activation!r}: change it, or use another sparsity."
+            )
+        if self.n_active > self.n_components:
+            raise InvalidParameterError(
+                f"n_active={self.n_active} must be at most n_components={self.n_components}: a "
+                "code cannot have more active components than it has."
+            )
+        self._refuse_lbfgs("sparsity='topk', which revives dead units,", "sparsity='l1'")
+
+    def _describe_network(self, n_features):
+        perceptron = super()._describe_network(n_features)
+        if self.sparsity != "topk":
+            return perceptron
+        *hidden, code = perceptron.encoder_activations
+        return replace(perceptron, encoder_activations=(*hidden, TopK(code, int(self.n_active))))
+
+    def transform(self, X):
+        """Encode X; deterministic.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to encode.
+
+        Returns
+        -------
+        codes : ndarray or CSR matrix of shape (n_samples, n_components)
+            The code of each row, in the dtype of the fit; sparse with `sparse_output`.
+        """
+        X = self._validate_rows(X)
+        if not self.sparse_output:
+            return self._codes(X)
+        codes = vstack([csr_matrix(code) for _, code in self._chunks(self._encode, X)])
+        return align_sparse_interface(codes.tocsr())
 
     @property
     def _weight(self):
         if self.sparsity_weight == "auto":
-            return {"kl": 3.0, "l1": 0.1}[self.sparsity]
+            return {"kl": 3.0, "l1": 0.1, "topk": 0.0}[self.sparsity]
         return self.sparsity_weight
 
     @property
     def _auto_code_activation(self):
-        return {"kl": "logistic", "l1": "relu"}[self.sparsity]
+        return {"kl": "logistic", "l1": "relu", "topk": "relu"}[self.sparsity]
+
+    @property
+    def _code_activation(self):
+        return (
+            self._auto_code_activation if self.code_activation == "auto" else self.code_activation
+        )

@@ -9,9 +9,10 @@ from sklearn.base import clone
 from skae._base import TRAINING_CONSTRAINTS, BaseAutoencoder
 from skae._compat import HasMethods, InvalidParameterError
 from skae._denoising import DenoisingAutoencoder
+from skae._full_batch import make_trainer
 from skae._perceptron import Network, stack, stacked_tensors
 from skae._streams import draw_seed, stream_seed
-from skae._training import Data, State, Trainer, split_rows
+from skae._training import Data, State, split_rows
 
 
 class StackedAutoencoder(BaseAutoencoder):
@@ -197,7 +198,7 @@ class StackedAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     def _fit(self, data, goes_on, progress):
-        fraction = self.validation_fraction if self.fine_tune and self.early_stopping else 0
+        fraction = self._held_out_fraction if self.fine_tune else 0
         if goes_on:
             trainer = self._resume(data, fraction)
         else:
@@ -239,7 +240,7 @@ class StackedAutoencoder(BaseAutoencoder):
         weights = parts[0].flat.new_zeros(perceptron.n_parameters)
         for whole, part in stacked_tensors(Network(perceptron, weights), parts):
             whole.copy_(part)
-        return Trainer(self, perceptron, State(weights.numpy(), seed), data, split)
+        return make_trainer(self, perceptron, State(weights.numpy(), seed), data, split)
 
     def _reached(self, trainer):
         reached = super()._reached(trainer)

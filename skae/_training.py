@@ -37,6 +37,8 @@ class State:
         Epochs trained; with the seed, the position of every random stream.
     solver : str
         What the moments belong to.
+    idle : ndarray of shape (n_components,), default=None
+        Which components were active for no row of the last epoch; None if nobody asked.
     """
 
     weights: np.ndarray
@@ -45,6 +47,7 @@ class State:
     n_steps: int = 0
     n_epochs: int = 0
     solver: str = "adam"
+    idle: np.ndarray = None
 
 
 @dataclass(frozen=True)
@@ -173,11 +176,9 @@ class Trainer:
     def fit(self, progress):
         """Run epochs until the budget, the tolerance or a callback ends them."""
         estimator = self.estimator
-        patience = estimator.n_iter_no_change
-        if estimator.learning_rate != "constant" and not estimator.early_stopping:
-            patience = math.inf  # a schedule is only right when it runs to its end
-        stopping, best_weights = Stopping(estimator.tol, patience), None
-        if estimator.early_stopping and self.losses:  # going on: do not get worse
+        holds_out = self.split.held_out is not None
+        stopping, best_weights = Stopping(estimator.tol, self._patience), None
+        if holds_out and self.losses:  # going on: do not get worse
             stopping.improved(self.evaluate(self.split.held_out))
             best_weights = self.weights.clone()
         for epoch in range(estimator.max_iter):
@@ -186,12 +187,13 @@ class Trainer:
                 loss = self.run_epoch(
                     lambda part, epoch=epoch: schedule(
                         estimator.learning_rate, (epoch + part) / estimator.max_iter
-                    )
+                    ),
+                    progress=epoch / estimator.max_iter,
                 )
                 # Losses of different objectives do not compare.
                 warm = self.state.n_epochs > estimator._warmup_epochs
                 improved = warm and stopping.improved(loss)
-                if estimator.early_stopping and improved:
+                if holds_out and improved:
                     best_weights = self.weights.clone()
             if estimator.verbose:
                 self.report(f"{epoch + 1}/{estimator.max_iter}", time.perf_counter() - started)
@@ -201,13 +203,21 @@ class Trainer:
             self.weights.copy_(best_weights)
             self.state = self._finished_state(self.state.n_epochs)
 
-    def run_epoch(self, rate=lambda part: 1.0):
+    @property
+    def _patience(self):
+        if self.estimator.learning_rate != "constant" and self.split.held_out is None:
+            return math.inf  # a schedule is only right when it runs to its end
+        return self.estimator.n_iter_no_change
+
+    def run_epoch(self, rate=lambda part: 1.0, progress=0.0):
         """One pass over the training rows.
 
         Parameters
         ----------
         rate : callable, part -> factor
             What to multiply the learning rate by after this part, 0 to 1, of the epoch.
+        progress : float
+            How much of the training is over, from 0 to 1.
 
         Returns
         -------
@@ -216,7 +226,9 @@ class Trainer:
             held out where there are some.
         """
         seed, epoch = self.state.seed, self.state.n_epochs
-        self._tape.n_epochs = epoch
+        self._tape.n_epochs, self._tape.active = epoch, None
+        with torch.no_grad():
+            self.estimator._begin_epoch(self, progress)
         order = self.split.training
         if self.estimator.shuffle:
             shuffle = stream(seed, "shuffle", epoch)
@@ -237,7 +249,7 @@ class Trainer:
 
     def _step(self, indices, noise, learning_rate):
         """One step of the optimiser; returns the batch's objective, still on the device."""
-        loss, n_rows = self._differentiate(indices, noise), indices.shape[0]
+        loss, n_rows = self._differentiate(self.take(indices), noise), indices.shape[0]
         with torch.no_grad():
             if n_rows < self._full_batch:
                 # A ragged last batch counts by its rows, or one stray row would move the
@@ -249,16 +261,20 @@ class Trainer:
             self.estimator._constrain(self.network)
         return loss
 
-    def _differentiate(self, indices, noise):
-        """The objective at these rows; leaves its gradient in `gradient`."""
+    def _differentiate(self, batch, noise):
+        """The objective of a batch; leaves its gradient in `gradient`."""
         self.gradient.zero_()
-        loss = self._objective(self._tape, indices, noise)
+        loss = self._objective(self._tape, batch, noise)
         with torch.no_grad():
             self._tape.backward(loss)
             return self._with_decay(loss.detach())
 
-    def _objective(self, network, indices, noise):
-        x, *target = (rows.take(indices) for rows in self._tables)
+    def take(self, indices):
+        """A batch: these rows and, where there are any, their targets."""
+        return [rows.take(indices) for rows in self._tables]
+
+    def _objective(self, network, batch, noise):
+        x, *target = batch
         return self.estimator._objective(network, x, noise, *target)
 
     def _with_decay(self, loss):
@@ -276,7 +292,7 @@ class Trainer:
         noise = stream(self.state.seed, "validation", device=self.device)
         batches = indices.to(self.device).split(self.batch_size)
         with self._enough_threads():
-            losses = [self._objective(self.network, batch, noise) for batch in batches]
+            losses = [self._objective(self.network, self.take(rows), noise) for rows in batches]
         decay = 0.5 * self.estimator.alpha * self._penalized().square().sum().item()
         return _mean_over_rows(losses, batches) + decay
 
@@ -293,8 +309,7 @@ class Trainer:
         watched = loss if validation_loss is None else validation_loss
         if not all(map(math.isfinite, (loss, watched, self.weights.sum().item()))):
             raise ValueError(
-                f"Training diverged: the loss became non-finite in epoch {epoch}. Lower "
-                f"learning_rate_init (now {self.estimator.learning_rate_init:g}) or scale X, "
+                f"Training diverged: the loss became non-finite in epoch {epoch}. {self._remedy}, "
                 "for example with StandardScaler."
             )
         state = self._finished_state(epoch)  # what may be interrupted comes first
@@ -304,24 +319,29 @@ class Trainer:
             self.validation_losses.append(validation_loss)
         self.state = state
 
+    @property
+    def _remedy(self):
+        return f"Lower learning_rate_init (now {self.estimator.learning_rate_init:g}) or scale X"
+
     def _load_optimizer(self, state):
         solver = self.estimator.solver
         self._optimizer_step = SOLVERS[solver]
         fresh = state.moments is None or state.solver != solver
         moments = np.zeros((2, len(state.weights)), state.weights.dtype)
-        self._moments = torch.tensor(moments if fresh else state.moments, device=self.device)
-        self._moment_rows = self._moments.unbind()
+        self.moments = torch.tensor(moments if fresh else state.moments, device=self.device)
+        self._moment_rows = self.moments.unbind()
         n_steps = 0.0 if fresh else float(state.n_steps)
         self._n_steps = torch.tensor(n_steps, dtype=torch.float32, device=self.device)
 
     def _finished_state(self, n_epochs):
         return State(
             weights=_copy(self.weights),
-            moments=_copy(self._moments),
+            moments=_copy(self.moments),
             n_steps=int(self._n_steps),
             seed=self.state.seed,
             n_epochs=n_epochs,
             solver=self.estimator.solver,
+            idle=None if self._tape.active is None else ~self._tape.active.cpu().numpy(),
         )
 
     def report(self, number, seconds):

@@ -311,6 +311,8 @@ class VAE(DensityMixin, BaseAutoencoder):
                 f"kl_warmup={self.kl_warmup} must be at most max_iter={self.max_iter}: the KL "
                 "divergence would never get its full weight."
             )
+        if self.kl_warmup > 0:
+            self._refuse_lbfgs(f"kl_warmup={self.kl_warmup}", "kl_warmup=0")
         if self.binarize and self.likelihood != "bernoulli":
             raise InvalidParameterError(
                 f"binarize=True needs likelihood='bernoulli', but found {self.likelihood!r}: "

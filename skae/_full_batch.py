@@ -1,0 +1,77 @@
+"""Training on all rows at once, by L-BFGS."""
+
+import torch
+
+from skae._perceptron import Network
+from skae._streams import stream
+from skae._training import State, Trainer
+
+
+class FullBatchTrainer(Trainer):
+    """Minimises the mean over all training rows by L-BFGS; an epoch is one iteration.
+
+    Noise is drawn once for the whole fit, so that the objective is one function of the
+    weights. What must hold of the weights (`_constrain`) is a part of it: it is the
+    objective at the nearest weights for which that holds.
+
+    References
+    ----------
+    Liu and Nocedal, "On the limited memory BFGS method for large scale optimization",
+    Mathematical Programming 45, 1989, https://doi.org/10.1007/BF01589116.
+    """
+
+    _remedy = "Scale X"
+    _patience = 1
+
+    def __init__(self, estimator, perceptron, state, data, split):
+        super().__init__(estimator, perceptron, state, data, split)
+        self._full_batch, self._batch = len(split.training), None
+        self._first_epoch = self._tape.n_epochs = state.n_epochs
+
+    def run_epoch(self, rate=None, progress=None):
+        """One iteration. Returns the objective per row, at the weights that it leads to."""
+        if self._batch is None:
+            self._batch = self.take(self.split.training.to(self.device))
+        with self._enough_threads():
+            self._optimizer.step(self._evaluate)
+            loss = self._evaluate().item()
+        self._finish_epoch(loss, None)
+        return loss
+
+    def _evaluate(self):
+        """The objective at the free weights; leaves its gradient there in `gradient`."""
+        # The line search ends, and the next one starts, where it has been evaluated last.
+        free = self._free.detach()
+        if self._evaluated is None or not torch.equal(self._evaluated, free):
+            self.weights.copy_(free)
+            self.estimator._constrain(self.network)
+            noise = stream(self.state.seed, "noise", self._first_epoch, device=self.device)
+            self._loss = self._differentiate(self._batch, noise)
+            networks = (Network(self.network.perceptron, v) for v in (free, self.gradient))
+            with torch.no_grad():
+                self.estimator._pull_back_constraint(*networks)
+            self._evaluated = free.clone()
+        return self._loss
+
+    def _load_optimizer(self, state):
+        self._free, self._evaluated = self.weights.clone(), None
+        self._free.requires_grad_().grad = self.gradient
+        self._optimizer = torch.optim.LBFGS(
+            [self._free],
+            max_iter=1,
+            max_eval=20,
+            history_size=10,
+            tolerance_grad=0.0,
+            tolerance_change=0.0,
+            line_search_fn="strong_wolfe",
+        )
+
+    def _finished_state(self, n_epochs):
+        weights = self.weights.cpu().numpy().copy()
+        return State(weights, self.state.seed, n_epochs=n_epochs, solver="lbfgs")
+
+
+def make_trainer(estimator, perceptron, state, data, split):
+    """The trainer that the parameter `solver` asks for."""
+    trainer = FullBatchTrainer if estimator.solver == "lbfgs" else Trainer
+    return trainer(estimator, perceptron, state, data, split)
