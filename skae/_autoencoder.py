@@ -43,9 +43,13 @@ class Autoencoder(BaseAutoencoder):
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
-    solver : {'adam', 'sgd'}, default='adam'
+    solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
         Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
-        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned.
+        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
+        all rows at once, for small data: an epoch is one of its iterations, training
+        stops at the first one that is no improvement by `tol`, and noise is drawn once.
+        Learning rates, `batch_size`, `shuffle`, `n_iter_no_change` and early stopping do
+        not apply to it, and there is no `partial_fit`.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
         Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
         'one_cycle' first rises for 30% of the time. With either, only

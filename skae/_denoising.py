@@ -67,22 +67,33 @@ class DenoisingAutoencoder(BaseAutoencoder):
     the autoencoder learns to project rows back to where the data lie. Only training
     corrupts: `transform` and `reconstruct` take rows as they are.
 
+    With `fit(X, target=T)` the rows of T take the place of the x to be reconstructed:
+    clean versions of noisy rows, other noisy versions of the same (noise2noise), or
+    something else that X tells of, such as the colours of a grey picture.
+
+    X may lack cells (NaN). They are corrupted cells whose clean value nobody knows: the
+    encoder gets their column's training mean, the loss leaves them out, and
+    `reconstruct` fills them. Where the training data lack any, the encoder has
+    n_features more inputs, which tell the observed cells (1) from the missing (0), and
+    'masking' makes cells missing too.
+
     Parameters
     ----------
     n_components : int, default=32
         Width of the code. May exceed the number of features (an overcomplete code).
-    corruption : {'masking', 'gaussian', 'salt_and_pepper'}, callable or None, \
+    corruption : {'masking', 'gaussian', 'salt_and_pepper', 'swap'}, callable or None, \
             default='masking'
         What happens to the input in training. 'masking': cells are set to 0;
         'gaussian': normal noise is added; 'salt_and_pepper': cells are set to their
-        column's least or greatest training value, by the toss of a coin; None:
-        nothing, which is the plain autoencoder. A callable
-        `corruption(x, generator) -> tensor` gets a copy of a batch, a tensor of shape
-        (n, n_features), and the `torch.Generator` to draw from. Each epoch corrupts
-        anew.
+        column's least or greatest training value, by the toss of a coin; 'swap': cells
+        take the value that another row of the batch has in their column, for tables
+        whose columns differ in kind; None: nothing, which is the plain autoencoder. A
+        callable `corruption(x, generator) -> tensor` gets a copy of a batch, a tensor
+        of shape (n, n_features), and the `torch.Generator` to draw from. Each epoch
+        corrupts anew.
     corruption_level : float, default=0.3
-        Fraction of cells that 'masking' and 'salt_and_pepper' destroy, each with this
-        probability, or standard deviation of the 'gaussian' noise, in units of X.
+        Fraction of cells that 'masking', 'salt_and_pepper' and 'swap' destroy, each with
+        this probability, or standard deviation of the 'gaussian' noise, in units of X.
         Unused by None and callables.
     hidden_layer_sizes : array-like of int, default=()
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
@@ -105,9 +116,13 @@ class DenoisingAutoencoder(BaseAutoencoder):
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
-    solver : {'adam', 'sgd'}, default='adam'
+    solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
         Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
-        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned.
+        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
+        all rows at once, for small data: an epoch is one of its iterations, training
+        stops at the first one that is no improvement by `tol`, and noise is drawn once.
+        Learning rates, `batch_size`, `shuffle`, `n_iter_no_change` and early stopping do
+        not apply to it, and there is no `partial_fit`.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
         Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
         'one_cycle' first rises for 30% of the time. With either, only
@@ -151,8 +166,15 @@ class DenoisingAutoencoder(BaseAutoencoder):
     ----------
     n_components_ : int
         Width of the code.
-    data_min_, data_max_ : ndarray of shape (n_features_in_,)
-        Least and greatest value of each column in training: salt and pepper.
+    n_features_out_ : int
+        Width of a reconstruction: that of X, or of `target` where there was one.
+    data_min_, data_max_, data_mean_ : ndarray of shape (n_features_in_,)
+        Least and greatest value (salt and pepper) and mean (what missing cells enter
+        as) of each column in training.
+    noise_variance_ : ndarray of shape (n_features_out_,)
+        Mean squared difference between a column and its reconstruction from corrupted
+        training rows, of which at most 1000 are taken: the variance of `sample`. Only
+        with loss='squared_error'.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of all layers, the encoder's first.
     intercepts_ : list of ndarray of shape (fan_out,)
@@ -190,6 +212,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
     Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoders",
     Journal of Machine Learning Research 11, 2010,
     https://jmlr.org/papers/v11/vincent10a.html.
+
+    Bengio, Yao, Alain and Vincent, "Generalized denoising auto-encoders as generative
+    models", NIPS 2013, https://arxiv.org/abs/1305.6663.
+
+    Lehtinen et al., "Noise2Noise: learning image restoration without clean data", ICML
+    2018, https://proceedings.mlr.press/v80/lehtinen18a.html.
 
     Examples
     --------

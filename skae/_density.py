@@ -28,7 +28,7 @@ class DensityMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or CSR matrix of shape (n_samples, n_features)
             Rows to encode.
 
         Returns
@@ -83,7 +83,7 @@ class DensityMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or CSR matrix of shape (n_samples, n_features)
             Rows to score.
 
         Returns
@@ -113,7 +113,7 @@ class DensityMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or CSR matrix of shape (n_samples, n_features)
             Rows to score.
         y : None
             Ignored.
@@ -145,7 +145,7 @@ class DensityMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or CSR matrix of shape (n_samples, n_features)
             Rows to score.
         n_draws : int, default=500
             Codes per row. Memory hardly grows with them.

@@ -37,7 +37,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or CSR matrix of shape (n_samples, n_features)
             Rows to encode.
 
         Returns
@@ -52,7 +52,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components)
+        X : array-like or CSR matrix of shape (n_samples, n_components)
             Codes, as `transform` returns them.
 
         Returns
@@ -75,7 +75,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or CSR matrix of shape (n_samples, n_features)
             Rows to reconstruct.
 
         Returns
@@ -91,7 +91,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or CSR matrix of shape (n_samples, n_features)
             Rows to score.
 
         Returns
@@ -112,7 +112,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or CSR matrix of shape (n_samples, n_features)
             At least two rows.
         y : None
             Ignored.

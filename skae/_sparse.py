@@ -122,9 +122,10 @@ class SparseAutoencoder(BaseAutoencoder):
 
         mean over rows of  L(x, g(f(x)))  +  weight * sum_j KL(rho || rho_j)     ("kl")
         mean over rows of [L(x, g(f(x)))  +  weight * sum_j |f_j(x)|]            ("l1")
+        mean over rows of  L(x, g(top_k(f(x))))                                  ("topk")
 
     plus `alpha/2 * ||W||^2`, where rho_j is the mean of unit j's activation f_j over the
-    batch. The code is usually wider than the data (overcomplete): sparsity, not width,
+    batch, and top_k keeps the `n_active` largest activations of a row. The code is usually wider than the data (overcomplete): sparsity, not width,
     keeps the autoencoder from copying, and units become detectors of parts.
 
     The default weights suit data in [0, 1], such as grey values.
@@ -133,17 +134,26 @@ class SparseAutoencoder(BaseAutoencoder):
     ----------
     n_components : int, default=128
         Width of the code. May exceed the number of features (an overcomplete code).
-    sparsity : {'kl', 'l1'}, default='kl'
+    sparsity : {'kl', 'l1', 'topk'}, default='kl'
         What holds the code sparse. 'kl': every unit's mean activation is drawn to
         `target_activation`; the code must be 'logistic', and its biases start where
         all activations equal the target. 'l1': the sum of absolute activations is
-        kept small; the decoder's atoms (the columns of its weights, in every layer) are
-        kept at norm 1 or below, or else rescaling would escape the penalty.
+        kept small. 'topk': each row keeps its `n_active` largest units, and a unit that
+        was active for no row of an epoch is revived: it gets a badly reconstructed row
+        to be active for (in the first 70% of `max_iter`). With 'l1' and 'topk' the
+        decoder's atoms (the columns of its weights, in every layer) are kept at norm 1
+        or below; rescaling would escape L1's penalty.
     sparsity_weight : float or 'auto', default='auto'
         Weight of the penalty; 'auto' is 3.0 for 'kl' and 0.1 for 'l1'. With 0 this
-        is the plain autoencoder.
+        is the plain autoencoder. Unused by 'topk', which has no penalty.
     target_activation : float, default=0.05
         Rho, the mean activation that 'kl' asks of each unit, between 0 and 1.
+    n_active : int, default=8
+        How many units of each row 'topk' keeps; at most `n_components`. With
+        `code_activation='identity'` so many are not zero, with 'relu' at most.
+    sparse_output : bool, default=False
+        Whether `transform` gives a CSR matrix instead of an array: for 'l1' and 'topk',
+        as the units of 'kl' are never exactly 0.
     hidden_layer_sizes : array-like of int, default=()
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
         them. `()` is the classical autoencoder with one layer each way.
@@ -153,7 +163,8 @@ class SparseAutoencoder(BaseAutoencoder):
         autoencoder is linear up to `code_activation`.
     code_activation : str, default='auto'
         Activation of the code, one of the same words. 'auto' is 'logistic' for
-        'kl', which needs it, and 'relu' for 'l1'.
+        'kl', which needs it, and 'relu' for 'l1' and 'topk'; 'topk' can do with
+        'identity' too.
     loss : {'squared_error', 'binary_cross_entropy', 'categorical_cross_entropy'}, \
             default='squared_error'
         Reconstruction loss, summed over features. 'binary_cross_entropy' is for X in
@@ -166,9 +177,13 @@ class SparseAutoencoder(BaseAutoencoder):
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
-    solver : {'adam', 'sgd'}, default='adam'
+    solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
         Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
-        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned.
+        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
+        all rows at once, for small data: an epoch is one of its iterations, training
+        stops at the first one that is no improvement by `tol`, and noise is drawn once.
+        Learning rates, `batch_size`, `shuffle`, `n_iter_no_change` and early stopping do
+        not apply to it, and there is no `partial_fit`.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
         Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
         'one_cycle' first rises for 30% of the time. With either, only
@@ -215,6 +230,11 @@ class SparseAutoencoder(BaseAutoencoder):
     mean_activation_ : ndarray of shape (n_components_,)
         rho_j, each unit's mean activation over the rows that the last `fit` or
         `partial_fit` has seen.
+    code_density_ : float
+        Fraction of the codes' components that are active on these rows: not 0; with
+        'kl', above twice `target_activation`.
+    dead_components_ : ndarray of int
+        Indices of the components that are active for none of these rows.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of all layers, the encoder's first.
     intercepts_ : list of ndarray of shape (fan_out,)
@@ -250,6 +270,16 @@ class SparseAutoencoder(BaseAutoencoder):
     Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University, 2011,
     https://web.stanford.edu/class/cs294a/sparseAutoencoder.pdf.
 
+    Makhzani and Frey, "k-sparse autoencoders", ICLR 2014,
+    https://arxiv.org/abs/1312.5663.
+
+    Gao et al., "Scaling and evaluating sparse autoencoders", ICLR 2025,
+    https://arxiv.org/abs/2406.04093.
+
+    Bricken et al., "Towards monosemanticity: decomposing language models with dictionary
+    learning", Transformer Circuits Thread, 2023 (on reviving dead units),
+    https://transformer-circuits.pub/2023/monosemantic-features.
+
     Olshausen and Field, "Emergence of simple-cell receptive field properties by learning
     a sparse code for natural images", Nature 381, 1996, https://doi.org/10.1038/381607a0.
 
@@ -261,6 +291,10 @@ class SparseAutoencoder(BaseAutoencoder):
     >>> sparse = SparseAutoencoder(max_iter=50, random_state=0).fit(X)
     >>> print(f"{sparse.mean_activation_.mean():.2f}")
     0.05
+    >>> top = SparseAutoencoder(sparsity="topk", n_active=8, max_iter=50, random_state=0)
+    >>> codes = top.set_params(sparse_output=True).fit_transform(X)
+    >>> int(codes.getnnz(axis=1).max())
+    8
     """
 
     _parameter_constraints = {
@@ -388,7 +422,8 @@ class SparseAutoencoder(BaseAutoencoder):
         return weights
 
     def _summarize(self, data):
-        threshold = 0.5 if self._code_activation == "logistic" else 0.0
+        # Logistic units are never 0.
+        threshold = 2.0 * self.target_activation if self.sparsity == "kl" else 0.0
         total, n_active = 0.0, 0
         for _, code in self._chunks(self._encode, data.X):
             total = total + code.sum(axis=0)
@@ -456,9 +491,3 @@ class SparseAutoencoder(BaseAutoencoder):
     @property
     def _auto_code_activation(self):
         return {"kl": "logistic", "l1": "relu", "topk": "relu"}[self.sparsity]
-
-    @property
-    def _code_activation(self):
-        return (
-            self._auto_code_activation if self.code_activation == "auto" else self.code_activation
-        )
