@@ -1,5 +1,6 @@
 """The denoising autoencoder: reconstruct the clean row from a corrupted one."""
 
+import math
 import warnings
 from dataclasses import replace
 from numbers import Integral, Real
@@ -14,45 +15,20 @@ from torch import nn
 from skae._base import BaseAutoencoder, trains_by_epochs
 from skae._columns import column_means, column_ranges, column_sums, dense, has_missing
 from skae._compat import Interval, InvalidParameterError, StrOptions, fit_context
+from skae._corruption import (
+    add_gaussian_noise,
+    add_salt_and_pepper,
+    apply_users,
+    mask,
+    swap,
+    uniform_like,
+)
 from skae._devices import as_tensor, find_device_or_cpu
 from skae._inference import CHUNK_SIZE
 from skae._missing import FillMissing, fill_missing, mean_over_observed, observed
 from skae._streams import draw_seed, stream
 
 ROWS_FOR_VARIANCE = 1000  # at most; bounds the cost of `noise_variance_`
-
-
-def mask(x, level, generator):
-    """Set each cell to 0 with probability `level`."""
-    return _uniform_like(x, generator).ge_(level).mul_(x)
-
-
-def add_gaussian_noise(x, level, generator):
-    """Add normal noise of standard deviation `level`."""
-    noise = torch.empty_like(x).normal_(generator=generator)
-    return x + level * noise
-
-
-def add_salt_and_pepper(x, level, low, high, generator):
-    """Set each cell to its `low` or its `high` with probability `level` / 2 each."""
-    draw = _uniform_like(x, generator)
-    return torch.where(draw < level / 2, low, torch.where(draw < level, high, x))
-
-
-def swap(x, level, generator):
-    """Give each cell with probability `level` the value that another row has in its column."""
-    n_rows = x.shape[0]
-    if n_rows == 1:
-        return x
-    draw = _uniform_like(x, generator)
-    # Below the level, draw / level is uniform again: it chooses the other row.
-    distance = (draw / level * (n_rows - 1)).long().clamp_(max=n_rows - 2).add_(1)
-    rows = torch.arange(n_rows, device=x.device).unsqueeze(1)
-    return torch.where(draw < level, x.gather(0, (rows + distance) % n_rows), x)
-
-
-def _uniform_like(x, generator):
-    return torch.empty_like(x).uniform_(generator=generator)
 
 
 class DenoisingAutoencoder(BaseAutoencoder):
@@ -475,7 +451,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             return add_gaussian_noise(reconstruction, std, generator)
 
         low, high = (as_tensor(a, device) for a in (self.data_min_, self.data_max_))
-        uniform = _uniform_like(low.expand(n_samples, -1), generator)
+        uniform = uniform_like(low.repeat(n_samples, 1), generator)
         X = (low + (high - low) * uniform).cpu().numpy()
         for _ in range(n_steps):
             X = self._map(step, X)
@@ -512,7 +488,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         if self.corruption is None or level == 0:
             return x
         if self.corruption == "masking" and self._takes_mask_:
-            return x.masked_fill(_uniform_like(x, generator) < level, torch.nan)
+            return x.masked_fill(uniform_like(x, generator) < level, torch.nan)
         if self.corruption == "masking":
             return mask(x, level, generator)
         if self.corruption == "gaussian":
@@ -524,21 +500,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
             corrupted = swap(x, level, generator)
         else:
             whole = self._fill(x, with_mask=False) if lacks_cells else x
-            corrupted = self._corrupt_by_callable(whole, generator)
+            corrupted = apply_users(self.corruption, whole, generator)
         return torch.where(x.isnan(), x, corrupted) if lacks_cells else corrupted
-
-    def _corrupt_by_callable(self, x, generator):
-        with torch.no_grad():  # a copy: the clean x is the target
-            corrupted = self.corruption(x.clone(), generator)
-        found = type(corrupted).__name__
-        if isinstance(corrupted, torch.Tensor):
-            found = f"a tensor of shape {tuple(corrupted.shape)}"
-        if not isinstance(corrupted, torch.Tensor) or corrupted.shape != x.shape:
-            raise ValueError(
-                f"corruption={self.corruption!r} must return a tensor of its input's shape, "
-                f"{tuple(x.shape)}, but returned {found}."
-            )
-        return corrupted.to(x)
 
     def _enter(self, x):
         """What the encoder sees of x in training."""
@@ -600,7 +563,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _summarize(self, data):
         if self.loss == "squared_error":
             n_rows = max(1, min(ROWS_FOR_VARIANCE, CHUNK_SIZE // self._perceptron.width))
-            some = data[:: max(1, len(data) // n_rows)]
+            some = data[:: math.ceil(len(data) / n_rows)]
             corrupted = self._corrupted_copy(dense(some.X), stream(self._state.seed, "corrupt"))
             differences = dense(some.targets) - self._map(self._reconstruct, corrupted)
             self.noise_variance_ = column_means(np.square(differences)).astype(differences.dtype)

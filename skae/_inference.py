@@ -13,7 +13,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skae._columns import column_means, dense, value_range
+from skae._columns import column_means, dense, has_missing, value_range
 from skae._devices import as_tensor, find_device_or_cpu
 from skae._perceptron import Network
 from skae._threads import enough_threads
@@ -132,18 +132,17 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     def _explained_variance(self, X, target):
         """The fraction of the target's variance that reconstructions of X explain."""
-        mean = column_means(target)
+        mean, start, lacks_cells = column_means(target), 0, has_missing(target)
         errors, deviations = np.zeros_like(mean), np.zeros_like(mean)
-        start = 0
         with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
             for rows, reconstructions in self._chunks(self._reconstruct, X):
                 if target is not X:
                     rows = dense(target[start : start + len(rows)])
                 start += len(rows)
-                missing = np.isnan(rows)
-                errors += _sums_of_squares(rows - reconstructions, missing)
-                deviations += _sums_of_squares(rows - mean, missing)
-            score = _explained_variance(errors, deviations)
+                observed = ~np.isnan(rows) if lacks_cells else True
+                errors += _sums_of_squares(rows - reconstructions, observed)
+                deviations += _sums_of_squares(rows - mean, observed)
+            score = _r2(errors, deviations)
         if not np.isfinite(score):
             raise ValueError(
                 "The squared errors of the reconstructions of X are not finite, so that there "
@@ -274,13 +273,12 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self._fitted_network().decoder_module()
 
 
-def _sums_of_squares(differences, missing):
-    """Per column, over cells that are not missing."""
-    differences[missing] = 0
-    return np.square(differences, dtype=np.float64).sum(axis=0)
+def _sums_of_squares(differences, observed):
+    """Per column, over observed cells."""
+    return np.square(differences, dtype=np.float64).sum(axis=0, where=observed)
 
 
-def _explained_variance(errors, deviations):
+def _r2(errors, deviations):
     """R^2 over columns, weighted by variance, from sums of squares per column.
 
     As in scikit-learn's `r2_score`, a column that does not vary counts only if none does.

@@ -9,6 +9,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from skae._base import BaseAutoencoder
 from skae._compat import Interval, InvalidParameterError, StrOptions, align_sparse_interface
+from skae._devices import as_tensor
 from skae._losses import penalized
 from skae._perceptron import Network, TopK
 from skae._streams import stream
@@ -125,8 +126,9 @@ class SparseAutoencoder(BaseAutoencoder):
         mean over rows of  L(x, g(top_k(f(x))))                                  ("topk")
 
     plus `alpha/2 * ||W||^2`, where rho_j is the mean of unit j's activation f_j over the
-    batch, and top_k keeps the `n_active` largest activations of a row. The code is usually wider than the data (overcomplete): sparsity, not width,
-    keeps the autoencoder from copying, and units become detectors of parts.
+    batch, and top_k keeps the `n_active` largest activations of a row. The code is usually
+    wider than the data (overcomplete): sparsity, not width, keeps the autoencoder from
+    copying, and units become detectors of parts.
 
     The default weights suit data in [0, 1], such as grey values.
 
@@ -150,7 +152,9 @@ class SparseAutoencoder(BaseAutoencoder):
         Rho, the mean activation that 'kl' asks of each unit, between 0 and 1.
     n_active : int, default=8
         How many units of each row 'topk' keeps; at most `n_components`. With
-        `code_activation='identity'` so many are not zero, with 'relu' at most.
+        `code_activation='identity'` so many are not zero, with 'relu' at most. It may be
+        changed after the fit, to encode with more: Makhzani and Frey advise two to
+        three times as many for a classifier.
     sparse_output : bool, default=False
         Whether `transform` gives a CSR matrix instead of an array: for 'l1' and 'topk',
         as the units of 'kl' are never exactly 0.
@@ -365,6 +369,25 @@ class SparseAutoencoder(BaseAutoencoder):
         self.precision = precision
         self.verbose = verbose
 
+    def transform(self, X):
+        """Encode X; deterministic.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to encode.
+
+        Returns
+        -------
+        codes : ndarray or CSR matrix of shape (n_samples, n_components)
+            The code of each row, in the dtype of the fit; sparse with `sparse_output`.
+        """
+        X = self._validate_rows(X)
+        if not self.sparse_output:
+            return self._codes(X)
+        codes = vstack([csr_matrix(code) for _, code in self._chunks(self._encode, X)])
+        return align_sparse_interface(codes.tocsr())
+
     def _objective(self, network, x, noise):
         code = network.encode(x)
         error = network.apply(self._loss.mean, network.decode(code), x)
@@ -457,30 +480,18 @@ class SparseAutoencoder(BaseAutoencoder):
         self._refuse_lbfgs("sparsity='topk', which revives dead units,", "sparsity='l1'")
 
     def _describe_network(self, n_features):
-        perceptron = super()._describe_network(n_features)
+        return self._with_top_k(super()._describe_network(n_features))
+
+    def _fitted_network(self, device="cpu"):
+        perceptron = self._with_top_k(self._perceptron)
+        return Network(perceptron, as_tensor(self._state.weights, device))
+
+    def _with_top_k(self, perceptron):
         if self.sparsity != "topk":
             return perceptron
         *hidden, code = perceptron.encoder_activations
+        code = code.activation if isinstance(code, TopK) else code
         return replace(perceptron, encoder_activations=(*hidden, TopK(code, int(self.n_active))))
-
-    def transform(self, X):
-        """Encode X; deterministic.
-
-        Parameters
-        ----------
-        X : array-like or CSR matrix of shape (n_samples, n_features)
-            Rows to encode.
-
-        Returns
-        -------
-        codes : ndarray or CSR matrix of shape (n_samples, n_components)
-            The code of each row, in the dtype of the fit; sparse with `sparse_output`.
-        """
-        X = self._validate_rows(X)
-        if not self.sparse_output:
-            return self._codes(X)
-        codes = vstack([csr_matrix(code) for _, code in self._chunks(self._encode, X)])
-        return align_sparse_interface(codes.tocsr())
 
     @property
     def _weight(self):

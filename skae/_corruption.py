@@ -1,0 +1,51 @@
+"""Corruptions: what the denoising autoencoder undoes, each of a batch x (n, n_features)."""
+
+import torch
+
+
+def mask(x, level, generator):
+    """Set each cell to 0 with probability `level`."""
+    return uniform_like(x, generator).ge_(level).mul_(x)
+
+
+def add_gaussian_noise(x, level, generator):
+    """Add normal noise of standard deviation `level`."""
+    noise = torch.empty_like(x).normal_(generator=generator)
+    return x + level * noise
+
+
+def add_salt_and_pepper(x, level, low, high, generator):
+    """Set each cell to its `low` or its `high` with probability `level` / 2 each."""
+    draw = uniform_like(x, generator)
+    return torch.where(draw < level / 2, low, torch.where(draw < level, high, x))
+
+
+def swap(x, level, generator):
+    """Give each cell with probability `level` the value that another row has in its column."""
+    n_rows = x.shape[0]
+    if n_rows == 1:
+        return x
+    draw = uniform_like(x, generator)
+    # Below the level, draw / level is uniform again: it chooses the other row.
+    distance = (draw / level * (n_rows - 1)).long().clamp_(max=n_rows - 2).add_(1)
+    rows = torch.arange(n_rows, device=x.device).unsqueeze(1)
+    return torch.where(draw < level, x.gather(0, (rows + distance) % n_rows), x)
+
+
+def uniform_like(x, generator):
+    return torch.empty_like(x).uniform_(generator=generator)
+
+
+def apply_users(corruption, x, generator):
+    """Corrupt by a callable that the user has given."""
+    with torch.no_grad():  # a copy: the clean x is the target
+        corrupted = corruption(x.clone(), generator)
+    found = type(corrupted).__name__
+    if isinstance(corrupted, torch.Tensor):
+        found = f"a tensor of shape {tuple(corrupted.shape)}"
+    if not isinstance(corrupted, torch.Tensor) or corrupted.shape != x.shape:
+        raise ValueError(
+            f"corruption={corruption!r} must return a tensor of its input's shape, "
+            f"{tuple(x.shape)}, but returned {found}."
+        )
+    return corrupted.to(x)
