@@ -63,15 +63,17 @@ class Rows:
     """
 
     def __init__(self, X, device):
-        self._X, self._device, self._tensor = X, device, None
-        if not issparse(X):
-            if device.type != "cpu":
-                self._tensor = torch.tensor(X, device=device)
-            elif X.flags.writeable:  # torch does not take read-only arrays, such as memory maps
-                self._tensor = torch.from_numpy(X)
-        gathers_on_cpu = self._tensor is None
+        self._X, self._device = X, device
         self._batch = torch.from_numpy(np.empty((0, X.shape[1]), X.dtype))
-        self._batch = self._batch if gathers_on_cpu else self._batch.to(device)
+        if issparse(X):
+            self._gather = self._make_dense
+        elif device.type != "cpu":
+            self._tensor, self._gather = torch.tensor(X, device=device), self._select
+            self._batch = self._batch.to(device)
+        elif X.flags.writeable:
+            self._tensor, self._gather = torch.from_numpy(X), self._select
+        else:  # torch does not take read-only arrays, such as memory maps
+            self._gather = self._select_read_only
 
     def __len__(self):
         return self._X.shape[0]
@@ -81,11 +83,15 @@ class Rows:
         n_rows, n_most = indices.shape[0], self._batch.shape[0]
         if n_rows > n_most:
             self._batch = self._batch.new_empty((n_rows, self._X.shape[1]))
-        batch = self._batch[:n_rows] if n_rows < n_most else self._batch
-        if issparse(self._X):
-            self._X[indices.cpu().numpy()].toarray(out=batch.numpy())
-        elif self._tensor is None:
-            np.take(self._X, indices.numpy(), axis=0, out=batch.numpy(), mode="clip")
-        else:
-            torch.index_select(self._tensor, 0, indices, out=batch)
+        return self._gather(indices, self._batch[:n_rows] if n_rows < n_most else self._batch)
+
+    def _select(self, indices, batch):
+        return torch.index_select(self._tensor, 0, indices, out=batch)
+
+    def _select_read_only(self, indices, batch):
+        np.take(self._X, indices.numpy(), axis=0, out=batch.numpy(), mode="clip")
+        return batch
+
+    def _make_dense(self, indices, batch):
+        self._X[indices.cpu().numpy()].toarray(out=batch.numpy())
         return batch.to(self._device)

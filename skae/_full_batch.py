@@ -46,9 +46,10 @@ class FullBatchTrainer(Trainer):
             self.weights.copy_(free)
             self.estimator._constrain(self.network)
             noise = stream(self.state.seed, "noise", self._first_epoch, device=self.device)
-            self._loss = self._differentiate(self._batch, noise)
+            loss = self._objective(self._tape, self._batch, noise)
             networks = (Network(self.network.perceptron, v) for v in (free, self.gradient))
             with torch.no_grad():
+                self._loss = self._differentiate(loss)
                 self.estimator._pull_back_constraint(*networks)
             self._evaluated = free.clone()
         return self._loss

@@ -249,8 +249,9 @@ class Trainer:
 
     def _step(self, indices, noise, learning_rate):
         """One step of the optimiser; returns the batch's objective, still on the device."""
-        loss, n_rows = self._differentiate(self.take(indices), noise), indices.shape[0]
+        loss, n_rows = self._objective(self._tape, self.take(indices), noise), indices.shape[0]
         with torch.no_grad():
+            loss = self._differentiate(loss)
             if n_rows < self._full_batch:
                 # A ragged last batch counts by its rows, or one stray row would move the
                 # weights as far as a full batch.
@@ -261,21 +262,18 @@ class Trainer:
             self.estimator._constrain(self.network)
         return loss
 
-    def _differentiate(self, batch, noise):
-        """The objective of a batch; leaves its gradient in `gradient`."""
+    def _differentiate(self, loss):
+        """The objective, weight decay included, whose gradient it leaves in `gradient`."""
         self.gradient.zero_()
-        loss = self._objective(self._tape, batch, noise)
-        with torch.no_grad():
-            self._tape.backward(loss)
-            return self._with_decay(loss.detach())
+        self._tape.backward(loss)
+        return self._with_decay(loss.detach())
 
     def take(self, indices):
         """A batch: these rows and, where there are any, their targets."""
         return [rows.take(indices) for rows in self._tables]
 
     def _objective(self, network, batch, noise):
-        x, *target = batch
-        return self.estimator._objective(network, x, noise, *target)
+        return self.estimator._objective(network, batch[0], noise, *batch[1:])
 
     def _with_decay(self, loss):
         """Add alpha/2 * ||W||^2 to the loss, and its gradient to the gradient."""
