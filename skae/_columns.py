@@ -20,7 +20,7 @@ def column_sums(X):
     """Sums of the columns and how many cells of each are observed, float64 arrays."""
     n_rows, n_columns = X.shape
     if issparse(X):
-        means, _, _, n_observed = mean_variance_axis(X, 0, return_sum_weights=True)
+        means, _, n_observed = mean_variance_axis(X, 0, return_sum_weights=True)
         return np.nan_to_num(means.astype(np.float64)) * n_observed, n_observed.astype(np.float64)
     if not has_missing(X):
         return X.sum(axis=0, dtype=np.float64), np.full(n_columns, float(n_rows))
@@ -37,7 +37,7 @@ def column_means(X):
 def mean_squares(X):
     """Means of the squares in each column of an X that lacks no cell, a float64 array."""
     if issparse(X):
-        sums = np.asarray(X.power(2).sum(axis=0, dtype=np.float64)).ravel()
+        sums = np.asarray(X.multiply(X).sum(axis=0, dtype=np.float64)).ravel()
     else:
         sums = np.einsum("ij,ij->j", X, X, dtype=np.float64)
     return sums / X.shape[0]

@@ -6,6 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix, vstack
+from torch.nn import functional
 
 from skae._base import BaseAutoencoder
 from skae._compat import Interval, InvalidParameterError, StrOptions, align_sparse_interface
@@ -81,9 +82,10 @@ def bounded_pull_back(atoms, gradient):
 def revive(network, moments, dead, x, residuals, rows):
     """Give each dead unit a row to be active for, and its atom that row's direction.
 
-    A unit's weights become the direction of the row's residual (with hidden layers, of
-    what the code's layer sees of the row), as long as it takes to be as active there as
-    the row's active units are, or as the longest living unit's weights. Averages of the
+    A unit's weights become the direction of the row's residual (with hidden layers, or
+    where that points away from the row, of what sets it apart from the mean row), as
+    long as it takes to be as active there as the row's active units are, or as the
+    longest living unit's weights. Its bias makes the mean row its zero. Averages of the
     optimiser start anew: the gradient's at 0, its square's at the living units'.
 
     Parameters
@@ -96,15 +98,19 @@ def revive(network, moments, dead, x, residuals, rows):
     x, residuals : Tensor of shape (n, n_features)
     rows : Tensor of int64, shape (n_dead,)
     """
-    seen, code = network.before_code(x)[rows], network.encode(x)[rows]
-    direction = residuals[rows] if len(network.encoder_layers) == 1 else seen
-    direction = direction / direction.norm(dim=1, keepdim=True).clamp_(min=1e-12)
-    activation = code.abs().sum(dim=1) / code.count_nonzero(dim=1).clamp_(min=1)
+    seen, code = network.before_code(x), network.encode(x)
+    mean, typical = seen.mean(dim=0), code.abs().sum() / code.count_nonzero().clamp_(min=1)
+    apart, code = (seen - mean)[rows], code[rows]
+    direction = residuals[rows] if len(network.encoder_layers) == 1 else apart
+    points_away = (direction * apart).sum(dim=1, keepdim=True) <= 0
+    direction = functional.normalize(torch.where(points_away, apart, direction))
+    activation = code.abs().sum(dim=1) / code.count_nonzero(dim=1)
+    activation = torch.where(activation > 0, activation, typical)  # NaN: nothing is active
     weights = network.encoder_weights[-1]
     longest = weights[~dead].norm(dim=1).max()
-    reach = (direction * seen).sum(dim=1).clamp_(min=1e-12)
+    reach = (direction * apart).sum(dim=1).clamp_(min=1e-12)
     weights[dead] = direction * (activation / reach).clamp_(max=longest).unsqueeze(1)
-    network.encoder_biases[-1][dead] = 0.0
+    network.encoder_biases[-1][dead] = -weights[dead] @ mean
     atoms = network.own_decoder_weights[0]
     if atoms is not None:
         atoms[:, dead] = direction.t() * atoms[:, ~dead].norm(dim=0).mean()
@@ -472,26 +478,32 @@ class SparseAutoencoder(BaseAutoencoder):
                 "sparsity='topk' needs code_activation='relu' (or 'auto') or 'identity', but found "
                 f"{self.code_activation!r}: change it, or use another sparsity."
             )
-        if self.n_active > self.n_components:
-            raise InvalidParameterError(
-                f"n_active={self.n_active} must be at most n_components={self.n_components}: a "
-                "code cannot have more active components than it has."
-            )
+        self._check_n_active(self.n_components)
         self._refuse_lbfgs("sparsity='topk', which revives dead units,", "sparsity='l1'")
 
+    def _check_n_active(self, n_components):
+        if self.n_active > n_components:
+            raise InvalidParameterError(
+                f"n_active={self.n_active} must be at most n_components={n_components}: a code "
+                "cannot have more active components than it has."
+            )
+
     def _describe_network(self, n_features):
-        return self._with_top_k(super()._describe_network(n_features))
-
-    def _fitted_network(self, device="cpu"):
-        perceptron = self._with_top_k(self._perceptron)
-        return Network(perceptron, as_tensor(self._state.weights, device))
-
-    def _with_top_k(self, perceptron):
+        perceptron = super()._describe_network(n_features)
         if self.sparsity != "topk":
             return perceptron
-        *hidden, code = perceptron.encoder_activations
-        code = code.activation if isinstance(code, TopK) else code
-        return replace(perceptron, encoder_activations=(*hidden, TopK(code, int(self.n_active))))
+        return self._with_top_k(perceptron, perceptron.encoder_activations[-1])
+
+    def _fitted_network(self, device="cpu"):
+        perceptron, code = self._perceptron, self._perceptron.encoder_activations[-1]
+        if isinstance(code, TopK):
+            self._check_n_active(perceptron.sizes[-1])
+            perceptron = self._with_top_k(perceptron, code.activation)
+        return Network(perceptron, as_tensor(self._state.weights, device))
+
+    def _with_top_k(self, perceptron, activation):
+        code = TopK(activation, int(self.n_active))
+        return replace(perceptron, encoder_activations=(*perceptron.encoder_activations[:-1], code))
 
     @property
     def _weight(self):
