@@ -229,7 +229,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
             )
             X = X.astype(np.float32)
         data = Data(X, self._validate_target(target, X))
-        self._check_loss_range(data.targets)
+        self._check_loss_range(data.targets, "X" if target is None else "target")
         return data
 
     def _validate_target(self, target, X):

@@ -13,7 +13,8 @@ def dense(rows):
 def has_missing(X):
     """Whether any cell is NaN; X holds no infinity."""
     values = X.data if issparse(X) else X
-    return bool(np.isnan(values.sum()) and np.isnan(values).any())
+    with np.errstate(over="ignore", invalid="ignore"):  # the sum may overflow
+        return bool(np.isnan(values.sum()) and np.isnan(values).any())
 
 
 def column_sums(X):

@@ -400,7 +400,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 f"corruption={self.corruption!r} makes every row dense, so that it cannot corrupt "
                 "a sparse X as a whole: pass some rows of it, as in X[:100].toarray()."
             )
-        n_rows = max(1, CHUNK_SIZE // X.shape[1])
+        n_rows = max(200, CHUNK_SIZE // X.shape[1])  # a batch at least: 'swap' needs rows
         chunks = [X[start : start + n_rows].toarray() for start in range(0, X.shape[0], n_rows)]
         return type(X)(vstack([type(X)(self._corrupted_copy(c, generator)) for c in chunks]))
 
@@ -437,7 +437,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         """
         check_is_fitted(self)
         for name, value in (("n_samples", n_samples), ("n_steps", n_steps)):
-            if not isinstance(value, Integral) or value < 1:
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name}={value!r} must be an integer of at least 1.")
         self._check_that_a_chain_exists()
         device = find_device_or_cpu(self.device)
@@ -533,7 +533,15 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 f"target has {width} columns, but the fitted {type(self).__name__} reconstructs "
                 f"{self.n_features_out_}: pass a target of that width."
             )
-        return super()._resume(data, held_out_fraction)
+        return self._note_gaps(super()._resume(data, held_out_fraction))
+
+    def _start(self, data, held_out_fraction=0):
+        return self._note_gaps(super()._start(data, held_out_fraction))
+
+    def _note_gaps(self, trainer):
+        """Held-out rows may lack cells where the others do not."""
+        self._lacks_cells_ |= any(map(has_missing, trainer.data.tables))
+        return trainer
 
     def _prepare(self, data, goes_on):
         low, high = column_ranges(data.X)
@@ -549,13 +557,18 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.data_mean_ = (sums / np.maximum(n_observed, 1.0)).astype(data.X.dtype)
         self._lacks_cells_ = self._takes_mask_ or any(map(has_missing, data.tables))
 
-    def _describe_network(self, n_features):
-        n_outputs = self._n_outputs_ or n_features
+    def _validate(self, X, target, reset):
+        data = super()._validate(X, target, reset)
+        n_features, n_outputs = data.X.shape[1], data.targets.shape[1]
         if self.tied_weights and n_outputs != n_features:
             raise InvalidParameterError(
                 f"tied_weights=True needs a target as wide as X, but X has {n_features} features "
                 f"and target has {n_outputs}: set tied_weights=False."
             )
+        return data
+
+    def _describe_network(self, n_features):
+        n_outputs = self._n_outputs_ or n_features
         perceptron = super()._describe_network(n_features)
         n_inputs = n_features * (1 + self._takes_mask_)
         return replace(perceptron, sizes=(n_inputs, *perceptron.sizes[1:]), n_outputs=n_outputs)

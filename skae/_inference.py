@@ -163,7 +163,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         finite = "allow-nan" if get_tags(self).input_tags.allow_nan else True
         return {"accept_sparse": "csr", "order": "C", "ensure_all_finite": finite}
 
-    def _check_loss_range(self, X):
+    def _check_loss_range(self, X, name="X"):
         """Refuse values that the loss is not defined for."""
         if not (self._loss.needs_unit_interval or self._loss.needs_counts):
             return
@@ -171,13 +171,13 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         rounding = 10 * np.finfo(X.dtype).eps
         if self._loss.needs_unit_interval and (low < -rounding or high > 1 + rounding):
             raise ValueError(
-                f"{self._loss_parameter} needs X in [0, 1], but found values from {low} to "
-                f"{high}: scale X, for example with MinMaxScaler(clip=True), or choose another."
+                f"{self._loss_parameter} needs {name} in [0, 1], but found values from {low} to "
+                f"{high}: scale it, for example with MinMaxScaler(clip=True), or choose another."
             )
         if self._loss.needs_counts and low < 0:
             raise ValueError(
-                f"{self._loss_parameter} needs X of counts or proportions, but found values "
-                f"down to {low}: do not centre X, or choose another."
+                f"{self._loss_parameter} needs {name} of counts or proportions, but found values "
+                f"down to {low}: do not centre it, or choose another."
             )
 
     def _codes(self, X):
@@ -190,7 +190,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _reconstruct(self, network, x):
         reconstructions = network.reconstruct(self._encode(network, x))
         if network.perceptron.decoder_activations[-1] == "softmax":  # of proportions, counts
-            reconstructions = reconstructions * x.nansum(dim=1, keepdim=True)
+            reconstructions = reconstructions * _totals(x, reconstructions)
         return reconstructions
 
     def _minus_loss(self, network, x):
@@ -271,6 +271,15 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """The decoder as a new `torch.nn.Module` on the CPU."""
         check_is_fitted(self)
         return self._fitted_network().decoder_module()
+
+
+def _totals(x, proportions):
+    """Each row's total; with missing cells, the one that the observed cells' share implies."""
+    total = x.nansum(dim=1, keepdim=True)
+    if x.shape != proportions.shape:
+        return total
+    unseen = proportions.where(x.isnan(), 0.0).sum(dim=1, keepdim=True)
+    return total / (1.0 - unseen).clamp(min=torch.finfo(x.dtype).eps)
 
 
 def _sums_of_squares(differences, observed):
