@@ -30,14 +30,28 @@ ESTIMATORS = [
     Autoencoder(**FAST, learning_rate="cosine", alpha=0.1, batch_size=7),
     SparseAutoencoder(**FAST),
     SparseAutoencoder(**FAST, sparsity="l1"),
+    SparseAutoencoder(**FAST, sparsity="topk", n_active=1),
+    SparseAutoencoder(**FAST, sparsity="topk", n_active=1, code_activation="identity"),
+    SparseAutoencoder(**FAST, sparsity="l1", sparse_output=True),
     SparseAutoencoder(max_iter=3, hidden_layer_sizes=(8,), early_stopping=True),
+    *(
+        cls(**FAST, solver="lbfgs", **params)
+        for cls, params in (
+            (Autoencoder, {}),
+            (SparseAutoencoder, {"sparsity": "l1"}),
+            (DenoisingAutoencoder, {}),
+            (VAE, {}),
+        )
+    ),
     *(
         DenoisingAutoencoder(**FAST, corruption=corruption)
         for corruption in ("masking", "gaussian", "salt_and_pepper", None, smaller)
     ),
     DenoisingAutoencoder(**FAST, early_stopping=True),
+    DenoisingAutoencoder(**FAST, corruption="swap"),
     ContractiveAutoencoder(**FAST),
     ContractiveAutoencoder(**FAST, hidden_layer_sizes=(8, 4), tied_weights=False),
+    ContractiveAutoencoder(**FAST, hidden_layer_sizes=(8,), jacobian_method="hutchinson"),
     VAE(**FAST, hidden_layer_sizes=(8,)),
     VAE(**FAST, hidden_layer_sizes=(), tied_weights=True, noise_variance=0.5, n_draws=3),
     VAE(**FAST, early_stopping=True, beta=4.0),

@@ -6,11 +6,11 @@ import torch
 from torch.func import jacrev, vmap
 
 from skae import Autoencoder, ContractiveAutoencoder
-from skae._contractive import squared_jacobian_norm
+from skae._contractive import estimated_squared_jacobian_norm, squared_jacobian_norm
 from skae._perceptron import ACTIVATIONS, Network, Perceptron
 
 FAST = {"n_components": 5, "max_iter": 2, "random_state": 0}
-HIDDEN = {"one layer": (), "two layers": (9,), "three layers": (9, 7)}
+HIDDEN = {"one layer": (), "two layers": (9,), "three layers": (9, 7), "four layers": (9, 7, 6)}
 
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 every_depth = pytest.mark.parametrize("hidden", HIDDEN.values(), ids=HIDDEN)
@@ -28,7 +28,7 @@ def random_network(n_features, hidden, activation, tied):
     sizes = (n_features, *hidden, 5)
     activations = (activation,) * (len(sizes) - 1)
     perceptron = Perceptron(sizes, activations, activations, (tied,) * len(activations))
-    weights = 0.7 * normal(perceptron.n_parameters)
+    weights = 0.5 * normal(perceptron.n_parameters)
     return Network(perceptron, weights, torch.zeros_like(weights))
 
 
@@ -162,3 +162,146 @@ def test_more_tangents_than_there_are_is_an_error(n_components, most, X):
     for n in (0, -1, most + 1):
         with pytest.raises(ValueError, match=rf"n={n} must be an integer from 1 to .*{most}"):
             contractive.tangents(X, n)
+
+
+# Hutchinson's estimate.
+
+N_DRAWS = 3000
+
+
+def estimates(network, x, seed=0):
+    """Many of the norm at one row each, of which all share the network."""
+    generator = torch.Generator().manual_seed(seed)
+    _, slopes = network.encode_with_slopes(x.repeat_interleave(N_DRAWS, dim=0))
+    drawn = estimated_squared_jacobian_norm(network.encoder_weights, slopes, generator)
+    return drawn.view(len(x), N_DRAWS)
+
+
+def assert_mean_is(draws, expected):
+    """Within 5 standard errors, along the last axis."""
+    error = draws.std(dim=-1) / draws.shape[-1] ** 0.5
+    assert ((draws.mean(dim=-1) - expected).abs() <= 5 * error + 1e-12).all()
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "identity"])
+@every_depth
+def test_the_estimate_has_no_bias(hidden, activation):
+    network, x = random_network(6, hidden, activation, tied=False), normal(4, 6, seed=1)
+    _, slopes = network.encode_with_slopes(x)
+    exact = squared_jacobian_norm(network.encoder_weights, slopes).detach()
+    drawn = estimates(network, x).detach()
+    assert_mean_is(drawn, exact)
+    assert (drawn >= 0).all()
+    assert (drawn.std(dim=1) > 0).any()
+
+
+@every_depth
+def test_the_gradient_of_the_estimate_has_no_bias(hidden):
+    network, x = random_network(6, hidden, "tanh", tied=False), normal(1, 6, seed=1)
+    parameters = [*network.encoder_weights, *network.encoder_biases]
+    _, slopes = network.encode_with_slopes(x)
+    exact = squared_jacobian_norm(network.encoder_weights, slopes).sum()
+    exact = torch.cat([g.ravel() for g in torch.autograd.grad(exact, parameters)])
+    generator, draws = torch.Generator().manual_seed(0), []
+    for _ in range(400):  # of the mean of 8 draws each
+        _, slopes = network.encode_with_slopes(x.expand(8, -1))
+        norms = estimated_squared_jacobian_norm(network.encoder_weights, slopes, generator)
+        gradients = torch.autograd.grad(norms.mean(), parameters)
+        draws.append(torch.cat([gradient.ravel() for gradient in gradients]))
+    assert_mean_is(torch.stack(draws, dim=1), exact)
+
+
+@every_tying
+@every_depth
+def test_the_estimate_of_a_single_component_is_exact(hidden, tied):
+    sizes = (6, *hidden, 1)
+    activations = ("tanh",) * (len(sizes) - 1)
+    perceptron = Perceptron(sizes, activations, activations, (tied,) * len(activations))
+    network, x = Network(perceptron, normal(perceptron.n_parameters)), normal(15, 6, seed=1)
+    _, slopes = network.encode_with_slopes(x)
+    generator = torch.Generator().manual_seed(0)
+    found = estimated_squared_jacobian_norm(network.encoder_weights, slopes, generator)
+    torch.testing.assert_close(found, squared_jacobian_norm(network.encoder_weights, slopes))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@every_depth
+def test_training_on_the_estimate_of_a_single_component_is_exact(hidden, dtype, X):
+    shape = {"n_components": 1, "hidden_layer_sizes": hidden, "max_iter": 4}
+    exact = fitted(X.astype(dtype), **shape)
+    estimated = fitted(X.astype(dtype), **shape, jacobian_method="hutchinson")
+    np.testing.assert_allclose(estimated.loss_curve_, exact.loss_curve_, rtol=1e-5)
+
+
+@every_tying
+@every_depth
+def test_zero_contraction_needs_no_estimate(hidden, tied, digits, assert_same_training):
+    shared = {**FAST, "hidden_layer_sizes": hidden, "tied_weights": tied}
+    contractive = ContractiveAutoencoder(
+        **shared, contraction_weight=0, jacobian_method="hutchinson"
+    ).fit(digits)
+    plain = Autoencoder(**shared, code_activation="logistic").fit(digits)
+    assert_same_training(contractive, plain)
+
+
+@pytest.mark.parametrize("hidden", [(), (24,)])
+def test_training_on_the_estimate_contracts_as_much(hidden, digits):
+    fit = {"n_components": 16, "max_iter": 20, "learning_rate_init": 5e-3, "random_state": 0}
+    norms, scores = [], []
+    for params in (
+        {"contraction_weight": 1.0},
+        {"contraction_weight": 1.0, "jacobian_method": "hutchinson"},
+        {"contraction_weight": 0},
+    ):
+        contractive = ContractiveAutoencoder(**fit, hidden_layer_sizes=hidden, **params).fit(digits)
+        norms.append(contractive.jacobian_norm(digits).mean())
+        scores.append(contractive.score(digits))
+    exact, estimated, free = norms
+    assert estimated == pytest.approx(exact, rel=0.15)
+    assert exact < 0.8 * free
+    assert scores[1] == pytest.approx(scores[0], abs=0.03)
+
+
+def test_estimates_are_drawn_from_the_seed(X, assert_same_training):
+    one, same, other = (
+        fitted(X, jacobian_method="hutchinson", random_state=seed) for seed in (1, 1, 2)
+    )
+    assert_same_training(one, same)
+    assert one.loss_curve_ != other.loss_curve_
+
+
+def test_estimates_do_not_shift_the_shuffles(X):
+    """Weights start alike, rows come in the same order: only the penalty differs."""
+    still = {"learning_rate_init": 1e-12, "max_iter": 1}
+    exact = fitted(X, **still)
+    estimated = fitted(X, **still, jacobian_method="hutchinson")
+    np.testing.assert_allclose(estimated.coefs_[0], exact.coefs_[0], atol=1e-9)
+    assert estimated.loss_ != exact.loss_
+
+
+def test_going_on_with_estimates_is_exact(X, assert_same_training):
+    params = {**FAST, "jacobian_method": "hutchinson", "tol": 0, "max_iter": 3}
+    whole, parts = ContractiveAutoencoder(**params).fit(X), ContractiveAutoencoder(**params)
+    for _ in range(3):
+        parts.partial_fit(X)
+    assert_same_training(whole, parts)
+
+
+def test_held_out_rows_have_the_same_estimate_in_every_epoch(X):
+    still = {"learning_rate_init": 1e-12, "max_iter": 4, "early_stopping": True}
+    contractive = fitted(X, **still, jacobian_method="hutchinson")
+    curve = contractive.validation_loss_curve_
+    np.testing.assert_allclose(curve, curve[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["exact", "hutchinson"])
+def test_what_is_asked_of_a_fitted_one_is_exact(method, X):
+    contractive = fitted(X, hidden_layer_sizes=(9,), jacobian_method=method)
+    expected = reference_norms(contractive.encoder_, torch.tensor(X)).detach()
+    np.testing.assert_allclose(contractive.jacobian_norm(X), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["Exact", "jacrev", None])
+def test_unknown_method(method, X):
+    with pytest.raises(ValueError, match="jacobian_method"):
+        fitted(X, jacobian_method=method)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skae._perceptron import ACTIVATIONS, Network, Perceptron, stack, stacked_tensors
+from skae._perceptron import ACTIVATIONS, Network, Perceptron, TopK, stack, stacked_tensors
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
 TIED = Perceptron((6, 5, 3), ("relu", "identity"), ("elu", "logistic"), (True, True))
@@ -14,7 +14,14 @@ HALF_TIED = Perceptron((6, 5, 3), ("relu", "identity"), ("gelu", "identity"), (T
 TWO_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (False,) * 2, 2, 1, 1)
 TIED_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (True,) * 2, 2, 1, 1)
 SHALLOW = Perceptron((6, 9), ("logistic",), ("identity",), (False,))
-PERCEPTRONS = [DEEP, TIED, HALF_TIED, TWO_HEADS, TIED_HEADS, SHALLOW]
+TOP = Perceptron((6, 5, 9), ("tanh", TopK("relu", 3)), ("tanh", "identity"), (False,) * 2)
+TIED_TOP = Perceptron((6, 9), (TopK("identity", 2),), ("identity",), (True,))
+NARROW_OUTPUT = replace(HALF_TIED, n_outputs=4)
+WIDE_OUTPUT = replace(DEEP, n_outputs=8)
+PERCEPTRONS = [
+    *(DEEP, TIED, HALF_TIED, TWO_HEADS, TIED_HEADS, SHALLOW),
+    *(TOP, TIED_TOP, NARROW_OUTPUT, WIDE_OUTPUT),
+]
 
 every_perceptron = pytest.mark.parametrize("perceptron", PERCEPTRONS, ids=str)
 every_activation = pytest.mark.parametrize("name", ACTIVATIONS)
@@ -318,3 +325,72 @@ def test_no_number_of_a_stack_is_left_unset(stacked):
 
 def test_a_stack_of_one_is_that_one():
     assert stack([TIED]) == TIED
+
+
+# Top-k codes, and outputs of another width.
+
+
+@pytest.mark.parametrize("activation", ["relu", "identity"])
+@pytest.mark.parametrize("n_active", [1, 4, 9])
+def test_top_k_keeps_the_largest(n_active, activation):
+    a = normal(3, 20, 9)
+    h = TopK(activation, n_active)(a)
+    plain = ACTIVATIONS[activation].function(a)
+    kept = h != 0
+    assert torch.equal(h[kept], plain[kept])
+    assert (kept.sum(dim=-1) <= n_active).all()
+    assert activation == "relu" or (kept.sum(dim=-1) == n_active).all()
+    cut_off = plain.masked_fill(kept, -torch.inf).amax(dim=-1)
+    least = plain.masked_fill(~kept, torch.inf).amin(dim=-1)
+    assert (cut_off <= least).all()
+
+
+def test_how_many_are_kept_is_no_part_of_a_perceptron():
+    fewer = replace(TOP, encoder_activations=("tanh", TopK("relu", 2)))
+    assert fewer == TOP and hash(fewer) == hash(TOP)
+    other = replace(TOP, encoder_activations=("tanh", TopK("identity", 3)))
+    assert other != TOP
+    assert replace(TOP, encoder_activations=("tanh", "relu")) != TOP
+
+
+def test_a_perceptron_says_what_it_keeps_and_how_wide_its_output_is():
+    assert "top 3 relu" in str(TOP)
+    assert "6-5-3 and back to 4" in str(NARROW_OUTPUT)
+    assert "back to" not in str(replace(DEEP, n_outputs=6))
+    assert repr(Network(TOP, torch.zeros(TOP.n_parameters)).encoder_module()).count("top 3") == 1
+
+
+def test_top_k_weights_are_drawn_as_those_of_its_activation():
+    plain = replace(TOP, encoder_activations=("tanh", "relu"))
+    assert torch.equal(TOP.initialize(generator()), plain.initialize(generator()))
+
+
+@pytest.mark.parametrize("perceptron", [NARROW_OUTPUT, WIDE_OUTPUT], ids=str)
+def test_a_reconstruction_of_another_width(perceptron):
+    network = random_network(perceptron)
+    reconstruction = network.reconstruct(network.encode(normal(20, 6)))
+    assert reconstruction.shape == (20, perceptron.n_outputs)
+
+
+def test_a_narrower_output_is_tied_to_the_first_inputs():
+    tied = replace(TIED, n_outputs=4)
+    network = random_network(tied)
+    assert torch.equal(network.decoder_weights[-1], network.encoder_weights[0][:, :4].T)
+    assert tied.n_weights == 6 * 5 + 5 * 3
+
+
+def test_a_stack_has_the_width_of_its_first_output():
+    second = Perceptron((3, 2), ("tanh",), ("tanh",), (False,))
+    stacked = stack([NARROW_OUTPUT, second])
+    assert stacked.n_outputs == 4
+    assert stacked.sizes == (6, 5, 3, 2)
+    network = random_network(stacked)
+    assert network.reconstruct(normal(20, 2)).shape == (20, 4)
+
+
+def test_a_stack_keeps_its_layers_top_k():
+    second = Perceptron((9, 4), (TopK("relu", 2),), ("identity",), (False,))
+    stacked = stack([TOP, second])
+    assert stacked.encoder_activations == ("tanh", TopK("relu", 3), TopK("relu", 2))
+    code = random_network(stacked).encode(normal(20, 6))
+    assert code.count_nonzero(dim=1).max() == 2

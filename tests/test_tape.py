@@ -20,7 +20,7 @@ from skae import (
 from skae._elbo import sample_posterior
 from skae._likelihoods import learned_variance, mean_gaussian_surprise
 from skae._losses import LOSSES, penalized
-from skae._perceptron import ACTIVATIONS, Network, Perceptron, two_heads
+from skae._perceptron import ACTIVATIONS, Network, Perceptron, TopK, two_heads
 from skae._sparse import kl_penalty, l1_penalty
 from skae._tape import Tape
 from skae._training import Data
@@ -29,12 +29,16 @@ DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (Fa
 TIED = Perceptron((6, 5, 3), ("elu", "identity"), ("gelu", "logistic"), (True, True))
 HALF_TIED = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (True, False))
 WIDE = Perceptron((6, 9), ("logistic",), ("identity",), (True,))
-ONE_HEAD = [DEEP, TIED, HALF_TIED, WIDE]
+TOP = Perceptron((6, 5, 9), ("tanh", TopK("relu", 3)), ("tanh", "identity"), (False,) * 2)
+TIED_TOP = Perceptron((6, 9), (TopK("identity", 2),), ("identity",), (True,))
+ONE_HEAD = [DEEP, TIED, HALF_TIED, WIDE, TOP, TIED_TOP]
 HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (False,) * 2, 2, 1, 1)
 IDENTITY_HEADS = Perceptron((6, 3), ("identity",), ("identity",), (False,), 2, 1, 1)
 TIED_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (True,) * 2, 2, 1, 1)
 TWO_HEADS = [HEADS, IDENTITY_HEADS, TIED_HEADS]
 FOUR_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (False, True), 2, 2)
+NARROW_OUTPUT = Perceptron((6, 5, 3), ("tanh", "elu"), ("elu", "tanh"), (True,) * 2, n_outputs=4)
+WIDE_OUTPUT = Perceptron((6, 3), ("elu",), ("identity",), (False,), n_outputs=8)
 
 DOUBLE = {"dtype": torch.float64}
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -45,7 +49,7 @@ every_depth = pytest.mark.parametrize("hidden", [(), (5,), (5, 4)], ids=str)
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 every_perceptron = pytest.mark.parametrize(
-    "perceptron", [*ONE_HEAD, *TWO_HEADS, FOUR_HEADS], ids=str
+    "perceptron", [*ONE_HEAD, *TWO_HEADS, FOUR_HEADS, NARROW_OUTPUT, WIDE_OUTPUT], ids=str
 )
 both_dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 
@@ -167,6 +171,11 @@ OTHERS = {
     "l1, signed code": SparseAutoencoder(9, sparsity="l1", code_activation="tanh"),
     "l1, deep": SparseAutoencoder(9, sparsity="l1", loss="binary_cross_entropy", **DEEP_AND_TIED),
     "l1, weight 0": SparseAutoencoder(9, sparsity="l1", sparsity_weight=0),
+    "topk": SparseAutoencoder(9, sparsity="topk", n_active=3),
+    "topk, signed": SparseAutoencoder(9, sparsity="topk", n_active=3, code_activation="identity"),
+    "topk, deep": SparseAutoencoder(9, sparsity="topk", n_active=2, **DEEP_AND_TIED),
+    "hutchinson": ContractiveAutoencoder(3, jacobian_method="hutchinson", **DEEP_AND_TIED),
+    "hutchinson, shallow": ContractiveAutoencoder(3, jacobian_method="hutchinson"),
     **{
         f"corruption {corruption}": DenoisingAutoencoder(3, corruption=corruption)
         for corruption in ("masking", "gaussian", "salt_and_pepper", None)
@@ -181,6 +190,9 @@ OTHERS = {
             VAE(hidden_layer_sizes=(7,), activation="gelu"),
             Autoencoder(hidden_layer_sizes=(), tied_weights=True, code_activation="softplus"),
         ],
+    ),
+    "stack of top k": StackedAutoencoder(
+        (9, 5), estimator=SparseAutoencoder(sparsity="topk", n_active=3)
     ),
 }
 
