@@ -49,9 +49,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     X may lack cells (NaN). They are corrupted cells whose clean value nobody knows: the
     encoder gets their column's training mean, the loss leaves them out, and
-    `reconstruct` fills them. Where the training data lack any, the encoder has
-    n_features more inputs, which tell the observed cells (1) from the missing (0), and
-    'masking' makes cells missing too.
+    `np.where(np.isnan(X), denoiser.reconstruct(X), X)` fills them. Where the training
+    data lack any, the encoder has n_features more inputs, which tell the observed cells
+    (1) from the missing (0), and 'masking' makes cells missing too.
 
     Parameters
     ----------

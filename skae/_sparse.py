@@ -1,5 +1,6 @@
 """The sparse autoencoder: few active units, each for something of its own."""
 
+import warnings
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -136,7 +137,10 @@ class SparseAutoencoder(BaseAutoencoder):
     wider than the data (overcomplete): sparsity, not width, keeps the autoencoder from
     copying, and units become detectors of parts.
 
-    The default weights suit data in [0, 1], such as grey values.
+    The default weights suit data in [0, 1], such as grey values; for others, vary them by
+    factors of 3. 'kl' limits a unit's mean over rows, not how many units a row uses; 'l1'
+    and 'topk' make most of a row's code exactly zero. 'topk' wants columns without a large
+    common offset, which the same few units would take for all rows.
 
     Parameters
     ----------
@@ -460,6 +464,17 @@ class SparseAutoencoder(BaseAutoencoder):
         self.mean_activation_ = total / len(data)
         self.code_density_ = float(n_active.mean() / len(data))
         self.dead_components_ = np.flatnonzero(n_active == 0)
+
+    def _warn_of_fit(self, data, stacklevel):
+        n_dead = len(self.dead_components_)
+        if self.sparsity != "kl" and n_dead > self.n_components_ / 2:
+            remedy = "lower sparsity_weight" if self.sparsity == "l1" else "centre X"
+            warnings.warn(
+                f"{n_dead} of {self.n_components_} components are dead, active for no row: "
+                f"{remedy}, raise max_iter or lower n_components.",
+                UserWarning,
+                stacklevel=stacklevel,
+            )
 
     def _check_parameters(self):
         super()._check_parameters()

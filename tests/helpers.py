@@ -45,6 +45,8 @@ BERNOULLI = {
 }
 # Of VAEs too small, or trained too little, for their code to carry anything.
 may_collapse = pytest.mark.filterwarnings("ignore:The code has collapsed:UserWarning")
+# Of sparse autoencoders trained too little for most of their units to be of use.
+may_be_dead = pytest.mark.filterwarnings("ignore:.* components are dead:UserWarning")
 DIVERGING = {"solver": "sgd", "learning_rate_init": 1e6, "max_iter": 100}
 
 

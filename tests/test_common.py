@@ -1,7 +1,7 @@
 """Every estimator together: scikit-learn's own checks."""
 
 import pytest
-from helpers import may_collapse
+from helpers import may_be_dead, may_collapse
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -86,6 +86,7 @@ EXTRA_CHECKS = [
 ]
 
 
+@may_be_dead
 @may_collapse
 @parametrize_with_checks(ESTIMATORS)
 def test_sklearn_check(estimator, check):
@@ -93,6 +94,7 @@ def test_sklearn_check(estimator, check):
 
 
 # Some of these fit on a DataFrame and transform an array, whatever the estimator.
+@may_be_dead
 @may_collapse
 @pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)

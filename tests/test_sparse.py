@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import NEVER_STOP, assert_same_fit, normal
+from helpers import NEVER_STOP, assert_same_fit, may_be_dead, normal
 from scipy.sparse import csr_array, csr_matrix
 from sklearn import config_context, get_config
 from sklearn.base import clone
@@ -21,6 +21,8 @@ from skae import Autoencoder, SparseAutoencoder, StackedAutoencoder
 from skae._perceptron import Network, Perceptron, TopK
 from skae._sparse import bounded_pull_back, kl_sparsity, l1_sparsity, revive
 from skae._training import Split, Trainer
+
+pytestmark = may_be_dead
 
 FAST = {"n_components": 24, "max_iter": 3, "random_state": 0}
 every_sparsity = pytest.mark.parametrize("sparsity, code", [("kl", "logistic"), ("l1", "relu")])
@@ -768,3 +770,16 @@ def test_atoms_are_free_where_no_length_is_escaped_to(sparsity, weight):
     before = gradient.flat.clone()
     sparse._pull_back_constraint(network, gradient)
     assert torch.equal(gradient.flat, before)
+
+
+def test_a_code_that_is_mostly_dead_is_warned_of(digits):
+    params = {"n_components": 16, "max_iter": 20, "batch_size": 50, "random_state": 0}
+    dying = SparseAutoencoder(**params, sparsity="l1", sparsity_weight=10.0)
+    with pytest.warns(UserWarning, match=r"\d+ of 16 components are dead.*sparsity_weight"):
+        dying.fit(digits)
+    assert len(dying.dead_components_) > 8
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_living_code_is_not_warned_of(digits):
+    SparseAutoencoder(**FAST, sparsity="l1", sparsity_weight=0.01).fit(digits)
