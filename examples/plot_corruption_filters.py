@@ -1,0 +1,71 @@
+"""
+The more cells are destroyed, the more a filter is a stroke
+===========================================================
+
+A denoising autoencoder with more units than there are pixels could just copy its input, and with
+nothing destroyed it nearly does: its filters look like noise. To restore destroyed pixels it has
+to know which pixels go together, and the filters become strokes (Vincent et al., 2008).
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+
+from skae import DenoisingAutoencoder
+
+images = load_digits().images[:, :, 1:7] / 16  # the two outer columns are nearly always empty
+shape = images.shape[1:]
+X = images.reshape(len(images), -1)
+levels = [0, 0.1, 0.25, 0.5]
+fits = [
+    DenoisingAutoencoder(
+        100, corruption_level=level, batch_size=50, max_iter=100, random_state=0
+    ).fit(X)
+    for level in levels
+]
+
+# %%
+# A unit's filter is its column of the encoder's weights. In noise, a weight tells nothing of its
+# neighbour; in a stroke, neighbours are alike. So their correlation says how much of a filter is
+# stroke.
+
+filters = [fit.coefs_[0].T.reshape(-1, *shape) for fit in fits]
+
+
+def neighbour_correlation(filters):
+    """Between each weight and the one below it, or to its right, in the same filter."""
+    below = filters[:, :-1].ravel(), filters[:, 1:].ravel()
+    right = filters[:, :, :-1].ravel(), filters[:, :, 1:].ravel()
+    return np.corrcoef(np.hstack([below, right]))[0, 1]
+
+
+correlations = [neighbour_correlation(f) for f in filters]
+print("destroyed   neighbours correlate   explained variance")
+for level, correlation, fit in zip(levels, correlations, fits, strict=True):
+    print(f"{level:9.0%} {correlation:22.2f} {fit.score(X):20.2f}")
+
+# %%
+# Above, a digit as training sees it; below, the 36 largest filters, each from its own -max (black)
+# to max (white). The price is seen in the table: undamaged digits come back less exactly.
+
+
+def mosaic(filters, n=6):
+    """The n * n filters of largest norm as one picture."""
+    largest = np.linalg.norm(filters, axis=(1, 2)).argsort()[::-1][: n * n]
+    scaled = [f / abs(f).max() for f in filters[largest]]
+    framed = np.pad(scaled, ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
+    return np.vstack([np.hstack(framed[i : i + n]) for i in range(0, n * n, n)])
+
+
+figure, axes = plt.subplots(2, 4, figsize=(10, 4.6), height_ratios=(1, 3.5))
+for (above, below), level, fit, correlation, f in zip(
+    axes.T, levels, fits, correlations, filters, strict=True
+):
+    above.imshow(fit.corrupt(X[:1], random_state=0).reshape(shape), cmap="gray_r", vmin=0, vmax=1)
+    above.set_title(f"{level:.0%} destroyed")
+    below.imshow(mosaic(f), cmap="gray", vmin=-1, vmax=1)
+    below.set_title(f"neighbours correlate: {correlation:.2f}", fontsize=9, y=-0.12)
+for axis in axes.flat:
+    axis.set_axis_off()
+plt.tight_layout()
+plt.show()

@@ -1,0 +1,70 @@
+"""
+KL makes a code quiet, L1 and top-k make it sparse
+==================================================
+
+A plain autoencoder spreads a row over all components of its code. `SparseAutoencoder` has three
+ways to spare them: the KL penalty holds the mean of each unit over the rows down at
+`target_activation`, the L1 penalty makes all activity cost, and top-k keeps the `n_active` largest
+components of each row. The first looks at units, the others at rows, and their codes show it.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+
+from skae import Autoencoder, SparseAutoencoder
+
+X = load_digits().data / 16
+common = {"batch_size": 50, "max_iter": 100, "random_state": 0}
+fits = {
+    "plain": Autoencoder(128, hidden_layer_sizes=(), **common),
+    "kl": SparseAutoencoder(128, sparsity="kl", **common),
+    "l1": SparseAutoencoder(128, sparsity="l1", **common),
+    "topk": SparseAutoencoder(128, sparsity="topk", n_active=8, **common),
+}
+codes = {name: fit.fit(X).transform(X) for name, fit in fits.items()}
+
+# %%
+# How much of a code is used? `code_density_` counts components that are not zero, for "kl", whose
+# units are logistic and never zero, those above twice the target. To have one measure for all
+# four, take the components above a tenth of the largest one in their row.
+
+used = {}
+for name, code in codes.items():
+    size = abs(code)
+    used[name] = np.mean(size > size.max(axis=1, keepdims=True) / 10)
+    zeros, score = np.mean(code == 0), fits[name].score(X)
+    print(f"{name:6} used {used[name]:4.0%}, zero {zeros:4.0%}, explained variance {score:.3f}")
+print(f"mean activation of the units of 'kl': {codes['kl'].mean():.3f}")
+
+# %%
+# The codes of one digit. With "kl" the mean is as low as it was asked to be, and still nearly all
+# components have something to say; with the others most say nothing.
+
+figure, axes = plt.subplots(4, 1, figsize=(8, 6.5), sharex=True)
+for axis, (name, code) in zip(axes, codes.items(), strict=True):
+    axis.stem(code[0], markerfmt=" ", basefmt="gray")
+    axis.set_title(
+        f"{name}: {used[name]:.0%} used, explained variance {fits[name].score(X):.3f}",
+        loc="left",
+        fontsize=10,
+    )
+axes[-1].set_xlabel("component")
+plt.tight_layout()
+
+# %%
+# So few components can be looked at one by one. Of top-k: the decoder's bias, and each active
+# component's row of the decoder's weights times its activity. Their sum is the reconstruction.
+
+top = fits["topk"]
+active = np.flatnonzero(codes["topk"][0])
+parts = codes["topk"][0, active, np.newaxis] * top.coefs_[1][active]
+whole = {"digit": X[0], "reconstructed": top.reconstruct(X[:1])[0], "bias": top.intercepts_[1]}
+pictures = {**whole, **{f"+ part {i}": part for i, part in enumerate(parts, start=1)}}
+figure, axes = plt.subplots(1, len(pictures), figsize=(11, 1.5))
+for axis, (name, picture) in zip(axes, pictures.items(), strict=True):
+    axis.imshow(picture.reshape(8, 8), cmap="RdBu_r", vmin=-0.5, vmax=0.5)
+    axis.set_title(name, fontsize=8)
+    axis.set_axis_off()
+plt.tight_layout()
+plt.show()
