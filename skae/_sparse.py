@@ -468,7 +468,8 @@ class SparseAutoencoder(BaseAutoencoder):
     def _warn_of_fit(self, data, stacklevel):
         n_dead = len(self.dead_components_)
         if self.sparsity != "kl" and n_dead > self.n_components_ / 2:
-            remedy = "lower sparsity_weight" if self.sparsity == "l1" else "centre X"
+            top_k = "centre X, use loss='squared_error'"
+            remedy = "lower sparsity_weight" if self.sparsity == "l1" else top_k
             warnings.warn(
                 f"{n_dead} of {self.n_components_} components are dead, active for no row: "
                 f"{remedy}, raise max_iter or lower n_components.",
