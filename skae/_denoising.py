@@ -45,7 +45,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     With `fit(X, target=T)` the rows of T take the place of the x to be reconstructed:
     clean versions of noisy rows, other noisy versions of the same (noise2noise), or
-    something else that X tells of, such as the colours of a grey picture.
+    something else that X tells of, such as the colours of a grey picture. X is still
+    corrupted; where it is noisy enough as it is, use `corruption=None`.
 
     X may lack cells (NaN). They are corrupted cells whose clean value nobody knows: the
     encoder gets their column's training mean, the loss leaves them out, and
