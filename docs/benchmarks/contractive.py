@@ -9,13 +9,13 @@ invariance during feature extraction", ICML 2011, table 1; Hutchinson, "A stocha
 the trace of the influence matrix", Communications in Statistics 19, 1990.
 """
 
-import argparse
 import time
 
 import numpy as np
 import torch
+from _mnist import data_argument, load
 from _report import table, write
-from sparse import load, softmax_error
+from sparse import softmax_error
 
 from skae import Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder
 
@@ -151,9 +151,7 @@ def penalty(model, X, seed=0):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="an .npz file with MNIST; default: download it")
-    train, labels, test, test_labels = load(parser.parse_args().data)
+    train, labels, test, test_labels = load(data_argument(__doc__).parse_args().data)
     few = np.random.default_rng(0).permutation(len(train))[:N_TRAIN]
     measured = measure(train[few], labels[few], test, test_labels)
     write(

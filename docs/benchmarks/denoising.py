@@ -1,7 +1,8 @@
 """The denoising autoencoder: missing cells, noisy images, the score of a density, a chain.
 
 Run with `python docs/benchmarks/denoising.py`, which downloads MNIST, or with
-`--data mnist.npz`, a file with X_train (60000, 784), y_train and X_test (10000, 784), 0 to 255.
+`--data mnist.npz`, a file with X_train (60000, 784), y_train, X_test (10000, 784) and y_test, 0
+to 255.
 Writes denoising.md.
 
 References: Alain and Bengio, "What regularized auto-encoders learn from the data-generating
@@ -10,16 +11,16 @@ distribution", JMLR 15, 2014, https://jmlr.org/papers/v15/alain14a.html; Lehtine
 and Vincent, "Generalized denoising auto-encoders", NIPS 2013, https://arxiv.org/abs/1305.6663.
 """
 
-import argparse
 import math
 import time
 import warnings
 
 import numpy as np
+from _mnist import data_argument, load
 from _report import table, write
 from scipy.ndimage import median_filter
 from scipy.stats import multivariate_normal
-from sklearn.datasets import fetch_openml, load_breast_cancer, load_digits
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
@@ -40,18 +41,6 @@ IMPUTATION = {
 N_MASKS = 3
 N2N_EPOCHS = 40
 STD = 0.5  # of the noise whose score is learned
-
-
-def load(path):
-    """20000 training and 2000 test images in [0, 1] as float32, and the training labels."""
-    if path is None:
-        X, y = fetch_openml("mnist_784", as_frame=False, return_X_y=True)
-        train, labels, test = X[:60000], y[:60000].astype(int), X[60000:]
-    else:
-        with np.load(path) as data:
-            train, labels, test = data["X_train"], data["y_train"], data["X_test"]
-    images = [x.reshape(len(x), -1).astype(np.float32) / 255 for x in (train[:20000], test[:2000])]
-    return *images, labels[:20000]
 
 
 def impute(estimator, X):
@@ -288,9 +277,8 @@ def chain(train, test, labels):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="an .npz file with MNIST; default: download it")
-    train, test, labels = load(parser.parse_args().data)
+    train, labels, test, _ = load(data_argument(__doc__).parse_args().data)
+    train, labels, test = train[:20000], labels[:20000], test[:2000]
     started = time.perf_counter()
     paragraphs = [
         "# Denoising",

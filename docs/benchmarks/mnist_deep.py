@@ -3,32 +3,20 @@
 The network of Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural
 networks", Science 313, 2006, https://doi.org/10.1126/science.1127647, here without any
 pretraining. Run with `python docs/benchmarks/mnist_deep.py`, which downloads MNIST, or with
-`--data mnist.npz`, a file with X_train (60000, 784) and X_test (10000, 784), 0 to 255.
-Writes mnist_deep.md.
+`--data mnist.npz`, a file with X_train (60000, 784), y_train, X_test (10000, 784) and y_test, 0
+to 255. Writes mnist_deep.md.
 """
 
-import argparse
 import time
 
 import numpy as np
+from _mnist import data_argument, load
 from _report import table, write
-from sklearn.datasets import fetch_openml
 from sklearn.decomposition import PCA
 
 from skae import Autoencoder
 
 MAX_ITER = 20
-
-
-def load(path):
-    """Training and test images in [0, 1], as float32."""
-    if path is None:
-        X = fetch_openml("mnist_784", as_frame=False).data
-        train, test = X[:60000], X[60000:]
-    else:
-        with np.load(path) as data:
-            train, test = data["X_train"], data["X_test"]
-    return train.astype(np.float32) / 255, test.astype(np.float32) / 255
 
 
 def error(reducer, X):
@@ -37,9 +25,7 @@ def error(reducer, X):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="an .npz file with MNIST; default: download it")
-    train, test = load(parser.parse_args().data)
+    train, _, test, _ = load(data_argument(__doc__).parse_args().data)
     reducers = {
         "PCA(30)": PCA(30),
         "Autoencoder, 784-1000-500-250-30": Autoencoder(

@@ -8,7 +8,6 @@ http://deeplearning.stanford.edu (self-taught learning 98.3%, stacked 87.7% befo
 Makhzani and Frey, "k-sparse autoencoders", ICLR 2014 (1.35% error).
 """
 
-import argparse
 import json
 import resource
 import subprocess
@@ -16,28 +15,16 @@ import sys
 import time
 
 import numpy as np
+from _mnist import data_argument, load
 from _report import table, write
 from scipy.sparse import csr_matrix
-from sklearn.datasets import fetch_openml, load_digits
+from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from skae import Autoencoder, SparseAutoencoder, StackedAutoencoder
 
 STRENGTHS = (0.01, 0.03, 0.1, 0.3)  # C, for codes of standard deviation 1
 N_ROWS, N_COLUMNS, N_FILLED = 200000, 20000, 20  # the sparse X; filled per row
-
-
-def load(path):
-    """Images in [0, 1] as float32, and labels: train, labels, test, test_labels."""
-    if path is None:
-        X, y = fetch_openml("mnist_784", as_frame=False, return_X_y=True)
-        arrays = X[:60000], y[:60000], X[60000:], y[60000:]
-    else:
-        with np.load(path) as data:
-            arrays = [data[name] for name in ("X_train", "y_train", "X_test", "y_test")]
-    train, labels, test, test_labels = arrays
-    images = [x.reshape(len(x), -1).astype(np.float32) / 255 for x in (train, test)]
-    return images[0], labels.astype(int), images[1], test_labels.astype(int)
 
 
 def softmax_error(train, labels, test, test_labels, C=None):
@@ -167,8 +154,7 @@ def sparse_input():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="an .npz file with MNIST; default: download it")
+    parser = data_argument(__doc__)
     parser.add_argument("--fit-counts", action="store_true", help="only fit the sparse X")
     arguments = parser.parse_args()
     if arguments.fit_counts:

@@ -1,12 +1,11 @@
 """Training speed against hand-written PyTorch and other libraries.
 
-Run with `python docs/benchmarks/speed.py`; give MNIST as `--data mnist.npz` (X_train (60000, 784),
-0 to 255), or it is downloaded. Sides take turns, A B A B, and medians are compared, so that
+Run with `python docs/benchmarks/speed.py`, which downloads MNIST, or with `--data mnist.npz`, a
+file with X_train (60000, 784), y_train, X_test (10000, 784) and y_test, 0 to 255. Sides take turns, A B A B, and medians are compared, so that
 a machine whose speed drifts does not favour one of them. skorch, pyod, pythae and lightning are
 compared where they are installed. Writes speed.md.
 """
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -15,9 +14,10 @@ import warnings
 
 import numpy as np
 import torch
+from _mnist import data_argument, load
 from _peers import PEERS, Bottleneck, SummedError, initial_network
 from _report import table, write
-from sklearn.datasets import fetch_openml, load_digits
+from sklearn.datasets import load_digits
 from sklearn.metrics import make_scorer, r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPRegressor
@@ -322,11 +322,8 @@ def training_rows(work, measured, bars):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="an .npz file with MNIST; default: download it")
-    path = parser.parse_args().data
-    images = np.load(path)["X_train"] if path else fetch_openml("mnist_784", as_frame=False).data
-    rows = list(rows_of((images[:60000] / 255).astype(np.float32)))
+    images, *_ = load(data_argument(__doc__).parse_args().data)
+    rows = list(rows_of(images))
     write(
         __file__,
         "# Training speed",

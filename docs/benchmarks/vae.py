@@ -7,12 +7,12 @@ References: Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders",
 https://arxiv.org/abs/1509.00519 (table 1: 86.76 after 3280 epochs).
 """
 
-import argparse
 import time
 
 import numpy as np
+from _mnist import data_argument, load
 from _report import table, write
-from sklearn.datasets import fetch_openml, load_breast_cancer, load_digits
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.model_selection import train_test_split
@@ -22,18 +22,6 @@ from sklearn.preprocessing import StandardScaler
 from skae import VAE, Autoencoder
 
 N_TEST = 10000
-
-
-def load(path):
-    """Training and test images in [0, 1] as float32, and the training labels."""
-    if path is None:
-        X, y = fetch_openml("mnist_784", as_frame=False, return_X_y=True)
-        train, labels, test = X[:60000], y[:60000].astype(int), X[60000:]
-    else:
-        with np.load(path) as data:
-            train, labels, test = data["X_train"], data["y_train"], data["X_test"]
-    images = [x.reshape(len(x), -1).astype(np.float32) / 255 for x in (train, test)]
-    return *images, labels
 
 
 def burda(train, test):
@@ -139,9 +127,7 @@ def samples(train, labels):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="an .npz file with MNIST; default: download it")
-    train, test, labels = load(parser.parse_args().data)
+    train, labels, test, _ = load(data_argument(__doc__).parse_args().data)
     write(
         __file__,
         "# The VAE as a density",
