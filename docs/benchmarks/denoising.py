@@ -2,8 +2,7 @@
 
 Run with `python docs/benchmarks/denoising.py`, which downloads MNIST, or with
 `--data mnist.npz`, a file with X_train (60000, 784), y_train, X_test (10000, 784) and y_test, 0
-to 255.
-Writes denoising.md.
+to 255. Writes denoising.md.
 
 References: Alain and Bengio, "What regularized auto-encoders learn from the data-generating
 distribution", JMLR 15, 2014, https://jmlr.org/papers/v15/alain14a.html; Lehtinen et al.,

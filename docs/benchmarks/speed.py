@@ -1,9 +1,10 @@
 """Training speed against hand-written PyTorch and other libraries.
 
 Run with `python docs/benchmarks/speed.py`, which downloads MNIST, or with `--data mnist.npz`, a
-file with X_train (60000, 784), y_train, X_test (10000, 784) and y_test, 0 to 255. Sides take turns, A B A B, and medians are compared, so that
-a machine whose speed drifts does not favour one of them. skorch, pyod, pythae and lightning are
-compared where they are installed. Writes speed.md.
+file with X_train (60000, 784), y_train, X_test (10000, 784) and y_test, 0 to 255. Sides take
+turns, A B A B, and medians are compared, so that a machine whose speed drifts does not favour
+one of them. skorch, pyod, pythae and lightning are compared where they are installed. Writes
+speed.md.
 """
 
 import statistics
