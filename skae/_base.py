@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
+from skae._activations import ACTIVATIONS
 from skae._compat import (
     CallbackSupportMixin,
     Interval,
@@ -24,7 +25,7 @@ from skae._devices import find_device, lacks_float64
 from skae._full_batch import make_trainer
 from skae._inference import InferenceMixin
 from skae._losses import LOSSES
-from skae._perceptron import ACTIVATIONS, Perceptron
+from skae._perceptron import Perceptron
 from skae._streams import draw_seed, stream
 from skae._tape import PRECISIONS
 from skae._training import Data, State, split_rows

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from skae._perceptron import IDENTITY, Activation, Network
+from skae._activations import IDENTITY, Activation
+from skae._perceptron import Network
 
 
 class Tape(Network):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from skae._perceptron import ACTIVATIONS, Network, Perceptron, TopK, stack, stacked_tensors
+from skae._activations import ACTIVATIONS, TopK
+from skae._perceptron import Network, Perceptron, stack, stacked_tensors
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
 TIED = Perceptron((6, 5, 3), ("relu", "identity"), ("elu", "logistic"), (True, True))

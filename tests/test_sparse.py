@@ -18,7 +18,8 @@ from sklearn.pipeline import make_pipeline
 from torch.distributions import Bernoulli, kl_divergence
 
 from skae import Autoencoder, SparseAutoencoder, StackedAutoencoder
-from skae._perceptron import Network, Perceptron, TopK
+from skae._activations import TopK
+from skae._perceptron import Network, Perceptron
 from skae._sparse import bounded_pull_back, kl_sparsity, l1_sparsity, revive
 from skae._training import Split, Trainer
 

@@ -1,0 +1,137 @@
+"""Activations: functions of a layer's linear output, with their derivatives and torch layers."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Activation(NamedTuple):
+    """An elementwise function h(a), its derivative, and the torch layer that computes it."""
+
+    function: callable
+    slope: callable  # (a, h) -> dh/da, in whichever of the two is cheaper
+    pull_back: callable  # (gradient at h, a, h) -> gradient at a, as one kernel
+    layer: type
+    gain: float = 1.0  # for the initial weights, where a half of the inputs is cut off
+
+
+def _gelu_slope(a, h):
+    density = torch.exp(-0.5 * a.square()) * (1.0 / (2.0 * torch.pi) ** 0.5)
+    return 0.5 * (1.0 + torch.erf(a * 0.5**0.5)) + a * density
+
+
+aten = torch.ops.aten
+
+ACTIVATIONS = {
+    "identity": Activation(
+        lambda a: a,
+        lambda a, h: torch.ones_like(a),
+        lambda gradient, a, h: gradient,
+        nn.Identity,
+    ),
+    "logistic": Activation(
+        torch.sigmoid,
+        lambda a, h: h * (1.0 - h),
+        lambda gradient, a, h: aten.sigmoid_backward(gradient, h),
+        nn.Sigmoid,
+    ),
+    "tanh": Activation(
+        torch.tanh,
+        lambda a, h: 1.0 - h.square(),
+        lambda gradient, a, h: aten.tanh_backward(gradient, h),
+        nn.Tanh,
+    ),
+    "relu": Activation(
+        torch.relu,
+        lambda a, h: (a > 0).to(a.dtype),
+        lambda gradient, a, h: aten.threshold_backward(gradient, h, 0),
+        nn.ReLU,
+        gain=2.0**0.5,
+    ),
+    "elu": Activation(
+        functional.elu,
+        lambda a, h: 1.0 - torch.relu(-h),
+        lambda gradient, a, h: aten.elu_backward(gradient, 1.0, 1.0, 1.0, True, h),
+        nn.ELU,
+        gain=2.0**0.5,
+    ),
+    "gelu": Activation(
+        functional.gelu,
+        _gelu_slope,
+        lambda gradient, a, h: aten.gelu_backward(gradient, a),
+        nn.GELU,
+        gain=2.0**0.5,
+    ),
+    "softplus": Activation(
+        functional.softplus,
+        lambda a, h: torch.sigmoid(a),
+        lambda gradient, a, h: aten.softplus_backward(gradient, a, 1.0, 20.0),
+        nn.Softplus,
+    ),
+}
+
+
+IDENTITY = ACTIVATIONS["identity"]
+# What may stand at the decoder's end besides: losses take the output before it.
+OUTPUT_ACTIVATIONS = {
+    **ACTIVATIONS,
+    "softmax": Activation(partial(torch.softmax, dim=-1), None, None, partial(nn.Softmax, dim=-1)),
+}
+
+
+@dataclass(frozen=True)
+class TopK:
+    """An activation that keeps the `n_active` largest units of each row and cuts off the rest.
+
+    How many it keeps may change while a network is trained: it is no part of what a
+    perceptron is compared by.
+    """
+
+    activation: str  # before the cut; must not decrease
+    n_active: int = field(compare=False)
+
+    def __str__(self):
+        return f"top {self.n_active} {self.activation}"
+
+    def __call__(self, a):
+        """h(a), for a of shape (..., width)."""
+        values, kept = ACTIVATIONS[self.activation].function(a).topk(self.n_active, dim=-1)
+        return torch.zeros_like(a).scatter(-1, kept, values)
+
+    def slope(self, a, h):
+        """Derivative dh/da; 0 where cut off."""
+        return ACTIVATIONS[self.activation].slope(a, h) * (h != 0)
+
+    def pull_back(self, gradient, a, h):
+        """Gradient at a, given the one at h."""
+        return ACTIVATIONS[self.activation].pull_back(gradient, a, h) * (h != 0)
+
+    def layer(self):
+        """A torch layer that computes it."""
+        return ActivationLayer(self)
+
+
+class ActivationLayer(nn.Module):
+    """A function as a layer."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+    def extra_repr(self):
+        return str(self.function)
+
+
+def find_activation(name):
+    """The `Activation` that a perceptron names."""
+    if isinstance(name, TopK):
+        gain = ACTIVATIONS[name.activation].gain
+        return Activation(name, name.slope, name.pull_back, name.layer, gain)
+    return OUTPUT_ACTIVATIONS[name]
