@@ -235,11 +235,13 @@ class Trainer:
             order = order[torch.randperm(len(order), generator=shuffle, device="cpu")]
         noise = stream(seed, "noise", epoch, device=self.device)
         batches = order.to(self.device).split(self.batch_size)
-        losses = []
+        losses = self.weights.new_empty(len(batches))
         with self._enough_threads():
-            for number, indices in enumerate(batches):
+            for number, (indices, kept) in enumerate(zip(batches, losses, strict=True)):
                 learning_rate = self.estimator.learning_rate_init * rate(number / len(batches))
-                losses.append(self._step(indices, noise, learning_rate))
+                # Copied: small tensors that stay would leave gaps between the large ones of
+                # each step, which then find no room and make the memory grow.
+                kept.copy_(self._step(indices, noise, learning_rate))
         loss = _mean_over_rows(losses, batches)
         validation_loss = None
         if self.split.held_out is not None:
@@ -289,8 +291,10 @@ class Trainer:
         """The objective per row at these rows, with the same noise at every call."""
         noise = stream(self.state.seed, "validation", device=self.device)
         batches = indices.to(self.device).split(self.batch_size)
+        losses = self.weights.new_empty(len(batches))
         with self._enough_threads():
-            losses = [self._objective(self.network, self.take(rows), noise) for rows in batches]
+            for rows, kept in zip(batches, losses, strict=True):
+                kept.copy_(self._objective(self.network, self.take(rows), noise))
         decay = 0.5 * self.estimator.alpha * self._penalized().square().sum().item()
         return _mean_over_rows(losses, batches) + decay
 
@@ -353,7 +357,7 @@ class Trainer:
 def _mean_over_rows(losses, batches):
     """Mean objective per row: each batch counts by its rows. Waits for the device."""
     n_rows = [indices.shape[0] for indices in batches]
-    sums = [n * loss for n, loss in zip(n_rows, torch.stack(losses).tolist(), strict=True)]
+    sums = [n * loss for n, loss in zip(n_rows, losses.tolist(), strict=True)]
     return sum(sums) / sum(n_rows)
 
 
