@@ -1,54 +1,20 @@
 """BaseAutoencoder: how every autoencoder is trained, as scikit-learn sees it."""
 
 import time
-import warnings
-from contextlib import contextmanager
-from numbers import Integral, Real
+from numbers import Integral
 
-import numpy as np
-import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+from sklearn.utils.validation import check_array, check_consistent_length
 
 from skae._activations import ACTIVATIONS
-from skae._compat import (
-    CallbackSupportMixin,
-    Interval,
-    InvalidParameterError,
-    Options,
-    Progress,
-    StrOptions,
-    fit_context,
-)
-from skae._devices import find_device, lacks_float64
+from skae._compat import Interval, InvalidParameterError, StrOptions, fit_context
+from skae._estimator import TRAINING_CONSTRAINTS, NetworkEstimator
 from skae._full_batch import make_trainer
-from skae._inference import InferenceMixin
 from skae._losses import LOSSES
 from skae._perceptron import Perceptron
+from skae._reconstruction import ReconstructionMixin
 from skae._streams import draw_seed, stream
-from skae._tape import PRECISIONS
 from skae._training import Data, State, split_rows
-from skae._version import __version__
-
-TRAINING_CONSTRAINTS = {
-    "alpha": [Interval(Real, 0, None, closed="left")],
-    "solver": [StrOptions({"adam", "sgd", "lbfgs"})],
-    "learning_rate": [StrOptions({"constant", "cosine", "one_cycle"})],
-    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
-    "shuffle": ["boolean"],
-    "tol": [Interval(Real, 0, None, closed="left")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "warm_start": ["boolean"],
-    "random_state": ["random_state"],
-    "device": [str],
-    "precision": [StrOptions(set(PRECISIONS))],
-    "verbose": ["verbose"],
-}
 
 NETWORK_CONSTRAINTS = {
     "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -69,7 +35,7 @@ def trains_by_epochs(estimator):
     return True
 
 
-class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
+class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
     """What all autoencoders share. Abstract: it has no constructor of its own.
 
     A variant lists its parameters in `__init__` and `_parameter_constraints` and writes
@@ -86,7 +52,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     - `_summarize`: fitted attributes that describe the codes of the training set,
     - `_warn_of_fit`: what the user should know of the result,
 
-    and `_encode` of `InferenceMixin`.
+    and `_inputs` and `_encode` of `InferenceMixin`.
     """
 
     _parameter_constraints = {
@@ -95,8 +61,6 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         **TRAINING_CONSTRAINTS,
     }
     _auto_code_activation = "identity"
-    _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is
-    _warmup_epochs = 0  # first epochs, whose objective is not yet the one to minimise
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
@@ -155,17 +119,6 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         """
         return self._partial_fit_to(X)
 
-    def _fit_to(self, X, target=None):
-        goes_on = self.warm_start and self.__sklearn_is_fitted__()
-        with self._transaction():
-            data = self._validate(X, target, reset=not goes_on)
-        if not goes_on:
-            self._forget()
-        with Progress.of_fit(self, data.X, self._n_fit_tasks()) as progress, self._transaction():
-            self._fit(data, goes_on, progress)
-        self._warn_of_fit(data, stacklevel=5)
-        return self
-
     def _partial_fit_to(self, X, target=None):
         goes_on = self.__sklearn_is_fitted__()
         if goes_on:
@@ -187,48 +140,11 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         self._train(start(data, self._held_out_fraction), progress)
 
     @property
-    def _held_out_fraction(self):
-        return self.validation_fraction if self.early_stopping and self.solver != "lbfgs" else 0
-
-    def _train(self, trainer, progress):
-        try:
-            trainer.fit(progress)
-        except KeyboardInterrupt:
-            if trainer.n_iter > 0:
-                self._commit(trainer)
-            raise
-        self._commit(trainer)
-
-    @contextmanager
-    def _transaction(self):
-        """Whatever fails inside leaves the estimator as it was, unless it has committed."""
-        before = dict(vars(self))
-        try:
-            # Training works where the caller has switched gradients off.
-            with torch.inference_mode(False), torch.enable_grad():
-                yield
-        except BaseException:
-            if vars(self).get("_state") is before.get("_state"):
-                vars(self).clear()
-                vars(self).update(before)
-            raise
-
-    def _n_fit_tasks(self):
-        return self.max_iter
+    def _goes_on(self):
+        return self.warm_start and self.__sklearn_is_fitted__()
 
     def _validate(self, X, target, reset):
-        """What to train on, in the dtype to compute in, and parameters checked."""
-        self._check_parameters()
-        device = find_device(self.device)
-        dtype = [np.float64, np.float32] if reset else self._state.weights.dtype
-        X = validate_data(self, X, reset=reset, dtype=dtype, **self._accepted)
-        if lacks_float64(device) and X.dtype == np.float64:
-            warnings.warn(
-                f"device={self.device!r} has no float64: X is computed in float32.",
-                UserWarning,
-                stacklevel=5,
-            )
-            X = X.astype(np.float32)
+        X = self._validate_X(X, reset)
         data = Data(X, self._validate_target(target, X))
         self._check_loss_range(data.targets, "X" if target is None else "target")
         return data
@@ -275,52 +191,7 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         trainer.validation_losses = list(self.validation_loss_curve_ or ())
         return trainer
 
-    def _commit(self, trainer):
-        """Take over what the trainer has reached."""
-        vars(self).update(self._reached(trainer))
-        self._summarize(trainer.data)
-
-    def _reached(self, trainer):
-        """The fitted attributes after the trainer's last finished epoch."""
-        watched = trainer.validation_losses or trainer.losses
-        first = trainer.state.n_epochs - len(watched)  # the epoch that the curve starts with
-        watched = watched[max(0, self._warmup_epochs - first) :] or watched
-        return {
-            "_perceptron": trainer.network.perceptron,
-            "_state": trainer.state,
-            "n_iter_": trainer.n_iter,
-            "loss_": trainer.losses[-1],
-            "best_loss_": min(watched),
-            "loss_curve_": list(trainer.losses),
-            "validation_loss_curve_": list(trainer.validation_losses) or None,
-        }
-
-    def _forget(self):
-        """Drop what an earlier fit has left."""
-        fitted = [name for name in vars(self) if name.endswith("_")]
-        for name in {*fitted, "_perceptron", "_state"} - {"n_features_in_", "feature_names_in_"}:
-            vars(self).pop(name, None)
-
     # What a variant fills in.
-
-    def _objective(self, network, x, noise):
-        """The mean over rows of what to minimise (without the weight decay).
-
-        Parameters
-        ----------
-        network : Network
-            In training a `Tape`; formulas that come with a pullback go through its
-            `apply`, everything else is differentiated by autograd.
-        x : Tensor of shape (n, n_features)
-            One batch; not to be kept or changed.
-        noise : torch.Generator
-            Where to draw random numbers from.
-
-        Returns
-        -------
-        objective : Tensor of shape ()
-        """
-        raise NotImplementedError
 
     def _check_parameters(self):
         self._check_sizes("hidden_layer_sizes", "; () is an encoder of a single layer")
@@ -359,29 +230,6 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     def _initial_weights(self, perceptron, generator, data):
         return perceptron.initialize(generator)
 
-    def _begin_epoch(self, trainer, progress):
-        pass
-
-    def _constrain(self, network):
-        pass
-
-    def _pull_back_constraint(self, free, gradient):
-        """Turn the gradient at constrained weights into one at the free ones, in place.
-
-        Parameters
-        ----------
-        free : Network
-            Of the weights before `_constrain`.
-        gradient : Network
-            Whose weights are the gradient.
-        """
-
-    def _summarize(self, data):
-        pass
-
-    def _warn_of_fit(self, data, stacklevel):
-        pass
-
     @property
     def _loss(self):
         return LOSSES[self.loss]
@@ -389,29 +237,3 @@ class BaseAutoencoder(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     @property
     def _loss_parameter(self):
         return f"loss={self.loss!r}"
-
-    # Scikit-learn's and Python's conventions.
-
-    def __sklearn_is_fitted__(self):
-        return "_state" in vars(self)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    def __getstate__(self):
-        return {**super().__getstate__(), "_skae_version": __version__}
-
-    def __setstate__(self, state):
-        state = dict(state)
-        version = state.pop("_skae_version", "unknown")
-        if version != __version__:
-            warnings.warn(
-                f"This {type(self).__name__} was saved with skae {version} and is loaded with "
-                f"skae {__version__}: check its results, or fit it again.",
-                UserWarning,
-                stacklevel=2,
-            )
-        super().__setstate__(state)

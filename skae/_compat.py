@@ -68,24 +68,25 @@ class Progress:
 
     Parameters
     ----------
-    estimator : BaseAutoencoder
-    X : ndarray
+    estimator : NetworkEstimator
+    X, y : ndarray
+        What callbacks are shown.
     context : CallbackContext or None
         None where scikit-learn has no callbacks.
     """
 
-    def __init__(self, estimator, X, context):
+    def __init__(self, estimator, X, y, context):
         self.estimator = estimator
         self.context = context
         self.stop = False
-        # Scikit-learn's ScoringMonitor skips scoring without y: an autoencoder's is X.
-        self._data = {"estimator": estimator, "X": X, "y": X}
+        self._data = {"estimator": estimator, "X": X, "y": y}
 
     @classmethod
     @contextmanager
-    def of_fit(cls, estimator, X, max_subtasks):
+    def of_fit(cls, estimator, X, y, max_subtasks):
         """The whole fit as a task; once per call of a public method."""
-        progress = cls(estimator, X, estimator._init_callback_context(max_subtasks=max_subtasks))
+        context = estimator._init_callback_context(max_subtasks=max_subtasks)
+        progress = cls(estimator, X, y, context)
         with progress._told(dict):
             yield progress
 
@@ -105,7 +106,7 @@ class Progress:
         context = self.context
         if context is not None:
             context = context.subcontext(task_name=name, max_subtasks=max_subtasks)
-        progress = Progress(self.estimator, self._data["X"], context)
+        progress = Progress(self.estimator, self._data["X"], self._data["y"], context)
         with progress._handed_to(runs), progress._told(attributes):
             yield progress
 

@@ -511,8 +511,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _fill(self, x, with_mask):
         return fill_missing(x, as_tensor(self.data_mean_, x.device), with_mask)
 
-    def _encode(self, network, x):
-        return network.encode(self._fill(x, self._takes_mask_))
+    def _inputs(self, x):
+        return self._fill(x, self._takes_mask_)
 
     def _minus_loss(self, network, x):
         self._check_width(x)

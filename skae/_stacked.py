@@ -6,9 +6,10 @@ from itertools import pairwise
 
 from sklearn.base import clone
 
-from skae._base import TRAINING_CONSTRAINTS, BaseAutoencoder
+from skae._base import BaseAutoencoder
 from skae._compat import HasMethods, InvalidParameterError
 from skae._denoising import DenoisingAutoencoder
+from skae._estimator import TRAINING_CONSTRAINTS
 from skae._full_batch import make_trainer
 from skae._perceptron import Network, stack, stacked_tensors
 from skae._streams import draw_seed, stream_seed

@@ -137,7 +137,7 @@ class Trainer:
 
     Parameters
     ----------
-    estimator : BaseAutoencoder
+    estimator : NetworkEstimator
     perceptron : Perceptron
     state : State
         Where to go on from; copied, not changed.

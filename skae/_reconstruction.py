@@ -1,0 +1,176 @@
+"""What a fitted autoencoder offers beyond codes: reconstructions and scores."""
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from skae._columns import column_means, dense, has_missing, value_range
+from skae._perceptron import Network
+
+
+class ReconstructionMixin:
+    """The methods of a fitted autoencoder that need its decoder, and only read it.
+
+    They go through X with the means of `InferenceMixin`.
+    """
+
+    def inverse_transform(self, X):
+        """Decode codes.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_components)
+            Codes, as `transform` returns them.
+
+        Returns
+        -------
+        reconstructions : ndarray of shape (n_samples, n_features)
+            The reconstruction of each code, on the scale of the data; proportions with
+            loss='categorical_cross_entropy'.
+        """
+        check_is_fitted(self)
+        X = check_array(X, dtype=self._state.weights.dtype, order="C", accept_sparse="csr")
+        if X.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {X.shape[1]} features, but {type(self).__name__}.inverse_transform "
+                f"expects codes with n_components={self.n_components_} columns."
+            )
+        return self._map(Network.reconstruct, X)
+
+    def reconstruct(self, X):
+        """Encode and decode X.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to reconstruct.
+
+        Returns
+        -------
+        reconstructions : ndarray of shape (n_samples, n_features)
+            Equal to `inverse_transform(transform(X))`; with loss=
+            'categorical_cross_entropy', times each row's total.
+        """
+        return self._map(self._reconstruct, self._validate_rows(X))
+
+    def score_samples(self, X):
+        """Score each row; higher is better reconstructed.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Minus the reconstruction loss, summed over features.
+        """
+        X = self._validate_rows(X)
+        self._check_loss_range(X)
+        return self._map(self._minus_loss, X)
+
+    def score(self, X, y=None):
+        """Fraction of the variance of X that its reconstruction explains.
+
+        Equal to `r2_score(X, reconstruct(X), multioutput="variance_weighted")`, so on
+        the scale of `PCA.explained_variance_ratio_.sum()`. 1 is perfect, 0 is as good as
+        the mean of X; it can be negative.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            At least two rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            Fraction of variance explained.
+
+        Raises
+        ------
+        ValueError
+            If X has one row only, or a reconstruction is not finite.
+        """
+        X = self._validate_rows(X, **self._accepted, ensure_min_samples=2)
+        return self._explained_variance(X, X)
+
+    def _explained_variance(self, X, target):
+        """The fraction of the target's variance that reconstructions of X explain."""
+        mean, start, lacks_cells = column_means(target), 0, has_missing(target)
+        errors, deviations = np.zeros_like(mean), np.zeros_like(mean)
+        with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
+            for rows, reconstructions in self._chunks(self._reconstruct, X):
+                if target is not X:
+                    rows = dense(target[start : start + len(rows)])
+                start += len(rows)
+                observed = ~np.isnan(rows) if lacks_cells else True
+                errors += _sums_of_squares(rows - reconstructions, observed)
+                deviations += _sums_of_squares(rows - mean, observed)
+            score = _r2(errors, deviations)
+        if not np.isfinite(score):
+            raise ValueError(
+                "The squared errors of the reconstructions of X are not finite, so that there "
+                "is no score: its values are too far from those seen in fit. Scale X as in "
+                "training."
+            )
+        return score
+
+    def _check_loss_range(self, X, name="X"):
+        """Refuse values that the loss is not defined for."""
+        if not (self._loss.needs_unit_interval or self._loss.needs_counts):
+            return
+        low, high = value_range(X)
+        rounding = 10 * np.finfo(X.dtype).eps
+        if self._loss.needs_unit_interval and (low < -rounding or high > 1 + rounding):
+            raise ValueError(
+                f"{self._loss_parameter} needs {name} in [0, 1], but found values from {low} to "
+                f"{high}: scale it, for example with MinMaxScaler(clip=True), or choose another."
+            )
+        if self._loss.needs_counts and low < 0:
+            raise ValueError(
+                f"{self._loss_parameter} needs {name} of counts or proportions, but found values "
+                f"down to {low}: do not centre it, or choose another."
+            )
+
+    def _reconstruct(self, network, x):
+        reconstructions = network.reconstruct(self._encode(network, x))
+        if network.perceptron.decoder_activations[-1] == "softmax":  # of proportions, counts
+            reconstructions = reconstructions * _totals(x, reconstructions)
+        return reconstructions
+
+    def _minus_loss(self, network, x):
+        return -self._loss.rows(network.decode(self._encode(network, x)), x)
+
+    @property
+    def decoder_(self):
+        """The decoder as a new `torch.nn.Module` on the CPU."""
+        check_is_fitted(self)
+        return self._fitted_network().decoder_module()
+
+
+def _totals(x, proportions):
+    """Each row's total; with missing cells, the one that the observed cells' share implies."""
+    total = x.nansum(dim=1, keepdim=True)
+    if x.shape != proportions.shape:
+        return total
+    unseen = proportions.where(x.isnan(), 0.0).sum(dim=1, keepdim=True)
+    return total / (1.0 - unseen).clamp(min=torch.finfo(x.dtype).eps)
+
+
+def _sums_of_squares(differences, observed):
+    """Per column, over observed cells."""
+    return np.square(differences, dtype=np.float64).sum(axis=0, where=observed)
+
+
+def _r2(errors, deviations):
+    """R^2 over columns, weighted by variance, from sums of squares per column.
+
+    As in scikit-learn's `r2_score`, a column that does not vary counts only if none does.
+    """
+    varies = deviations > 0
+    if varies.any():
+        return float(1.0 - errors[varies].sum() / deviations[varies].sum())
+    return float((errors == 0).mean())
