@@ -5,12 +5,15 @@ from skae._contractive import ContractiveAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._sparse import SparseAutoencoder
 from skae._stacked import StackedAutoencoder
+from skae._supervised import AutoencoderClassifier, AutoencoderRegressor
 from skae._variational import VAE
 from skae._version import __version__
 
 __all__ = [
     "VAE",
     "Autoencoder",
+    "AutoencoderClassifier",
+    "AutoencoderRegressor",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
     "SparseAutoencoder",

@@ -1,6 +1,8 @@
 """BaseAutoencoder: how every autoencoder is trained, as scikit-learn sees it."""
 
 import time
+from copy import copy
+from dataclasses import replace
 from numbers import Integral
 
 from sklearn.utils.metaestimators import available_if
@@ -11,7 +13,7 @@ from skae._compat import Interval, InvalidParameterError, StrOptions, fit_contex
 from skae._estimator import TRAINING_CONSTRAINTS, NetworkEstimator
 from skae._full_batch import make_trainer
 from skae._losses import LOSSES
-from skae._perceptron import Perceptron
+from skae._perceptron import Perceptron, encoder_tensors
 from skae._reconstruction import ReconstructionMixin
 from skae._streams import draw_seed, stream
 from skae._training import Data, State, split_rows
@@ -174,6 +176,16 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
         self.n_features_in_ = X.shape[1]
         self._perceptron, self._state = trainer.network.perceptron, trainer.state
         self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], None
+
+    def _with_encoder(self, network=None):
+        """A copy of its own, with the weights of this network's encoder, if one is given."""
+        tuned = copy(self)
+        tuned._state = replace(self._state, weights=self._state.weights.copy(), moments=None)
+        if network is not None:
+            # On the CPU, networks share the memory of their state.
+            for whole, part in encoder_tensors(network, tuned._fitted_network()):
+                part.copy_(whole)
+        return tuned
 
     def _resume(self, data, held_out_fraction=0):
         """A trainer that goes on from the fitted state."""

@@ -569,10 +569,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return data
 
     def _describe_network(self, n_features):
-        n_outputs = self._n_outputs_ or n_features
         perceptron = super()._describe_network(n_features)
-        n_inputs = n_features * (1 + self._takes_mask_)
-        return replace(perceptron, sizes=(n_inputs, *perceptron.sizes[1:]), n_outputs=n_outputs)
+        return replace(
+            perceptron,
+            sizes=(n_features * (1 + self._takes_mask_), *perceptron.sizes[1:]),
+            decoder_sizes=(*perceptron.decoder_sizes[:-1], self._n_outputs_ or n_features),
+        )
 
     def _summarize(self, data):
         if self.loss == "squared_error":

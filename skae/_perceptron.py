@@ -1,4 +1,4 @@
-"""The multilayer perceptron: an encoder and the decoder that mirrors it.
+"""The multilayer perceptron: an encoder, and the decoder that mirrors it or an output layer.
 
 `Perceptron` describes the layers and holds no numbers. `Network` is a perceptron with
 its weights, as the objectives see it: all weights are views of one flat tensor, so that
@@ -30,20 +30,19 @@ def two_heads(output, activation):
 
 @dataclass(frozen=True)
 class Perceptron:
-    """The layers of an encoder and its mirrored decoder.
+    """The layers of an encoder and a decoder.
 
     Parameters
     ----------
     sizes : tuple of int
-        Widths from the encoder's input to the code; the decoder runs through them
-        backwards.
+        Widths from the encoder's input to the code.
     encoder_activations, decoder_activations : tuple of str or TopK
         One per layer, in the order in which a row passes them. The decoder's last one
         turns its output into a reconstruction; losses take the output before it.
     tied : tuple of bool
-        One per encoder layer: whether the decoder's layer between the same two widths
-        uses its weights, transposed (the first input columns' only, if the input has
-        more of them than the output).
+        One per decoder layer, the code's last: whether it uses the weights of the encoder's
+        layer between the same two widths, transposed (the first input columns' only, if
+        the input has more of them than the output).
     code_heads : int
         How many vectors of the code's width the encoder gives (2: mean, log-variance).
         The activation applies to the first one.
@@ -52,8 +51,8 @@ class Perceptron:
         The activation applies to the first one; its last layer is not tied.
     n_extra : int
         Number of further trained numbers that belong to no layer.
-    n_outputs : int, default=None
-        Width of a reconstruction; None for that of the input.
+    decoder_sizes : tuple of int, default=None
+        Widths from the code to the output; None for the encoder's, backwards.
     """
 
     sizes: tuple
@@ -63,11 +62,11 @@ class Perceptron:
     code_heads: int = 1
     output_heads: int = 1
     n_extra: int = 0
-    n_outputs: int = None
+    decoder_sizes: tuple = None
 
     def __post_init__(self):
-        if self.n_outputs is None:
-            object.__setattr__(self, "n_outputs", self.sizes[0])
+        if self.decoder_sizes is None:
+            object.__setattr__(self, "decoder_sizes", self.sizes[::-1])
 
     def __str__(self):
         widths = "-".join(map(str, self.sizes))
@@ -83,21 +82,24 @@ class Perceptron:
         return f"{widths} ({encoder} / {decoder}{tied}{heads}{extra})"
 
     @property
+    def n_outputs(self):
+        """Width of an output, of one head."""
+        return self.decoder_sizes[-1]
+
+    @property
     def width(self):
         """Of the widest layer."""
-        return max(*self.sizes, self.n_outputs)
+        return max(*self.sizes, *self.decoder_sizes)
 
     @property
     def encoder_shapes(self):
         """Shapes (fan_out, fan_in) of the encoder's weights."""
-        outputs = (*self.sizes[1:-1], self.code_heads * self.sizes[-1])
-        return tuple(zip(outputs, self.sizes, strict=False))
+        return _shapes(self.sizes, self.code_heads)
 
     @property
     def decoder_shapes(self):
         """Shapes (fan_out, fan_in) of the decoder's weights, tied ones included."""
-        outputs = (*self.sizes[-2:0:-1], self.output_heads * self.n_outputs)
-        return tuple(zip(outputs, self.sizes[::-1], strict=False))
+        return _shapes(self.decoder_sizes, self.output_heads)
 
     @property
     def shapes(self):
@@ -158,6 +160,13 @@ class Perceptron:
         return flat
 
 
+def _shapes(sizes, heads):
+    """Shapes (fan_out, fan_in) of the layers between these widths; the last has `heads` outputs."""
+    outputs = list(sizes[1:])
+    outputs[-1:] = [heads * width for width in outputs[-1:]]
+    return tuple(zip(outputs, sizes, strict=False))
+
+
 def stack(perceptrons):
     """One perceptron of several: encoders in order, decoders in reverse.
 
@@ -169,7 +178,9 @@ def stack(perceptrons):
         encoder_activations=sum((p.encoder_activations for p in perceptrons), ()),
         decoder_activations=sum((p.decoder_activations for p in perceptrons[::-1]), ()),
         tied=sum((p.tied for p in perceptrons), ()),
-        n_outputs=first.n_outputs,
+        decoder_sizes=sum(
+            (p.decoder_sizes[1:] for p in perceptrons[::-1]), perceptrons[-1].sizes[-1:]
+        ),
     )
 
 
@@ -183,6 +194,24 @@ def stacked_tensors(network, parts):
         order = parts if name.startswith("encoder") else parts[::-1]
         for whole, part in zip(gather([network], name), gather(order, name), strict=True):
             yield whole, part[: len(whole)]
+
+
+def with_output_layer(perceptron, n_outputs, activation):
+    """The encoder of a perceptron, its first head only, with one layer instead of the decoder."""
+    return Perceptron(
+        sizes=perceptron.sizes,
+        encoder_activations=perceptron.encoder_activations,
+        decoder_activations=(activation,),
+        tied=(False,),
+        decoder_sizes=(perceptron.sizes[-1], n_outputs),
+    )
+
+
+def encoder_tensors(network, other):
+    """Pairs of the same weights in two networks, of whose code the first may lack a head."""
+    for name in ("encoder_weights", "encoder_biases"):
+        for one, its in zip(getattr(network, name), getattr(other, name), strict=True):
+            yield one, its[: len(one)]
 
 
 class Network:
@@ -214,18 +243,20 @@ class Network:
         if gradient is not None:
             for tensor, its_gradient in zip(tensors, perceptron.split(gradient), strict=True):
                 tensor.requires_grad_().grad = its_gradient
-        depth, tensors = len(perceptron.tied), iter(tensors)
-        self.encoder_weights = [next(tensors) for _ in range(depth)]
+        tensors = iter(tensors)
+        self.encoder_weights = [next(tensors) for _ in perceptron.encoder_shapes]
         self.own_decoder_weights = [
             None if tied else next(tensors) for tied in perceptron.tied[::-1]
         ]
-        self.encoder_biases = [next(tensors) for _ in range(depth)]
-        self.decoder_biases = [next(tensors) for _ in range(depth)]
+        self.encoder_biases = [next(tensors) for _ in perceptron.encoder_shapes]
+        self.decoder_biases = [next(tensors) for _ in perceptron.decoder_shapes]
         self.extra = next(tensors)
 
     @property
     def decoder_weights(self):
         """The decoder's weights, tied ones as transposed views of the encoder's."""
+        if not any(self.perceptron.tied):
+            return self.own_decoder_weights
         mirrored = [*self.encoder_weights[:-1], self._code_weights][::-1]
         mirrored[-1] = mirrored[-1][:, : self.perceptron.n_outputs]
         return [

@@ -256,6 +256,16 @@ class StackedAutoencoder(BaseAutoencoder):
 
     def _commit(self, trainer):
         vars(self).update(self._reached(trainer))
+        self._hand_weights_down()
+        self._summarize(trainer.data)
+
+    def _with_encoder(self, network=None):
+        tuned = super()._with_encoder(network)
+        tuned._hand_weights_down()
+        return tuned
+
+    def _hand_weights_down(self):
+        """Give the layers their part of the whole network's weights."""
         # Copies: a shallow copy of this object keeps the layers it has.
         self.estimators_ = [copy(layer) for layer in self.estimators_]
         for layer in self.estimators_:
@@ -264,7 +274,6 @@ class StackedAutoencoder(BaseAutoencoder):
         parts = [layer._fitted_network() for layer in self.estimators_]
         for whole, part in stacked_tensors(self._fitted_network(), parts):
             part.copy_(whole)
-        self._summarize(trainer.data)
 
     def _summarize(self, data):
         codes = data.X

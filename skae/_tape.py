@@ -158,7 +158,7 @@ class Layers:
         pairs = zip(layers, gradients, strict=True)
         self._layers = [Layer(*layer, *gradient[:2]) for layer, gradient in pairs]
         self._dtype = dtype
-        self._ones = self._layers[0].bias.new_ones(0)
+        self._ones = torch.ones(0)
 
     def __call__(self, x):
         """The output for x of shape (..., fan_in), and its pullback."""
@@ -213,6 +213,6 @@ class Layers:
 
     def _ones_for(self, gradient):
         n_rows = gradient.shape[0]
-        if self._ones.shape[0] < n_rows:
+        if self._ones.shape[0] < n_rows:  # made here, where dtype and device are known
             self._ones = gradient.new_ones(n_rows)
         return self._ones[:n_rows]

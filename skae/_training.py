@@ -91,8 +91,11 @@ class Split(NamedTuple):
         return data if self.held_out is None else data[self.training.numpy()]
 
 
-def split_rows(n_samples, fraction, seed):
-    """Hold out a random fraction of the rows, rounded up; fraction 0 holds out none."""
+def split_rows(n_samples, fraction, seed, strata=None):
+    """Hold out a random fraction of the rows, rounded up; fraction 0 holds out none.
+
+    Where rows belong to `strata`, an array of integers, it is about the same one of each.
+    """
     if fraction == 0:
         return Split(torch.arange(n_samples, device="cpu"))
     n_held_out = math.ceil(fraction * n_samples)
@@ -103,6 +106,12 @@ def split_rows(n_samples, fraction, seed):
             "early_stopping=False."
         )
     order = torch.randperm(n_samples, generator=stream(seed, "split"), device="cpu")
+    if strata is not None:  # sorted by stratum, of every so many rows one
+        order = order[torch.from_numpy(strata)[order].argsort(stable=True)]
+        positions = torch.arange(n_held_out, device="cpu") * n_samples // n_held_out
+        order = torch.cat(
+            [order[positions], order[~torch.isin(torch.arange(n_samples), positions)]]
+        )
     return Split(order[n_held_out:], order[:n_held_out])
 
 

@@ -17,11 +17,13 @@ TIED_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (True,
 SHALLOW = Perceptron((6, 9), ("logistic",), ("identity",), (False,))
 TOP = Perceptron((6, 5, 9), ("tanh", TopK("relu", 3)), ("tanh", "identity"), (False,) * 2)
 TIED_TOP = Perceptron((6, 9), (TopK("identity", 2),), ("identity",), (True,))
-NARROW_OUTPUT = replace(HALF_TIED, n_outputs=4)
-WIDE_OUTPUT = replace(DEEP, n_outputs=8)
+NARROW_OUTPUT = replace(HALF_TIED, decoder_sizes=(3, 5, 4))
+WIDE_OUTPUT = replace(DEEP, decoder_sizes=(3, 5, 8))
+CLASSIFIER = replace(DEEP, decoder_activations=("softmax",), tied=(False,), decoder_sizes=(3, 4))
+OUTPUT_LAYER = Perceptron((6,), (), ("identity",), (False,), decoder_sizes=(6, 4))
 PERCEPTRONS = [
     *(DEEP, TIED, HALF_TIED, TWO_HEADS, TIED_HEADS, SHALLOW),
-    *(TOP, TIED_TOP, NARROW_OUTPUT, WIDE_OUTPUT),
+    *(TOP, TIED_TOP, NARROW_OUTPUT, WIDE_OUTPUT, CLASSIFIER, OUTPUT_LAYER),
 ]
 
 every_perceptron = pytest.mark.parametrize("perceptron", PERCEPTRONS, ids=str)
@@ -357,7 +359,7 @@ def test_how_many_are_kept_is_no_part_of_a_perceptron():
 def test_a_perceptron_says_what_it_keeps_and_how_wide_its_output_is():
     assert "top 3 relu" in str(TOP)
     assert "6-5-3 and back to 4" in str(NARROW_OUTPUT)
-    assert "back to" not in str(replace(DEEP, n_outputs=6))
+    assert "back to" not in str(replace(DEEP, decoder_sizes=(3, 5, 6)))
     assert repr(Network(TOP, torch.zeros(TOP.n_parameters)).encoder_module()).count("top 3") == 1
 
 
@@ -374,7 +376,7 @@ def test_a_reconstruction_of_another_width(perceptron):
 
 
 def test_a_narrower_output_is_tied_to_the_first_inputs():
-    tied = replace(TIED, n_outputs=4)
+    tied = replace(TIED, decoder_sizes=(3, 5, 4))
     network = random_network(tied)
     assert torch.equal(network.decoder_weights[-1], network.encoder_weights[0][:, :4].T)
     assert tied.n_weights == 6 * 5 + 5 * 3

@@ -38,8 +38,12 @@ IDENTITY_HEADS = Perceptron((6, 3), ("identity",), ("identity",), (False,), 2, 1
 TIED_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (True,) * 2, 2, 1, 1)
 TWO_HEADS = [HEADS, IDENTITY_HEADS, TIED_HEADS]
 FOUR_HEADS = Perceptron((6, 5, 3), ("tanh", "elu"), ("tanh", "identity"), (False, True), 2, 2)
-NARROW_OUTPUT = Perceptron((6, 5, 3), ("tanh", "elu"), ("elu", "tanh"), (True,) * 2, n_outputs=4)
-WIDE_OUTPUT = Perceptron((6, 3), ("elu",), ("identity",), (False,), n_outputs=8)
+NARROW_OUTPUT = Perceptron(
+    (6, 5, 3), ("tanh", "elu"), ("elu", "tanh"), (True,) * 2, decoder_sizes=(3, 5, 4)
+)
+WIDE_OUTPUT = Perceptron((6, 3), ("elu",), ("identity",), (False,), decoder_sizes=(3, 8))
+CLASSIFIER = Perceptron((6, 5, 3), ("tanh", "elu"), ("softmax",), (False,), decoder_sizes=(3, 4))
+OUTPUT_LAYER = Perceptron((6,), (), ("identity",), (False,), decoder_sizes=(6, 4))
 
 DOUBLE = {"dtype": torch.float64}
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -50,7 +54,9 @@ every_depth = pytest.mark.parametrize("hidden", [(), (5,), (5, 4)], ids=str)
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 every_perceptron = pytest.mark.parametrize(
-    "perceptron", [*ONE_HEAD, *TWO_HEADS, FOUR_HEADS, NARROW_OUTPUT, WIDE_OUTPUT], ids=str
+    "perceptron",
+    [*ONE_HEAD, *TWO_HEADS, FOUR_HEADS, NARROW_OUTPUT, WIDE_OUTPUT, CLASSIFIER, OUTPUT_LAYER],
+    ids=str,
 )
 both_dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 
