@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import (
     InvalidParameterError,
     Options,
     StrOptions,
+    validate_params,
 )
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "StrOptions",
     "align_sparse_interface",
     "fit_context",
+    "validate_params",
 ]
 
 try:

@@ -1,0 +1,483 @@
+"""Images to try autoencoders on: the shape and digit variations of Larochelle et al. (2007)."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_array, check_random_state, gen_batches
+
+from skae._compat import Interval, validate_params
+
+__all__ = ["add_random_background", "make_convex_shapes", "make_rectangles", "rotate_images"]
+
+CHUNK = 500  # images at a time, which bounds the memory; what is drawn does not depend on it
+
+# Of convex shapes on 28 x 28 pixels. The parts' probability and the centres were calibrated, see
+# the Notes of make_convex_shapes; the paper has 0.07, and says nothing of centres.
+PAPER_SIDE = 28
+CENTRES = (4, 24)
+CONVEX = {"p": 0.195, "min_pixels": 19}
+PART = {"p": 0.031, "min_pixels": 10}
+N_PARTS = (2, 4)
+
+
+@validate_params(
+    {
+        "n_samples": [Interval(Integral, 1, None, closed="left")],
+        "side": [Interval(Integral, 2, None, closed="left")],
+        "min_length": [Interval(Integral, 1, None, closed="left")],
+        "min_difference": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def make_rectangles(n_samples=100, *, side=28, min_length=4, min_difference=3, random_state=None):
+    """Make images of outlines of rectangles, wide or tall.
+
+    Width and height are uniform in {`min_length`, ..., `side`}, and both drawn again while they
+    differ by less than `min_difference`; then the place is uniform among those where the
+    rectangle fits into the image. Which of the two is the longer is the class.
+
+    Parameters
+    ----------
+    n_samples : int, default=100
+        Number of images.
+    side : int, default=28
+        Width and height of the images, in pixels.
+    min_length : int, default=4
+        Least width and height of a rectangle, in pixels, its border included.
+    min_difference : int, default=3
+        Least difference between width and height, in pixels.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for the same images at every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, side * side)
+        Rows of pixels, line by line: 1 on the rectangle's border, else 0; float64.
+    y : ndarray of shape (n_samples,)
+        1 where the rectangle is wider than tall, else 0; int64.
+
+    Raises
+    ------
+    ValueError
+        If no two lengths from `min_length` to `side` differ by `min_difference`.
+
+    See Also
+    --------
+    make_convex_shapes : Regions to be told apart by their convexity.
+
+    Notes
+    -----
+    The paper does not name a least length. With `min_length=1` the problem is harder than the
+    paper's: trained on 1200 images, a linear support vector machine errs on about 37% of the
+    others, where the paper's data give 29%. With 4 it is 30%, and one with an RBF kernel comes
+    to 2.8%, where the paper has 2.15%. From one draw of 1200 images to another these errors
+    move by nearly a point, so compare methods on the same draws.
+
+    References
+    ----------
+    Larochelle, H., Erhan, D., Courville, A., Bergstra, J. and Bengio, Y. (2007). An empirical
+    evaluation of deep architectures on problems with many factors of variation. ICML.
+    https://doi.org/10.1145/1273496.1273556
+
+    Examples
+    --------
+    >>> from skae.datasets import make_rectangles
+    >>> X, y = make_rectangles(200, side=8, random_state=0)
+    >>> X.shape, y.shape
+    ((200, 64), (200,))
+    >>> X[1].reshape(8, 8).astype(int)
+    array([[0, 0, 0, 0, 0, 0, 0, 0],
+           [1, 1, 1, 1, 0, 0, 0, 0],
+           [1, 0, 0, 1, 0, 0, 0, 0],
+           [1, 0, 0, 1, 0, 0, 0, 0],
+           [1, 0, 0, 1, 0, 0, 0, 0],
+           [1, 0, 0, 1, 0, 0, 0, 0],
+           [1, 0, 0, 1, 0, 0, 0, 0],
+           [1, 1, 1, 1, 0, 0, 0, 0]])
+    >>> int(y[1])  # taller than wide
+    0
+    """
+    if side - min_length < min_difference:
+        raise ValueError(
+            f"No rectangle with sides from min_length={min_length} to side={side} has a width and "
+            f"a height that differ by min_difference={min_difference}; lower one of the two."
+        )
+    random_state = check_random_state(random_state)
+    sizes = _draw_until(
+        lambda n: random_state.randint(min_length, side + 1, size=(n, 2)),
+        lambda sizes: np.abs(np.diff(sizes)[:, 0]) >= min_difference,
+        n_samples,
+    )
+    corners = random_state.randint(0, side - sizes + 1)
+    X = np.empty((n_samples, side, side))
+    for chunk in gen_batches(n_samples, CHUNK):
+        X[chunk] = _outlines(corners[chunk], sizes[chunk], side)
+    heights, widths = sizes.T
+    return X.reshape(n_samples, -1), (widths > heights).astype(np.int64)
+
+
+@validate_params(
+    {
+        "n_samples": [Interval(Integral, 1, None, closed="left")],
+        "side": [Interval(Integral, 8, None, closed="left")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def make_convex_shapes(n_samples=100, *, side=28, random_state=None):
+    """Make images of white regions, convex or not.
+
+    A convex region is an intersection of half-planes with uniform location and orientation. The
+    others are unions of two to four smaller ones that turn out not to be convex: the convex hull
+    of their white pixels' centres has the centre of a black pixel in it.
+
+    Parameters
+    ----------
+    n_samples : int, default=100
+        Number of images; half of them are convex, rounded down.
+    side : int, default=28
+        Width and height of the images, in pixels; at least 8.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for the same images at every call.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, side * side)
+        Rows of pixels, line by line: 1 in the region, else 0; float64.
+    y : ndarray of shape (n_samples,)
+        1 where the region is convex, else 0; int64.
+
+    See Also
+    --------
+    make_rectangles : Rectangles to be told apart by their longer side.
+
+    Notes
+    -----
+    The authors describe half-planes with a geometric number, of parameter 0.195 for the convex
+    regions of at least 19 pixels and 0.07 for the parts, of at least 10 pixels, of the others,
+    and say that the parameters were balanced so that both classes have the same mean number of
+    white pixels. They do not say how half-planes were drawn. Taken literally, with each side of
+    a line as likely as the other, those numbers give mean areas of 273 and 474 pixels, and a
+    support vector machine with an RBF kernel finds the problem far easier (10.3% errors) than
+    it found theirs (19.13%).
+
+    So two things were calibrated. Every region has a random centre, uniform in the middle of
+    the image (from 4 to 24 of 28 pixels, down and across), and every half-plane is on the
+    centre's side of its line: that makes the problem as hard as it should be. And the parts'
+    geometric parameter is 0.031 instead of 0.07, which balances the areas again, at 294 and 297
+    pixels. Trained on 8000 such images, the support vector machine (C=10, gamma=0.01) errs on
+    19.0, 18.6 and 19.0% of 10000 others
+    in three draws of the data. The numbers of pixels are for 28 x 28, and grow with the
+    images.
+
+    References
+    ----------
+    Larochelle, H., Erhan, D., Courville, A., Bergstra, J. and Bengio, Y. (2007). An empirical
+    evaluation of deep architectures on problems with many factors of variation. ICML.
+    https://doi.org/10.1145/1273496.1273556
+
+    Examples
+    --------
+    >>> from skae.datasets import make_convex_shapes
+    >>> X, y = make_convex_shapes(200, random_state=0)
+    >>> X.shape, y.shape
+    ((200, 784), (200,))
+    >>> int(y.sum())
+    100
+    """
+    random_state = check_random_state(random_state)
+    y = random_state.permutation(np.arange(n_samples) < n_samples // 2)
+    X = np.empty((n_samples, side, side))
+    X[y] = _pixels(_draw_convex(random_state, y.sum(), side, **CONVEX), side)
+    X[~y] = _draw_until(lambda n: _draw_unions(random_state, n, side), _is_not_convex, (~y).sum())
+    return X.reshape(n_samples, -1), y.astype(np.int64)
+
+
+@validate_params({"random_state": ["random_state"]}, prefer_skip_nested_validation=True)
+def rotate_images(X, *, random_state=None):
+    """Turn every image about its centre by an angle of its own, uniform in [0, 2 pi).
+
+    The turn is counter-clockwise for an image whose first line is at the top. Pixels are
+    interpolated bilinearly, where everything outside of the image counts as 0.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, side * side)
+        Rows of pixels of square images, line by line.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for the same angles at every call.
+
+    Returns
+    -------
+    X_turned : ndarray of shape (n_samples, side * side)
+        The turned images, as float32 where X is, else as float64.
+
+    Raises
+    ------
+    ValueError
+        If the number of features is not a square.
+
+    See Also
+    --------
+    add_random_background : Noise around digits.
+
+    Notes
+    -----
+    A turned image has no pixel that is brighter than all of the original ones, and none below
+    both 0 and the darkest, so grey values in [0, 1] stay there. What leaves the square at a
+    corner is lost.
+
+    Trained on MNIST digits that were turned in this way, a support vector machine with an RBF
+    kernel errs on 10.3% of others, where the paper has 10.38% and its authors' corrected data
+    11.11%.
+
+    References
+    ----------
+    Larochelle, H., Erhan, D., Courville, A., Bergstra, J. and Bengio, Y. (2007). An empirical
+    evaluation of deep architectures on problems with many factors of variation. ICML.
+    https://doi.org/10.1145/1273496.1273556
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae.datasets import rotate_images
+    >>> X = load_digits().data / 16
+    >>> X_turned = rotate_images(X, random_state=0)
+    >>> X_turned.shape, X_turned.dtype
+    ((1797, 64), dtype('float64'))
+    """
+    X = check_array(X, dtype=[np.float64, np.float32])
+    side = _side_of(X)
+    angles = check_random_state(random_state).uniform(0, 2 * np.pi, size=len(X))
+    turned = np.empty_like(X)
+    for chunk in gen_batches(len(X), CHUNK):
+        turned[chunk] = _turn(X[chunk].reshape(-1, side, side), angles[chunk])
+    # Rounding may lead out of the range by a bit.
+    return np.clip(turned, min(X.min(), 0), max(X.max(), 0), out=turned)
+
+
+@validate_params({"random_state": ["random_state"]}, prefer_skip_nested_validation=True)
+def add_random_background(X, *, random_state=None):
+    """Put noise behind images: the maximum of each pixel and a number uniform in [0, 1).
+
+    So the noise is everywhere, and seen wherever it is brighter than the image.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Grey values in [0, 1], where 0 is the background.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for the same noise at every call.
+
+    Returns
+    -------
+    X_noisy : ndarray of shape (n_samples, n_features)
+        The images with their background, as float32 where X is, else as float64.
+
+    Raises
+    ------
+    ValueError
+        If X has values outside [0, 1].
+
+    See Also
+    --------
+    rotate_images : Turn images by random angles.
+
+    Notes
+    -----
+    The paper says only that the background was filled with uniform noise. Filling the pixels
+    that are exactly 0, and no others, leaves every digit with a dark rim and is a harder
+    problem: a support vector machine with an RBF kernel errs on 21% of the digits, with the
+    maximum on 17.5% before its kernel is tuned well, where the paper has 14.58%.
+
+    References
+    ----------
+    Larochelle, H., Erhan, D., Courville, A., Bergstra, J. and Bengio, Y. (2007). An empirical
+    evaluation of deep architectures on problems with many factors of variation. ICML.
+    https://doi.org/10.1145/1273496.1273556
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae.datasets import add_random_background
+    >>> X = load_digits().data / 16
+    >>> X_noisy = add_random_background(X, random_state=0)
+    >>> bool((X_noisy >= X).all())
+    True
+    """
+    X = check_array(X, dtype=[np.float64, np.float32])
+    low, high = X.min(), X.max()
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"add_random_background needs X in [0, 1], but found values from {low} to {high}. "
+            "Divide grey values by their maximum, such as 255."
+        )
+    random_state = check_random_state(random_state)
+    noisy = np.empty_like(X)
+    for chunk in gen_batches(len(X), CHUNK):
+        noise = random_state.uniform(size=X[chunk].shape).astype(X.dtype, copy=False)
+        np.maximum(X[chunk], noise, out=noisy[chunk])
+    return noisy
+
+
+def _draw_until(draw, is_good, n):
+    """`draw(n)`, of which rows are drawn again until all are good."""
+    drawn = draw(n)
+    bad = np.flatnonzero(~is_good(drawn))
+    while len(bad):
+        drawn[bad] = draw(len(bad))
+        bad = bad[~is_good(drawn[bad])]
+    return drawn
+
+
+def _outlines(corners, sizes, side):
+    """Borders of rectangles, of shape (n, side, side); corners and sizes are (row, column)."""
+    first, last = corners[:, :, None], (corners + sizes - 1)[:, :, None]
+    pixel = np.arange(side)
+    within = (first <= pixel) & (pixel <= last)
+    inside = (first < pixel) & (pixel < last)
+    return _cells(within) & ~_cells(inside)
+
+
+def _cells(spans):
+    """Where both the row and the column are in their span: (n, 2, side) to (n, side, side)."""
+    return spans[:, 0, :, None] & spans[:, 1, None, :]
+
+
+# A convex region meets each row in one run of pixels. So it is kept as `runs`, of shape
+# (n, 2, side): its first column in each row, and its last one with a minus sign, so that both
+# grow as the region shrinks, and intersections are maxima. An empty row has first > last.
+
+
+def _draw_convex(random_state, n, side, p, min_pixels):
+    """Runs of n intersections of half-planes; their number is geometric with probability p."""
+    least = min_pixels * (side / PAPER_SIDE) ** 2
+    return _draw_until(
+        lambda n: _draw_intersections(random_state, n, side, p),
+        lambda runs: _n_pixels(runs) >= least,
+        n,
+    )
+
+
+def _draw_intersections(random_state, n, side, p):
+    counts = random_state.geometric(p, size=n)
+    centres = random_state.uniform(*CENTRES, size=(n, 2)) * (side / PAPER_SIDE)
+    runs = np.empty((n, 2, side), dtype=np.int32)
+    for chunk in gen_batches(n, CHUNK):
+        planes = random_state.uniform(size=(counts[chunk].sum(), 3))
+        kept = np.repeat(centres[chunk], counts[chunk], axis=0)
+        starts = np.cumsum(counts[chunk]) - counts[chunk]
+        runs[chunk] = np.maximum.reduceat(_half_planes(planes, kept, side), starts)
+    return runs
+
+
+def _half_planes(uniform, kept, side):
+    """Runs of half-planes: point and direction from uniform numbers, on the side of `kept`."""
+    points, angles = uniform[:, :2] * side, uniform[:, 2] * np.pi
+    normals = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    # White is where (row, column) . normal <= offset.
+    normals *= np.where(((kept - points) * normals).sum(axis=1) <= 0, 1, -1)[:, None]
+    offsets = (points * normals).sum(axis=1)
+    rows = np.arange(side) + 0.5
+    edges = (offsets[:, None] - normals[:, :1] * rows) / normals[:, 1:] - 0.5
+    edges = np.clip(edges, -1, side)  # as columns; the runs are cut at the image's border
+    opens_left = normals[:, 1:] > 0
+    first = np.where(opens_left, 0, np.maximum(np.ceil(edges), 0))
+    last = np.where(opens_left, np.minimum(np.floor(edges), side - 1), side - 1)
+    return np.stack([first, -last], axis=1).astype(np.int32)
+
+
+def _n_pixels(runs):
+    return np.maximum(1 - runs.sum(axis=1), 0).sum(axis=1)
+
+
+def _pixels(runs, side):
+    """Images of runs, of shape (n, side, side); bool."""
+    column = np.arange(side, dtype=np.int32)
+    return (runs[:, 0, :, None] <= column) & (column <= -runs[:, 1, :, None])
+
+
+def _draw_unions(random_state, n, side):
+    """Images of n unions of convex regions; bool."""
+    counts = random_state.randint(N_PARTS[0], N_PARTS[1] + 1, size=n)
+    parts = _draw_convex(random_state, counts.sum(), side, **PART)
+    ends = np.cumsum(counts)
+    starts = ends - counts
+    images = np.empty((n, side, side), dtype=bool)
+    for chunk in gen_batches(n, CHUNK):
+        first = starts[chunk][0]
+        pixels = _pixels(parts[first : ends[chunk][-1]], side)
+        images[chunk] = np.logical_or.reduceat(pixels, starts[chunk] - first)
+    return images
+
+
+def _is_not_convex(images):
+    """Whether there is a black pixel's centre in the convex hull of the white ones'."""
+    chunks = gen_batches(len(images), CHUNK)
+    return np.concatenate([_n_hull_pixels(images[c]) > images[c].sum((1, 2)) for c in chunks])
+
+
+def _n_hull_pixels(images):
+    """Number of pixels whose centres are in the convex hull of the white pixels' centres."""
+    side = images.shape[2]
+    white = images.any(axis=2).T
+    first = np.where(white, images.argmax(axis=2).T, np.inf)
+    last = np.where(white, side - 1 - images[:, :, ::-1].argmax(axis=2).T, -np.inf)
+    # What is less than 1 / side from an integer is that integer.
+    left = np.ceil(_left_of_hull(first) - 0.5 / side)
+    right = np.floor(-_left_of_hull(-last) + 0.5 / side)
+    return np.maximum(right - left + 1, 0).sum(axis=0)
+
+
+def _left_of_hull(first):
+    """Where the hull begins in each row, given each row's first point; (side, n), inf if none."""
+    left = first.copy()
+    for top in range(len(first)):
+        for bottom in range(top + 2, len(first)):
+            share = np.linspace(0, 1, bottom - top + 1)[1:-1, None]
+            line = (1 - share) * first[top] + share * first[bottom]
+            between = left[top + 1 : bottom]
+            np.minimum(between, line, out=between)
+    return left
+
+
+def _side_of(X):
+    side = round(np.sqrt(X.shape[1]))
+    if side * side != X.shape[1]:
+        raise ValueError(
+            f"X has {X.shape[1]} features, which is not the number of pixels of a square image; "
+            f"{side} x {side} pixels are {side * side}."
+        )
+    return side
+
+
+def _turn(images, angles):
+    """Images (n, side, side) turned by angles (n,), in radians."""
+    n, side, _ = images.shape
+    padded = np.pad(images, ((0, 0), (1, 2), (1, 2))).reshape(n, -1)
+    (row, down), (column, along) = (_split(x, side, images.dtype) for x in _sources(angles, side))
+    corner = row * (side + 3) + column
+    above, below = (_between(padded, corner + step, along) for step in (0, side + 3))
+    return (above + (below - above) * down).reshape(n, -1)
+
+
+def _sources(angles, side):
+    """Rows and columns (n, side * side) that each turned pixel comes from."""
+    offset = np.arange(side) - (side - 1) / 2
+    down, along = np.repeat(offset, side), np.tile(offset, side)
+    cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
+    return cos * down + sin * along - offset[0], cos * along - sin * down - offset[0]
+
+
+def _split(position, side, dtype):
+    """A position as the index of the padded pixel before it, and the rest."""
+    position = np.clip(position, -1, side) + 1
+    before = position.astype(np.intp)
+    return before, (position - before).astype(dtype)
+
+
+def _between(padded, index, share):
+    before = np.take_along_axis(padded, index, axis=1)
+    after = np.take_along_axis(padded, index + 1, axis=1)
+    return before + (after - before) * share
