@@ -6,7 +6,7 @@ one optimiser step, one snapshot and one array to pickle serve the whole network
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -196,15 +196,30 @@ def stacked_tensors(network, parts):
             yield whole, part[: len(whole)]
 
 
-def with_output_layer(perceptron, n_outputs, activation):
-    """The encoder of a perceptron, its first head only, with one layer instead of the decoder."""
+def output_layer(n_components, n_outputs, activation):
+    """A perceptron without an encoder, whose decoder is one layer."""
     return Perceptron(
-        sizes=perceptron.sizes,
-        encoder_activations=perceptron.encoder_activations,
-        decoder_activations=(activation,),
-        tied=(False,),
-        decoder_sizes=(perceptron.sizes[-1], n_outputs),
+        (n_components,), (), (activation,), (False,), decoder_sizes=(n_components, n_outputs)
     )
+
+
+def has_encoder(network):
+    """Whether it is more than an output layer."""
+    return len(network.perceptron.sizes) > 1
+
+
+def put_on_top(layer, network):
+    """A network of its own: the encoder of a network, its first head, and an output layer."""
+    perceptron = replace(
+        layer.perceptron,
+        sizes=network.perceptron.sizes,
+        encoder_activations=network.perceptron.encoder_activations,
+    )
+    whole = Network(perceptron, network.flat.new_zeros(perceptron.n_parameters))
+    pairs = [*encoder_tensors(whole, network), *output_tensors(whole, layer)]
+    for own, its in pairs:
+        own.copy_(its)
+    return whole
 
 
 def encoder_tensors(network, other):
@@ -212,6 +227,12 @@ def encoder_tensors(network, other):
     for name in ("encoder_weights", "encoder_biases"):
         for one, its in zip(getattr(network, name), getattr(other, name), strict=True):
             yield one, its[: len(one)]
+
+
+def output_tensors(network, other):
+    """Pairs of the same weights of two decoders that are not tied."""
+    for name in ("own_decoder_weights", "decoder_biases"):
+        yield from zip(getattr(network, name), getattr(other, name), strict=True)
 
 
 class Network:

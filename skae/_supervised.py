@@ -3,7 +3,6 @@
 from numbers import Real
 
 import numpy as np
-import torch
 from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_array, column_or_1d, compute_class_weight, get_tags
@@ -17,7 +16,7 @@ from skae._estimator import TRAINING_CONSTRAINTS, NetworkEstimator
 from skae._full_batch import make_trainer
 from skae._losses import LOSSES
 from skae._missing import mean_over_observed
-from skae._perceptron import Network, Perceptron, encoder_tensors, with_output_layer
+from skae._perceptron import has_encoder, output_layer, put_on_top
 from skae._stacked import StackedAutoencoder
 from skae._streams import draw_seed, stream, stream_seed
 from skae._training import Data, State, split_rows
@@ -90,9 +89,10 @@ class BaseSupervised(NetworkEstimator):
         unseen = [] if split.held_out is None else labelled[split.held_out.numpy()]
         seen = data.X if not len(unseen) else data.X[np.delete(np.arange(len(data)), unseen)]
         self.autoencoder_ = self._pretrained(seen, seed, progress)
-        trainer = self._trainer(Data(data.X[labelled], target), split, seed)
-        with progress.task("training", max_subtasks=self.max_iter) as task:
-            self._train(trainer, task)
+        labelled = Data(data.X[labelled], target)
+        self._train_output_layer(labelled, split, seed, progress)
+        if self.fine_tune:
+            self._train_all(labelled, split, seed, progress)
 
     def _pretrained(self, X, seed, progress):
         """The fitted autoencoder, an object of our own."""
@@ -104,44 +104,40 @@ class BaseSupervised(NetworkEstimator):
         with progress.task("pretraining", runs=autoencoder):
             return autoencoder.fit(X)
 
-    def _trainer(self, data, split, seed):
-        """A trainer of the whole network, or of its output layer on the codes of the rows."""
+    def _train_output_layer(self, data, split, seed, progress):
+        """Train it alone, on codes: from random weights it would spoil the encoder's."""
         self._lacks_targets_ = has_missing(data.target)
-        encoder = self.autoencoder_._fitted_network().perceptron
-        if not self.fine_tune:
-            data = Data(self.autoencoder_._codes(data.X), data.target)
-            encoder = Perceptron(encoder.sizes[-1:], (), (), ())
-        perceptron = with_output_layer(encoder, data.target.shape[1], self._loss.activation)
-        weights = perceptron.initialize(stream(seed, "weights")).numpy().astype(data.X.dtype)
-        if self.fine_tune:
-            self._load_encoder(perceptron, weights)
-        return make_trainer(self, perceptron, State(weights, seed), data, split)
+        data = Data(self.autoencoder_._codes(data.X), data.target)
+        layer = output_layer(*(table.shape[1] for table in data.tables), self._loss.activation)
+        weights = layer.initialize(stream(seed, "weights")).numpy().astype(data.X.dtype)
+        trainer = make_trainer(self, layer, State(weights, seed), data, split)
+        with progress.task("output layer", max_subtasks=self.max_iter) as task:
+            self._train(trainer, task)
 
-    def _load_encoder(self, perceptron, weights):
-        """Write the autoencoder's encoder into a vector of weights."""
-        ours = Network(perceptron, torch.from_numpy(weights))
-        for own, its in encoder_tensors(ours, self.autoencoder_._fitted_network()):
-            own.copy_(its)
+    def _train_all(self, data, split, seed, progress):
+        """Train encoder and output layer together."""
+        start = State(self._state.weights, seed)
+        trainer = make_trainer(self, self._perceptron, start, data, split)
+        try:
+            with progress.task("fine-tuning", max_subtasks=self.max_iter) as task:
+                self._train(trainer, task)
+        except Exception:
+            self._forget()  # after an interrupt, unlike this, the output layer is of use
+            raise
 
     def _reached(self, trainer):
         reached = super()._reached(trainer)
-        if not self.fine_tune:  # so far an output layer alone
-            layer = Network(reached["_perceptron"], torch.from_numpy(reached["_state"].weights))
-            encoder = self.autoencoder_._fitted_network().perceptron
-            whole = with_output_layer(encoder, layer.perceptron.n_outputs, self._loss.activation)
-            weights = np.empty(whole.n_parameters, layer.flat.numpy().dtype)
-            self._load_encoder(whole, weights)
-            network = Network(whole, torch.from_numpy(weights))
-            network.own_decoder_weights[0].copy_(layer.own_decoder_weights[0])
-            network.decoder_biases[0].copy_(layer.decoder_biases[0])
-            state = trainer.state
-            reached["_perceptron"] = whole
-            reached["_state"] = State(weights, state.seed, n_epochs=state.n_epochs)
+        reached["n_iter_"] += vars(self).get("n_iter_", 0)  # the output layer's epochs
+        if not has_encoder(trainer.network):
+            whole = put_on_top(trainer.network, self.autoencoder_._fitted_network("cpu"))
+            seed, n_epochs = trainer.state.seed, trainer.state.n_epochs
+            reached["_perceptron"] = whole.perceptron
+            reached["_state"] = State(whole.flat.numpy(), seed, n_epochs=n_epochs)
         return reached
 
     def _commit(self, trainer):
         super()._commit(trainer)
-        if self.fine_tune:
+        if has_encoder(trainer.network):
             self.autoencoder_ = self.autoencoder_._with_encoder(self._fitted_network())
 
     def _objective(self, network, x, noise, target):
@@ -151,9 +147,8 @@ class BaseSupervised(NetworkEstimator):
         return network.apply(self._loss.mean, output, target)
 
     def _output(self, network, x):
-        """What the network makes of rows; one without an encoder gets their codes."""
-        has_encoder = len(network.perceptron.sizes) > 1
-        return network.decode(self._encode(network, x) if has_encoder else x)
+        """What the network makes of rows; an output layer alone gets their codes."""
+        return network.decode(self._encode(network, x) if has_encoder(network) else x)
 
     def _inputs(self, x):
         return self.autoencoder_._inputs(x)
@@ -183,7 +178,7 @@ class BaseSupervised(NetworkEstimator):
             check_is_fitted(autoencoder)
 
     def _n_fit_tasks(self):
-        return 1 if self._frozen else 2
+        return (not self._frozen) + 1 + self.fine_tune
 
     def _shown_to_callbacks(self, data):
         labelled = np.flatnonzero(self._is_labelled(data.target))
