@@ -10,7 +10,6 @@ import torch
 from scipy.sparse import issparse, vstack
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from skae._base import BaseAutoencoder, trains_by_epochs
 from skae._columns import column_means, column_ranges, column_sums, dense, has_missing
@@ -514,6 +513,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _inputs(self, x):
         return self._fill(x, self._takes_mask_)
 
+    def _input_layers(self):
+        means = as_tensor(self.data_mean_.copy())
+        return [FillMissing(means)] if self._takes_mask_ else []
+
     def _minus_loss(self, network, x):
         self._check_width(x)
         output = network.decode(self._encode(network, x))
@@ -612,11 +615,3 @@ class DenoisingAutoencoder(BaseAutoencoder):
         """Width of a reconstruction: that of X, or of target where there was one."""
         check_is_fitted(self)
         return self._perceptron.n_outputs
-
-    @property
-    def encoder_(self):
-        """The encoder as a new `torch.nn.Module` on the CPU."""
-        encoder = super().encoder_
-        if not self._takes_mask_:
-            return encoder
-        return nn.Sequential(FillMissing(as_tensor(self.data_mean_.copy())), *encoder)

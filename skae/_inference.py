@@ -24,7 +24,8 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     build the network anew from NumPy arrays: nothing is cached, so that several threads
     may share one fitted estimator.
 
-    A variant whose encoder gets other than rows of X overrides `_inputs`; one whose
+    A variant whose encoder gets other than rows of X overrides `_inputs` and
+    `_input_layers`; one whose
     encoder gives more than a code, `_encode`.
     """
 
@@ -65,6 +66,10 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _inputs(self, x):
         """What the encoder gets of rows x."""
         return x
+
+    def _input_layers(self):
+        """The same as torch modules."""
+        return []
 
     def _map(self, function, X, expansion=1):
         """`function(network, x)` of all rows of X as one array."""
@@ -134,4 +139,5 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def encoder_(self):
         """The encoder as a new `torch.nn.Module` on the CPU."""
         check_is_fitted(self)
-        return self._fitted_network().encoder_module()
+        encoder = self._fitted_network().encoder_module()
+        return torch.nn.Sequential(*self._input_layers(), *encoder)

@@ -3,9 +3,16 @@
 from numbers import Real
 
 import numpy as np
+import torch
 from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_array, column_or_1d, compute_class_weight, get_tags
+from sklearn.utils import (
+    assert_all_finite,
+    check_array,
+    column_or_1d,
+    compute_class_weight,
+    get_tags,
+)
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -16,7 +23,7 @@ from skae._estimator import TRAINING_CONSTRAINTS, NetworkEstimator
 from skae._full_batch import make_trainer
 from skae._losses import LOSSES
 from skae._missing import mean_over_observed
-from skae._perceptron import has_encoder, output_layer, put_on_top
+from skae._perceptron import Network, has_encoder, output_layer, put_on_top
 from skae._stacked import StackedAutoencoder
 from skae._streams import draw_seed, stream, stream_seed
 from skae._training import Data, State, split_rows
@@ -44,8 +51,8 @@ class BaseSupervised(NetworkEstimator):
         X : array-like or CSR matrix of shape (n_samples, n_features)
             Training data, labelled and unlabelled. float32 is computed in float32,
             everything else in float64.
-        y : array-like of shape (n_samples,) or, for regression, (n_samples, n_outputs)
-            What to predict.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            What to predict: labels, in one dimension, or numbers.
 
         Returns
         -------
@@ -64,6 +71,7 @@ class BaseSupervised(NetworkEstimator):
         return self._fit_to(X, y)
 
     def _validate(self, X, y, reset):
+        self._check_parameters()
         frozen = self._frozen
         X = self._validate_X(X, reset, dtype=frozen and frozen._state.weights.dtype)
         if frozen and frozen.n_features_in_ != X.shape[1]:
@@ -76,6 +84,8 @@ class BaseSupervised(NetworkEstimator):
                 f"requires y to be passed, but the target y is None: {type(self).__name__} "
                 "learns to predict y."
             )
+        if not frozen:
+            self._prototype._check_loss_range(X, "X")
         y = self._validate_y(y)
         check_consistent_length(X, y)
         return Data(X, y)
@@ -92,7 +102,7 @@ class BaseSupervised(NetworkEstimator):
         labelled = Data(data.X[labelled], target)
         self._train_output_layer(labelled, split, seed, progress)
         if self.fine_tune:
-            self._train_all(labelled, split, seed, progress)
+            self._train_all(labelled, split, progress)
 
     def _pretrained(self, X, seed, progress):
         """The fitted autoencoder, an object of our own."""
@@ -114,10 +124,9 @@ class BaseSupervised(NetworkEstimator):
         with progress.task("output layer", max_subtasks=self.max_iter) as task:
             self._train(trainer, task)
 
-    def _train_all(self, data, split, seed, progress):
-        """Train encoder and output layer together."""
-        start = State(self._state.weights, seed)
-        trainer = make_trainer(self, self._perceptron, start, data, split)
+    def _train_all(self, data, split, progress):
+        """Train encoder and output layer together, from where the output layer's training ended."""
+        trainer = make_trainer(self, self._perceptron, self._state, data, split)
         try:
             with progress.task("fine-tuning", max_subtasks=self.max_iter) as task:
                 self._train(trainer, task)
@@ -128,17 +137,17 @@ class BaseSupervised(NetworkEstimator):
     def _reached(self, trainer):
         reached = super()._reached(trainer)
         reached["n_iter_"] += vars(self).get("n_iter_", 0)  # the output layer's epochs
-        if not has_encoder(trainer.network):
-            whole = put_on_top(trainer.network, self.autoencoder_._fitted_network("cpu"))
+        # Of the last finished epoch: the trainer's own network may be in the midst of one.
+        weights = torch.from_numpy(trainer.state.weights)
+        network = Network(trainer.network.perceptron, weights)
+        if has_encoder(network):
+            reached["autoencoder_"] = self.autoencoder_._with_encoder(network)
+        else:
+            whole = put_on_top(network, self.autoencoder_._fitted_network())
             seed, n_epochs = trainer.state.seed, trainer.state.n_epochs
             reached["_perceptron"] = whole.perceptron
             reached["_state"] = State(whole.flat.numpy(), seed, n_epochs=n_epochs)
         return reached
-
-    def _commit(self, trainer):
-        super()._commit(trainer)
-        if has_encoder(trainer.network):
-            self.autoencoder_ = self.autoencoder_._with_encoder(self._fitted_network())
 
     def _objective(self, network, x, noise, target):
         output = self._output(network, x)
@@ -153,8 +162,8 @@ class BaseSupervised(NetworkEstimator):
     def _inputs(self, x):
         return self.autoencoder_._inputs(x)
 
-    def _outputs(self, X):
-        return self._map(self._output, self._validate_rows(X))
+    def _input_layers(self):
+        return self.autoencoder_._input_layers()
 
     @property
     def _prototype(self):
@@ -176,6 +185,9 @@ class BaseSupervised(NetworkEstimator):
             )
         if self._frozen:
             check_is_fitted(autoencoder)
+        else:
+            autoencoder._validate_params()
+            autoencoder._check_parameters()
 
     def _n_fit_tasks(self):
         return (not self._frozen) + 1 + self.fine_tune
@@ -189,14 +201,160 @@ class BaseSupervised(NetworkEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        its = get_tags(self._frozen or self._prototype).input_tags
-        tags.input_tags.allow_nan, tags.input_tags.sparse = its.allow_nan, its.sparse
-        tags.target_tags.required = True
+        autoencoder = self._frozen or self._prototype
+        if isinstance(autoencoder, BaseAutoencoder):  # if not, that is an error of fit
+            its = get_tags(autoencoder).input_tags
+            tags.input_tags.allow_nan, tags.input_tags.sparse = its.allow_nan, its.sparse
         return tags
 
 
 class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
-    """Classifier."""
+    """Classifier that is pretrained as an autoencoder and then fine-tuned.
+
+    First an autoencoder learns a code f(x) of all rows, with or without labels. Then an
+    output layer is put on top of its encoder and trained on the codes; at last both are
+    trained together. The two minimise, over the rows that have labels ::
+
+        mean over rows of  -w(y) log p(y | x)  +  alpha/2 * ||W||^2,
+        p(. | x) = softmax(V f(x) + b),
+
+    the cross-entropy, with w the weight of the row's class. Pretraining pays where
+    labels are few and rows without them many: mark those rows by `unlabeled`.
+
+    Parameters
+    ----------
+    autoencoder : autoencoder, FrozenEstimator or None, default=None
+        What to pretrain: any autoencoder of skae. It is cloned; its `random_state`,
+        `device`, `precision` and `verbose` are not used. None is `StackedAutoencoder()`.
+        A `sklearn.frozen.FrozenEstimator` around a fitted one spares the pretraining; the
+        frozen one itself never changes.
+    fine_tune : bool, default=True
+        Whether encoder and output layer are trained together in the end; if not, codes
+        stay as the pretraining left them. With a frozen autoencoder, it is a copy that
+        is fine-tuned.
+    unlabeled : int, float, str or None, default=None
+        What y is, such as -1, in rows without a label; they serve the pretraining alone.
+        NaN is possible, too. None: all rows have labels.
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes, {label: weight}. 'balanced' weighs a class by
+        n_samples / (n_classes * count), counting rows with labels. None: all weigh 1.
+    alpha : float, default=0.0
+        Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
+        biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
+    solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
+        Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
+        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
+        all rows at once, for small data: an epoch is one of its iterations, training
+        stops at the first one that is no improvement by `tol`, and noise is drawn once.
+        Learning rates, `batch_size`, `shuffle`, `n_iter_no_change` and early stopping do
+        not apply to it, and there is no `partial_fit`.
+    learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
+        Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
+        'one_cycle' first rises for 30% of the time. With either, only
+        `early_stopping` ends before `max_iter`.
+    learning_rate_init : float, default=0.001
+        Step size, at its peak where a schedule varies it.
+    batch_size : int or 'auto', default='auto'
+        Rows per step of the optimiser. 'auto' is min(200, n_samples).
+    max_iter : int, default=200
+        Epochs, that is passes over X, at most. Reaching it is not an error.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order.
+    tol : float, default=1e-4
+        An epoch counts as an improvement if its loss is below the best one by more
+        than `tol * abs(best)`.
+    n_iter_no_change : int or np.inf, default=10
+        Epochs without improvement after which training stops.
+    early_stopping : bool, default=False
+        Whether to hold out rows, to stop when their loss stops improving, and to go
+        back to the weights that were best on them.
+    validation_fraction : float, default=0.1
+        Fraction of the rows that `early_stopping` holds out, rounded up.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the held-out rows, the shuffles and the noise.
+        An int makes refits on one device identical to the bit. None draws a new
+        seed; the global random generators are neither read nor changed.
+    device : str, default='cpu'
+        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for a GPU if there
+        is one. Arrays in, arrays out: the device never shows in the results.
+    precision : {'float', 'bf16'}, default='float'
+        'float': training computes in the dtype of X. 'bf16': the layers round to
+        bfloat16, which has 8 bits of precision, in training only; weights, losses and
+        penalties do not. Nearly twice as fast for layers of a thousand units on
+        processors made for it, slower than 'float' for small ones.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    autoencoder_ : autoencoder
+        The pretrained autoencoder with the weights of the encoder after the fine-tuning:
+        its `transform` is this object's. Its decoder, losses and other attributes are
+        those of the pretraining.
+    n_components_ : int
+        Width of the code.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of all layers, the encoder's first.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of all layers, the encoder's first.
+    encoder_ : torch.nn.Module
+        The encoder, built anew from the weights at each access, on the CPU.
+        `encoder_(torch.tensor(X))` equals `transform(X)`.
+    loss_ : float
+        Objective per row, penalties included, in the last epoch.
+    best_loss_ : float
+        Lowest loss of an epoch; of the held-out rows if there are any.
+    loss_curve_ : list of float
+        Objective per row in each epoch of the fine-tuning (without `fine_tune`, of the
+        output layer's training), averaged while the weights change.
+    validation_loss_curve_ : list of float or None
+        Objective per held-out row after each epoch; None without `early_stopping`.
+    n_iter_ : int
+        Epochs with labels: of the output layer's training and the fine-tuning. Those of
+        the pretraining are `autoencoder_.n_iter_`.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit; only where X has names that are strings.
+
+    See Also
+    --------
+    AutoencoderRegressor : The same for numbers.
+    StackedAutoencoder : The default of what is pretrained.
+    sklearn.semi_supervised.SelfTrainingClassifier : May be put around this one, to use
+        its own predictions as further labels.
+
+    References
+    ----------
+    Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoders",
+    Journal of Machine Learning Research 11, 2010,
+    https://jmlr.org/papers/v11/vincent10a.html.
+
+    Erhan, Bengio, Courville, Manzagol, Vincent and Bengio, "Why does unsupervised
+    pre-training help deep learning?", Journal of Machine Learning Research 11, 2010,
+    https://jmlr.org/papers/v11/erhan10a.html.
+
+    Kumar, Raghunathan, Jones, Ma and Liang, "Fine-tuning can distort pretrained features
+    and underperform out-of-distribution", ICLR 2022, https://arxiv.org/abs/2202.10054, on
+    training the output layer first.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderClassifier, DenoisingAutoencoder
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X, some = X / 16, y.copy()
+    >>> some[100:] = -1  # 100 labels
+    >>> model = AutoencoderClassifier(
+    ...     DenoisingAutoencoder(64), unlabeled=-1, random_state=0
+    ... ).fit(X, some)
+    >>> model.score(X[100:], y[100:]) > 0.8
+    True
+    >>> model.transform(X).shape
+    (1797, 64)
+    """
 
     _parameter_constraints = {
         **BaseSupervised._parameter_constraints,
@@ -249,52 +407,93 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         self.verbose = verbose
 
     def predict(self, X):
-        outputs = self._outputs(X)
-        return self.classes_[outputs.argmax(axis=1)]
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The most probable class of each row.
+        """
+        indices = self.predict_log_proba(X).argmax(axis=1)
+        return self.classes_[indices]
 
     def predict_proba(self, X):
-        return self._map(
-            lambda network, x: self._output(network, x).softmax(dim=1), self._validate_rows(X)
-        )
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`, in the dtype of the fit.
+        """
+        return np.exp(self.predict_log_proba(X))
 
     def predict_log_proba(self, X):
-        return self._map(
-            lambda network, x: self._output(network, x).log_softmax(dim=1), self._validate_rows(X)
-        )
+        """Predict the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`, in the dtype of the fit.
+        """
+
+        def log_probabilities(network, x):
+            return self._output(network, x).log_softmax(dim=1)
+
+        return self._map(log_probabilities, self._validate_rows(X))
 
     def _validate_y(self, y):
         y = column_or_1d(y, warn=True)
-        labelled = y[self._is_labelled(y)]
-        if not len(labelled):
+        labels = y[self._is_labelled(y)]
+        if not len(labels):
             raise ValueError(
                 f"All {len(y)} rows of y are unlabelled (unlabeled={self.unlabeled!r}): give "
-                "at least some rows their class."
+                "at least some of them their label."
             )
-        check_classification_targets(labelled)
-        classes = np.unique(labelled)
-        if (
-            isinstance(classes[0], str)
-            and isinstance(self.unlabeled, Real)
-            and len(labelled) == len(y)
-        ):
-            raise ValueError(
-                f"unlabeled={self.unlabeled!r} is a number, but the labels in y are strings, such "
-                f"as {str(classes[0])!r}: mark unlabelled rows by a string, or make y an array of "
-                "dtype object."
-            )
+        assert_all_finite(labels, input_name="y")
+        check_classification_targets(labels)
+        classes = np.unique(labels)
+        if len(labels) == len(y) and y.dtype != object:
+            self._check_type_of_unlabeled(classes)
         if len(classes) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs labelled rows of at least 2 classes, but y has "
-                f"1 class: {classes[0]!r}."
+                f"{type(self).__name__} needs rows of at least 2 classes, but y has 1 class "
+                f"among its labels, {classes.tolist()[0]!r}: give it rows of others."
             )
+        compute_class_weight(self.class_weight, classes=classes, y=labels)  # for its errors
         return y
+
+    def _check_type_of_unlabeled(self, classes):
+        """Where it occurs nowhere in y, as in a fold of few rows, or by a slip."""
+        if self.unlabeled is None or self.unlabeled != self.unlabeled:
+            return
+        if isinstance(self.unlabeled, str) != isinstance(classes[0], str):
+            raise ValueError(
+                f"unlabeled={self.unlabeled!r} is nowhere in y, whose labels are of another type, "
+                f"such as {classes.tolist()[0]!r}: mark rows without a label by a value of the "
+                "same type, or make y an array of dtype object."
+            )
 
     def _is_labelled(self, y):
         if self.unlabeled is None:
             return np.ones(len(y), dtype=bool)
-        if self.unlabeled != self.unlabeled:
-            return np.array([value == value for value in y])
-        return ~np.array([value == self.unlabeled for value in y], dtype=bool)
+        if self.unlabeled != self.unlabeled:  # NaN, as None is in data frames
+            return np.asarray((y == y) & np.not_equal(y, None), dtype=bool)
+        return np.asarray(y != self.unlabeled, dtype=bool)
 
     def _encode_targets(self, y):
         """Rows of zeros, but for the weight of the row's class."""
@@ -307,7 +506,142 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
 
 
 class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
-    """Regressor."""
+    """Regressor that is pretrained as an autoencoder and then fine-tuned.
+
+    First an autoencoder learns a code f(x) of all rows, with or without y. Then an output
+    layer is put on top of its encoder and trained on the codes; at last both are trained
+    together. The two minimise, over the rows that have y ::
+
+        mean over rows of  ||t - V f(x) - b||^2  +  alpha/2 * ||W||^2,
+
+    where t is y, standardised for each output, so that step size and `alpha` suit y of
+    any scale (losses are in units of its variance). Rows whose y is NaN serve the
+    pretraining alone; of several outputs, some may be NaN.
+
+    Parameters
+    ----------
+    autoencoder : autoencoder, FrozenEstimator or None, default=None
+        What to pretrain: any autoencoder of skae. It is cloned; its `random_state`,
+        `device`, `precision` and `verbose` are not used. None is `StackedAutoencoder()`.
+        A `sklearn.frozen.FrozenEstimator` around a fitted one spares the pretraining; the
+        frozen one itself never changes.
+    fine_tune : bool, default=True
+        Whether encoder and output layer are trained together in the end; if not, codes
+        stay as the pretraining left them. With a frozen autoencoder, it is a copy that
+        is fine-tuned.
+    alpha : float, default=0.0
+        Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
+        biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
+    solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
+        Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
+        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
+        all rows at once, for small data: an epoch is one of its iterations, training
+        stops at the first one that is no improvement by `tol`, and noise is drawn once.
+        Learning rates, `batch_size`, `shuffle`, `n_iter_no_change` and early stopping do
+        not apply to it, and there is no `partial_fit`.
+    learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
+        Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
+        'one_cycle' first rises for 30% of the time. With either, only
+        `early_stopping` ends before `max_iter`.
+    learning_rate_init : float, default=0.001
+        Step size, at its peak where a schedule varies it.
+    batch_size : int or 'auto', default='auto'
+        Rows per step of the optimiser. 'auto' is min(200, n_samples).
+    max_iter : int, default=200
+        Epochs, that is passes over X, at most. Reaching it is not an error.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order.
+    tol : float, default=1e-4
+        An epoch counts as an improvement if its loss is below the best one by more
+        than `tol * abs(best)`.
+    n_iter_no_change : int or np.inf, default=10
+        Epochs without improvement after which training stops.
+    early_stopping : bool, default=False
+        Whether to hold out rows, to stop when their loss stops improving, and to go
+        back to the weights that were best on them.
+    validation_fraction : float, default=0.1
+        Fraction of the rows that `early_stopping` holds out, rounded up.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the held-out rows, the shuffles and the noise.
+        An int makes refits on one device identical to the bit. None draws a new
+        seed; the global random generators are neither read nor changed.
+    device : str, default='cpu'
+        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for a GPU if there
+        is one. Arrays in, arrays out: the device never shows in the results.
+    precision : {'float', 'bf16'}, default='float'
+        'float': training computes in the dtype of X. 'bf16': the layers round to
+        bfloat16, which has 8 bits of precision, in training only; weights, losses and
+        penalties do not. Nearly twice as fast for layers of a thousand units on
+        processors made for it, slower than 'float' for small ones.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch.
+
+    Attributes
+    ----------
+    autoencoder_ : autoencoder
+        The pretrained autoencoder with the weights of the encoder after the fine-tuning:
+        its `transform` is this object's. Its decoder, losses and other attributes are
+        those of the pretraining.
+    n_components_ : int
+        Width of the code.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of all layers, the encoder's first.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of all layers, the encoder's first.
+    encoder_ : torch.nn.Module
+        The encoder, built anew from the weights at each access, on the CPU.
+        `encoder_(torch.tensor(X))` equals `transform(X)`.
+    loss_ : float
+        Objective per row, penalties included, in the last epoch.
+    best_loss_ : float
+        Lowest loss of an epoch; of the held-out rows if there are any.
+    loss_curve_ : list of float
+        Objective per row in each epoch of the fine-tuning (without `fine_tune`, of the
+        output layer's training), averaged while the weights change.
+    validation_loss_curve_ : list of float or None
+        Objective per held-out row after each epoch; None without `early_stopping`.
+    n_iter_ : int
+        Epochs with labels: of the output layer's training and the fine-tuning. Those of
+        the pretraining are `autoencoder_.n_iter_`.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit; only where X has names that are strings.
+
+    See Also
+    --------
+    AutoencoderClassifier : The same for classes.
+    StackedAutoencoder : The default of what is pretrained.
+
+    References
+    ----------
+    Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoders",
+    Journal of Machine Learning Research 11, 2010,
+    https://jmlr.org/papers/v11/vincent10a.html.
+
+    Erhan, Bengio, Courville, Manzagol, Vincent and Bengio, "Why does unsupervised
+    pre-training help deep learning?", Journal of Machine Learning Research 11, 2010,
+    https://jmlr.org/papers/v11/erhan10a.html.
+
+    Kumar, Raghunathan, Jones, Ma and Liang, "Fine-tuning can distort pretrained features
+    and underperform out-of-distribution", ICLR 2022, https://arxiv.org/abs/2202.10054, on
+    training the output layer first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae import Autoencoder, AutoencoderRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X, some = StandardScaler().fit_transform(X), y.copy()
+    >>> some[::2] = np.nan  # every other row has no y
+    >>> model = AutoencoderRegressor(
+    ...     Autoencoder(8, max_iter=50), early_stopping=True, random_state=0
+    ... ).fit(X, some)
+    >>> model.score(X[::2], y[::2]) > 0.3
+    True
+    """
 
     _loss = LOSSES["squared_error"]
 
@@ -351,7 +685,20 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         self.verbose = verbose
 
     def predict(self, X):
-        y = self._outputs(X) * self._target_scale_ + self._target_mean_
+        """Predict y.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to predict y of.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Of as many dimensions as in `fit`.
+        """
+        y = self._map(self._output, self._validate_rows(X))
+        y = (y * self._target_scale_ + self._target_mean_).astype(y.dtype)
         return y.ravel() if self._is_flat_ else y
 
     def _validate_y(self, y):
@@ -364,13 +711,19 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
             raise ValueError(
                 f"All {len(y)} rows of y are unlabelled (NaN): give at least some rows a number."
             )
+        nowhere = np.flatnonzero(np.isnan(y.reshape(len(y), -1)).all(axis=0))
+        if len(nowhere):
+            raise ValueError(
+                f"Columns {nowhere.tolist()} of y, outputs to predict, are NaN in every row: leave "
+                "them out."
+            )
         return y
 
     def _is_labelled(self, y):
         return ~np.isnan(y.reshape(len(y), -1)).all(axis=1)
 
     def _encode_targets(self, y):
-        """Standardised outputs: so the step size suits y of any scale."""
+        """Standardised outputs."""
         self._is_flat_, y = y.ndim == 1, y.reshape(len(y), -1)
         self._target_mean_, scale = np.nanmean(y, axis=0), np.nanstd(y, axis=0)
         self._target_scale_ = np.where(scale > 0, scale, 1.0)

@@ -187,7 +187,7 @@ class Trainer:
         estimator = self.estimator
         holds_out = self.split.held_out is not None
         stopping, best_weights = Stopping(estimator.tol, self._patience), None
-        if holds_out and self.losses:  # going on: do not get worse
+        if holds_out and self.state.n_epochs:  # going on: do not get worse
             stopping.improved(self.evaluate(self.split.held_out))
             best_weights = self.weights.clone()
         for epoch in range(estimator.max_iter):

@@ -17,6 +17,8 @@ import skae
 from skae import (
     VAE,
     Autoencoder,
+    AutoencoderClassifier,
+    AutoencoderRegressor,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
@@ -36,6 +38,11 @@ SMALL = {
     "StackedAutoencoder": StackedAutoencoder((5, 3), estimator=LAYER, **TRAINING),
     "VAE": VAE(3, hidden_layer_sizes=(5,), **TRAINING),
 }
+SUPERVISED = {
+    "AutoencoderClassifier": AutoencoderClassifier(SMALL["StackedAutoencoder"], **TRAINING),
+    "AutoencoderRegressor": AutoencoderRegressor(SMALL["StackedAutoencoder"], **TRAINING),
+}
+LABELS = np.arange(60) % 3
 NETWORK = tuple(name for name in SMALL if name != "StackedAutoencoder")
 each_class = pytest.mark.parametrize("name", SMALL)
 BERNOULLI = {
@@ -52,7 +59,7 @@ DIVERGING = {"solver": "sgd", "learning_rate_init": 1e6, "max_iter": 100}
 
 def small(name, **params):
     """A fresh small estimator of the class."""
-    return clone(SMALL[name]).set_params(**params)
+    return clone({**SMALL, **SUPERVISED}[name]).set_params(**params)
 
 
 def weights(estimator):

@@ -8,6 +8,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skae import (
     VAE,
     Autoencoder,
+    AutoencoderClassifier,
+    AutoencoderRegressor,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
@@ -66,6 +68,22 @@ ESTIMATORS = [
         estimator=[SparseAutoencoder(max_iter=2), Autoencoder(max_iter=2)],
         max_iter=3,
         early_stopping=True,
+    ),
+    *(
+        cls(autoencoder, max_iter=40, learning_rate_init=0.02, **params)
+        for cls in (AutoencoderClassifier, AutoencoderRegressor)
+        for autoencoder, params in (
+            (StackedAutoencoder((12, 6), estimator=Autoencoder(max_iter=2), max_iter=2), {}),
+            (DenoisingAutoencoder(6, max_iter=2), {"early_stopping": True}),
+            (VAE(6, max_iter=2), {}),
+            (Autoencoder(20, max_iter=2), {"fine_tune": False, "solver": "lbfgs", "alpha": 0.01}),
+        )
+    ),
+    AutoencoderClassifier(
+        SparseAutoencoder(12, max_iter=2, sparsity="topk", n_active=4),
+        max_iter=30,
+        unlabeled=float("nan"),
+        class_weight="balanced",
     ),
 ]
 

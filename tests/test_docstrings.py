@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 import pytest
-from helpers import SMALL, UNIT_X, each_class, small
+from helpers import LABELS, SMALL, SUPERVISED, UNIT_X, small
 
-import skae
+import skae.datasets
 
 pytest.importorskip("numpydoc")
 from numpydoc.docscrape import ClassDoc, FunctionDoc
@@ -19,6 +19,8 @@ IGNORED = {"RT02", "GL01", "GL02"}
 IGNORED_FOR_METHODS = IGNORED | {"ES01", "SA01", "EX01"}
 
 CLASSES = {name: getattr(skae, name) for name in skae.__all__ if name != "__version__"}
+each_class = pytest.mark.parametrize("name", CLASSES)
+FUNCTIONS = [f"skae.datasets.{name}" for name in skae.datasets.__all__]
 METHODS = [
     (name, method)
     for name, cls in CLASSES.items()
@@ -36,6 +38,7 @@ OWN_PARAMETERS = {
     ("VAE", "tied_weights"),
 }
 OWN_ATTRIBUTES = {
+    *((name, attribute) for name in SUPERVISED for attribute in ("loss_curve_", "n_iter_")),
     ("StackedAutoencoder", "n_iter_"),
     ("VAE", "coefs_"),
     ("VAE", "encoder_"),
@@ -59,7 +62,7 @@ def section(name, title):
 
 
 def test_every_public_class_is_tested():
-    assert set(CLASSES) == set(SMALL)
+    assert set(CLASSES) == {*SMALL, *SUPERVISED}
 
 
 @each_class
@@ -70,6 +73,11 @@ def test_docstring_of_the_class(name):
 @pytest.mark.parametrize(("name", "method"), METHODS)
 def test_docstring_of_a_method(name, method):
     assert errors(f"skae.{name}.{method}", IGNORED_FOR_METHODS) == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_docstring_of_a_function(function):
+    assert errors(function, IGNORED) == []
 
 
 @each_class
@@ -131,7 +139,7 @@ def fitted_attributes(name):
     found = set()
     for setting in SETTINGS:
         if setting.keys() <= small(name).get_params().keys():
-            estimator = small(name, **setting).fit(UNIT_X)
+            estimator = small(name, **setting).fit(UNIT_X, LABELS)
             found |= {key for key in dir(estimator) if hasattr(estimator, key)}
     return {key for key in found if key.endswith("_") and not key.startswith("_")}
 
@@ -147,12 +155,12 @@ def test_every_documented_attribute_is_there(name):
     assert missing <= {"feature_names_in_"}
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(UNIT_X, columns=list("abcdef"))
-    assert hasattr(small(name).fit(frame), "feature_names_in_")
+    assert hasattr(small(name).fit(frame, LABELS), "feature_names_in_")
 
 
 @each_class
 def test_attributes_that_are_not_always_there_say_so(name):
-    estimator = small(name).fit(np.asarray(UNIT_X))
+    estimator = small(name).fit(np.asarray(UNIT_X), LABELS)
     for attribute, (_, description) in section(name, "Attributes").items():
         if not hasattr(estimator, attribute):
             assert CONDITIONAL.search(description), attribute

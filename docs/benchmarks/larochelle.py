@@ -1,0 +1,222 @@
+"""The denoising lecture's table: what pretraining is worth on five problems of images.
+
+Run with `python docs/benchmarks/larochelle.py`, which downloads MNIST, or with `--data
+mnist.npz`, a file with X_train (60000, 784), y_train, X_test (10000, 784) and y_test, 0 to 255.
+Names of problems after it run those alone. Keeps what it measures in larochelle.json and
+writes larochelle.md from it.
+
+References: Larochelle, Erhan, Courville, Bergstra and Bengio, "An empirical evaluation of deep
+architectures on problems with many factors of variation", ICML 2007; Vincent, Larochelle, Bengio
+and Manzagol, "Extracting and composing robust features with denoising autoencoders", ICML 2008;
+Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoders", JMLR 11, 2010.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from _mnist import data_argument, load
+from _report import table, write
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
+from sklearn.svm import SVC, LinearSVC
+
+from skae import AutoencoderClassifier, DenoisingAutoencoder, StackedAutoencoder
+from skae.datasets import (
+    add_random_background,
+    make_convex_shapes,
+    make_rectangles,
+    rotate_images,
+)
+
+RESULTS = Path(__file__).with_suffix(".json")
+N_DRAWS, N_TEST = 3, 10000
+LEVELS = (0.0, 0.1, 0.25, 0.4)
+SVM_ROWS = 3000  # of the training images, to choose C and gamma with
+SVM_GRID = {"C": [1, 10, 100], "gamma": [0.003, 0.01, 0.03]}
+SVM, RANDOM, PROBE = "RBF SVM", "random", "linear SVM"
+
+
+class Problem(NamedTuple):
+    """A set of images, and how networks are trained on it."""
+
+    n_train: int  # and n_validation: the networks see the images of both, unlabelled, before
+    n_validation: int
+    width: int
+    batch_size: int
+    pretraining: tuple  # epochs of a layer, to choose from
+    training: int  # epochs of the output layer, and of everything
+    rates: tuple  # learning rates of that, to choose from
+    paper: tuple  # error of the SVM, stacked plain and stacked denoising, %
+
+
+PROBLEMS = {
+    "rect": Problem(
+        1000, 200, 500, 20, (30, 100), 60, (1e-3, 3e-3), ("2.15", "2.41", "1.99 (10%)")
+    ),
+    "convex": Problem(
+        6000, 2000, 500, 100, (30,), 20, (3e-3, 1e-2), ("19.13", "18.41", "19.06 (10%)")
+    ),
+    "basic": Problem(
+        10000, 2000, 500, 100, (30,), 20, (3e-3, 1e-2), ("3.03", "3.46", "2.80 (10%)")
+    ),
+    "rot": Problem(
+        10000, 2000, 1000, 100, (30,), 20, (1e-3, 3e-3), ("11.11", "10.30", "10.29 (10%)")
+    ),
+    "bg-rand": Problem(
+        10000, 2000, 500, 100, (30,), 20, (3e-3, 1e-2), ("14.58", "11.28", "10.38 (40%)")
+    ),
+}
+
+
+def draw_images(name, draw, mnist):
+    """Images and labels of a problem: training, validation and test, one after the other."""
+    problem = PROBLEMS[name]
+    n = problem.n_train + problem.n_validation + N_TEST
+    if name == "rect":
+        X, y = make_rectangles(n, random_state=draw)
+    elif name == "convex":
+        X, y = make_convex_shapes(n, random_state=draw)
+    else:
+        X, y = (table[np.random.default_rng(draw).permutation(len(table))[:n]] for table in mnist)
+    if name == "rot":
+        X = rotate_images(X, random_state=draw)
+    if name == "bg-rand":
+        X = add_random_background(X, random_state=draw)
+    return X.astype(np.float32), y
+
+
+def denoising(problem, level, epochs):
+    """A layer of the stack: logistic, tied weights, cross-entropy, as in the papers."""
+    return DenoisingAutoencoder(
+        corruption="masking" if level else None,
+        corruption_level=level,
+        tied_weights=True,
+        loss="binary_cross_entropy",
+        batch_size=problem.batch_size,
+        learning_rate="one_cycle",
+        learning_rate_init=5e-3,
+        max_iter=epochs,
+    )
+
+
+def untrained(problem):
+    """The same layer, left where it started."""
+    return denoising(problem, 0.0, epochs=1).set_params(learning_rate_init=1e-12)
+
+
+def pretrain(problem, layer, X, draw):
+    """A stack of three such layers, trained one by one."""
+    sizes = (problem.width,) * 3
+    stack = StackedAutoencoder(sizes, estimator=layer, fine_tune=False, random_state=draw)
+    return stack.fit(X)
+
+
+def choose(model, grid, X, y, n_train):
+    """The model of the grid with the lowest validation error, fitted to all rows."""
+    fold = np.where(np.arange(len(X)) < n_train, -1, 0)
+    return GridSearchCV(model, grid, cv=PredefinedSplit(fold)).fit(X, y)
+
+
+def classifier(problem, stack, draw):
+    """The stack's encoder and an output layer."""
+    return AutoencoderClassifier(
+        FrozenEstimator(stack),
+        batch_size=problem.batch_size,
+        learning_rate="cosine",
+        max_iter=problem.training,
+        random_state=draw,
+    )
+
+
+def stacks(problem, level, X, draw):
+    """Stacks to choose from, by epochs of pretraining; level None: one that is untrained."""
+    if level is None:
+        yield 0, pretrain(problem, untrained(problem), X, draw)
+        return
+    for epochs in problem.pretraining:
+        yield epochs, pretrain(problem, denoising(problem, level, epochs), X, draw)
+
+
+def attempt(search, X_test, y_test, **choice):
+    """What was chosen, and its errors in %."""
+    return {
+        "test": 100 * (1 - search.score(X_test, y_test)),
+        "valid": 100 * (1 - search.best_score_),
+        **search.best_params_,
+        **choice,
+    }
+
+
+def best(attempts):
+    return min(attempts, key=lambda one: one["valid"])
+
+
+def networks(problem, level, train, test, draw):
+    """Attempts with each length of pretraining: networks, and linear SVMs on first codes."""
+    attempts, probes, rates = [], [], {"learning_rate_init": problem.rates}
+    (X, y), (X_test, y_test) = train, test
+    for epochs, stack in stacks(problem, level, X, draw):
+        search = choose(classifier(problem, stack, draw), rates, X, y, problem.n_train)
+        attempts.append(attempt(search, X_test, y_test, epochs=epochs))
+        Z, Z_test = (stack.estimators_[0].transform(images) for images in (X, X_test))
+        probes.append(attempt(probe(Z, y, problem.n_train), Z_test, y_test, epochs=epochs))
+    return best(attempts), best(probes)
+
+
+def probe(X, y, n_train):
+    """A linear SVM."""
+    return choose(LinearSVC(dual=False), {"C": [0.001, 0.01, 0.1, 1.0]}, X, y, n_train)
+
+
+def support_vectors(X, y, n_train):
+    """An RBF SVM; C and gamma are chosen with some of the training images, for time."""
+    n_some = min(n_train, SVM_ROWS)
+    some = np.r_[:n_some, n_train : len(X)]
+    search = choose(SVC(), SVM_GRID, X[some], y[some], n_some)
+    search.best_estimator_.fit(X, y)
+    return search
+
+
+def measure(name, draw, mnist):
+    """Attempts, the best one of each method by validation."""
+    problem, measured = PROBLEMS[name], {}
+    X, y = draw_images(name, draw, mnist)
+    train, test = (X[:-N_TEST], y[:-N_TEST]), (X[-N_TEST:], y[-N_TEST:])
+
+    def note(method, attempt):
+        measured[method] = attempt
+        print(name, draw, method, attempt, f"{time.process_time():.0f} s", flush=True)
+
+    for level in (None, *LEVELS):
+        network, codes = networks(problem, level, train, test, draw)
+        note(method_name(level), network)
+        note(f"{PROBE}, {method_name(level)}", codes)
+    note(f"{PROBE}, pixels", attempt(probe(*train, problem.n_train), *test))
+    note(SVM, attempt(support_vectors(*train, problem.n_train), *test))
+    return measured
+
+
+def method_name(level):
+    return RANDOM if level is None else f"denoising {level:.0%}"
+
+
+def keep(name, draw, measured):
+    """Add to the file of results."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results.setdefault(name, {})[str(draw)] = measured
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    return results
+
+
+if __name__ == "__main__":
+    parser = data_argument(__doc__)
+    parser.add_argument("problems", nargs="*", default=PROBLEMS)
+    arguments = parser.parse_args()
+    train, labels, test, test_labels = load(arguments.data)
+    mnist = np.concatenate([train, test]), np.concatenate([labels, test_labels])
+    for name in arguments.problems:
+        for draw in range(N_DRAWS):
+            keep(name, draw, measure(name, draw, mnist))
