@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage, stats
 from scipy.spatial import ConvexHull, QhullError
 
-from skae import datasets
+from skae import _convex_shapes, datasets
 from skae.datasets import (
     add_random_background,
     make_convex_shapes,
@@ -78,6 +78,7 @@ def test_global_generator_is_neither_read_nor_changed(name):
 def test_nothing_depends_on_how_many_images_are_made_at_a_time(name, chunk, monkeypatch):
     expected = CALLS[name](5)
     monkeypatch.setattr(datasets, "CHUNK", chunk)
+    monkeypatch.setattr(_convex_shapes, "CHUNK", chunk)
     assert same(expected, CALLS[name](5))
 
 

@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import numpy as np
 from _mnist import data_argument, load
-from _report import table, write
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.svm import SVC, LinearSVC
