@@ -1,11 +1,12 @@
 """skae: autoencoders as scikit-learn transformers."""
 
 from skae._autoencoder import Autoencoder
+from skae._classifier import AutoencoderClassifier
 from skae._contractive import ContractiveAutoencoder
 from skae._denoising import DenoisingAutoencoder
+from skae._regressor import AutoencoderRegressor
 from skae._sparse import SparseAutoencoder
 from skae._stacked import StackedAutoencoder
-from skae._supervised import AutoencoderClassifier, AutoencoderRegressor
 from skae._variational import VAE
 from skae._version import __version__
 

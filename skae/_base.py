@@ -146,6 +146,7 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
         return self.warm_start and self.__sklearn_is_fitted__()
 
     def _validate(self, X, target, reset):
+        self._check_parameters()
         X = self._validate_X(X, reset)
         data = Data(X, self._validate_target(target, X))
         self._check_loss_range(data.targets, "X" if target is None else "target")

@@ -60,8 +60,7 @@ class NetworkEstimator(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         return self
 
     def _validate_X(self, X, reset, dtype=None):
-        """X in the dtype to compute in, and parameters checked."""
-        self._check_parameters()
+        """X in the dtype to compute in, for parameters that have been checked."""
         device = find_device(self.device)
         dtype = dtype or ([np.float64, np.float32] if reset else self._state.weights.dtype)
         X = validate_data(self, X, reset=reset, dtype=dtype, **self._accepted)

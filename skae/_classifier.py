@@ -1,0 +1,309 @@
+"""Classification: labels predicted from a pretrained code."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite, column_or_1d, compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+from skae._compat import StrOptions
+from skae._losses import LOSSES
+from skae._supervised import BaseSupervised
+
+
+class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
+    """Classifier that is pretrained as an autoencoder and then fine-tuned.
+
+    First an autoencoder learns a code f(x) of all rows, with or without labels. Then an
+    output layer is put on top of its encoder and trained on the codes; at last both are
+    trained together. The two minimise, over the rows that have labels ::
+
+        mean over rows of  -w(y) log p(y | x)  +  alpha/2 * ||W||^2,
+        p(. | x) = softmax(V f(x) + b),
+
+    the cross-entropy, with w the weight of the row's class. Pretraining pays where
+    labels are few and rows without them many: mark those rows by `unlabeled`.
+
+    Parameters
+    ----------
+    autoencoder : autoencoder, FrozenEstimator or None, default=None
+        What to pretrain: any autoencoder of skae. It is cloned; its `random_state`,
+        `device`, `precision` and `verbose` are not used. None is `StackedAutoencoder()`.
+        A `sklearn.frozen.FrozenEstimator` around a fitted one spares the pretraining; the
+        frozen one itself never changes.
+    fine_tune : bool, default=True
+        Whether encoder and output layer are trained together in the end; if not, codes
+        stay as the pretraining left them. With a frozen autoencoder, it is a copy that
+        is fine-tuned.
+    unlabeled : int, float, str or None, default=None
+        What y is, such as -1, in rows without a label; they serve the pretraining alone.
+        NaN is possible, too. None: all rows have labels.
+    class_weight : dict, 'balanced' or None, default=None
+        Weights of the classes, {label: weight}. 'balanced' weighs a class by
+        n_samples / (n_classes * count), counting rows with labels. None: all weigh 1.
+    alpha : float, default=0.0
+        Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
+        biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
+    solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
+        Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
+        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
+        all rows at once, for small data: an epoch is one of its iterations, training
+        stops at the first one that is no improvement by `tol`, and noise is drawn once.
+        Learning rates, `batch_size`, `shuffle`, `n_iter_no_change` and early stopping do
+        not apply to it, and there is no `partial_fit`.
+    learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
+        Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
+        'one_cycle' first rises for 30% of the time. With either, only
+        `early_stopping` ends before `max_iter`.
+    learning_rate_init : float, default=0.001
+        Step size, at its peak where a schedule varies it.
+    batch_size : int or 'auto', default='auto'
+        Rows per step of the optimiser. 'auto' is min(200, n_samples).
+    max_iter : int, default=200
+        Epochs, that is passes over X, at most. Reaching it is not an error.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order.
+    tol : float, default=1e-4
+        An epoch counts as an improvement if its loss is below the best one by more
+        than `tol * abs(best)`.
+    n_iter_no_change : int or np.inf, default=10
+        Epochs without improvement after which training stops.
+    early_stopping : bool, default=False
+        Whether to hold out rows, to stop when their loss stops improving, and to go
+        back to the weights that were best on them.
+    validation_fraction : float, default=0.1
+        Fraction of the rows that `early_stopping` holds out, rounded up.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the held-out rows, the shuffles and the noise.
+        An int makes refits on one device identical to the bit. None draws a new
+        seed; the global random generators are neither read nor changed.
+    device : str, default='cpu'
+        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for a GPU if there
+        is one. Arrays in, arrays out: the device never shows in the results.
+    precision : {'float', 'bf16'}, default='float'
+        'float': training computes in the dtype of X. 'bf16': the layers round to
+        bfloat16, which has 8 bits of precision, in training only; weights, losses and
+        penalties do not. Nearly twice as fast for layers of a thousand units on
+        processors made for it, slower than 'float' for small ones.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    autoencoder_ : autoencoder
+        The pretrained autoencoder with the weights of the encoder after the fine-tuning:
+        its `transform` is this object's. Its decoder, losses and other attributes are
+        those of the pretraining.
+    n_components_ : int
+        Width of the code.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of all layers, the encoder's first.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of all layers, the encoder's first.
+    encoder_ : torch.nn.Module
+        The encoder, built anew from the weights at each access, on the CPU.
+        `encoder_(torch.tensor(X))` equals `transform(X)`.
+    loss_ : float
+        Objective per row, penalties included, in the last epoch.
+    best_loss_ : float
+        Lowest loss of an epoch; of the held-out rows if there are any.
+    loss_curve_ : list of float
+        Objective per row in each epoch of the fine-tuning (without `fine_tune`, of the
+        output layer's training), averaged while the weights change.
+    validation_loss_curve_ : list of float or None
+        Objective per held-out row after each epoch; None without `early_stopping`.
+    n_iter_ : int
+        Epochs with labels: of the output layer's training and the fine-tuning. Those of
+        the pretraining are `autoencoder_.n_iter_`.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit; only where X has names that are strings.
+
+    See Also
+    --------
+    AutoencoderRegressor : The same for numbers.
+    StackedAutoencoder : The default of what is pretrained.
+    sklearn.semi_supervised.SelfTrainingClassifier : May be put around this one, to use
+        its own predictions as further labels.
+
+    References
+    ----------
+    Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoders",
+    Journal of Machine Learning Research 11, 2010,
+    https://jmlr.org/papers/v11/vincent10a.html.
+
+    Erhan, Bengio, Courville, Manzagol, Vincent and Bengio, "Why does unsupervised
+    pre-training help deep learning?", Journal of Machine Learning Research 11, 2010,
+    https://jmlr.org/papers/v11/erhan10a.html.
+
+    Kumar, Raghunathan, Jones, Ma and Liang, "Fine-tuning can distort pretrained features
+    and underperform out-of-distribution", ICLR 2022, https://arxiv.org/abs/2202.10054, on
+    training the output layer first.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderClassifier, DenoisingAutoencoder
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X, some = X / 16, y.copy()
+    >>> some[100:] = -1  # 100 labels
+    >>> model = AutoencoderClassifier(
+    ...     DenoisingAutoencoder(64), unlabeled=-1, random_state=0
+    ... ).fit(X, some)
+    >>> model.score(X[100:], y[100:]) > 0.8
+    True
+    >>> model.transform(X).shape
+    (1797, 64)
+    """
+
+    _parameter_constraints = {
+        **BaseSupervised._parameter_constraints,
+        "unlabeled": [Real, str, None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+    _loss = LOSSES["categorical_cross_entropy"]
+
+    def __init__(
+        self,
+        autoencoder=None,
+        *,
+        fine_tune=True,
+        unlabeled=None,
+        class_weight=None,
+        alpha=0.0,
+        solver="adam",
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        batch_size="auto",
+        max_iter=200,
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        random_state=None,
+        device="cpu",
+        precision="float",
+        verbose=False,
+    ):
+        self.autoencoder = autoencoder
+        self.fine_tune = fine_tune
+        self.unlabeled = unlabeled
+        self.class_weight = class_weight
+        self.alpha = alpha
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+
+    def predict(self, X):
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The most probable class of each row.
+        """
+        indices = self.predict_log_proba(X).argmax(axis=1)
+        return self.classes_[indices]
+
+    def predict_proba(self, X):
+        """Predict the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`, in the dtype of the fit.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def predict_log_proba(self, X):
+        """Predict the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to classify.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`, in the dtype of the fit.
+        """
+
+        def log_probabilities(network, x):
+            return self._output(network, x).log_softmax(dim=1)
+
+        return self._map(log_probabilities, self._validate_rows(X))
+
+    def _validate_y(self, y):
+        y = column_or_1d(y, warn=True)
+        labels = y[self._is_labelled(y)]
+        if not len(labels):
+            raise ValueError(
+                f"All {len(y)} rows of y are unlabelled (unlabeled={self.unlabeled!r}): give "
+                "at least some of them their label."
+            )
+        assert_all_finite(labels, input_name="y")
+        check_classification_targets(labels)
+        classes = np.unique(labels)
+        if len(labels) == len(y) and y.dtype != object:
+            self._check_type_of_unlabeled(classes)
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs rows of at least 2 classes, but y has 1 class "
+                f"among its labels, {classes.tolist()[0]!r}: give it rows of others."
+            )
+        compute_class_weight(self.class_weight, classes=classes, y=labels)  # for its errors
+        return y
+
+    def _check_type_of_unlabeled(self, classes):
+        """Where it occurs nowhere in y, as in a fold of few rows, or by a slip."""
+        if self.unlabeled is None or self.unlabeled != self.unlabeled:
+            return
+        if isinstance(self.unlabeled, str) != isinstance(classes[0], str):
+            raise ValueError(
+                f"unlabeled={self.unlabeled!r} is nowhere in y, whose labels are of another type, "
+                f"such as {classes.tolist()[0]!r}: mark rows without a label by a value of the "
+                "same type, or make y an array of dtype object."
+            )
+
+    def _is_labelled(self, y):
+        if self.unlabeled is None:
+            return np.ones(len(y), dtype=bool)
+        if self.unlabeled != self.unlabeled:  # NaN, as None is in data frames
+            return np.asarray((y == y) & np.not_equal(y, None), dtype=bool)
+        return np.asarray(y != self.unlabeled, dtype=bool)
+
+    def _encode_targets(self, y):
+        """Rows of zeros, but for the weight of the row's class."""
+        self.classes_, indices = np.unique(y, return_inverse=True)
+        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        return np.diag(weights)[indices]
+
+    def _strata(self, y):
+        return np.unique(y, return_inverse=True)[1]

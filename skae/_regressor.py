@@ -1,0 +1,233 @@
+"""Regression: numbers predicted from a pretrained code."""
+
+import numpy as np
+from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.utils import check_array, column_or_1d
+
+from skae._losses import LOSSES
+from skae._supervised import BaseSupervised
+
+
+class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
+    """Regressor that is pretrained as an autoencoder and then fine-tuned.
+
+    First an autoencoder learns a code f(x) of all rows, with or without y. Then an output
+    layer is put on top of its encoder and trained on the codes; at last both are trained
+    together. The two minimise, over the rows that have y ::
+
+        mean over rows of  ||t - V f(x) - b||^2  +  alpha/2 * ||W||^2,
+
+    where t is y, standardised for each output, so that step size and `alpha` suit y of
+    any scale (losses are in units of its variance). Rows whose y is NaN serve the
+    pretraining alone; of several outputs, some may be NaN.
+
+    Parameters
+    ----------
+    autoencoder : autoencoder, FrozenEstimator or None, default=None
+        What to pretrain: any autoencoder of skae. It is cloned; its `random_state`,
+        `device`, `precision` and `verbose` are not used. None is `StackedAutoencoder()`.
+        A `sklearn.frozen.FrozenEstimator` around a fitted one spares the pretraining; the
+        frozen one itself never changes.
+    fine_tune : bool, default=True
+        Whether encoder and output layer are trained together in the end; if not, codes
+        stay as the pretraining left them. With a frozen autoencoder, it is a copy that
+        is fine-tuned.
+    alpha : float, default=0.0
+        Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
+        biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
+    solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
+        Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
+        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
+        all rows at once, for small data: an epoch is one of its iterations, training
+        stops at the first one that is no improvement by `tol`, and noise is drawn once.
+        Learning rates, `batch_size`, `shuffle`, `n_iter_no_change` and early stopping do
+        not apply to it, and there is no `partial_fit`.
+    learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
+        Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
+        'one_cycle' first rises for 30% of the time. With either, only
+        `early_stopping` ends before `max_iter`.
+    learning_rate_init : float, default=0.001
+        Step size, at its peak where a schedule varies it.
+    batch_size : int or 'auto', default='auto'
+        Rows per step of the optimiser. 'auto' is min(200, n_samples).
+    max_iter : int, default=200
+        Epochs, that is passes over X, at most. Reaching it is not an error.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order.
+    tol : float, default=1e-4
+        An epoch counts as an improvement if its loss is below the best one by more
+        than `tol * abs(best)`.
+    n_iter_no_change : int or np.inf, default=10
+        Epochs without improvement after which training stops.
+    early_stopping : bool, default=False
+        Whether to hold out rows, to stop when their loss stops improving, and to go
+        back to the weights that were best on them.
+    validation_fraction : float, default=0.1
+        Fraction of the rows that `early_stopping` holds out, rounded up.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the held-out rows, the shuffles and the noise.
+        An int makes refits on one device identical to the bit. None draws a new
+        seed; the global random generators are neither read nor changed.
+    device : str, default='cpu'
+        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for a GPU if there
+        is one. Arrays in, arrays out: the device never shows in the results.
+    precision : {'float', 'bf16'}, default='float'
+        'float': training computes in the dtype of X. 'bf16': the layers round to
+        bfloat16, which has 8 bits of precision, in training only; weights, losses and
+        penalties do not. Nearly twice as fast for layers of a thousand units on
+        processors made for it, slower than 'float' for small ones.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch.
+
+    Attributes
+    ----------
+    autoencoder_ : autoencoder
+        The pretrained autoencoder with the weights of the encoder after the fine-tuning:
+        its `transform` is this object's. Its decoder, losses and other attributes are
+        those of the pretraining.
+    n_components_ : int
+        Width of the code.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of all layers, the encoder's first.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of all layers, the encoder's first.
+    encoder_ : torch.nn.Module
+        The encoder, built anew from the weights at each access, on the CPU.
+        `encoder_(torch.tensor(X))` equals `transform(X)`.
+    loss_ : float
+        Objective per row, penalties included, in the last epoch.
+    best_loss_ : float
+        Lowest loss of an epoch; of the held-out rows if there are any.
+    loss_curve_ : list of float
+        Objective per row in each epoch of the fine-tuning (without `fine_tune`, of the
+        output layer's training), averaged while the weights change.
+    validation_loss_curve_ : list of float or None
+        Objective per held-out row after each epoch; None without `early_stopping`.
+    n_iter_ : int
+        Epochs with labels: of the output layer's training and the fine-tuning. Those of
+        the pretraining are `autoencoder_.n_iter_`.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit; only where X has names that are strings.
+
+    See Also
+    --------
+    AutoencoderClassifier : The same for classes.
+    StackedAutoencoder : The default of what is pretrained.
+
+    References
+    ----------
+    Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoders",
+    Journal of Machine Learning Research 11, 2010,
+    https://jmlr.org/papers/v11/vincent10a.html.
+
+    Erhan, Bengio, Courville, Manzagol, Vincent and Bengio, "Why does unsupervised
+    pre-training help deep learning?", Journal of Machine Learning Research 11, 2010,
+    https://jmlr.org/papers/v11/erhan10a.html.
+
+    Kumar, Raghunathan, Jones, Ma and Liang, "Fine-tuning can distort pretrained features
+    and underperform out-of-distribution", ICLR 2022, https://arxiv.org/abs/2202.10054, on
+    training the output layer first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae import Autoencoder, AutoencoderRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X, some = StandardScaler().fit_transform(X), y.copy()
+    >>> some[::2] = np.nan  # every other row has no y
+    >>> model = AutoencoderRegressor(
+    ...     Autoencoder(8, max_iter=50), early_stopping=True, random_state=0
+    ... ).fit(X, some)
+    >>> model.score(X[::2], y[::2]) > 0.3
+    True
+    """
+
+    _loss = LOSSES["squared_error"]
+
+    def __init__(
+        self,
+        autoencoder=None,
+        *,
+        fine_tune=True,
+        alpha=0.0,
+        solver="adam",
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        batch_size="auto",
+        max_iter=200,
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        random_state=None,
+        device="cpu",
+        precision="float",
+        verbose=False,
+    ):
+        self.autoencoder = autoencoder
+        self.fine_tune = fine_tune
+        self.alpha = alpha
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+
+    def predict(self, X):
+        """Predict y.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to predict y of.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Of as many dimensions as in `fit`.
+        """
+        y = self._map(self._output, self._validate_rows(X))
+        y = (y * self._target_scale_ + self._target_mean_).astype(y.dtype)
+        return y.ravel() if self._is_flat_ else y
+
+    def _validate_y(self, y):
+        y = check_array(
+            y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not self._is_labelled(y).any():
+            raise ValueError(
+                f"All {len(y)} rows of y are unlabelled (NaN): give at least some rows a number."
+            )
+        nowhere = np.flatnonzero(np.isnan(y.reshape(len(y), -1)).all(axis=0))
+        if len(nowhere):
+            raise ValueError(
+                f"Columns {nowhere.tolist()} of y, outputs to predict, are NaN in every row: leave "
+                "them out."
+            )
+        return y
+
+    def _is_labelled(self, y):
+        return ~np.isnan(y.reshape(len(y), -1)).all(axis=1)
+
+    def _encode_targets(self, y):
+        """Standardised outputs."""
+        self._is_flat_, y = y.ndim == 1, y.reshape(len(y), -1)
+        self._target_mean_, scale = np.nanmean(y, axis=0), np.nanstd(y, axis=0)
+        self._target_scale_ = np.where(scale > 0, scale, 1.0)
+        return (y - self._target_mean_) / self._target_scale_
