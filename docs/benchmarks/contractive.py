@@ -163,7 +163,7 @@ def main():
         "has weight 0.1; neither was tuned. Norms are the encoder's Jacobian's, squared; a unit is "
         "saturated below 0.05 or above 0.95. Errors are of LogisticRegression on the codes, C "
         "chosen on a sixth of the training images: the paper fine-tunes the network as a "
-        "classifier instead, and trains on 50000 images.",
+        "classifier instead (as classifier.md does), and trains on 50000 images.",
         table(
             [
                 "",

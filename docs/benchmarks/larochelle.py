@@ -2,8 +2,8 @@
 
 Run with `python docs/benchmarks/larochelle.py`, which downloads MNIST, or with `--data
 mnist.npz`, a file with X_train (60000, 784), y_train, X_test (10000, 784) and y_test, 0 to 255.
-Names of problems after it run those alone. Keeps what it measures in larochelle.json and
-writes larochelle.md from it.
+Names of problems after it run those alone. Keeps what it measures in larochelle.json, so that it
+goes on where it was interrupted (remove the file to begin anew), and writes larochelle.md from it.
 
 References: Larochelle, Erhan, Courville, Bergstra and Bengio, "An empirical evaluation of deep
 architectures on problems with many factors of variation", ICML 2007; Vincent, Larochelle, Bengio
@@ -13,7 +13,6 @@ Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoder
 
 import json
 import time
-from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -158,15 +157,16 @@ def best(attempts):
 
 def networks(problem, level, train, test, draw):
     """Attempts with each length of pretraining: networks, and linear SVMs on first codes."""
+    attempts, probes, rates = [], [], {"learning_rate_init": problem.rates}
     (X, y), (X_test, y_test) = train, test
     for epochs, stack in stacks(problem, level, X, draw):
-        rates = {"learning_rate_init": problem.rates}
         search = choose(classifier(problem, stack, draw), rates, X, y, problem.n_train)
-        yield method_name(level), attempt(search, X_test, y_test, epochs=epochs)
+        attempts.append(attempt(search, X_test, y_test, epochs=epochs))
         if problem.probed:
             Z, Z_test = (stack.estimators_[0].transform(images) for images in (X, X_test))
             search = probe(Z, y, problem.n_train)
-            yield f"{PROBE}, {method_name(level)}", attempt(search, Z_test, y_test, epochs=epochs)
+            probes.append(attempt(search, Z_test, y_test, epochs=epochs))
+    return attempts, probes
 
 
 def probe(X, y, n_train):
@@ -184,35 +184,40 @@ def support_vectors(X, y, n_train):
 
 
 def measure(name, draw, mnist):
-    """Attempts, the best one of each method by validation."""
-    attempts = defaultdict(list)
+    """All methods on one draw; those that have been measured before are left out."""
+    problem = PROBLEMS[name]
     X, y = draw_images(name, draw, mnist)
     train, test = (X[:-N_TEST], y[:-N_TEST]), (X[-N_TEST:], y[-N_TEST:])
-    for method, one in tries(PROBLEMS[name], train, test, draw):
-        attempts[method].append(one)
-        print(name, draw, method, one, f"{time.process_time():.0f} s", flush=True)
-    return {method: best(of_method) for method, of_method in attempts.items()}
-
-
-def tries(problem, train, test, draw):
-    """(method, attempt), several with some methods."""
+    done = results().get(name, {}).get(str(draw), {})
     for level in (None, *LEVELS):
-        yield from networks(problem, level, train, test, draw)
-    if problem.probed:
-        yield f"{PROBE}, pixels", attempt(probe(*train, problem.n_train), *test)
-    yield SVM, attempt(support_vectors(*train, problem.n_train), *test)
+        method = method_name(level)
+        if method not in done:
+            attempts, probes = networks(problem, level, train, test, draw)
+            keep(name, draw, method, attempts)
+            keep(name, draw, f"{PROBE}, {method}", probes)
+    pixels = f"{PROBE}, pixels"
+    if problem.probed and pixels not in done:
+        keep(name, draw, pixels, [attempt(probe(*train, problem.n_train), *test)])
+    if SVM not in done:
+        keep(name, draw, SVM, [attempt(support_vectors(*train, problem.n_train), *test)])
 
 
 def method_name(level):
     return RANDOM if level is None else f"denoising {level:.0%}"
 
 
-def keep(name, draw, measured):
-    """Add to the file of results."""
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results.setdefault(name, {})[str(draw)] = measured
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    return results
+def results():
+    """What has been measured: problem, draw, method, attempt."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def keep(name, draw, method, attempts):
+    """Add the best attempt, if there are any, to the file of results."""
+    if attempts:
+        known = results()
+        known.setdefault(name, {}).setdefault(str(draw), {})[method] = best(attempts)
+        RESULTS.write_text(json.dumps(known, indent=1) + "\n")
+        print(name, draw, method, best(attempts), f"{time.process_time():.0f} s", flush=True)
 
 
 def test_errors(results, name, method):
@@ -274,8 +279,8 @@ def bars(results):
         yield "bg-rand: 40% below plain by, mean", f"{1 - np.mean(a / b):.0%}", "at least 5%"
 
 
-def write_report(results):
-    results = with_chosen({name: results[name] for name in PROBLEMS if name in results})
+def write_report(known):
+    results = with_chosen({name: known[name] for name in PROBLEMS if name in known})
     recipe = table(
         ["", "images", "validation", "network", "batch", "epochs of a layer", "of the rest"],
         [
@@ -323,5 +328,5 @@ if __name__ == "__main__":
     mnist = np.concatenate([train, test]), np.concatenate([labels, test_labels])
     for name in arguments.problems:
         for draw in range(N_DRAWS):
-            results = keep(name, draw, measure(name, draw, mnist))
-    write_report(results)
+            measure(name, draw, mnist)
+    write_report(results())
