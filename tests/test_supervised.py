@@ -199,6 +199,34 @@ def test_the_default_is_a_stack(make):
     assert model.autoencoder is None
 
 
+def with_codes_times(factor, model):
+    """A copy of a linear autoencoder whose codes are a multiple of the other's."""
+    wide = copy.deepcopy(model)
+    encoder = wide._fitted_network()
+    for tensor in (*encoder.encoder_weights, *encoder.encoder_biases):
+        tensor.mul_(factor)
+    return wide
+
+
+@each_task
+def test_the_range_of_the_codes_does_not_matter_to_the_output_layer(make):
+    narrow = small("Autoencoder", hidden_layer_sizes=()).fit(X)
+    wide = with_codes_times(1000.0, narrow)
+    np.testing.assert_allclose(wide.transform(X), 1000 * narrow.transform(X))
+    found, expected = (
+        predictions(fit(make, FrozenEstimator(inner), fine_tune=False), X)
+        for inner in (wide, narrow)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@each_task
+def test_codes_that_do_not_vary_predict_what_is_common(make):
+    inner = with_codes_times(0.0, small("Autoencoder", hidden_layer_sizes=()).fit(X))
+    model = fit(make, FrozenEstimator(inner), fine_tune=False)
+    assert np.ptp(predictions(model, X), axis=0).max() == 0
+
+
 # Predictions.
 
 
