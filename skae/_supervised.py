@@ -19,21 +19,22 @@ from skae._streams import draw_seed, stream, stream_seed
 from skae._training import Data, State, split_rows
 
 
-def centre_and_scale(codes):
-    """The mean of each component, and one number by which all of them vary.
+def centre_and_scale(codes, centred):
+    """What to subtract from codes, if they are to be centred, and one number to divide them by.
 
     One number, since then the objective stays the same: its weight decay is of weights
     that are all scaled alike.
     """
-    scale = float(np.sqrt(codes.var(axis=0).mean()))
-    return codes.mean(axis=0), scale if scale > 0 else 1.0
+    centre = codes.mean(axis=0) if centred else np.zeros_like(codes[0])
+    scale = float(np.sqrt(np.square(codes - centre).mean()))
+    return centre, scale if scale > 0 else 1.0
 
 
-def absorb(layer, mean, scale):
-    """Make an output layer for (codes - mean) / scale one for codes."""
+def absorb(layer, centre, scale):
+    """Make an output layer for (codes - centre) / scale one for codes."""
     (weight,), (bias,) = layer.own_decoder_weights, layer.decoder_biases
     weight.div_(scale)
-    bias.sub_(weight @ torch.from_numpy(mean))
+    bias.sub_(weight @ torch.from_numpy(centre))
 
 
 class BaseSupervised(NetworkEstimator):
@@ -125,16 +126,19 @@ class BaseSupervised(NetworkEstimator):
     def _train_output_layer(self, data, split, seed, progress):
         """Train it alone, on codes: from random weights it would spoil the encoder's.
 
-        It gets them centred and scaled, so that the step size suits codes of any range.
+        It gets them scaled, so that the step size suits codes of any range, and centred,
+        unless fine-tuning follows: the large weights that centred codes allow where they
+        hardly vary would make much too much of its first steps.
         """
         self._lacks_targets_ = has_missing(data.target)
         codes = self.autoencoder_._codes(data.X)
-        self._code_mean_, self._code_scale_ = centre_and_scale(split.seen(Data(codes)).X)
-        data = Data((codes - self._code_mean_) / self._code_scale_, data.target)
+        seen = split.seen(Data(codes)).X
+        self._centre_, self._scale_ = centre_and_scale(seen, centred=not self.fine_tune)
+        data = Data((codes - self._centre_) / self._scale_, data.target)
         layer = output_layer(*(table.shape[1] for table in data.tables), self._loss.activation)
         weights = layer.initialize(stream(seed, "weights")).numpy().astype(data.X.dtype)
         trainer = make_trainer(self, layer, State(weights, seed), data, split)
-        trainer.alpha = self.alpha / self._code_scale_**2  # the decay of the weights it stands for
+        trainer.alpha = self.alpha / self._scale_**2  # the decay of the weights it stands for
         with progress.task("output layer", max_subtasks=self.max_iter) as task:
             self._train(trainer, task)
 
@@ -156,7 +160,7 @@ class BaseSupervised(NetworkEstimator):
         if has_encoder(network):
             reached["autoencoder_"] = self.autoencoder_._with_encoder(network)
         else:
-            absorb(network, self._code_mean_, self._code_scale_)
+            absorb(network, self._centre_, self._scale_)
             whole = put_on_top(network, self.autoencoder_._fitted_network())
             seed, n_epochs = trainer.state.seed, trainer.state.n_epochs
             reached["_perceptron"] = whole.perceptron

@@ -97,6 +97,15 @@ def fit(make, *args, **params):
     return make(*args, **params).fit(X, TARGETS[make])
 
 
+def before_fine_tuning(make, *args, **params):
+    """A small classifier or regressor as its fine-tuning finds it."""
+    model = make(*args, **params)
+    model._train_all = lambda *_: None
+    model.fit(X, TARGETS[make])
+    del model._train_all
+    return model
+
+
 def frozen(name="Autoencoder", X=X, **params):
     """A fitted small autoencoder that is not to be fitted again."""
     return FrozenEstimator(small(name, **params).fit(X))
@@ -171,7 +180,7 @@ def test_fine_tuning_changes_the_encoder_and_leaves_the_decoder(inner):
 def test_fine_tuning_starts_where_the_output_layer_has_arrived(make):
     """As steps get small, it changes nothing."""
     still, plain = (
-        fit(make, frozen(), learning_rate_init=1e-9, fine_tune=tune) for tune in (True, False)
+        how(make, frozen(), learning_rate_init=1e-9) for how in (fit, before_fine_tuning)
     )
     np.testing.assert_allclose(predictions(still, X), predictions(plain, X), atol=1e-6)
 
@@ -332,7 +341,7 @@ def torchs_step(start, error):
 def test_fine_tuning_takes_torchs_steps(inner):
     """No corruption, no penalty of the pretraining, no noise: the clean code alone."""
     inner, y = FrozenEstimator(clone(inner).fit(X)), torch.tensor(CLASSES)
-    tuned, start = (fit(classifier, inner, fine_tune=tune, **ONE_STEP) for tune in (True, False))
+    tuned, start = (make(classifier, inner, **ONE_STEP) for make in (fit, before_fine_tuning))
     codes, after = torchs_step(start, lambda out: torch.nn.functional.cross_entropy(out, y))
     np.testing.assert_allclose(tuned.transform(X), codes, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(outputs(tuned, X), after, rtol=1e-9, atol=1e-9)
@@ -342,7 +351,7 @@ def test_fine_tuning_takes_torchs_steps(inner):
 def test_fine_tuning_takes_torchs_steps_in_regression(name):
     inner = FrozenEstimator(clone(INNER[name]).fit(X))
     y = torch.tensor((OUTPUTS - OUTPUTS.mean(axis=0)) / OUTPUTS.std(axis=0))
-    tuned, start = (fit(regressor, inner, fine_tune=tune, **ONE_STEP) for tune in (True, False))
+    tuned, start = (make(regressor, inner, **ONE_STEP) for make in (fit, before_fine_tuning))
     codes, after = torchs_step(start, lambda out: (out - y).square().sum(dim=1).mean())
     np.testing.assert_allclose(tuned.transform(X), codes, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(outputs(tuned, X), after, rtol=1e-9, atol=1e-9)
@@ -1010,7 +1019,7 @@ def test_interrupted_in_the_output_layers_first_epoch(make, monkeypatch):
 
 @each_task
 def test_interrupted_while_the_output_layer_is_trained(make, monkeypatch):
-    expected = fit(make, fine_tune=False, max_iter=2)
+    expected = before_fine_tuning(make, max_iter=2)
     model = make(max_iter=10)
     interrupt(monkeypatch, type(model), batch=2 * 4 + 3)
     with pytest.raises(KeyboardInterrupt):
@@ -1024,7 +1033,7 @@ def test_interrupted_while_the_output_layer_is_trained(make, monkeypatch):
 
 @each_task
 def test_interrupted_in_the_first_epoch_of_fine_tuning(make, monkeypatch):
-    expected = fit(make, fine_tune=False)
+    expected = before_fine_tuning(make)
     model = make()
     interrupt(monkeypatch, type(model), batch=4 * 4 + 3)
     with pytest.raises(KeyboardInterrupt):
