@@ -130,6 +130,12 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     sklearn.semi_supervised.SelfTrainingClassifier : May be put around this one, to use
         its own predictions as further labels.
 
+    Notes
+    -----
+    The output layer is trained alone for up to `max_iter` epochs, then everything for as
+    many. Where few rows have labels, an epoch is a single step or two: raise `max_iter` or
+    `learning_rate_init` if `loss_curve_` still falls at its end.
+
     References
     ----------
     Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoders",

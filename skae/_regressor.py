@@ -116,6 +116,12 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
     AutoencoderClassifier : The same for classes.
     StackedAutoencoder : The default of what is pretrained.
 
+    Notes
+    -----
+    The output layer is trained alone for up to `max_iter` epochs, then everything for as
+    many. Where few rows have y, an epoch is a single step or two: raise `max_iter` or
+    `learning_rate_init` if `loss_curve_` still falls at its end.
+
     References
     ----------
     Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoders",
