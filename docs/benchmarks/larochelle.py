@@ -279,8 +279,14 @@ def bars(results):
         yield "bg-rand: 40% below plain by, mean", f"{1 - np.mean(a / b):.0%}", "at least 5%"
 
 
+def is_complete(draws):
+    """Whether all networks and the SVM have been measured in all draws."""
+    methods = {SVM, RANDOM, *map(method_name, LEVELS)}
+    return len(draws) == N_DRAWS and all(methods <= measured.keys() for measured in draws.values())
+
+
 def write_report(known):
-    results = with_chosen({name: known[name] for name in PROBLEMS if name in known})
+    results = with_chosen({k: known[k] for k in PROBLEMS if k in known and is_complete(known[k])})
     recipe = table(
         ["", "images", "validation", "network", "batch", "epochs of a layer", "of the rest"],
         [
