@@ -8,7 +8,7 @@ them apart. The fewer they are, the more the pretraining is worth.
 
 Here 1200 images serve the pretraining, and 10 to 500 of them have labels. The same network
 without pretraining, and classifiers that know the labelled images alone, have nothing to learn
-from the others. With hundreds of labels they need not: the advantage is gone.
+from the others. With a hundred labels they hardly need it: the advantage is gone.
 """
 
 import matplotlib.pyplot as plt
