@@ -13,7 +13,7 @@ from skae._compat import Interval, InvalidParameterError, StrOptions, fit_contex
 from skae._estimator import TRAINING_CONSTRAINTS, NetworkEstimator
 from skae._full_batch import make_trainer
 from skae._losses import LOSSES
-from skae._perceptron import Perceptron, encoder_tensors
+from skae._perceptron import ENCODER, Perceptron, matching_tensors
 from skae._reconstruction import ReconstructionMixin
 from skae._streams import draw_seed, stream
 from skae._training import Data, State, split_rows
@@ -184,7 +184,7 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
         tuned._state = replace(self._state, weights=self._state.weights.copy(), moments=None)
         if network is not None:
             # On the CPU, networks share the memory of their state.
-            for whole, part in encoder_tensors(network, tuned._fitted_network()):
+            for whole, part in matching_tensors(network, [tuned._fitted_network()], ENCODER):
                 part.copy_(whole)
         return tuned
 

@@ -184,16 +184,27 @@ def stack(perceptrons):
     )
 
 
-def stacked_tensors(network, parts):
-    """Pairs of views of the same weights: in the stacked network and in its parts."""
+ENCODER, DECODER = ("encoder_weights", "encoder_biases"), ("own_decoder_weights", "decoder_biases")
+
+
+def matching_tensors(network, parts, names):
+    """Pairs of views of the same weights: in a network and, one after the other, in its parts.
+
+    Of a second head, which the network lacks, the parts' rows are left out.
+    """
 
     def gather(networks, name):
         return [t for n in networks for t in getattr(n, name) if t is not None]
 
-    for name in ("encoder_weights", "encoder_biases", "own_decoder_weights", "decoder_biases"):
-        order = parts if name.startswith("encoder") else parts[::-1]
-        for whole, part in zip(gather([network], name), gather(order, name), strict=True):
+    for name in names:
+        for whole, part in zip(gather([network], name), gather(parts, name), strict=True):
             yield whole, part[: len(whole)]
+
+
+def stacked_tensors(network, parts):
+    """`matching_tensors` of a stacked network: encoders in order, decoders in reverse."""
+    yield from matching_tensors(network, parts, ENCODER)
+    yield from matching_tensors(network, parts[::-1], DECODER)
 
 
 def output_layer(n_components, n_outputs, activation):
@@ -216,23 +227,10 @@ def put_on_top(layer, network):
         encoder_activations=network.perceptron.encoder_activations,
     )
     whole = Network(perceptron, network.flat.new_zeros(perceptron.n_parameters))
-    pairs = [*encoder_tensors(whole, network), *output_tensors(whole, layer)]
-    for own, its in pairs:
-        own.copy_(its)
+    for part, names in ((network, ENCODER), (layer, DECODER)):
+        for own, its in matching_tensors(whole, [part], names):
+            own.copy_(its)
     return whole
-
-
-def encoder_tensors(network, other):
-    """Pairs of the same weights in two networks, of whose code the first may lack a head."""
-    for name in ("encoder_weights", "encoder_biases"):
-        for one, its in zip(getattr(network, name), getattr(other, name), strict=True):
-            yield one, its[: len(one)]
-
-
-def output_tensors(network, other):
-    """Pairs of the same weights of two decoders that are not tied."""
-    for name in ("own_decoder_weights", "decoder_biases"):
-        yield from zip(getattr(network, name), getattr(other, name), strict=True)
 
 
 class Network:
