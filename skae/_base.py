@@ -13,7 +13,8 @@ from skae._compat import Interval, InvalidParameterError, StrOptions, fit_contex
 from skae._estimator import TRAINING_CONSTRAINTS, NetworkEstimator
 from skae._full_batch import make_trainer
 from skae._losses import LOSSES
-from skae._perceptron import ENCODER, Perceptron, matching_tensors
+from skae._network import ENCODER, initial_weights, matching_tensors
+from skae._perceptron import Perceptron
 from skae._reconstruction import ReconstructionMixin
 from skae._streams import draw_seed, stream
 from skae._training import Data, State, split_rows
@@ -241,7 +242,7 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
         )
 
     def _initial_weights(self, perceptron, generator, data):
-        return perceptron.initialize(generator)
+        return initial_weights(perceptron, generator)
 
     @property
     def _loss(self):

@@ -2,7 +2,7 @@
 
 import torch
 
-from skae._perceptron import Network
+from skae._network import Network
 from skae._streams import stream
 from skae._training import State, Trainer
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted, validat
 
 from skae._columns import dense
 from skae._devices import as_tensor, find_device_or_cpu
-from skae._perceptron import Network
+from skae._network import Network
 from skae._threads import enough_threads
 
 # Numbers a chunk of rows may take in its widest layer: bounds the memory of `transform`.

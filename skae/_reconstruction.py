@@ -5,7 +5,7 @@ import torch
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skae._columns import column_means, dense, has_missing, value_range
-from skae._perceptron import Network
+from skae._network import Network
 
 
 class ReconstructionMixin:

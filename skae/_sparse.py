@@ -14,7 +14,7 @@ from skae._base import BaseAutoencoder
 from skae._compat import Interval, InvalidParameterError, StrOptions, align_sparse_interface
 from skae._devices import as_tensor
 from skae._losses import penalized
-from skae._perceptron import Network
+from skae._network import Network
 from skae._streams import stream
 
 CANDIDATES = 2**21  # numbers in the rows among which dead units find theirs

@@ -11,7 +11,8 @@ from skae._compat import HasMethods, InvalidParameterError
 from skae._denoising import DenoisingAutoencoder
 from skae._estimator import TRAINING_CONSTRAINTS
 from skae._full_batch import make_trainer
-from skae._perceptron import Network, stack, stacked_tensors
+from skae._network import Network, stacked_tensors
+from skae._perceptron import stack
 from skae._streams import draw_seed, stream_seed
 from skae._training import Data, State, split_rows
 

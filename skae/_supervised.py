@@ -13,7 +13,8 @@ from skae._compat import HasMethods, InvalidParameterError, fit_context
 from skae._estimator import TRAINING_CONSTRAINTS, NetworkEstimator
 from skae._full_batch import make_trainer
 from skae._missing import mean_over_observed
-from skae._perceptron import Network, has_encoder, output_layer, put_on_top
+from skae._network import Network, has_encoder, initial_weights, put_on_top
+from skae._perceptron import output_layer
 from skae._stacked import StackedAutoencoder
 from skae._streams import draw_seed, stream, stream_seed
 from skae._training import Data, State, split_rows
@@ -136,7 +137,7 @@ class BaseSupervised(NetworkEstimator):
         self._centre_, self._scale_ = centre_and_scale(seen, centred=not self.fine_tune)
         data = Data((codes - self._centre_) / self._scale_, data.target)
         layer = output_layer(*(table.shape[1] for table in data.tables), self._loss.activation)
-        weights = layer.initialize(stream(seed, "weights")).numpy().astype(data.X.dtype)
+        weights = initial_weights(layer, stream(seed, "weights")).numpy().astype(data.X.dtype)
         trainer = make_trainer(self, layer, State(weights, seed), data, split)
         trainer.alpha = self.alpha / self._scale_**2  # the decay of the weights it stands for
         with progress.task("output layer", max_subtasks=self.max_iter) as task:

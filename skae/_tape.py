@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from skae._activations import IDENTITY, Activation
-from skae._perceptron import Network
+from skae._network import Network
 
 
 class Tape(Network):

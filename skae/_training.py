@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from skae._devices import Rows, find_device
+from skae._network import Network
 from skae._optimizers import SOLVERS, schedule
-from skae._perceptron import Network
 from skae._streams import stream
 from skae._tape import PRECISIONS, Tape
 from skae._threads import enough_threads

@@ -15,7 +15,7 @@ from skae._density import COLLAPSED, DensityMixin
 from skae._elbo import gaussian_kl, sample_posterior
 from skae._likelihoods import LOG_VARIANCE_SCALE, likelihood_of
 from skae._losses import LOSSES, penalized
-from skae._perceptron import Network
+from skae._network import Network
 
 RECONSTRUCTION_LOSSES = {
     "gaussian": "squared_error",

@@ -8,7 +8,8 @@ from torch.func import jacrev, vmap
 from skae import Autoencoder, ContractiveAutoencoder
 from skae._activations import ACTIVATIONS
 from skae._contractive import estimated_squared_jacobian_norm, squared_jacobian_norm
-from skae._perceptron import Network, Perceptron
+from skae._network import Network
+from skae._perceptron import Perceptron
 
 FAST = {"n_components": 5, "max_iter": 2, "random_state": 0}
 HIDDEN = {"one layer": (), "two layers": (9,), "three layers": (9, 7), "four layers": (9, 7, 6)}

@@ -14,7 +14,7 @@ from sklearn.utils import get_tags
 
 from skae import DenoisingAutoencoder
 from skae._losses import LOSSES
-from skae._perceptron import Network
+from skae._network import Network
 from skae._tape import Tape
 from skae._training import Data, split_rows
 

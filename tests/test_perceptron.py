@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from skae._activations import ACTIVATIONS, TopK
-from skae._perceptron import Network, Perceptron, stack, stacked_tensors
+from skae._network import Network, initial_weights, stacked_tensors
+from skae._perceptron import Perceptron, stack
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
 TIED = Perceptron((6, 5, 3), ("relu", "identity"), ("elu", "logistic"), (True, True))
@@ -200,21 +201,24 @@ def test_a_half_tied_decoder_has_its_own_code_layer():
 
 @every_perceptron
 def test_initialize_is_decided_by_its_generator(perceptron):
-    one, again = perceptron.initialize(generator(3)), perceptron.initialize(generator(3))
+    one, again = (
+        initial_weights(perceptron, generator(3)),
+        initial_weights(perceptron, generator(3)),
+    )
     assert torch.equal(one, again)
-    assert not torch.equal(one, perceptron.initialize(generator(4)))
+    assert not torch.equal(one, initial_weights(perceptron, generator(4)))
 
 
 def test_initialize_leaves_the_global_generator_alone():
     before = torch.random.get_rng_state()
-    DEEP.initialize(generator())
+    initial_weights(DEEP, generator())
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 @every_activation
 def test_initial_weights_fill_glorots_bounds(name):
     wide = Perceptron((50, 40), (name,), ("identity",), (False,))
-    network = Network(wide, wide.initialize(generator()))
+    network = Network(wide, initial_weights(wide, generator()))
     limit = (6.0 / 90.0) ** 0.5
     encoder, decoder = network.encoder_weights[0], network.decoder_weights[0]
     # Of 2000 uniform draws the largest is below 99% of the limit once in 5e8 times.
@@ -228,14 +232,15 @@ def test_tied_weights_are_drawn_for_the_encoders_activation():
     tied = Perceptron((40, 60, 5), ("relu", "identity"), ("relu", "identity"), (True, True))
     untied = replace(tied, tied=(False, False))
     limits = [
-        Network(p, p.initialize(generator())).encoder_weights[0].abs().max() for p in (tied, untied)
+        Network(p, initial_weights(p, generator())).encoder_weights[0].abs().max()
+        for p in (tied, untied)
     ]
     torch.testing.assert_close(limits[0], limits[1])
 
 
 @every_perceptron
 def test_initial_biases_are_within_their_bounds(perceptron):
-    network = Network(perceptron, perceptron.initialize(generator()))
+    network = Network(perceptron, initial_weights(perceptron, generator()))
     weights = (*network.encoder_weights, *network.decoder_weights)
     biases = (*network.encoder_biases, *network.decoder_biases)
     for weight, bias in zip(weights, biases, strict=True):
@@ -244,7 +249,7 @@ def test_initial_biases_are_within_their_bounds(perceptron):
 
 @pytest.mark.parametrize("perceptron", [TWO_HEADS, TIED_HEADS], ids=str)
 def test_initial_extras_are_zero(perceptron):
-    assert Network(perceptron, perceptron.initialize(generator())).extra.tolist() == [0.0]
+    assert Network(perceptron, initial_weights(perceptron, generator())).extra.tolist() == [0.0]
 
 
 def some_function(network, x):
@@ -365,7 +370,7 @@ def test_a_perceptron_says_what_it_keeps_and_how_wide_its_output_is():
 
 def test_top_k_weights_are_drawn_as_those_of_its_activation():
     plain = replace(TOP, encoder_activations=("tanh", "relu"))
-    assert torch.equal(TOP.initialize(generator()), plain.initialize(generator()))
+    assert torch.equal(initial_weights(TOP, generator()), initial_weights(plain, generator()))
 
 
 @pytest.mark.parametrize("perceptron", [NARROW_OUTPUT, WIDE_OUTPUT], ids=str)

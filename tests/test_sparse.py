@@ -19,7 +19,8 @@ from torch.distributions import Bernoulli, kl_divergence
 
 from skae import Autoencoder, SparseAutoencoder, StackedAutoencoder
 from skae._activations import TopK
-from skae._perceptron import Network, Perceptron
+from skae._network import Network
+from skae._perceptron import Perceptron
 from skae._sparse import bounded_pull_back, kl_sparsity, l1_sparsity, revive
 from skae._training import Split, Trainer
 

@@ -21,7 +21,8 @@ from skae._activations import ACTIVATIONS, TopK
 from skae._elbo import sample_posterior
 from skae._likelihoods import learned_variance, mean_gaussian_surprise
 from skae._losses import LOSSES, penalized
-from skae._perceptron import Network, Perceptron, two_heads
+from skae._network import Network, two_heads
+from skae._perceptron import Perceptron
 from skae._sparse import kl_penalty, l1_penalty
 from skae._tape import Tape
 from skae._training import Data

@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from skae import Autoencoder
-from skae._perceptron import Network
+from skae._network import Network, initial_weights
 from skae._streams import stream
 
 
@@ -25,7 +25,7 @@ def initial_network(sizes):
     """A module with the weights that skae starts from, so that losses can be compared."""
     n_features, *hidden, width = sizes[: len(sizes) // 2 + 1]
     perceptron = Autoencoder(width, hidden_layer_sizes=hidden)._describe_network(n_features)
-    network = Network(perceptron, perceptron.initialize(stream(0, "weights")).float())
+    network = Network(perceptron, initial_weights(perceptron, stream(0, "weights")).float())
     return nn.Sequential(*network.encoder_module(), *network.decoder_module())
 
 

@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from skae import VAE, Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
 from skae._contractive import squared_jacobian_norm
-from skae._perceptron import Network
+from skae._network import Network, initial_weights
 
 NEVER_STOP = {"tol": 0.0, "n_iter_no_change": np.inf, "random_state": 0}
 SPIN = "while True: pass"
@@ -217,7 +217,7 @@ def jacobian_row(X, n_rounds=5):
     """The deep exact penalty, 784-256-64, forward and backward, against vmap(jacrev)."""
     shape = ContractiveAutoencoder(64, hidden_layer_sizes=(256,), activation="tanh")
     perceptron = shape._describe_network(784)
-    flat = perceptron.initialize(torch.Generator().manual_seed(0)).float()
+    flat = initial_weights(perceptron, torch.Generator().manual_seed(0)).float()
     network = Network(perceptron, flat, torch.zeros_like(flat))
     x, module = torch.tensor(X[:200]), network.encoder_module()
 
