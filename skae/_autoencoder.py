@@ -40,6 +40,11 @@ class Autoencoder(BaseAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the encoder's weights, transposed: half the
         parameters, and no rescaling between the two.
+    network : ConvNet or another specification, default=None
+        Layers of another kind around the dense ones: a row passes the network's
+        encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
+        and the network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images; a
+        class of your own needs `build`, see `skae.networks`. None: dense layers alone.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
@@ -155,6 +160,7 @@ class Autoencoder(BaseAutoencoder):
         code_activation="auto",
         loss="squared_error",
         tied_weights=False,
+        network=None,
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
@@ -178,6 +184,7 @@ class Autoencoder(BaseAutoencoder):
         self.code_activation = code_activation
         self.loss = loss
         self.tied_weights = tied_weights
+        self.network = network
         self.alpha = alpha
         self.solver = solver
         self.learning_rate = learning_rate

@@ -5,11 +5,13 @@ from copy import copy
 from dataclasses import replace
 from numbers import Integral
 
+from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from skae._activations import ACTIVATIONS
-from skae._compat import Interval, InvalidParameterError, StrOptions, fit_context
+from skae._blocks import describe_pair
+from skae._compat import HasMethods, Interval, InvalidParameterError, StrOptions, fit_context
 from skae._estimator import TRAINING_CONSTRAINTS, NetworkEstimator
 from skae._full_batch import make_trainer
 from skae._losses import LOSSES
@@ -25,6 +27,7 @@ NETWORK_CONSTRAINTS = {
     "activation": [StrOptions(set(ACTIVATIONS))],
     "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
     "tied_weights": ["boolean"],
+    "network": [HasMethods("build"), None],
 }
 
 
@@ -209,6 +212,11 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
 
     def _check_parameters(self):
         self._check_sizes("hidden_layer_sizes", "; () is an encoder of a single layer")
+        if self.network is not None and self.tied_weights:
+            raise InvalidParameterError(
+                "tied_weights=True does not go with a network, whose decoder has weights of its "
+                "own: set tied_weights=False or network=None."
+            )
 
     def _refuse_lbfgs(self, what, instead):
         if self.solver == "lbfgs":
@@ -229,17 +237,36 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
         pass
 
     def _describe_network(self, n_features):
-        hidden = (self.activation,) * len(self.hidden_layer_sizes)
-        code = self.code_activation
+        n_inputs, n_outputs = self._widths(n_features)
+        front, back, into_back = None, None, ()
+        if self.network is not None:
+            front, back = describe_pair(
+                clone(self.network),
+                n_features=n_features,
+                n_inputs=n_inputs,
+                n_outputs=n_outputs * self._output_heads,
+                activation=self.activation,
+            )
+            n_inputs = n_outputs = front.shape_out[0]
+            into_back = (self.activation,)
+        sizes = (*map(int, self.hidden_layer_sizes), int(self.n_components))
+        hidden, code = (self.activation,) * len(self.hidden_layer_sizes), self.code_activation
         return Perceptron(
-            sizes=(n_features, *map(int, self.hidden_layer_sizes), int(self.n_components)),
-            encoder_activations=(
-                *hidden,
-                self._auto_code_activation if code == "auto" else code,
-            ),
-            decoder_activations=(*hidden, self._loss.activation),
-            tied=(bool(self.tied_weights),) * (len(hidden) + 1),
+            sizes=(n_inputs, *sizes),
+            encoder_activations=(*hidden, self._auto_code_activation if code == "auto" else code),
+            decoder_activations=(*hidden, *into_back, self._loss.activation),
+            tied=(bool(self.tied_weights),) * len(sizes),
+            output_heads=self._output_heads,
+            decoder_sizes=(*sizes[::-1], n_outputs),
+            front=front,
+            back=back,
         )
+
+    _output_heads = 1  # how many vectors of the data's width the decoder gives
+
+    def _widths(self, n_features):
+        """Of what the encoder gets, and of what the decoder's output is compared with."""
+        return n_features, n_features
 
     def _initial_weights(self, perceptron, generator, data):
         return initial_weights(perceptron, generator)

@@ -1,5 +1,6 @@
 """The contractive autoencoder: codes that hardly change when the input does."""
 
+from math import prod
 from numbers import Integral, Real
 
 import torch
@@ -79,7 +80,46 @@ def squared_jacobian_norm(weights, slopes):
     return (slopes[-1].square() * norms).sum(dim=1)
 
 
-def estimated_squared_jacobian_norm(weights, slopes, generator):
+def through_front(network, x):
+    """What the dense layers get of rows x, and a function v -> v^T d features / d x.
+
+    Without other layers than dense ones these are x itself and the identity; with them the
+    function is autograd's.
+    """
+    if network.front is None:
+        return x, lambda vectors: vectors
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        features = network.features(x)
+
+    def pull_back(vectors):
+        trains = torch.is_grad_enabled()
+        (rows,) = torch.autograd.grad(features, x, vectors, retain_graph=True, create_graph=trains)
+        return rows
+
+    return features, pull_back
+
+
+def jacobian_rows(weights, slopes, to_input):
+    """d code_j / d x of each row, (n, n_features), for one component j after the other.
+
+    Weights and slopes as above; `to_input` as of `through_front`. Of a code that is an
+    image, channel by channel.
+    """
+    of_row = slopes[-1].shape[1:]
+    units = torch.eye(prod(of_row), dtype=slopes[-1].dtype, device=slopes[-1].device)
+    for unit in units.view(-1, *of_row[::-1]):
+        yield to_input(pulled_back(weights, slopes, unit.t() if unit.ndim == 2 else unit))
+
+
+def pulled_back(weights, slopes, vectors):
+    """v^T J of the dense layers alone, of the features' shape, for v of the code's."""
+    for weight, slope in zip(weights[::-1], slopes[::-1], strict=True):
+        vectors = (vectors * slope) @ weight
+    return vectors
+
+
+def estimated_squared_jacobian_norm(weights, slopes, generator, to_input=lambda vectors: vectors):
     """An unbiased estimate of the same: ||v^T J||^2 for one random vector v per row.
 
     The entries of v are 1 or -1 with equal probability, so that the expectation of
@@ -92,10 +132,8 @@ def estimated_squared_jacobian_norm(weights, slopes, generator):
     https://doi.org/10.1080/03610919008812866.
     """
     signs = torch.empty_like(slopes[-1], requires_grad=False).bernoulli_(generator=generator)
-    product = signs.mul_(2.0).sub_(1.0) * slopes[-1]
-    for weight, slope in zip(weights[:0:-1], slopes[-2::-1], strict=True):
-        product = (product @ weight) * slope
-    return (product @ weights[0]).square().sum(dim=1)
+    signs = signs.mul_(2.0).sub_(1.0)
+    return to_input(pulled_back(weights, slopes, signs)).square().sum(dim=1)
 
 
 class ContractiveAutoencoder(BaseAutoencoder):
@@ -140,6 +178,11 @@ class ContractiveAutoencoder(BaseAutoencoder):
         Whether the decoder uses the encoder's weights, transposed: half the
         parameters, and no rescaling between the two. An untied
         decoder escapes the penalty: codes shrink and it scales them up again.
+    network : ConvNet or another specification, default=None
+        Layers of another kind around the dense ones: a row passes the network's
+        encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
+        and the network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images; a
+        class of your own needs `build`, see `skae.networks`. None: dense layers alone.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
@@ -262,6 +305,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         code_activation="auto",
         loss="squared_error",
         tied_weights=True,
+        network=None,
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
@@ -287,6 +331,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         self.code_activation = code_activation
         self.loss = loss
         self.tied_weights = tied_weights
+        self.network = network
         self.alpha = alpha
         self.solver = solver
         self.learning_rate = learning_rate
@@ -369,12 +414,14 @@ class ContractiveAutoencoder(BaseAutoencoder):
     def _objective(self, network, x, noise):
         if self.contraction_weight == 0:
             return network.apply(self._loss.mean, network.decode(network.encode(x)), x)
-        code, slopes = network.encode_with_slopes(x)
+        features, to_input = through_front(network, x)
+        code, slopes = network.encode_with_slopes(features)
         error = network.apply(self._loss.mean, network.decode(code), x)
         if self.jacobian_method == "exact":
-            norms = squared_jacobian_norm(network.encoder_weights, slopes)
+            norms = self._exact_norms(network, slopes, to_input)
         else:
-            norms = estimated_squared_jacobian_norm(network.encoder_weights, slopes, noise)
+            weights = network.encoder_weights
+            norms = estimated_squared_jacobian_norm(weights, slopes, noise, to_input)
         return network.apply(penalized, error, norms.mean(), weight=self.contraction_weight)
 
     def _check_parameters(self):
@@ -383,15 +430,25 @@ class ContractiveAutoencoder(BaseAutoencoder):
             self._refuse_lbfgs("jacobian_method='hutchinson'", "jacobian_method='exact'")
 
     @staticmethod
+    def _exact_norms(network, slopes, to_input):
+        weights = network.encoder_weights
+        if network.front is None:
+            return squared_jacobian_norm(weights, slopes)
+        return sum(row.square().sum(dim=1) for row in jacobian_rows(weights, slopes, to_input))
+
+    def _jacobian_norm(self, network, x):
+        features, to_input = through_front(network, x)
+        _, slopes = network.encode_with_slopes(features)
+        return self._exact_norms(network, slopes, to_input)
+
+    @staticmethod
     def _jacobian(network, x):
-        _, slopes = network.encode_with_slopes(x)
+        features, to_input = through_front(network, x)
+        _, slopes = network.encode_with_slopes(features)
+        if network.front is not None:
+            return torch.stack([*jacobian_rows(network.encoder_weights, slopes, to_input)], dim=1)
         first, *rest = network.encoder_weights
         if not rest:
             return slopes[0].unsqueeze(2) * first
         between = jacobian_between_activations(network.encoder_weights, slopes)
         return slopes[-1].unsqueeze(2) * (between @ first)
-
-    @staticmethod
-    def _jacobian_norm(network, x):
-        _, slopes = network.encode_with_slopes(x)
-        return squared_jacobian_norm(network.encoder_weights, slopes)

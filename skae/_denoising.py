@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -89,6 +88,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the encoder's weights, transposed: half the
         parameters, and no rescaling between the two.
+    network : ConvNet or another specification, default=None
+        Layers of another kind around the dense ones: a row passes the network's
+        encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
+        and the network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images; a
+        class of your own needs `build`, see `skae.networks`. None: dense layers alone.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
@@ -232,6 +236,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         code_activation="auto",
         loss="squared_error",
         tied_weights=False,
+        network=None,
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
@@ -257,6 +262,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.code_activation = code_activation
         self.loss = loss
         self.tied_weights = tied_weights
+        self.network = network
         self.alpha = alpha
         self.solver = solver
         self.learning_rate = learning_rate
@@ -571,13 +577,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
             )
         return data
 
-    def _describe_network(self, n_features):
-        perceptron = super()._describe_network(n_features)
-        return replace(
-            perceptron,
-            sizes=(n_features * (1 + self._takes_mask_), *perceptron.sizes[1:]),
-            decoder_sizes=(*perceptron.decoder_sizes[:-1], self._n_outputs_ or n_features),
-        )
+    def _widths(self, n_features):
+        return n_features * (1 + self._takes_mask_), self._n_outputs_ or n_features
 
     def _summarize(self, data):
         if self.loss == "squared_error":

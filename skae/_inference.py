@@ -1,6 +1,8 @@
 """What a fitted network with an encoder offers: codes and weights."""
 
 import math
+from contextlib import contextmanager
+from math import prod
 
 import numpy as np
 import torch
@@ -15,6 +17,13 @@ from skae._threads import enough_threads
 
 # Numbers a chunk of rows may take in its widest layer: bounds the memory of `transform`.
 CHUNK_SIZE = 2**19
+
+
+@contextmanager
+def _no_gradients():
+    # The caller's inference mode would forbid what needs slopes to ask autograd for them.
+    with torch.inference_mode(False), torch.no_grad():
+        yield
 
 
 class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -87,12 +96,13 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         `expansion` is how many times wider than the network's layers `function` gets.
         """
         device = find_device_or_cpu(self.device)
-        network = self._fitted_network(device)
+        with _no_gradients():
+            network = self._fitted_network(device)
         n_rows = max(1, CHUNK_SIZE // (self._perceptron.width * expansion))
         for start in range(0, X.shape[0], n_rows):
             rows = dense(X[start : start + n_rows])
             # Entered anew each time: a generator would leak them to its caller.
-            with torch.no_grad(), enough_threads(len(rows) * expansion, self._perceptron):
+            with _no_gradients(), enough_threads(len(rows) * expansion, self._perceptron):
                 x = as_tensor(rows, device)
                 if not math.isfinite(x.sum()):  # while it is in the cache; NaN, inf, overflow
                     self._check_finite(rows)
@@ -114,7 +124,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def n_components_(self):
         """Width of the code."""
         check_is_fitted(self)
-        return self._perceptron.sizes[-1]
+        return prod(self._perceptron.code_shape)
 
     @property
     def _n_features_out(self):

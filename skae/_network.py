@@ -6,12 +6,15 @@ one array to pickle serve the whole network.
 
 import math
 from dataclasses import replace
+from itertools import chain
+from math import prod
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from skae._activations import IDENTITY, find_activation
+from skae._blocks import PerPixel, weights_of
 
 
 def two_heads(output, activation):
@@ -55,14 +58,19 @@ class Network:
         if gradient is not None:
             for tensor, its_gradient in zip(tensors, perceptron.split(gradient), strict=True):
                 tensor.requires_grad_().grad = its_gradient
-        tensors = iter(tensors)
-        self.encoder_weights = [next(tensors) for _ in perceptron.encoder_shapes]
+        weights = iter([tensor for tensor in tensors if tensor.ndim >= 2])
+        others = iter([tensor for tensor in tensors if tensor.ndim < 2])
+        self.encoder_weights = [next(weights) for _ in perceptron.encoder_shapes]
         self.own_decoder_weights = [
-            None if tied else next(tensors) for tied in perceptron.tied[::-1]
+            None if tied else next(weights) for tied in perceptron.tied[::-1]
         ]
-        self.encoder_biases = [next(tensors) for _ in perceptron.encoder_shapes]
-        self.decoder_biases = [next(tensors) for _ in perceptron.decoder_shapes]
-        self.extra = next(tensors)
+        self.encoder_biases = [next(others) for _ in perceptron.encoder_shapes]
+        self.decoder_biases = [next(others) for _ in perceptron.decoder_shapes]
+        self.front, self.back = (
+            block and block.bound_to(weights, others, flat)
+            for block in (perceptron.front, perceptron.back)
+        )
+        self.extra = next(others)
 
     @property
     def decoder_weights(self):
@@ -70,7 +78,7 @@ class Network:
         if not any(self.perceptron.tied):
             return self.own_decoder_weights
         mirrored = [*self.encoder_weights[:-1], self._code_weights][::-1]
-        mirrored[-1] = mirrored[-1][:, : self.perceptron.n_outputs]
+        mirrored[-1] = mirrored[-1][:, : self.perceptron.decoder_sizes[-1]]
         return [
             mirror.t() if own is None else own
             for own, mirror in zip(self.own_decoder_weights, mirrored, strict=True)
@@ -81,27 +89,95 @@ class Network:
         """The encoder's last weights, without a second head's."""
         return self.encoder_weights[-1][: self.perceptron.sizes[-1]]
 
+    @property
+    def encoder_tensors(self):
+        """All the encoder's tensors, in the order in which a row meets them."""
+        front = [] if self.front is None else [*self.front.parameters()]
+        return [*front, *_interleaved(self.encoder_weights, self.encoder_biases)]
+
+    @property
+    def decoder_tensors(self):
+        """All the decoder's tensors but tied ones, likewise."""
+        back = [] if self.back is None else [*self.back.parameters()]
+        return [*_interleaved(self.own_decoder_weights, self.decoder_biases), *back]
+
+    @property
+    def atoms(self):
+        """The decoder's weights, each with the axis along which its atoms are counted."""
+        dense = [(weight, 1) for weight in self.decoder_weights]
+        return dense + [(weight, inputs) for _, (weight, _, inputs) in self._back_weights]
+
+    @property
+    def _back_weights(self):
+        layers = [] if self.back is None else self.back.modules()
+        return [(layer, weights_of(layer)) for layer in layers if weights_of(layer) is not None]
+
+    @property
+    def output_tensors(self):
+        """Weight, its outputs first, and bias of the decoder's last layer."""
+        if self.back is None:
+            return self.decoder_weights[-1], self.decoder_biases[-1]
+        *_, (layer, (weight, outputs, _)) = self._back_weights
+        return weight.movedim(outputs, 0), layer.bias
+
+    def features(self, x):
+        """What the dense layers get of rows x: (n, width), or (n, n_pixels, width)."""
+        if self.front is None:
+            return x
+        features = self._run(self.front, x)
+        return features.flatten(2).mT if self.perceptron.image else features
+
     def encode(self, x):
         """Code of shape (n, n_components); with two heads, a pair (code, second head)."""
-        return self._code_heads(_through(self.encoder_layers, x))
+        return self._code_heads(self._as_rows(_through(self.encoder_layers, self.features(x))))
+
+    def units(self, code):
+        """A code with a column for each unit: one that is an image has a row for each pixel."""
+        return self._at_pixels(code, self.perceptron.image).flatten(0, -2)
 
     def before_code(self, x):
-        """What the encoder's last layer gets of x."""
-        return _through(self.encoder_layers[:-1], x)
+        """What the encoder's last layer gets of x, (n, fan_in) or (n, n_pixels, fan_in)."""
+        return _through(self.encoder_layers[:-1], self.features(x))
 
-    def encode_with_slopes(self, x):
-        """Code, and for each layer the derivative of its activation, (n, fan_out)."""
-        slopes = []
+    def encode_with_slopes(self, features):
+        """Code, and for each dense layer the derivative of its activation.
+
+        Derivatives are of the shape of the features, (n, fan_out) or (n, n_pixels, fan_out).
+        """
+        slopes, h = [], features
         for number, (_, _, activation) in enumerate(self.encoder_layers):
-            output = self._encoder_output(number, x)
-            x = activation.function(output)
-            slopes.append(activation.slope(output, x))
-        return x, slopes
+            output = self._encoder_output(number, h)
+            h = activation.function(output)
+            slopes.append(activation.slope(output, h))
+        return self._as_rows(h), slopes
 
     def decode(self, code):
         """Output of shape (n, n_features) before the last activation (for a loss); with
         two heads, a pair (output, second head)."""
-        return self._output_heads(_through(self.decoder_layers, code))
+        h = _through(self.decoder_layers, self._at_pixels(code, self.perceptron.decoded_image))
+        return self._output_heads(self._behind(h))
+
+    def _as_rows(self, output):
+        """Of an output at each pixel, (n, n_pixels, width), the image as a row."""
+        return output.mT.flatten(1) if self.perceptron.image else output
+
+    @staticmethod
+    def _at_pixels(code, image):
+        """The inverse, for codes of shape (..., n_components)."""
+        return code.unflatten(-1, (-1, prod(image))).mT if image else code
+
+    def _behind(self, h):
+        """What the back makes of the decoder's last dense layer."""
+        if self.back is None:
+            return h
+        if self.perceptron.decoded_image:
+            h = h.mT
+        leading = h.shape[: h.ndim - 1 - bool(self.perceptron.decoded_image)]
+        rows = h.reshape(-1, *self.perceptron.back.shape_in)
+        return self._run(self.back, rows).reshape(*leading, -1)
+
+    def _run(self, module, x):
+        return module(x)
 
     def apply(self, formula, *inputs, **constants):
         """The value of a formula that comes with its pullback (see `Tape.apply`)."""
@@ -116,17 +192,32 @@ class Network:
 
     def encoder_module(self):
         """The encoder as a `torch.nn.Sequential` that holds copies of the weights."""
-        module = _sequential(self.encoder_layers)
-        if self.perceptron.code_heads == 1:
-            return module
-        return nn.Sequential(*module[:-1], TwoHeads(self._code_activation.layer()))
+        perceptron = self.perceptron
+        modules = _copied(perceptron.front, self.front)
+        modules += _as_modules(self.encoder_layers, perceptron.image)
+        if perceptron.image:
+            modules.append(nn.Flatten())
+        if perceptron.code_heads == 2:
+            modules.append(TwoHeads(self._code_activation.layer()))
+        return nn.Sequential(*modules)
 
-    def decoder_module(self):
-        """The decoder as a `torch.nn.Sequential` that holds copies of the weights."""
-        *hidden, (weight, bias, _) = self.decoder_layers
-        n_outputs = self.perceptron.n_outputs  # without a second head
-        last = (weight[:n_outputs], bias[:n_outputs], self._output_activation)
-        return _sequential([*hidden, last])
+    def decoder_module(self, with_activation=True):
+        """The decoder as a `torch.nn.Sequential` that holds copies of the weights.
+
+        It has no second head, and the last activation only if it is asked for.
+        """
+        perceptron, n_outputs = self.perceptron, self.perceptron.n_outputs
+        image, layers = perceptron.decoded_image, self.decoder_layers
+        modules = [nn.Unflatten(1, (perceptron.decoder_sizes[0], *image))] if image else []
+        if self.back is None:
+            *layers, (weight, bias, activation) = layers
+            layers.append((weight[:n_outputs], bias[:n_outputs], activation))
+        modules += [*_as_modules(layers, image), *_copied(perceptron.back, self.back)]
+        if self.back is not None and perceptron.output_heads == 2:
+            modules.append(FirstHead(n_outputs))
+        if with_activation:
+            modules.append(self._output_activation.layer())
+        return nn.Sequential(*modules)
 
     def _encoder_output(self, number, x):
         """Linear output of one of the encoder's layers."""
@@ -154,9 +245,10 @@ class Network:
 
     @property
     def decoder_layers(self):
-        """Triples (weight, bias, activation); the last one is the loss's business."""
-        hidden = map(find_activation, self.perceptron.decoder_activations[:-1])
-        activations = (*hidden, IDENTITY)
+        """Triples (weight, bias, activation); the output's is the loss's business."""
+        activations = list(map(find_activation, self.perceptron.decoder_activations[:-1]))
+        if self.back is None:
+            activations.append(IDENTITY)
         return list(zip(self.decoder_weights, self.decoder_biases, activations, strict=True))
 
     @property
@@ -174,6 +266,10 @@ def _through(layers, x):
     return x
 
 
+def _interleaved(weights, biases):
+    return [tensor for tensor in chain(*zip(weights, biases, strict=True)) if tensor is not None]
+
+
 class TwoHeads(nn.Module):
     """Split a layer's output into two halves, the first one through an activation."""
 
@@ -186,7 +282,32 @@ class TwoHeads(nn.Module):
         return self.activation(first), second
 
 
-def _sequential(layers):
+class FirstHead(nn.Module):
+    """The first `width` numbers of a layer's output."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.width = width
+
+    def forward(self, output):
+        return output[..., : self.width]
+
+    def extra_repr(self):
+        return str(self.width)
+
+
+def _copied(block, module):
+    """The layers of a block's module, with copies of its weights."""
+    if block is None:
+        return []
+    clones = [parameter.detach().clone() for parameter in module.parameters()]
+    weights, others = (filter(lambda t, w=w: (t.ndim >= 2) == w, clones) for w in (True, False))
+    copy = block.bound_to(weights, others, like=clones[0]).requires_grad_()
+    return list(copy) if type(copy) is nn.Sequential else [copy]
+
+
+def _as_modules(layers, image):
+    """Dense layers as torch modules, which act at each pixel of an image."""
     modules = []
     for weight, bias, activation in layers:
         fan_out, fan_in = weight.shape
@@ -195,8 +316,8 @@ def _sequential(layers):
         with torch.no_grad():
             linear.weight.copy_(weight)
             linear.bias.copy_(bias)
-        modules += [linear, activation.layer()]
-    return nn.Sequential(*modules)
+        modules += [linear] if activation is IDENTITY else [linear, activation.layer()]
+    return [PerPixel(nn.Sequential(*modules))] if image and modules else modules
 
 
 def initial_weights(perceptron, generator):
@@ -220,42 +341,40 @@ def initial_weights(perceptron, generator):
     # A tied layer is the encoder's: drawn once, for the encoder's activation.
     weights = (*network.encoder_weights, *network.own_decoder_weights)
     biases = (*network.encoder_biases, *network.decoder_biases)
-    activations = (*perceptron.encoder_activations, *perceptron.decoder_activations)
     shapes = (*perceptron.encoder_shapes, *perceptron.decoder_shapes)
+    activations = (*perceptron.encoder_activations, *perceptron.decoder_activations)
     for weight, bias, name, (fan_out, fan_in) in zip(
-        weights, biases, activations, shapes, strict=True
+        weights, biases, activations[: len(shapes)], shapes, strict=True
     ):
         if weight is not None:
             limit = find_activation(name).gain * (6.0 / (fan_in + fan_out)) ** 0.5
             weight.uniform_(-limit, limit, generator=generator)
         bias.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)
-    biases[-1].zero_()
-    if weights[-1] is not None:
-        weights[-1].mul_(0.1)
+    if perceptron.back is None:
+        biases[-1].zero_()
+        if weights[-1] is not None:
+            weights[-1].mul_(0.1)
+    if perceptron.front is not None:
+        seed = int(torch.randint(2**63 - 1, (), generator=generator))
+        modules = (perceptron.front, network.front), (perceptron.back, network.back)
+        for block, module in modules:
+            values = block.initial_values(seed)
+            for parameter, value in zip(module.parameters(), values, strict=True):
+                parameter.copy_(value)
     return flat
 
 
-ENCODER, DECODER = ("encoder_weights", "encoder_biases"), ("own_decoder_weights", "decoder_biases")
+ENCODER, DECODER = "encoder_tensors", "decoder_tensors"
 
 
-def matching_tensors(network, parts, names):
+def matching_tensors(network, parts, name):
     """Pairs of views of the same weights: in a network and, one after the other, in its parts.
 
     Of a second head, which the network lacks, the parts' rows are left out.
     """
-
-    def gather(networks, name):
-        return [t for n in networks for t in getattr(n, name) if t is not None]
-
-    for name in names:
-        for whole, part in zip(gather([network], name), gather(parts, name), strict=True):
-            yield whole, part[: len(whole)]
-
-
-def stacked_tensors(network, parts):
-    """`matching_tensors` of a stacked network: encoders in order, decoders in reverse."""
-    yield from matching_tensors(network, parts, ENCODER)
-    yield from matching_tensors(network, parts[::-1], DECODER)
+    its = [tensor for part in parts for tensor in getattr(part, name)]
+    for whole, part in zip(getattr(network, name), its, strict=True):
+        yield whole, part[: len(whole)]
 
 
 def has_encoder(network):
@@ -265,13 +384,15 @@ def has_encoder(network):
 
 def put_on_top(layer, network):
     """A network of its own: the encoder of a network, its first head, and an output layer."""
+    its = network.perceptron
     perceptron = replace(
         layer.perceptron,
-        sizes=network.perceptron.sizes,
-        encoder_activations=network.perceptron.encoder_activations,
+        sizes=its.sizes,
+        encoder_activations=its.encoder_activations,
+        front=its.front,
     )
     whole = Network(perceptron, network.flat.new_zeros(perceptron.n_parameters))
-    for part, names in ((network, ENCODER), (layer, DECODER)):
-        for own, its in matching_tensors(whole, [part], names):
+    for part, name in ((network, ENCODER), (layer, DECODER)):
+        for own, its in matching_tensors(whole, [part], name):
             own.copy_(its)
     return whole

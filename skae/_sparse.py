@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from math import prod
 from numbers import Integral, Real
 
 import numpy as np
@@ -65,19 +66,22 @@ def l1_penalty(code):
     return l1_sparsity(code), lambda gradient: (code.sign().mul_(gradient / code.shape[0]),)
 
 
-def bounded_pull_back(atoms, gradient):
+def bounded_pull_back(atoms, gradient, axis=1):
     """Turn the gradient at atoms kept at norm 1 or below into one at the free atoms.
 
     Parameters
     ----------
     atoms : Tensor of shape (width, n)
-        Before their columns were scaled down to norm 1 where they are longer.
-    gradient : Tensor of shape (width, n)
+        Before its columns, or other slices, were scaled down to norm 1 where they are longer.
+    gradient : Tensor of the same shape
         Changed in place.
+    axis : int, default=1
+        Along which the atoms are counted.
     """
-    norms = atoms.norm(dim=0)
+    others = [other for other in range(atoms.ndim) if other != axis]
+    norms = torch.linalg.vector_norm(atoms, dim=others, keepdim=True)
     units = atoms / norms
-    radial = units * (units * gradient).sum(dim=0)
+    radial = units * (units * gradient).sum(dim=others, keepdim=True)
     gradient.copy_(torch.where(norms > 1.0, (gradient - radial) / norms, gradient))
 
 
@@ -99,11 +103,13 @@ def revive(network, moments, dead, x, residuals, rows):
     dead : Tensor of bool, shape (n_components,)
     x, residuals : Tensor of shape (n, n_features)
     rows : Tensor of int64, shape (n_dead,)
+        Of a code that is an image these are its pixels, row by row.
     """
-    seen, code = network.before_code(x), network.encode(x)
+    seen, code = network.before_code(x).flatten(0, -2), network.units(network.encode(x))
     mean, typical = seen.mean(dim=0), code.abs().sum() / code.count_nonzero().clamp_(min=1)
     apart, code = (seen - mean)[rows], code[rows]
-    direction = residuals[rows] if len(network.encoder_layers) == 1 else apart
+    is_deep = len(network.encoder_layers) > 1 or network.front is not None
+    direction = apart if is_deep else residuals[rows]
     points_away = (direction * apart).sum(dim=1, keepdim=True) <= 0
     direction = functional.normalize(torch.where(points_away, apart, direction))
     activation = code.abs().sum(dim=1) / code.count_nonzero(dim=1)
@@ -189,6 +195,11 @@ class SparseAutoencoder(BaseAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the encoder's weights, transposed: half the
         parameters, and no rescaling between the two.
+    network : ConvNet or another specification, default=None
+        Layers of another kind around the dense ones: a row passes the network's
+        encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
+        and the network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images; a
+        class of your own needs `build`, see `skae.networks`. None: dense layers alone.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
@@ -335,6 +346,7 @@ class SparseAutoencoder(BaseAutoencoder):
         code_activation="auto",
         loss="squared_error",
         tied_weights=False,
+        network=None,
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
@@ -363,6 +375,7 @@ class SparseAutoencoder(BaseAutoencoder):
         self.code_activation = code_activation
         self.loss = loss
         self.tied_weights = tied_weights
+        self.network = network
         self.alpha = alpha
         self.solver = solver
         self.learning_rate = learning_rate
@@ -403,7 +416,7 @@ class SparseAutoencoder(BaseAutoencoder):
         code = network.encode(x)
         error = network.apply(self._loss.mean, network.decode(code), x)
         if self.sparsity == "topk":
-            active = (code.detach() != 0).any(dim=0)
+            active = (network.units(code.detach()) != 0).any(dim=0)
             network.active = active if network.active is None else network.active | active
         if self._weight == 0 or self.sparsity == "topk":
             return error
@@ -425,21 +438,22 @@ class SparseAutoencoder(BaseAutoencoder):
         dead = torch.from_numpy(idle).to(trainer.device)
         residuals, n_dead = x - self._reconstruct(trainer.network, x), int(idle.sum())
         errors = residuals.square().sum(dim=1).cpu().add_(1e-12)
-        rows = torch.multinomial(errors, n_dead, replacement=n_dead > n_some, generator=generator)
+        errors = errors.repeat_interleave(prod(trainer.network.perceptron.image))
+        repeats = n_dead > len(errors)
+        rows = torch.multinomial(errors, n_dead, replacement=repeats, generator=generator)
         moments = [Network(trainer.network.perceptron, moment) for moment in trainer.moments]
         revive(trainer.network, moments, dead, x, residuals, rows.to(trainer.device))
         self._constrain(trainer.network)
 
     def _constrain(self, network):
         if self._bounds_atoms:
-            for atoms in network.decoder_weights:
-                atoms.renorm_(p=2, dim=1, maxnorm=1.0)
+            for atoms, axis in network.atoms:
+                atoms.renorm_(p=2, dim=axis, maxnorm=1.0)
 
     def _pull_back_constraint(self, free, gradient):
         if self._bounds_atoms:
-            pairs = zip(free.decoder_weights, gradient.decoder_weights, strict=True)
-            for atoms, their_gradient in pairs:
-                bounded_pull_back(atoms, their_gradient)
+            for (atoms, axis), (their_gradient, _) in zip(free.atoms, gradient.atoms, strict=True):
+                bounded_pull_back(atoms, their_gradient, axis)
 
     @property
     def _bounds_atoms(self):

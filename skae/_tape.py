@@ -35,6 +35,7 @@ class Tape(Network):
     def __init__(self, perceptron, flat, gradient, dtype=None):
         super().__init__(perceptron, flat, gradient)
         weights, gradients = Network(perceptron, flat), Network(perceptron, gradient)
+        self._dtype = dtype
         self._encoder = Layers(weights.encoder_layers, gradients.encoder_layers, dtype)
         self._decoder = Layers(weights.decoder_layers, gradients.decoder_layers, dtype)
         # For slopes, which are autograd's: its layers one by one, without activations.
@@ -48,11 +49,14 @@ class Tape(Network):
 
     def encode(self, x):
         """As `Network.encode`."""
-        return self._code_heads(self._record((x,), *self._encoder(x)))
+        features = self.features(x)
+        output = self._record((features,), *self._encoder(features))
+        return self._code_heads(self._as_rows(output))
 
     def decode(self, code):
         """As `Network.decode`."""
-        return self._output_heads(self._record((code,), *self._decoder(code)))
+        code = self._at_pixels(code, self.perceptron.decoded_image)
+        return self._output_heads(self._behind(self._record((code,), *self._decoder(code))))
 
     def apply(self, formula, *inputs, **constants):
         """The value of a formula that comes with its pullback.
@@ -89,6 +93,12 @@ class Tape(Network):
                 for tensor, gradient in zip(inputs, pullback(*gradients), strict=False):
                     if tensor.requires_grad:
                         _bring(tensor, gradient, arrived)
+
+    def _run(self, module, x):
+        if self._dtype is None:
+            return module(x)
+        with torch.autocast(x.device.type, self._dtype):
+            return module(x).to(x.dtype)
 
     def _encoder_output(self, number, x):
         return self._record((x,), *self._linear_parts[number](x))

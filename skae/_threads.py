@@ -16,8 +16,7 @@ def enough_threads(n_rows, perceptron):
     The limit is OpenMP's for the calling thread alone, so that neither other threads nor
     what comes after the context see anything of it.
     """
-    shapes = (*perceptron.encoder_shapes, *perceptron.decoder_shapes)
-    if n_rows * max(fan_in * fan_out for fan_out, fan_in in shapes) >= SMALL_PRODUCT:
+    if n_rows * perceptron.n_products >= SMALL_PRODUCT:
         return nullcontext()
     return _one_thread()
 

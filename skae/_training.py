@@ -39,6 +39,7 @@ class State:
         What the moments belong to.
     idle : ndarray of shape (n_components,), default=None
         Which components were active for no row of the last epoch; None if nobody asked.
+        Of a code that is an image, which of its channels.
     """
 
     weights: np.ndarray

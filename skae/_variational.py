@@ -89,6 +89,11 @@ class VAE(DensityMixin, BaseAutoencoder):
     tied_weights : bool, default=False
         Whether the decoder uses the weights of the encoder's mean, transposed. That is a
         restriction: a linear VAE then no longer reaches probabilistic PCA.
+    network : ConvNet or another specification, default=None
+        Layers of another kind around the dense ones: a row passes the network's
+        encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
+        and the network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images; a
+        class of your own needs `build`, see `skae.networks`. None: dense layers alone.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
@@ -235,6 +240,7 @@ class VAE(DensityMixin, BaseAutoencoder):
         activation="relu",
         code_activation="auto",
         tied_weights=False,
+        network=None,
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
@@ -264,6 +270,7 @@ class VAE(DensityMixin, BaseAutoencoder):
         self.activation = activation
         self.code_activation = code_activation
         self.tied_weights = tied_weights
+        self.network = network
         self.alpha = alpha
         self.solver = solver
         self.learning_rate = learning_rate
@@ -339,12 +346,15 @@ class VAE(DensityMixin, BaseAutoencoder):
         if self.likelihood == "categorical":
             self._mean_total_ = float(data.X.sum(axis=1).mean())
 
+    @property
+    def _output_heads(self):
+        return 1 + self._decodes_variance
+
     def _describe_network(self, n_features):
         n_learned = {"shared": 1, "per_feature": n_features}.get(self.noise_variance, 0)
         return replace(
             super()._describe_network(n_features),
             code_heads=2,
-            output_heads=1 + self._decodes_variance,
             n_extra=n_learned if self.likelihood == "gaussian" else 0,
         )
 
@@ -362,8 +372,10 @@ class VAE(DensityMixin, BaseAutoencoder):
         if perceptron.n_extra:
             network.extra.copy_(log_moments / LOG_VARIANCE_SCALE)
         if perceptron.output_heads == 2:
-            network.own_decoder_weights[-1][perceptron.n_outputs :].zero_()
-            network.decoder_biases[-1][perceptron.n_outputs :].copy_(log_moments)
+            weight, bias = network.output_tensors
+            half = len(weight) // 2  # a convolution has one output for all pixels of a channel
+            weight[half:].zero_()
+            bias[half:].copy_(log_moments.view(half, -1).mean(dim=1))
         return weights
 
     def _summarize(self, data):

@@ -1,0 +1,209 @@
+"""Layers of any kind around a perceptron: torch modules whose weights lie in its flat vector.
+
+A `Block` describes such layers and holds no numbers. Its module is built anew whenever a
+network is, and given the network's tensors for its parameters.
+"""
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+
+ONE_AT_A_TIME = threading.RLock()  # there is only one global generator for modules to draw from
+
+
+@dataclass(frozen=True)
+class Block:
+    """Layers in front of the dense ones, or behind them.
+
+    Parameters
+    ----------
+    source : callable
+        Returns a new module, each time of the same layers. Not compared.
+    structure : str
+        Its layers, as torch prints them.
+    shape_in, shape_out : tuple of int
+        Of what it makes of what, for one row.
+    shapes : tuple of tuple of int
+        Of its parameters, in the module's order.
+    width : int
+        Of the widest layer's output.
+    n_products : int
+        Multiplications for one row in the layer that needs most.
+    """
+
+    source: object = field(compare=False, repr=False)
+    structure: str
+    shape_in: tuple
+    shape_out: tuple
+    shapes: tuple
+    width: int
+    n_products: int
+
+    def __str__(self):
+        return " ".join(self.structure.split())
+
+    def bound_to(self, weights, others, like):
+        """A module whose parameters are the next of these tensors, with their gradients.
+
+        Parameters
+        ----------
+        weights, others : iterator of Tensor
+            Those of two dimensions or more, and the others.
+        like : Tensor
+            What the module's buffers have the dtype and the device of.
+        """
+        with own_randomness():
+            module = self.source()
+        module = module.to(like.device, like.dtype).eval()
+        own = {}
+        for parameter in module.parameters():
+            tensor = next(weights if parameter.ndim >= 2 else others)
+            own[parameter] = nn.Parameter(tensor.detach(), tensor.requires_grad)
+            own[parameter].grad = tensor.grad
+        for name, parameter in list(module.named_parameters(remove_duplicate=False)):
+            owner, _, name = name.rpartition(".")
+            setattr(module.get_submodule(owner), name, own[parameter])
+        return module
+
+    def initial_values(self, seed):
+        """The parameters as the module's own initialisation draws them from a seed."""
+        with own_randomness(seed):
+            return [parameter.detach() for parameter in self.source().parameters()]
+
+
+def describe(source, shape_in):
+    """The `Block` of what a source builds, found by passing two rows of zeros through it."""
+    with own_randomness():
+        module = source().to(dtype=torch.float32).eval()
+    outputs, products = [], []
+
+    def note(layer, inputs, output):
+        outputs.append(output[0].numel())
+        if weights_of(layer) is not None:  # it is used once for each pixel, of the smaller side
+            n_pixels = min(int(np.prod(t.shape[2:])) for t in (*inputs, output))
+            products.append(layer.weight.numel() * n_pixels)
+
+    hooks = [layer.register_forward_hook(note) for layer in module.modules()]
+    with torch.no_grad():
+        rows = module(torch.zeros(2, *shape_in, device="cpu"))
+    for hook in hooks:
+        hook.remove()
+    return Block(
+        source,
+        structure=str(module),
+        shape_in=tuple(shape_in),
+        shape_out=tuple(rows.shape[1:]),
+        shapes=tuple(tuple(parameter.shape) for parameter in module.parameters()),
+        width=max(outputs),
+        n_products=max(products, default=0),
+    )
+
+
+def weights_of(layer):
+    """(weight, its axis of outputs, its axis of inputs) of a torch layer; None if it has none."""
+    weight = getattr(layer, "weight", None)
+    if not isinstance(weight, torch.Tensor) or weight.ndim < 2:
+        return None
+    transposed = isinstance(layer, nn.modules.conv._ConvTransposeNd)
+    return (weight, 1, 0) if transposed else (weight, 0, 1)
+
+
+@contextmanager
+def own_randomness(seed=0):
+    """A context in which torch's global generator starts from a seed, and is left as it was."""
+    with ONE_AT_A_TIME, torch.device("cpu"):
+        before = torch.default_generator.get_state()
+        torch.default_generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.default_generator.set_state(before)
+
+
+@dataclass(frozen=True)
+class FromSpec:
+    """The source of the encoder or the decoder that a user's specification builds."""
+
+    spec: object
+    arguments: dict
+    part: str
+
+    def __call__(self):
+        return self._modules()[self.part == "decoder"]
+
+    def _modules(self):
+        modules = self.spec.build(**self.arguments)
+        if not (
+            isinstance(modules, tuple)
+            and len(modules) == 2
+            and all(isinstance(module, nn.Module) for module in modules)
+        ):
+            raise TypeError(
+                f"{self._name}.build must return a pair of torch modules, encoder and decoder, "
+                f"but returned {modules!r}."
+            )
+        self._check(*modules)
+        return modules
+
+    def _check(self, encoder, decoder):
+        for module in (*encoder.modules(), *decoder.modules()):
+            if isinstance(module, nn.modules.dropout._DropoutNd) or getattr(
+                module, "track_running_stats", False
+            ):
+                raise ValueError(
+                    f"{self._name} builds {module}, which computes one thing in training and "
+                    "another afterwards: leave it out, or use GroupNorm or LayerNorm."
+                )
+        if set(encoder.parameters()) & set(decoder.parameters()):
+            raise ValueError(
+                f"{self._name} builds an encoder and a decoder that share parameters, which would "
+                "be trained apart: give each its own."
+            )
+
+    @property
+    def _name(self):
+        return type(self.spec).__name__
+
+
+def describe_pair(spec, **arguments):
+    """Front and back, as the parameter `network` describes them.
+
+    Raises
+    ------
+    ValueError
+        If they do not suit the data or each other.
+    """
+    name = type(spec).__name__
+    encoder, decoder = (FromSpec(spec, arguments, part) for part in ("encoder", "decoder"))
+    front = _described(encoder, (arguments["n_inputs"],), name)
+    back = _described(decoder, front.shape_out, name)
+    if back.shape_out != (arguments["n_outputs"],):
+        raise ValueError(
+            f"{name}'s decoder gives rows of shape {back.shape_out}, but must give "
+            f"({arguments['n_outputs']},): it has to undo what its encoder does to shapes."
+        )
+    return front, back
+
+
+def _described(source, shape_in, name):
+    try:
+        return describe(source, shape_in)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{name}'s {source.part} does not take rows of shape {shape_in}: {error}"
+        ) from error
+
+
+class PerPixel(nn.Module):
+    """Dense layers at each pixel of an image (n, channels, ...), which are 1 x 1 convolutions."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, image):
+        return self.layers(image.movedim(1, -1)).movedim(-1, 1)

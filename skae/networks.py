@@ -1,0 +1,311 @@
+"""Layers of another kind than dense ones, for the parameter `network` of the autoencoders.
+
+`ConvNet` is for images. Layers of your own are a `BaseEstimator` with a method `build`
+that returns two torch modules, an encoder and a decoder:
+
+>>> from sklearn.base import BaseEstimator
+>>> from torch import nn
+>>> class Normalized(BaseEstimator):
+...     '''A hidden layer each way, with layer normalization.'''
+...
+...     def __init__(self, width=64):
+...         self.width = width
+...
+...     def build(self, n_features, *, n_inputs, n_outputs, activation):
+...         encoder = nn.Sequential(
+...             nn.Linear(n_inputs, self.width), nn.LayerNorm(self.width), nn.GELU()
+...         )
+...         decoder = nn.Sequential(
+...             nn.LayerNorm(self.width), nn.Linear(self.width, n_outputs)
+...         )
+...         return encoder, decoder
+
+It is a parameter like any other, for `clone`, pickle and grid searches:
+
+>>> from sklearn.datasets import load_digits
+>>> from sklearn.model_selection import GridSearchCV
+>>> from skae import Autoencoder
+>>> X = load_digits().data / 16
+>>> autoencoder = Autoencoder(8, network=Normalized(), max_iter=5, random_state=0)
+>>> GridSearchCV(autoencoder, {"network__width": [8, 64]}, cv=2).fit(X).best_params_
+{'network__width': 64}
+
+What `build` gets:
+
+n_features : int
+    Columns of X.
+n_inputs : int
+    Columns of what the encoder gets: n_features, or twice as many for a
+    `DenoisingAutoencoder` of data with missing cells. The second half then tells which
+    cells are observed (1) and which are missing (0).
+n_outputs : int
+    Columns of what the decoder gives: n_features, or those of `target` where there is
+    one; twice as many for a `VAE` with noise_variance='heteroscedastic', the second half
+    of which are logarithms of variances. No activation at the end: the loss has it.
+activation : str
+    The estimator's parameter, to be used or not.
+
+The encoder turns rows (n, n_inputs) into features (n, width), with which
+`hidden_layer_sizes` and the code's layer go on; the decoder turns (n, width) into
+(n, n_outputs). If features are an image, (n, n_channels, height, width), the dense
+layers act at each of its pixels, as convolutions with a kernel of one pixel do, and the
+code is an image of `n_components` channels, flattened.
+
+Weights start as the modules' constructors draw them with torch's global generator, which
+is seeded from `random_state` for that while and then put back. Modules in which training
+differs from what comes after it, dropout and batch normalization, are refused.
+"""
+
+from math import ceil, prod
+from numbers import Integral
+
+from sklearn.base import BaseEstimator
+from torch import nn
+
+from skae._activations import find_activation
+from skae._blocks import weights_of
+from skae._compat import Interval, InvalidParameterError, StrOptions
+
+__all__ = ["ConvNet"]
+
+
+class ConvNet(BaseEstimator):
+    """Convolutional layers for images, and a decoder that mirrors them.
+
+    A specification for the parameter `network`. Rows stay rows: X has a column for each
+    number of an image, channel by channel and line by line, as `images.reshape(n_samples,
+    -1)` makes them of images (n_samples, n_channels, height, width).
+
+    Each of `channels` is a convolution, the estimator's `activation`, and a halving of
+    height and width, rounded up. The decoder doubles them again, to exactly what they were,
+    odd sizes too. Signals are images of height 1.
+
+    Parameters
+    ----------
+    image_shape : tuple of int, default=(1, 28, 28)
+        Channels, height and width of an image. Their product must be the number of
+        columns of X.
+    channels : tuple of int, default=(16, 32)
+        Channels that each convolution gives, the input side's first.
+    kernel_size : int, default=3
+        Height and width of the kernels, in pixels; 1 along an axis of a single pixel.
+    downsample : {'stride', 'pool'} or None, default='stride'
+        How each layer halves the image. 'stride': its convolution takes every other
+        pixel, and the decoder's transposed one is the reverse; the fastest. 'pool':
+        the greatest of four pixels is kept, and the decoder repeats each of its pixels
+        before it convolves. None: not at all, which keeps every detail, for denoising.
+    code : {'vector', 'image'}, default='vector'
+        What the code is. 'vector': all features enter the dense layers
+        `hidden_layer_sizes`, and the code has `n_components` numbers for the whole
+        image. 'image': the dense layers act at each pixel, as convolutions with a
+        kernel of one pixel do, and the code is an image of `n_components` channels: the
+        network is fully convolutional. `transform` gives it as a row, channel by channel.
+
+    See Also
+    --------
+    skae.StackedAutoencoder : Layers of these, if their codes are images.
+    sklearn.feature_extraction.image.extract_patches_2d : Patches of large pictures.
+
+    References
+    ----------
+    Masci, Meier, Ciresan and Schmidhuber, "Stacked convolutional auto-encoders for
+    hierarchical feature extraction", ICANN 2011, https://doi.org/10.1007/978-3-642-21735-7_7.
+
+    Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016,
+    https://arxiv.org/abs/1603.07285.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DenoisingAutoencoder
+    >>> from skae.networks import ConvNet
+    >>> X = load_digits().data / 16
+    >>> network = ConvNet(image_shape=(1, 8, 8), channels=(8, 16))
+    >>> denoiser = DenoisingAutoencoder(16, network=network, max_iter=5, random_state=0)
+    >>> denoiser.fit_transform(X).shape
+    (1797, 16)
+
+    A code that is an image of 4 channels, each of 2 x 2 pixels:
+
+    >>> denoiser.set_params(n_components=4, network__code="image").fit_transform(X).shape
+    (1797, 16)
+    """
+
+    _parameter_constraints = {
+        "image_shape": ["array-like"],
+        "channels": ["array-like"],
+        "kernel_size": [Interval(Integral, 1, None, closed="left")],
+        "downsample": [StrOptions({"stride", "pool"}), None],
+        "code": [StrOptions({"vector", "image"})],
+    }
+
+    def __init__(
+        self,
+        image_shape=(1, 28, 28),
+        *,
+        channels=(16, 32),
+        kernel_size=3,
+        downsample="stride",
+        code="vector",
+    ):
+        self.image_shape = image_shape
+        self.channels = channels
+        self.kernel_size = kernel_size
+        self.downsample = downsample
+        self.code = code
+
+    def build(self, n_features, *, n_inputs, n_outputs, activation):
+        """Make the encoder and the decoder.
+
+        Parameters
+        ----------
+        n_features : int
+            Columns of X.
+        n_inputs, n_outputs : int
+            Columns of what the encoder gets and of what the decoder gives: multiples of
+            the number of pixels.
+        activation : str
+            What follows each convolution but the decoder's last.
+
+        Returns
+        -------
+        encoder, decoder : torch.nn.Sequential
+            Their weights are drawn with torch's global generator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is wrong, or does not suit these widths.
+        """
+        self._check_parameters(n_features, n_outputs)
+        size = tuple(map(int, self.image_shape[1:]))
+        into, out_of = n_inputs // prod(size), n_outputs // prod(size)
+        activation = find_activation(activation)
+        encoder, decoder = [nn.Unflatten(1, (into, *size))], [nn.Flatten()]
+        for channels in map(int, self.channels):
+            axes = self._axes(size)
+            is_output = len(decoder) == 1
+            down, up = convolution(into, channels, axes), transposed(channels, out_of, axes)
+            draw_weights(down, axes, activation.gain)
+            draw_weights(up, axes, 0.1 if is_output else activation.gain)
+            pool, repeat = pooling(axes)
+            encoder += [down, *pool, activation.layer()]
+            decoder[:0] = [*repeat, up, *([] if is_output else [activation.layer()])]
+            into, out_of, size = channels, channels, tuple(axis.size_out for axis in axes)
+        nn.init.zeros_(decoder[-2].bias)
+        if self.code == "vector":
+            encoder.append(nn.Flatten())
+            decoder.insert(0, nn.Unflatten(1, (into, *size)))
+        return nn.Sequential(*encoder), nn.Sequential(*decoder)
+
+    def _axes(self, size):
+        return [Axis(pixels, int(self.kernel_size), self.downsample) for pixels in size]
+
+    def _check_parameters(self, n_features, n_outputs):
+        self._validate_params()
+        for name, example in (("image_shape", "(1, 28, 28)"), ("channels", "(16, 32)")):
+            value = getattr(self, name)
+            if not len(value) or not all(map(_is_positive_integer, value)):
+                raise InvalidParameterError(
+                    f"The {name!r} parameter of ConvNet must be a sequence of integers above 0, "
+                    f"such as {example}. Got {value!r} instead."
+                )
+        shape = tuple(map(int, self.image_shape))
+        if len(shape) != 3:
+            raise InvalidParameterError(
+                f"image_shape={shape} must have three numbers, channels, height and width: "
+                "(1, height, width) for grey images, (1, 1, length) for signals."
+            )
+        if prod(shape) != n_features:
+            raise ValueError(
+                f"image_shape={shape} is of {prod(shape)} numbers, but X has {n_features} "
+                "features: give the shape of one row's image, as (channels, height, width)."
+            )
+        if n_outputs % prod(shape[1:]):
+            raise ValueError(
+                f"image_shape={shape} is of {prod(shape[1:])} pixels, but target has {n_outputs} "
+                "columns, which are no multiple of that: the images in target must have the same "
+                "height and width, with any number of channels."
+            )
+        self._check_downsampling(shape)
+
+    def _check_downsampling(self, shape):
+        size, n_possible = shape[1:], 0
+        while self.downsample is not None and size != (1, 1):
+            size, n_possible = tuple(axis.size_out for axis in self._axes(size)), n_possible + 1
+        if self.downsample is not None and len(self.channels) > n_possible:
+            raise ValueError(
+                f"channels={self.channels!r} asks for {len(self.channels)} downsamplings, but "
+                f"image_shape={shape} allows {n_possible} until a single pixel is left: use fewer "
+                "channels, larger images or downsample=None."
+            )
+
+
+class Axis:
+    """What a layer does along one axis of an image.
+
+    Attributes
+    ----------
+    kernel, padding, stride, pool : int
+    convolved, size_out : int
+        Pixels after the convolution, and after pooling.
+    left_over : int
+        Pixels at the end that no step of the convolution has reached.
+    """
+
+    def __init__(self, size, kernel_size, downsample):
+        self.kernel = kernel_size if size > 1 else 1
+        self.padding = (self.kernel - 1) // 2
+        step = 2 if size > 1 else 1
+        self.stride = step if downsample == "stride" else 1
+        self.pool = step if downsample == "pool" else 1
+        reach = size + 2 * self.padding - self.kernel
+        self.convolved, self.left_over = reach // self.stride + 1, reach % self.stride
+        self.size_out = ceil(self.convolved / self.pool)
+
+
+def _both(axes, name):
+    return tuple(getattr(axis, name) for axis in axes)
+
+
+def convolution(n_in, n_out, axes):
+    """The encoder's layer."""
+    kernel, stride, padding = (_both(axes, name) for name in ("kernel", "stride", "padding"))
+    return nn.Conv2d(n_in, n_out, kernel, stride, padding)
+
+
+def transposed(n_in, n_out, axes):
+    """The decoder's layer, which gives images of just the size that `convolution` got."""
+    kernel, stride, padding = (_both(axes, name) for name in ("kernel", "stride", "padding"))
+    left_over = _both(axes, "left_over")
+    return nn.ConvTranspose2d(n_in, n_out, kernel, stride, padding, output_padding=left_over)
+
+
+def pooling(axes):
+    """Layers that shrink an image after its convolution, and that undo it; none without pooling."""
+    pool = _both(axes, "pool")
+    if pool == (1, 1):
+        return [], []
+    return [nn.MaxPool2d(pool, ceil_mode=True)], [nn.Upsample(size=_both(axes, "convolved"))]
+
+
+def draw_weights(layer, axes, gain):
+    """Initial weights, uniform within Glorot's limit, as a perceptron's are.
+
+    A step of several pixels divides how many outputs an input reaches, or, where the
+    convolution is transposed, how many inputs an output is made of.
+    """
+    _, outputs, inputs = weights_of(layer)
+    kernel, n_steps = prod(layer.kernel_size), prod(layer.stride)
+    fan_out, fan_in = (layer.weight.shape[axis] * kernel for axis in (outputs, inputs))
+    if outputs == 0:
+        fan_out /= n_steps
+    else:
+        fan_in /= n_steps
+    limit = (6.0 / (fan_in + fan_out)) ** 0.5
+    nn.init.uniform_(layer.weight, -gain * limit, gain * limit)
+    nn.init.uniform_(layer.bias, -(fan_in**-0.5), fan_in**-0.5)
+
+
+def _is_positive_integer(value):
+    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
