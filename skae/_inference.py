@@ -133,17 +133,24 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     @property
     def coefs_(self):
         """Weights of all layers, encoder first; each (fan_in, fan_out)."""
-        check_is_fitted(self)
-        network = self._fitted_network()
+        network = self._dense_network("coefs_")
         weights = (*network.encoder_weights, *network.decoder_weights)
         return [weight.numpy().T.copy() for weight in weights]
 
     @property
     def intercepts_(self):
         """Biases of all layers, encoder first; each (fan_out,)."""
-        check_is_fitted(self)
-        network = self._fitted_network()
+        network = self._dense_network("intercepts_")
         return [bias.numpy().copy() for bias in (*network.encoder_biases, *network.decoder_biases)]
+
+    def _dense_network(self, attribute):
+        check_is_fitted(self)
+        if self._perceptron.front is not None:
+            raise AttributeError(
+                f"{attribute} is there only where all layers are dense, without a network: see the "
+                "parameters of encoder_ and decoder_."
+            )
+        return self._fitted_network()
 
     @property
     def encoder_(self):

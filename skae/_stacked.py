@@ -1,5 +1,6 @@
 """The stacked autoencoder: autoencoders on top of each other, pretrained one by one."""
 
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 from math import prod
@@ -94,6 +95,27 @@ def stacked_tensors(network, parts):
     """`matching_tensors` of a stacked network: encoders in order, decoders in reverse."""
     yield from matching_tensors(network, parts, ENCODER)
     yield from matching_tensors(network, parts[::-1], DECODER)
+
+
+@contextmanager
+def _named(number):
+    """Say in an error which layer of a stack it comes from."""
+    try:
+        yield
+    except ValueError as error:
+        its = "the stack's" if number == 1 else f"the code of layer {number - 1}"
+        error.add_note(f"This is layer {number} of the stack; its X is {its}.")
+        raise
+
+
+def _check_image_shape(layer, code_shape):
+    """Refuse a layer that takes the image which the layer below gives for another one."""
+    expected = getattr(layer.network, "image_shape", code_shape)
+    if len(code_shape) > 1 and tuple(expected) != code_shape:
+        raise ValueError(
+            f"image_shape={expected!r} is not what the layer below gives, codes that are images of "
+            f"shape {code_shape}: set image_shape={code_shape}."
+        )
 
 
 class StackedAutoencoder(BaseAutoencoder):
@@ -311,14 +333,11 @@ class StackedAutoencoder(BaseAutoencoder):
     def _build(self, data, held_out_fraction, start_layer):
         seed = draw_seed(self.random_state)
         split = split_rows(len(data), held_out_fraction, seed)
+        self._describe_network(data.X.shape[1])  # layers that do not fit are found before training
         self.estimators_, codes = self._layers(seed), split.seen(data).X
         for number, layer in enumerate(self.estimators_, start=1):
-            try:
+            with _named(number):
                 start_layer(layer, codes)
-            except ValueError as error:
-                its = "the stack's" if number == 1 else f"the code of layer {number - 1}"
-                error.add_note(f"This is layer {number} of the stack; its X is {its}.")
-                raise
             codes = layer._codes(codes)
         parts = [layer._fitted_network() for layer in self.estimators_]
         perceptron = stack([part.perceptron for part in parts])
@@ -414,10 +433,12 @@ class StackedAutoencoder(BaseAutoencoder):
             )
 
     def _describe_network(self, n_features):
-        perceptrons, n_inputs = [], n_features
-        for layer in self._layers(seed=0):
-            perceptrons.append(layer._describe_network(n_inputs))
-            n_inputs = prod(perceptrons[-1].code_shape)
+        perceptrons, shape = [], (n_features,)
+        for number, layer in enumerate(self._layers(seed=0), start=1):
+            with _named(number):
+                _check_image_shape(layer, shape)
+                perceptrons.append(layer._describe_network(prod(shape)))
+            shape = perceptrons[-1].code_shape
         return stack(perceptrons)
 
     def _objective(self, network, x, noise):
