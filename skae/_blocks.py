@@ -7,11 +7,14 @@ network is, and given the network's tensors for its parameters.
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import prod
 
-import numpy as np
 import torch
 from torch import nn
 
+# A convolution of so many multiplications is worth a second thread as early as a dense layer
+# with this factor more: it passes over its images several times.
+WORK_PER_PRODUCT = 16
 ONE_AT_A_TIME = threading.RLock()  # there is only one global generator for modules to draw from
 
 
@@ -32,7 +35,8 @@ class Block:
     width : int
         Of the widest layer's output.
     n_products : int
-        Multiplications for one row in the layer that needs most.
+        Multiplications for one row in the layer that needs most, or as many in a dense
+        layer as would take as long.
     """
 
     source: object = field(compare=False, repr=False)
@@ -82,10 +86,12 @@ def describe(source, shape_in):
     outputs, products = [], []
 
     def note(layer, inputs, output):
+        if not isinstance(output, torch.Tensor):  # of a layer with a state, such as an LSTM
+            return
         outputs.append(output[0].numel())
         if weights_of(layer) is not None:  # it is used once for each pixel, of the smaller side
-            n_pixels = min(int(np.prod(t.shape[2:])) for t in (*inputs, output))
-            products.append(layer.weight.numel() * n_pixels)
+            n_pixels = min(prod(t.shape[2:]) for t in (*inputs, output))
+            products.append(WORK_PER_PRODUCT * layer.weight.numel() * n_pixels)
 
     hooks = [layer.register_forward_hook(note) for layer in module.modules()]
     with torch.no_grad():

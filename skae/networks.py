@@ -180,17 +180,17 @@ class ConvNet(BaseEstimator):
         self._check_parameters(n_features, n_outputs)
         size = tuple(map(int, self.image_shape[1:]))
         into, out_of = n_inputs // prod(size), n_outputs // prod(size)
-        activation = find_activation(activation)
         encoder, decoder = [nn.Unflatten(1, (into, *size))], [nn.Flatten()]
         for channels in map(int, self.channels):
             axes = self._axes(size)
             is_output = len(decoder) == 1
             down, up = convolution(into, channels, axes), transposed(channels, out_of, axes)
-            draw_weights(down, axes, activation.gain)
-            draw_weights(up, axes, 0.1 if is_output else activation.gain)
+            gain = find_activation(activation).gain
+            draw_weights(down, gain)
+            draw_weights(up, 0.1 if is_output else gain)
             pool, repeat = pooling(axes)
-            encoder += [down, *pool, activation.layer()]
-            decoder[:0] = [*repeat, up, *([] if is_output else [activation.layer()])]
+            encoder += [down, *pool, activation_layer(activation)]
+            decoder[:0] = [*repeat, up, *([] if is_output else [activation_layer(activation)])]
             into, out_of, size = channels, channels, tuple(axis.size_out for axis in axes)
         nn.init.zeros_(decoder[-2].bias)
         if self.code == "vector":
@@ -289,7 +289,12 @@ def pooling(axes):
     return [nn.MaxPool2d(pool, ceil_mode=True)], [nn.Upsample(size=_both(axes, "convolved"))]
 
 
-def draw_weights(layer, axes, gain):
+def activation_layer(name):
+    """A torch layer; of the rectifier in place, which spares it a large image to fill."""
+    return nn.ReLU(inplace=True) if name == "relu" else find_activation(name).layer()
+
+
+def draw_weights(layer, gain):
     """Initial weights, uniform within Glorot's limit, as a perceptron's are.
 
     A step of several pixels divides how many outputs an input reaches, or, where the
