@@ -39,7 +39,7 @@ class Autoencoder(BaseAutoencoder):
         and `reconstruct` multiplies them by the row's total.
     tied_weights : bool, default=False
         Whether the decoder uses the encoder's weights, transposed: half the
-        parameters, and no rescaling between the two.
+        parameters, and no rescaling between the two. Not with a `network`.
     network : ConvNet or another specification, default=None
         Layers of another kind around the dense ones: a row passes the network's
         encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
@@ -99,9 +99,9 @@ class Autoencoder(BaseAutoencoder):
     n_components_ : int
         Width of the code.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of all layers, the encoder's first.
+        Weights of all layers, the encoder's first. Not with a `network`.
     intercepts_ : list of ndarray of shape (fan_out,)
-        Biases of all layers, the encoder's first.
+        Biases of all layers, the encoder's first. Not with a `network`.
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
         `encoder_(torch.tensor(X))` equals `transform(X)`.

@@ -27,7 +27,7 @@ NETWORK_CONSTRAINTS = {
     "activation": [StrOptions(set(ACTIVATIONS))],
     "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
     "tied_weights": ["boolean"],
-    "network": [HasMethods("build"), None],
+    "network": [HasMethods(["build", "get_params"]), None],
 }
 
 
@@ -154,7 +154,15 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
         X = self._validate_X(X, reset)
         data = Data(X, self._validate_target(target, X))
         self._check_loss_range(data.targets, "X" if target is None else "target")
+        if reset:
+            self._check_network(data)
         return data
+
+    def _check_network(self, data):
+        """Refuse a network that does not suit the data, before anything is forgotten."""
+        if self.network is not None:
+            n_features = data.X.shape[1]
+            self._describe_blocks(n_features, n_features, data.targets.shape[1])
 
     def _validate_target(self, target, X):
         """What rows of X are to become, of their dtype; None for themselves."""
@@ -240,13 +248,7 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
         n_inputs, n_outputs = self._widths(n_features)
         front, back, into_back = None, None, ()
         if self.network is not None:
-            front, back = describe_pair(
-                clone(self.network),
-                n_features=n_features,
-                n_inputs=n_inputs,
-                n_outputs=n_outputs * self._output_heads,
-                activation=self.activation,
-            )
+            front, back = self._describe_blocks(n_features, n_inputs, n_outputs)
             n_inputs = n_outputs = front.shape_out[0]
             into_back = (self.activation,)
         sizes = (*map(int, self.hidden_layer_sizes), int(self.n_components))
@@ -260,6 +262,15 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
             decoder_sizes=(*sizes[::-1], n_outputs),
             front=front,
             back=back,
+        )
+
+    def _describe_blocks(self, n_features, n_inputs, n_outputs):
+        return describe_pair(
+            clone(self.network),
+            n_features=n_features,
+            n_inputs=n_inputs,
+            n_outputs=n_outputs * self._output_heads,
+            activation=self.activation,
         )
 
     _output_heads = 1  # how many vectors of the data's width the decoder gives

@@ -177,7 +177,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
     tied_weights : bool, default=True
         Whether the decoder uses the encoder's weights, transposed: half the
         parameters, and no rescaling between the two. An untied
-        decoder escapes the penalty: codes shrink and it scales them up again.
+        decoder escapes the penalty: codes shrink and it scales them up again. Not with a
+        `network`.
     network : ConvNet or another specification, default=None
         Layers of another kind around the dense ones: a row passes the network's
         encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
@@ -237,9 +238,9 @@ class ContractiveAutoencoder(BaseAutoencoder):
     n_components_ : int
         Width of the code.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of all layers, the encoder's first.
+        Weights of all layers, the encoder's first. Not with a `network`.
     intercepts_ : list of ndarray of shape (fan_out,)
-        Biases of all layers, the encoder's first.
+        Biases of all layers, the encoder's first. Not with a `network`.
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
         `encoder_(torch.tensor(X))` equals `transform(X)`.

@@ -88,9 +88,9 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
     n_components_ : int
         Width of the code.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of all layers, the encoder's first.
+        Weights of all layers, the encoder's first. Not with a `network`.
     intercepts_ : list of ndarray of shape (fan_out,)
-        Biases of all layers, the encoder's first.
+        Biases of all layers, the encoder's first. Not with a `network`.
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
         `encoder_(torch.tensor(X))` equals `transform(X)`.

@@ -171,7 +171,8 @@ class SparseAutoencoder(BaseAutoencoder):
         How many units of each row 'topk' keeps; at most `n_components`. With
         `code_activation='identity'` so many are not zero, with 'relu' at most. It may be
         changed after the fit, to encode with more: Makhzani and Frey advise two to
-        three times as many for a classifier.
+        three times as many for a classifier. Of a code that is an image it is how many
+        channels of each pixel are kept.
     sparse_output : bool, default=False
         Whether `transform` gives a CSR matrix instead of an array: for 'l1' and 'topk',
         as the units of 'kl' are never exactly 0.
@@ -194,7 +195,7 @@ class SparseAutoencoder(BaseAutoencoder):
         and `reconstruct` multiplies them by the row's total.
     tied_weights : bool, default=False
         Whether the decoder uses the encoder's weights, transposed: half the
-        parameters, and no rescaling between the two.
+        parameters, and no rescaling between the two. Not with a `network`.
     network : ConvNet or another specification, default=None
         Layers of another kind around the dense ones: a row passes the network's
         encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
@@ -262,9 +263,9 @@ class SparseAutoencoder(BaseAutoencoder):
     dead_components_ : ndarray of int
         Indices of the components that are active for none of these rows.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of all layers, the encoder's first.
+        Weights of all layers, the encoder's first. Not with a `network`.
     intercepts_ : list of ndarray of shape (fan_out,)
-        Biases of all layers, the encoder's first.
+        Biases of all layers, the encoder's first. Not with a `network`.
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
         `encoder_(torch.tensor(X))` equals `transform(X)`.

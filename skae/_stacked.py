@@ -135,13 +135,15 @@ class StackedAutoencoder(BaseAutoencoder):
     Parameters
     ----------
     layer_sizes : array-like of int, default=(128, 32)
-        Widths of the layers' codes, input side first; the last one is the code's.
+        Widths of the layers' codes, input side first; the last one is the code's. Of a
+        layer whose code is an image (see `ConvNet`), its channels.
     estimator : autoencoder, list of autoencoders or None, default=None
         The layers' prototype, cloned for each with its width from `layer_sizes`, or a
-        list with one for each layer. None is `DenoisingAutoencoder()`. Network,
-        loss and pretraining are the prototype's: `estimator__max_iter` and the like
-        set them. Its `n_components`, `random_state`, `device`, `precision` and
-        `verbose` are not used.
+        list with one for each layer, as convolutions need: each takes images of the shape
+        that the code below has. None is `DenoisingAutoencoder()`. Network, loss and
+        pretraining are the prototype's: `estimator__max_iter` and the like set them.
+        Its `n_components`, `random_state`, `device`, `precision` and `verbose` are not
+        used.
     fine_tune : bool, default=True
         Whether all layers are trained together after the pretraining, with this
         object's own training parameters; if not, these matter to `partial_fit` only.
@@ -202,9 +204,9 @@ class StackedAutoencoder(BaseAutoencoder):
         The fitted layers, with their weights after the fine-tuning: to chain their
         `transform` is this object's. Their losses are those of the pretraining.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of all layers, the encoder's first.
+        Weights of all layers, the encoder's first. Not with a `network`.
     intercepts_ : list of ndarray of shape (fan_out,)
-        Biases of all layers, the encoder's first.
+        Biases of all layers, the encoder's first. Not with a `network`.
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
         `encoder_(torch.tensor(X))` equals `transform(X)`.
@@ -333,7 +335,6 @@ class StackedAutoencoder(BaseAutoencoder):
     def _build(self, data, held_out_fraction, start_layer):
         seed = draw_seed(self.random_state)
         split = split_rows(len(data), held_out_fraction, seed)
-        self._describe_network(data.X.shape[1])  # layers that do not fit are found before training
         self.estimators_, codes = self._layers(seed), split.seen(data).X
         for number, layer in enumerate(self.estimators_, start=1):
             with _named(number):
@@ -431,6 +432,9 @@ class StackedAutoencoder(BaseAutoencoder):
                 "loss='categorical_cross_entropy' is for the first layer alone, since codes are "
                 "no counts: give estimator a list with another loss from the second layer on."
             )
+
+    def _check_network(self, data):
+        self._describe_network(data.X.shape[1])
 
     def _describe_network(self, n_features):
         perceptrons, shape = [], (n_features,)

@@ -95,6 +95,7 @@ class BaseSupervised(NetworkEstimator):
             )
         if not frozen:
             self._prototype._check_loss_range(X, "X")
+            self._prototype._check_network(Data(X))
         y = self._validate_y(y)
         check_consistent_length(X, y)
         return Data(X, y)

@@ -88,7 +88,8 @@ class VAE(DensityMixin, BaseAutoencoder):
         applies to the posterior mean.
     tied_weights : bool, default=False
         Whether the decoder uses the weights of the encoder's mean, transposed. That is a
-        restriction: a linear VAE then no longer reaches probabilistic PCA.
+        restriction: a linear VAE then no longer reaches probabilistic PCA. Not with a
+        `network`.
     network : ConvNet or another specification, default=None
         Layers of another kind around the dense ones: a row passes the network's
         encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
@@ -156,12 +157,12 @@ class VAE(DensityMixin, BaseAutoencoder):
         Components whose posterior mean has a variance above 0.01 over the training
         set (Burda et al. 2016); the others carry nothing.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of all layers, the encoder's first. The encoder's last
+        Weights of all layers, the encoder's first. Not with a `network`. The encoder's last
         has 2 * n_components columns: the mean's, then the log-variance's. With
         noise_variance='heteroscedastic' the decoder's last has 2 * n_features_in_,
         likewise.
     intercepts_ : list of ndarray of shape (fan_out,)
-        Biases of all layers, the encoder's first.
+        Biases of all layers, the encoder's first. Not with a `network`.
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
         `encoder_(torch.tensor(X))` gives a pair (mean, log_variance); the mean equals

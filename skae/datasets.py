@@ -7,8 +7,16 @@ from sklearn.utils import check_array, check_random_state, gen_batches
 
 from skae._compat import Interval, validate_params
 from skae._convex_shapes import CHUNK, convex_regions, draw_until, other_regions
+from skae._patches import average_patches, extract_patches
 
-__all__ = ["add_random_background", "make_convex_shapes", "make_rectangles", "rotate_images"]
+__all__ = [
+    "add_random_background",
+    "average_patches",
+    "extract_patches",
+    "make_convex_shapes",
+    "make_rectangles",
+    "rotate_images",
+]
 
 
 @validate_params(

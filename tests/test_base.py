@@ -172,6 +172,7 @@ WRONG_PARAMETERS = [
     (NETWORK, "activation", ("sigmoid", None, abs)),
     (NETWORK, "code_activation", ("softmax", None)),
     (NETWORK, "tied_weights", ("yes", None)),
+    (NETWORK, "network", ("ConvNet", 3)),
     (NETWORK[:-1], "loss", ("mse", None)),
     (EVERY, "alpha", (-0.1, np.inf, np.nan, "auto")),
     (EVERY, "solver", ("l-bfgs", None)),
