@@ -5,7 +5,7 @@ network is, and given the network's tensors for its parameters.
 """
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from math import prod
 
@@ -50,22 +50,16 @@ class Block:
     def __str__(self):
         return " ".join(self.structure.split())
 
-    def bound_to(self, weights, others, like):
-        """A module whose parameters are the next of these tensors, with their gradients.
+    def bound_to(self, tensors, like):
+        """A module with these tensors and their gradients for its parameters'.
 
-        Parameters
-        ----------
-        weights, others : iterator of Tensor
-            Those of two dimensions or more, and the others.
-        like : Tensor
-            What the module's buffers have the dtype and the device of.
+        Its buffers are of the dtype and on the device of a tensor `like`.
         """
         with own_randomness():
             module = self.source()
         module = module.to(like.device, like.dtype).eval()
         own = {}
-        for parameter in module.parameters():
-            tensor = next(weights if parameter.ndim >= 2 else others)
+        for parameter, tensor in zip(module.parameters(), tensors, strict=True):
             own[parameter] = nn.Parameter(tensor.detach(), tensor.requires_grad)
             own[parameter].grad = tensor.grad
         for name, parameter in list(module.named_parameters(remove_duplicate=False)):
@@ -79,10 +73,15 @@ class Block:
             return [parameter.detach() for parameter in self.source().parameters()]
 
 
-def describe(source, shape_in):
-    """The `Block` of what a source builds, found by passing two rows of zeros through it."""
-    with own_randomness():
-        module = source().to(dtype=torch.float32).eval()
+def describe(source, shape_in, module=None):
+    """The `Block` of what a source builds, found by passing two rows of zeros through it.
+
+    The module, if it has been built already, is not kept.
+    """
+    if module is None:
+        with own_randomness():
+            module = source()
+    module = module.to(dtype=torch.float32).eval()
     outputs, products = [], []
 
     def note(layer, inputs, output):
@@ -121,7 +120,8 @@ def weights_of(layer):
 @contextmanager
 def own_randomness(seed=0):
     """A context in which torch's global generator starts from a seed, and is left as it was."""
-    with ONE_AT_A_TIME, torch.device("cpu"):
+    on_the_cpu = nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
+    with ONE_AT_A_TIME, on_the_cpu:
         before = torch.default_generator.get_state()
         torch.default_generator.manual_seed(seed)
         try:
@@ -139,9 +139,10 @@ class FromSpec:
     part: str
 
     def __call__(self):
-        return self._modules()[self.part == "decoder"]
+        return self.modules()[self.part == "decoder"]
 
-    def _modules(self):
+    def modules(self):
+        """Both, newly built."""
         modules = self.spec.build(**self.arguments)
         if not (
             isinstance(modules, tuple)
@@ -184,9 +185,11 @@ def describe_pair(spec, **arguments):
         If they do not suit the data or each other.
     """
     name = type(spec).__name__
-    encoder, decoder = (FromSpec(spec, arguments, part) for part in ("encoder", "decoder"))
-    front = _described(encoder, (arguments["n_inputs"],), name)
-    back = _described(decoder, front.shape_out, name)
+    sources = [FromSpec(spec, arguments, part) for part in ("encoder", "decoder")]
+    with own_randomness():
+        encoder, decoder = sources[0].modules()
+    front = _described(sources[0], (arguments["n_inputs"],), encoder)
+    back = _described(sources[1], front.shape_out, decoder)
     if back.shape_out != (arguments["n_outputs"],):
         raise ValueError(
             f"{name}'s decoder gives rows of shape {back.shape_out}, but must give "
@@ -195,12 +198,13 @@ def describe_pair(spec, **arguments):
     return front, back
 
 
-def _described(source, shape_in, name):
+def _described(source, shape_in, module):
     try:
-        return describe(source, shape_in)
+        return describe(source, shape_in, module)
     except RuntimeError as error:
         raise ValueError(
-            f"{name}'s {source.part} does not take rows of shape {shape_in}: {error}"
+            f"{type(source.spec).__name__}'s {source.part} does not take rows of shape {shape_in}: "
+            f"{error}"
         ) from error
 
 

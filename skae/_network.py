@@ -6,6 +6,7 @@ one array to pickle serve the whole network.
 
 import math
 from dataclasses import replace
+from functools import cached_property
 from itertools import chain
 from math import prod
 
@@ -66,11 +67,23 @@ class Network:
         ]
         self.encoder_biases = [next(others) for _ in perceptron.encoder_shapes]
         self.decoder_biases = [next(others) for _ in perceptron.decoder_shapes]
-        self.front, self.back = (
-            block and block.bound_to(weights, others, flat)
+        self._front_tensors, self._back_tensors = (
+            [next(weights if len(s) > 1 else others) for s in (block.shapes if block else ())]
             for block in (perceptron.front, perceptron.back)
         )
         self.extra = next(others)
+
+    @cached_property
+    def front(self):
+        """The module of the layers in front of the dense ones; None without."""
+        block = self.perceptron.front
+        return block and block.bound_to(self._front_tensors, like=self.flat)
+
+    @cached_property
+    def back(self):
+        """The module of the layers behind the dense ones; None without."""
+        block = self.perceptron.back
+        return block and block.bound_to(self._back_tensors, like=self.flat)
 
     @property
     def decoder_weights(self):
@@ -92,14 +105,23 @@ class Network:
     @property
     def encoder_tensors(self):
         """All the encoder's tensors, in the order in which a row meets them."""
-        front = [] if self.front is None else [*self.front.parameters()]
-        return [*front, *_interleaved(self.encoder_weights, self.encoder_biases)]
+        dense = _interleaved(self.encoder_weights, self.encoder_biases)
+        return [*self._front_tensors, *dense]
 
     @property
     def decoder_tensors(self):
         """All the decoder's tensors but tied ones, likewise."""
-        back = [] if self.back is None else [*self.back.parameters()]
-        return [*_interleaved(self.own_decoder_weights, self.decoder_biases), *back]
+        dense = _interleaved(self.own_decoder_weights, self.decoder_biases)
+        return [*dense, *self._back_tensors]
+
+    def set_blocks(self, seed):
+        """Give front and back the weights that they start with, drawn from a seed."""
+        perceptron = self.perceptron
+        pairs = (perceptron.front, self._front_tensors), (perceptron.back, self._back_tensors)
+        for block, tensors in pairs:
+            values = block.initial_values(seed) if block else []
+            for tensor, value in zip(tensors, values, strict=True):
+                tensor.copy_(value)
 
     @property
     def atoms(self):
@@ -193,7 +215,7 @@ class Network:
     def encoder_module(self):
         """The encoder as a `torch.nn.Sequential` that holds copies of the weights."""
         perceptron = self.perceptron
-        modules = _copied(perceptron.front, self.front)
+        modules = _copied(perceptron.front, self._front_tensors, self.flat)
         modules += _as_modules(self.encoder_layers, perceptron.image)
         if perceptron.image:
             modules.append(nn.Flatten())
@@ -212,7 +234,8 @@ class Network:
         if self.back is None:
             *layers, (weight, bias, activation) = layers
             layers.append((weight[:n_outputs], bias[:n_outputs], activation))
-        modules += [*_as_modules(layers, image), *_copied(perceptron.back, self.back)]
+        modules += _as_modules(layers, image)
+        modules += _copied(perceptron.back, self._back_tensors, self.flat)
         if self.back is not None and perceptron.output_heads == 2:
             modules.append(FirstHead(n_outputs))
         if with_activation:
@@ -296,14 +319,13 @@ class FirstHead(nn.Module):
         return str(self.width)
 
 
-def _copied(block, module):
+def _copied(block, tensors, like):
     """The layers of a block's module, with copies of its weights."""
     if block is None:
         return []
-    clones = [parameter.detach().clone() for parameter in module.parameters()]
-    weights, others = (filter(lambda t, w=w: (t.ndim >= 2) == w, clones) for w in (True, False))
-    copy = block.bound_to(weights, others, like=clones[0]).requires_grad_()
-    return list(copy) if type(copy) is nn.Sequential else [copy]
+    copies = [tensor.detach().clone() for tensor in tensors]
+    module = block.bound_to(copies, like).requires_grad_()
+    return list(module) if type(module) is nn.Sequential else [module]
 
 
 def _as_modules(layers, image):
@@ -355,12 +377,7 @@ def initial_weights(perceptron, generator):
         if weights[-1] is not None:
             weights[-1].mul_(0.1)
     if perceptron.front is not None:
-        seed = int(torch.randint(2**63 - 1, (), generator=generator))
-        modules = (perceptron.front, network.front), (perceptron.back, network.back)
-        for block, module in modules:
-            values = block.initial_values(seed)
-            for parameter, value in zip(module.parameters(), values, strict=True):
-                parameter.copy_(value)
+        network.set_blocks(int(torch.randint(2**63 - 1, (), generator=generator)))
     return flat
 
 
