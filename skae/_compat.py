@@ -1,5 +1,6 @@
 """Differences between scikit-learn 1.6 and 1.9, and its private helpers, in one place."""
 
+import random
 from contextlib import contextmanager, nullcontext
 
 import sklearn
@@ -35,6 +36,7 @@ except ImportError:
         return X
 
 
+random_state = random.getstate()  # rich, which callbacks import, draws from it
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:
@@ -63,6 +65,9 @@ except ImportError:
 
         def _init_callback_context(self, max_subtasks=0):
             return None
+
+
+random.setstate(random_state)
 
 
 class Progress:

@@ -1,6 +1,8 @@
 """Where to compute, and how arrays get there."""
 
+import traceback
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -52,6 +54,44 @@ def as_tensor(array, device="cpu"):
 def lacks_float64(device):
     """Whether the device computes in float32 at most."""
     return torch.device(device).type == "mps"
+
+
+@contextmanager
+def own_modes(gradients):
+    """A context with gradients or without, whatever of torch's modes the caller has set."""
+    # Inference mode would forbid what needs slopes to ask autograd for them.
+    with torch.inference_mode(False), torch.set_grad_enabled(gradients), _no_autocast():
+        yield
+
+
+@contextmanager
+def _no_autocast():
+    kinds = [kind for kind in ("cpu", "cuda", "mps") if torch.is_autocast_enabled(kind)]
+    for kind in kinds:
+        torch.set_autocast_enabled(kind, False)
+    try:
+        yield
+    finally:
+        for kind in kinds:
+            torch.set_autocast_enabled(kind, True)
+
+
+@contextmanager
+def memory_errors(remedy):
+    """Turn torch's errors for lack of memory into MemoryError, whose message ends with a remedy."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not _lacks_memory(error):
+            raise
+        traceback.clear_frames(error.__traceback__)  # or they would keep what took the memory
+        summary = str(error).partition("\n")[0]
+        raise MemoryError(f"Not enough memory: {remedy}. ({summary})") from error
+
+
+def _lacks_memory(error):
+    signs = ("can't allocate memory", "out of memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in signs)
 
 
 class Rows:

@@ -5,12 +5,11 @@ from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from skae._compat import CallbackSupportMixin, Interval, Options, Progress, StrOptions
-from skae._devices import find_device, lacks_float64
+from skae._devices import find_device, lacks_float64, memory_errors, own_modes
 from skae._inference import InferenceMixin
 from skae._tape import PRECISIONS
 from skae._version import __version__
@@ -86,13 +85,16 @@ class NetworkEstimator(InferenceMixin, CallbackSupportMixin, BaseEstimator):
     def _held_out_fraction(self):
         return self.validation_fraction if self.early_stopping and self.solver != "lbfgs" else 0
 
+    @property
+    def _less_memory(self):
+        return f"lower batch_size (now {self.batch_size!r}) or the widths of the layers"
+
     @contextmanager
     def _transaction(self):
         """Whatever fails inside leaves the estimator as it was, unless it has committed."""
         before = dict(vars(self))
         try:
-            # Training works where the caller has switched gradients off.
-            with torch.inference_mode(False), torch.enable_grad():
+            with own_modes(gradients=True), memory_errors(self._less_memory):
                 yield
         except BaseException:
             if vars(self).get("_state") is before.get("_state"):

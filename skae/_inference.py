@@ -1,7 +1,6 @@
 """What a fitted network with an encoder offers: codes and weights."""
 
 import math
-from contextlib import contextmanager
 from math import prod
 
 import numpy as np
@@ -11,19 +10,13 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
 from skae._columns import dense
-from skae._devices import as_tensor, find_device_or_cpu
+from skae._devices import as_tensor, find_device_or_cpu, memory_errors, own_modes
 from skae._network import Network
 from skae._threads import enough_threads
 
 # Numbers a chunk of rows may take in its widest layer: bounds the memory of `transform`.
 CHUNK_SIZE = 2**19
-
-
-@contextmanager
-def _no_gradients():
-    # The caller's inference mode would forbid what needs slopes to ask autograd for them.
-    with torch.inference_mode(False), torch.no_grad():
-        yield
+LESS_ROWS = "pass fewer rows at once, or set device='cpu'"
 
 
 class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
@@ -96,13 +89,17 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         `expansion` is how many times wider than the network's layers `function` gets.
         """
         device = find_device_or_cpu(self.device)
-        with _no_gradients():
+        with own_modes(gradients=False):
             network = self._fitted_network(device)
         n_rows = max(1, CHUNK_SIZE // (self._perceptron.width * expansion))
         for start in range(0, X.shape[0], n_rows):
             rows = dense(X[start : start + n_rows])
             # Entered anew each time: a generator would leak them to its caller.
-            with _no_gradients(), enough_threads(len(rows) * expansion, self._perceptron):
+            with (
+                own_modes(gradients=False),
+                memory_errors(LESS_ROWS),
+                enough_threads(len(rows) * expansion, self._perceptron),
+            ):
                 x = as_tensor(rows, device)
                 if not math.isfinite(x.sum()):  # while it is in the cache; NaN, inf, overflow
                     self._check_finite(rows)
