@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from skae._activations import ACTIVATIONS
 from skae._blocks import describe_pair
 from skae._compat import HasMethods, Interval, InvalidParameterError, StrOptions, fit_context
+from skae._devices import off_torch
 from skae._estimator import TRAINING_CONSTRAINTS, NetworkEstimator
 from skae._full_batch import make_trainer
 from skae._losses import LOSSES
@@ -168,7 +169,9 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
         """What rows of X are to become, of their dtype; None for themselves."""
         if target is None:
             return None
-        target = check_array(target, dtype=X.dtype, input_name="target", **self._accepted)
+        target = check_array(
+            off_torch(target), dtype=X.dtype, input_name="target", **self._accepted
+        )
         check_consistent_length(X, target)
         return target
 

@@ -51,6 +51,14 @@ def as_tensor(array, device="cpu"):
     return torch.from_numpy(array).to(device)
 
 
+def off_torch(X):
+    """X itself, or the array of a torch tensor, which NumPy refuses where it has a gradient."""
+    if not isinstance(X, torch.Tensor):
+        return X
+    X = X.detach().cpu()
+    return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+
+
 def lacks_float64(device):
     """Whether the device computes in float32 at most."""
     return torch.device(device).type == "mps"

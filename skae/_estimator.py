@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from skae._compat import CallbackSupportMixin, Interval, Options, Progress, StrOptions
-from skae._devices import find_device, lacks_float64, memory_errors, own_modes
+from skae._devices import find_device, lacks_float64, memory_errors, off_torch, own_modes
 from skae._inference import InferenceMixin
 from skae._tape import PRECISIONS
 from skae._version import __version__
@@ -62,7 +62,7 @@ class NetworkEstimator(InferenceMixin, CallbackSupportMixin, BaseEstimator):
         """X in the dtype to compute in, for parameters that have been checked."""
         device = find_device(self.device)
         dtype = dtype or ([np.float64, np.float32] if reset else self._state.weights.dtype)
-        X = validate_data(self, X, reset=reset, dtype=dtype, **self._accepted)
+        X = validate_data(self, off_torch(X), reset=reset, dtype=dtype, **self._accepted)
         if lacks_float64(device) and X.dtype == np.float64:
             warnings.warn(
                 f"device={self.device!r} has no float64: X is computed in float32.",

@@ -10,7 +10,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
 from skae._columns import dense
-from skae._devices import as_tensor, find_device_or_cpu, memory_errors, own_modes
+from skae._devices import as_tensor, find_device_or_cpu, memory_errors, off_torch, own_modes
 from skae._network import Network
 from skae._threads import enough_threads
 
@@ -50,7 +50,9 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """X as an array in the dtype of the fit; `_chunks` checks that it is finite."""
         check_is_fitted(self)
         options = {**self._accepted, "ensure_all_finite": False, **options}
-        return validate_data(self, X, reset=False, dtype=self._state.weights.dtype, **options)
+        return validate_data(
+            self, off_torch(X), reset=False, dtype=self._state.weights.dtype, **options
+        )
 
     @property
     def _accepted(self):
@@ -89,7 +91,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         `expansion` is how many times wider than the network's layers `function` gets.
         """
         device = find_device_or_cpu(self.device)
-        with own_modes(gradients=False):
+        with own_modes(gradients=False), memory_errors(LESS_ROWS):
             network = self._fitted_network(device)
         n_rows = max(1, CHUNK_SIZE // (self._perceptron.width * expansion))
         for start in range(0, X.shape[0], n_rows):

@@ -5,6 +5,7 @@ import torch
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skae._columns import column_means, dense, has_missing, value_range
+from skae._devices import off_torch
 from skae._network import Network
 
 
@@ -29,7 +30,9 @@ class ReconstructionMixin:
             loss='categorical_cross_entropy'.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=self._state.weights.dtype, order="C", accept_sparse="csr")
+        X = check_array(
+            off_torch(X), dtype=self._state.weights.dtype, order="C", accept_sparse="csr"
+        )
         if X.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {X.shape[1]} features, but {type(self).__name__}.inverse_transform "

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skae._base import BaseAutoencoder
 from skae._columns import has_missing
 from skae._compat import HasMethods, InvalidParameterError, fit_context
+from skae._devices import off_torch
 from skae._estimator import TRAINING_CONSTRAINTS, NetworkEstimator
 from skae._full_batch import make_trainer
 from skae._missing import mean_over_observed
@@ -96,7 +97,7 @@ class BaseSupervised(NetworkEstimator):
         if not frozen:
             self._prototype._check_loss_range(X, "X")
             self._prototype._check_network(Data(X))
-        y = self._validate_y(y)
+        y = self._validate_y(off_torch(y))
         check_consistent_length(X, y)
         return Data(X, y)
 

@@ -1,0 +1,135 @@
+"""Memory: how much is used, that it is given back, and what happens where it is lacking."""
+
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import X, each_class, fitted_state, run_python, small
+
+from skae import _inference, _training
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+MEASURE = """
+import os, resource
+import numpy as np
+from helpers import small
+
+def pages(number):
+    return int(open("/proc/self/statm").read().split()[number]) * os.sysconf("SC_PAGE_SIZE")
+"""
+
+# An address space in which the rows fit once, as a file, but no copy of them.
+ON_A_FILE = """
+shape = (1_500_000, 32)
+np.lib.format.open_memmap(PATH, "w+", "f4", shape).flush()
+X = np.load(PATH, mmap_mode="r")
+estimator = small(NAME, max_iter=1, batch_size=20_000)
+estimator.fit(X[:40_000]).transform(X[:40_000])
+room = X.nbytes // 2
+resource.setrlimit(resource.RLIMIT_AS, (pages(0) + room, resource.RLIM_INFINITY))
+try:
+    X.copy()
+except MemoryError:
+    print("no room for a copy")
+estimator.fit(X)
+print(estimator.transform(X).shape, np.isfinite(estimator.score(X)))
+"""
+
+MANY_PARTIAL_FITS = """
+X = np.random.default_rng(0).normal(size=(20, 6))
+estimator = small("Autoencoder")
+for _ in range(500):
+    estimator.partial_fit(X)
+before = pages(1)
+for _ in range(5000):
+    estimator.partial_fit(X)
+print((pages(1) - before) / 2**20)
+"""
+
+
+@needs_proc
+@pytest.mark.parametrize("name", ["Autoencoder", "DenoisingAutoencoder", "ContractiveAutoencoder"])
+def test_rows_of_a_file_are_never_copied_as_a_whole(name, tmp_path):
+    """192 MB of rows, and room for half as many beside them."""
+    settings = f"PATH = {str(tmp_path / 'X.npy')!r}\nNAME = {name!r}\n"
+    output = run_python(MEASURE + settings + ON_A_FILE)
+    assert output.splitlines() == ["no room for a copy", "(1500000, 3) True"]
+
+
+@needs_proc
+def test_memory_does_not_grow_with_calls_of_partial_fit():
+    growth = float(run_python(MEASURE + MANY_PARTIAL_FITS))
+    assert growth < 5  # MiB
+
+
+TORCHS = [
+    RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory"),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+]
+each_error = pytest.mark.parametrize("error", TORCHS, ids=["cpu", "cuda"])
+
+
+def lacking(error):
+    def function(*args, **kwargs):
+        raise error
+
+    return function
+
+
+@each_error
+@each_class
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_training_without_enough_memory(name, method, error, monkeypatch):
+    estimator = small(name).fit(X)
+    with monkeypatch.context() as patch:
+        patch.setattr(_training.Trainer, "_step", lacking(error))
+        with pytest.raises(MemoryError, match="lower batch_size") as raised:
+            getattr(estimator, method)(X)
+    assert raised.value.__cause__ is error
+    getattr(estimator.set_params(batch_size=8), method)(X)
+    assert estimator.transform(X).shape[0] == len(X)
+
+
+@each_error
+@each_class
+@pytest.mark.parametrize("method", ["transform", "reconstruct", "score_samples"])
+def test_inference_without_enough_memory(name, method, error, monkeypatch):
+    estimator = small(name).fit(X)
+    before = fitted_state(estimator)
+    expected = getattr(estimator, method)(X)
+    with monkeypatch.context() as patch:
+        patch.setattr(_inference, "as_tensor", lacking(error))
+        with pytest.raises(MemoryError, match="fewer rows"):
+            getattr(estimator, method)(X)
+    assert fitted_state(estimator) == before
+    np.testing.assert_array_equal(getattr(estimator, method)(X), expected)
+
+
+def test_other_errors_stay_what_they_are(monkeypatch):
+    monkeypatch.setattr(_training.Trainer, "_step", lacking(RuntimeError("something else")))
+    with pytest.raises(RuntimeError, match="something else"):
+        small("Autoencoder").fit(X)
+
+
+def test_a_network_too_large_for_the_machine():
+    estimator = small("Autoencoder", hidden_layer_sizes=(10**7, 10**7))
+    with pytest.raises(MemoryError, match="widths of the layers"):
+        estimator.fit(X)
+
+
+def test_memory_is_given_back_while_the_error_is_kept(monkeypatch):
+    """Else what the failed call has computed would live on in the traceback's frames."""
+    held = []
+
+    def step(self, *args):
+        batch = np.zeros(10)
+        held.append(weakref.ref(batch))
+        raise TORCHS[0]
+
+    monkeypatch.setattr(_training.Trainer, "_step", step)
+    with pytest.raises(MemoryError) as raised:
+        small("Autoencoder").fit(X)
+    assert raised.value is not None
+    assert held[0]() is None

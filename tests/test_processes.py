@@ -1,0 +1,88 @@
+"""Workers of every kind compute the same, and a killed one leaves nothing."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from helpers import X, run_python, small, weights
+
+import skae
+
+
+def fit(name):
+    """What a worker does: train, and give codes and the number of epochs' losses."""
+    estimator = small(name).fit(X)
+    return estimator.transform(X), estimator.loss_curve_
+
+
+def assert_equal(found, expected):
+    np.testing.assert_array_equal(found[0], expected[0])
+    assert found[1] == expected[1]
+
+
+@pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
+def test_workers_of_multiprocessing(start_method):
+    """After the parent has trained; a forked worker may hang in torch (see reliability.md)."""
+    names = ["Autoencoder", "VAE"]
+    expected = [fit(name) for name in names]
+    context = multiprocessing.get_context(start_method)
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        found = list(pool.map(fit, names, timeout=120))
+    for one, other in zip(found, expected, strict=True):
+        assert_equal(one, other)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_workers_of_joblib(backend):
+    names = ["SparseAutoencoder", "StackedAutoencoder"] * 2
+    expected = [fit(name) for name in names]
+    found = joblib.Parallel(n_jobs=2, backend=backend)(joblib.delayed(fit)(n) for n in names)
+    for one, other in zip(found, expected, strict=True):
+        assert_equal(one, other)
+
+
+def test_workers_use_one_thread_each():
+    """joblib's doing, which keeps n_jobs from asking for more threads than there are cores."""
+    found = joblib.Parallel(n_jobs=2)(joblib.delayed(torch.get_num_threads)() for _ in range(2))
+    assert max(found) <= max(1, os.cpu_count() // 2)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 4])
+def test_threads_change_only_the_rounding(n_threads):
+    code = """
+from helpers import *
+estimator = small("Autoencoder", hidden_layer_sizes=(600,), batch_size=60).fit(X)
+print(repr(weights(estimator)[::100].tolist()))
+"""
+    wide = small("Autoencoder", hidden_layer_sizes=(600,), batch_size=60).fit(X)
+    script = f"import os; os.environ['OMP_NUM_THREADS'] = '{n_threads}'\n{code}"
+    found = eval(run_python(script))
+    np.testing.assert_allclose(found, weights(wide)[::100], rtol=1e-6, atol=1e-9)
+
+
+FOREVER = """
+from helpers import X, small
+print("training", flush=True)
+small("Autoencoder", max_iter=10**9, n_iter_no_change=float("inf"), tol=0.0).fit(X)
+"""
+
+
+def test_a_terminated_fit_leaves_nothing(tmp_path):
+    folders = (Path(skae.__file__).parents[1], Path(__file__).parent)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
+    command = [sys.executable, "-c", FOREVER]
+    with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"training\n"
+        time.sleep(0.5)
+        process.terminate()
+        assert process.wait(timeout=30) == -signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
