@@ -94,7 +94,7 @@ def describe(source, shape_in, module=None):
 
     hooks = [layer.register_forward_hook(note) for layer in module.modules()]
     with torch.no_grad():
-        rows = module(torch.zeros(2, *shape_in, device="cpu"))
+        rows = module(torch.zeros(2, *shape_in, dtype=torch.float32, device="cpu"))
     for hook in hooks:
         hook.remove()
     return Block(
