@@ -15,6 +15,7 @@ from torch import nn
 # A convolution of so many multiplications is worth a second thread as early as a dense layer
 # with this factor more: it passes over its images several times.
 WORK_PER_PRODUCT = 16
+CHANGING_LAYERS = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 ONE_AT_A_TIME = threading.RLock()  # there is only one global generator for modules to draw from
 
 
@@ -82,39 +83,55 @@ def describe(source, shape_in, module=None):
         with own_randomness():
             module = source()
     module = module.to(dtype=torch.float32).eval()
-    outputs, products = [], []
-
-    def note(layer, inputs, output):
-        if not isinstance(output, torch.Tensor):  # of a layer with a state, such as an LSTM
-            return
-        outputs.append(output[0].numel())
-        if weights_of(layer) is not None:  # it is used once for each pixel, of the smaller side
-            n_pixels = min(prod(t.shape[2:]) for t in (*inputs, output))
-            products.append(WORK_PER_PRODUCT * layer.weight.numel() * n_pixels)
-
-    hooks = [layer.register_forward_hook(note) for layer in module.modules()]
-    with torch.no_grad():
-        rows = module(torch.zeros(2, *shape_in, dtype=torch.float32, device="cpu"))
-    for hook in hooks:
-        hook.remove()
+    given = torch.zeros(2, *shape_in, dtype=torch.float32, device="cpu")
+    rows, width, n_products = _probe(module, given)
+    if given._version > 0:
+        raise RuntimeError("it changes them in place: begin with a layer without inplace=True")
+    if not isinstance(rows, torch.Tensor) or rows.ndim < 2 or rows.numel() == 0 or len(rows) != 2:
+        found = f"a tensor of shape {tuple(rows.shape)}" if hasattr(rows, "shape") else type(rows)
+        raise RuntimeError(f"for two of them it gives {found} instead of a tensor of two rows")
     return Block(
         source,
         structure=str(module),
         shape_in=tuple(shape_in),
         shape_out=tuple(rows.shape[1:]),
         shapes=tuple(tuple(parameter.shape) for parameter in module.parameters()),
-        width=max(outputs),
-        n_products=max(products, default=0),
+        width=width,
+        n_products=n_products,
     )
 
 
-def weights_of(layer):
-    """(weight, its axis of outputs, its axis of inputs) of a torch layer; None if it has none."""
-    weight = getattr(layer, "weight", None)
-    if not isinstance(weight, torch.Tensor) or weight.ndim < 2:
-        return None
-    transposed = isinstance(layer, nn.modules.conv._ConvTransposeNd)
-    return (weight, 1, 0) if transposed else (weight, 0, 1)
+def _probe(module, given):
+    """What a module gives, its widest layer's width, and the most multiplications of a layer."""
+    widths, products = [0], [0]
+
+    def note(layer, inputs, output):
+        if isinstance(output, torch.Tensor):
+            widths.append(output[0].numel())
+        if inputs_axis(layer) is not None:
+            # A weight is used once for each pixel of the smaller side.
+            n_pixels = min(prod(t.shape[2:]) for t in (*inputs, output))
+            products.append(WORK_PER_PRODUCT * layer.weight.numel() * n_pixels)
+
+    hooks = [layer.register_forward_hook(note) for layer in module.modules()]
+    with torch.no_grad():
+        rows = module(given)
+    for hook in hooks:
+        hook.remove()
+    return rows, max(widths), max(products)
+
+
+def inputs_axis(layer):
+    """The axis of a layer's weight along which its inputs are; None of other kinds of layers."""
+    if isinstance(layer, nn.modules.conv._ConvTransposeNd):
+        return 0
+    return 1 if isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd)) else None
+
+
+def atoms_of(module):
+    """The weights of its layers, each with the axis along which its atoms are counted."""
+    layers = [(layer, inputs_axis(layer)) for layer in module.modules()]
+    return [(layer.weight, axis) for layer, axis in layers if axis is not None]
 
 
 @contextmanager
@@ -158,9 +175,8 @@ class FromSpec:
 
     def _check(self, encoder, decoder):
         for module in (*encoder.modules(), *decoder.modules()):
-            if isinstance(module, nn.modules.dropout._DropoutNd) or getattr(
-                module, "track_running_stats", False
-            ):
+            differs = isinstance(module, CHANGING_LAYERS)
+            if differs or getattr(module, "track_running_stats", False):
                 raise ValueError(
                     f"{self._name} builds {module}, which computes one thing in training and "
                     "another afterwards: leave it out, or use GroupNorm or LayerNorm."
@@ -203,7 +219,7 @@ def _described(source, shape_in, module):
         return describe(source, shape_in, module)
     except RuntimeError as error:
         raise ValueError(
-            f"{type(source.spec).__name__}'s {source.part} does not take rows of shape {shape_in}: "
+            f"{type(source.spec).__name__}'s {source.part} fails with rows of shape {shape_in}: "
             f"{error}"
         ) from error
 

@@ -50,6 +50,7 @@ except ImportError:
             Parameters
             ----------
             *callbacks : callback instances
+                What to call at the beginning and the end of each task of a fit.
 
             Returns
             -------

@@ -90,6 +90,8 @@ class Gaussian:
         """Mean (..., n_features), and variance (), (1,), (n_features,) or as the mean."""
         if network.perceptron.output_heads == 2:
             mean, parameter = output
+            if network.perceptron.n_extra:
+                parameter = parameter + network.extra
             return mean, network.apply(learned_variance, parameter, scale=1.0)
         return output, self.noise_variance(network)
 

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from skae._activations import IDENTITY, find_activation
-from skae._blocks import PerPixel, weights_of
+from skae._blocks import PerPixel, atoms_of
 
 
 def two_heads(output, activation):
@@ -127,20 +127,7 @@ class Network:
     def atoms(self):
         """The decoder's weights, each with the axis along which its atoms are counted."""
         dense = [(weight, 1) for weight in self.decoder_weights]
-        return dense + [(weight, inputs) for _, (weight, _, inputs) in self._back_weights]
-
-    @property
-    def _back_weights(self):
-        layers = [] if self.back is None else self.back.modules()
-        return [(layer, weights_of(layer)) for layer in layers if weights_of(layer) is not None]
-
-    @property
-    def output_tensors(self):
-        """Weight, its outputs first, and bias of the decoder's last layer."""
-        if self.back is None:
-            return self.decoder_weights[-1], self.decoder_biases[-1]
-        *_, (layer, (weight, outputs, _)) = self._back_weights
-        return weight.movedim(outputs, 0), layer.bias
+        return dense if self.back is None else [*dense, *atoms_of(self.back)]
 
     def features(self, x):
         """What the dense layers get of rows x: (n, width), or (n, n_pixels, width)."""

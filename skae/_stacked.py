@@ -5,6 +5,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from math import prod
 
+import numpy as np
 import torch
 from sklearn.base import clone
 from torch import nn
@@ -20,6 +21,7 @@ from skae._network import DECODER, ENCODER, FirstHead, Network, matching_tensors
 from skae._perceptron import Perceptron
 from skae._streams import draw_seed, stream_seed
 from skae._training import Data, State, split_rows
+from skae.networks import ConvNet
 
 
 def stack(perceptrons):
@@ -110,8 +112,12 @@ def _named(number):
 
 def _check_image_shape(layer, code_shape):
     """Refuse a layer that takes the image which the layer below gives for another one."""
-    expected = getattr(layer.network, "image_shape", code_shape)
-    if len(code_shape) > 1 and tuple(expected) != code_shape:
+    if len(code_shape) == 1 or not isinstance(layer.network, ConvNet):
+        return
+    channels, *size = code_shape
+    code_shape = (channels, *(1,) * (2 - len(size)), *size)  # signals are images of height 1
+    expected = layer.network.image_shape
+    if np.ndim(expected) == 1 and tuple(expected) != code_shape:
         raise ValueError(
             f"image_shape={expected!r} is not what the layer below gives, codes that are images of "
             f"shape {code_shape}: set image_shape={code_shape}."
@@ -417,6 +423,10 @@ class StackedAutoencoder(BaseAutoencoder):
                 f"estimator is a list of {len(prototypes)} autoencoders, but layer_sizes="
                 f"{self.layer_sizes!r} asks for {len(self.layer_sizes)}: give one for each layer."
             )
+        self._check_prototypes(prototypes)
+
+    @staticmethod
+    def _check_prototypes(prototypes):
         for prototype in prototypes:
             if not isinstance(prototype, BaseAutoencoder) or isinstance(
                 prototype, StackedAutoencoder
@@ -427,6 +437,12 @@ class StackedAutoencoder(BaseAutoencoder):
                 )
             prototype._validate_params()
             prototype._check_parameters()
+        convolves = any(p.network is not None for p in prototypes)
+        if convolves and any(p.tied_weights for p in prototypes[:-1]):
+            raise InvalidParameterError(
+                "tied_weights=True does not go with a network in the same stack, unless it is of "
+                "the last layer: set tied_weights=False."
+            )
         if any(prototype._loss.needs_counts for prototype in prototypes[1:]):
             raise InvalidParameterError(
                 "loss='categorical_cross_entropy' is for the first layer alone, since codes are "

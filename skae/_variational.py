@@ -353,6 +353,8 @@ class VAE(DensityMixin, BaseAutoencoder):
 
     def _describe_network(self, n_features):
         n_learned = {"shared": 1, "per_feature": n_features}.get(self.noise_variance, 0)
+        if self._decodes_variance and self.network is not None:
+            n_learned = n_features  # what is added to logarithms from layers that may lack biases
         return replace(
             super()._describe_network(n_features),
             code_heads=2,
@@ -370,13 +372,13 @@ class VAE(DensityMixin, BaseAutoencoder):
         if self.noise_variance == "shared":
             moments = moments.mean(keepdims=True)
         log_moments = torch.from_numpy(np.log(np.where(moments > 0, moments, 1.0)))
-        if perceptron.n_extra:
+        if perceptron.output_heads == 1 and perceptron.n_extra:
             network.extra.copy_(log_moments / LOG_VARIANCE_SCALE)
-        if perceptron.output_heads == 2:
-            weight, bias = network.output_tensors
-            half = len(weight) // 2  # a convolution has one output for all pixels of a channel
-            weight[half:].zero_()
-            bias[half:].copy_(log_moments.view(half, -1).mean(dim=1))
+        elif perceptron.n_extra:
+            network.extra.copy_(log_moments)
+        elif perceptron.output_heads == 2:
+            network.own_decoder_weights[-1][perceptron.n_outputs :].zero_()
+            network.decoder_biases[-1][perceptron.n_outputs :].copy_(log_moments)
         return weights
 
     def _summarize(self, data):

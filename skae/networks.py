@@ -59,11 +59,11 @@ differs from what comes after it, dropout and batch normalization, are refused.
 from math import ceil, prod
 from numbers import Integral
 
+import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
 from skae._activations import find_activation
-from skae._blocks import weights_of
 from skae._compat import Interval, InvalidParameterError, StrOptions
 
 __all__ = ["ConvNet"]
@@ -271,14 +271,14 @@ def _both(axes, name):
 def convolution(n_in, n_out, axes):
     """The encoder's layer."""
     kernel, stride, padding = (_both(axes, name) for name in ("kernel", "stride", "padding"))
-    return nn.Conv2d(n_in, n_out, kernel, stride, padding)
+    return nn.Conv2d(n_in, n_out, kernel, stride, padding, dtype=torch.float32)
 
 
 def transposed(n_in, n_out, axes):
     """The decoder's layer, which gives images of just the size that `convolution` got."""
     kernel, stride, padding = (_both(axes, name) for name in ("kernel", "stride", "padding"))
-    left_over = _both(axes, "left_over")
-    return nn.ConvTranspose2d(n_in, n_out, kernel, stride, padding, output_padding=left_over)
+    end = {"output_padding": _both(axes, "left_over"), "dtype": torch.float32}
+    return nn.ConvTranspose2d(n_in, n_out, kernel, stride, padding, **end)
 
 
 def pooling(axes):
@@ -300,13 +300,12 @@ def draw_weights(layer, gain):
     A step of several pixels divides how many outputs an input reaches, or, where the
     convolution is transposed, how many inputs an output is made of.
     """
-    _, outputs, inputs = weights_of(layer)
     kernel, n_steps = prod(layer.kernel_size), prod(layer.stride)
-    fan_out, fan_in = (layer.weight.shape[axis] * kernel for axis in (outputs, inputs))
-    if outputs == 0:
-        fan_out /= n_steps
-    else:
+    fan_in, fan_out = layer.in_channels * kernel, layer.out_channels * kernel
+    if layer.transposed:
         fan_in /= n_steps
+    else:
+        fan_out /= n_steps
     limit = (6.0 / (fan_in + fan_out)) ** 0.5
     nn.init.uniform_(layer.weight, -gain * limit, gain * limit)
     nn.init.uniform_(layer.bias, -(fan_in**-0.5), fan_in**-0.5)

@@ -30,6 +30,10 @@ def through_deepcopy(estimator, tmp_path):
     return copy.deepcopy(estimator)
 
 
+def through_cloudpickle(estimator, tmp_path):
+    return pickle.loads(pytest.importorskip("cloudpickle").dumps(estimator))
+
+
 def through_skops(estimator, tmp_path):
     skops = pytest.importorskip("skops.io")
     data = skops.dumps(estimator)
@@ -40,7 +44,10 @@ def through_skops(estimator, tmp_path):
 
 each_way = pytest.mark.parametrize(
     "save_and_load",
-    [through_pickle, through_joblib, through_memory_map, through_deepcopy, through_skops],
+    [
+        *(through_pickle, through_joblib, through_memory_map, through_deepcopy),
+        *(through_cloudpickle, through_skops),
+    ],
 )
 
 

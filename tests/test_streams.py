@@ -153,15 +153,21 @@ def test_default_dtype_does_not_matter(name):
     assert_same_fit(estimator, reference)
 
 
+@each_class
+def test_autocast_does_not_matter(name):
+    reference = small(name).fit(X.astype(np.float32))
+    with torch.autocast("cpu", torch.bfloat16):
+        estimator = small(name).fit(X.astype(np.float32))
+        codes = estimator.transform(X)
+        assert torch.is_autocast_enabled("cpu")
+    assert_same_fit(estimator, reference)
+    np.testing.assert_array_equal(codes, reference.transform(X))
+
+
 def test_import_changes_nothing_global():
     code = """
 import os, random, signal
 import numpy as np, sklearn.base, torch
-
-try:
-    import sklearn.callback  # imports rich, which draws from `random`
-except ImportError:
-    pass
 
 def state():
     return (
