@@ -21,7 +21,7 @@ CALLS = {
     "rotate_images": lambda seed: (rotate_images(X_UNIT, random_state=seed),),
     "add_random_background": lambda seed: (add_random_background(X_UNIT, random_state=seed),),
 }
-each_function = pytest.mark.parametrize("name", datasets.__all__)
+each_function = pytest.mark.parametrize("name", CALLS)
 each_maker = pytest.mark.parametrize("make", [make_rectangles, make_convex_shapes])
 each_change = pytest.mark.parametrize("change", [rotate_images, add_random_background])
 
