@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 
 import skae
@@ -24,6 +24,7 @@ from skae import (
     SparseAutoencoder,
     StackedAutoencoder,
 )
+from skae.networks import ConvNet
 
 X = np.random.default_rng(0).normal(size=(60, 6))
 UNIT_X = np.random.default_rng(1).uniform(size=(60, 6))
@@ -70,6 +71,25 @@ def weights(estimator):
 def assert_same_fit(one, other):
     """Weights and losses are equal, bit for bit."""
     np.testing.assert_array_equal(weights(one), weights(other), strict=True)
+    assert one.loss_curve_ == other.loss_curve_
+
+
+class AnyWidth(BaseEstimator):
+    """A `ConvNet` of signals as long as X is wide, since scikit-learn's checks vary that."""
+
+    def __init__(self, code="vector", channels=(3,)):
+        self.code = code
+        self.channels = channels
+
+    def build(self, n_features, **widths):
+        shape = (1, 1, n_features)
+        network = ConvNet(shape, channels=self.channels, downsample=None, code=self.code)
+        return network.build(n_features, **widths)
+
+
+def assert_same_state(one, other):
+    """As `assert_same_fit`, with whatever network."""
+    np.testing.assert_array_equal(one._state.weights, other._state.weights, strict=True)
     assert one.loss_curve_ == other.loss_curve_
 
 

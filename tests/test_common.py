@@ -1,7 +1,7 @@
 """Every estimator together: scikit-learn's own checks."""
 
 import pytest
-from helpers import may_be_dead, may_collapse
+from helpers import AnyWidth, may_be_dead, may_collapse
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -84,6 +84,20 @@ ESTIMATORS = [
         max_iter=30,
         unlabeled=float("nan"),
         class_weight="balanced",
+    ),
+    # Convolutional layers.
+    Autoencoder(**FAST, network=AnyWidth()),
+    SparseAutoencoder(**FAST, network=AnyWidth()),
+    SparseAutoencoder(**FAST, network=AnyWidth("image"), sparsity="l1"),
+    SparseAutoencoder(**FAST, network=AnyWidth("image"), sparsity="topk", n_active=1),
+    DenoisingAutoencoder(**FAST, network=AnyWidth()),
+    ContractiveAutoencoder(**FAST, network=AnyWidth(), tied_weights=False),
+    ContractiveAutoencoder(
+        **FAST, network=AnyWidth("image"), tied_weights=False, jacobian_method="hutchinson"
+    ),
+    VAE(**FAST, network=AnyWidth("image"), hidden_layer_sizes=()),
+    AutoencoderClassifier(
+        Autoencoder(6, max_iter=2, network=AnyWidth()), max_iter=40, learning_rate_init=0.02
     ),
 ]
 

@@ -9,6 +9,7 @@ import pytest
 from helpers import LABELS, SMALL, SUPERVISED, UNIT_X, small
 
 import skae.datasets
+import skae.networks
 
 pytest.importorskip("numpydoc")
 from numpydoc.docscrape import ClassDoc, FunctionDoc
@@ -21,6 +22,7 @@ IGNORED_FOR_METHODS = IGNORED | {"ES01", "SA01", "EX01"}
 CLASSES = {name: getattr(skae, name) for name in skae.__all__ if name != "__version__"}
 each_class = pytest.mark.parametrize("name", CLASSES)
 FUNCTIONS = [f"skae.datasets.{name}" for name in skae.datasets.__all__]
+NETWORKS = [f"skae.networks.{name}" for name in skae.networks.__all__]
 METHODS = [
     (name, method)
     for name, cls in CLASSES.items()
@@ -78,6 +80,12 @@ def test_docstring_of_a_method(name, method):
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_docstring_of_a_function(function):
     assert errors(function, IGNORED) == []
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_docstring_of_a_network(network):
+    assert errors(network, IGNORED) == []
+    assert errors(f"{network}.build", IGNORED_FOR_METHODS) == []
 
 
 @each_class
