@@ -15,7 +15,6 @@ from torch import nn
 # A convolution of so many multiplications is worth a second thread as early as a dense layer
 # with this factor more: it passes over its images several times.
 WORK_PER_PRODUCT = 16
-CHANGING_LAYERS = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 ONE_AT_A_TIME = threading.RLock()  # there is only one global generator for modules to draw from
 
 
@@ -61,7 +60,8 @@ class Block:
         module = module.to(like.device, like.dtype).eval()
         own = {}
         for parameter, tensor in zip(module.parameters(), tensors, strict=True):
-            own[parameter] = nn.Parameter(tensor.detach(), tensor.requires_grad)
+            trains = tensor.requires_grad and parameter.requires_grad
+            own[parameter] = nn.Parameter(tensor.detach(), trains)
             own[parameter].grad = tensor.grad
         for name, parameter in list(module.named_parameters(remove_duplicate=False)):
             owner, _, name = name.rpartition(".")
@@ -175,8 +175,7 @@ class FromSpec:
 
     def _check(self, encoder, decoder):
         for module in (*encoder.modules(), *decoder.modules()):
-            differs = isinstance(module, CHANGING_LAYERS)
-            if differs or getattr(module, "track_running_stats", False):
+            if _changes(module):
                 raise ValueError(
                     f"{self._name} builds {module}, which computes one thing in training and "
                     "another afterwards: leave it out, or use GroupNorm or LayerNorm."
@@ -190,6 +189,16 @@ class FromSpec:
     @property
     def _name(self):
         return type(self.spec).__name__
+
+
+def _changes(module):
+    """Whether a layer computes another thing in training than afterwards."""
+    normalizes = isinstance(module, nn.modules.batchnorm._BatchNorm)
+    if normalizes or getattr(module, "track_running_stats", False):
+        return True
+    drops = isinstance(module, nn.modules.dropout._DropoutNd)
+    rate = getattr(module, "p" if drops else "dropout", 0)  # an LSTM's, for example
+    return isinstance(rate, float) and rate > 0
 
 
 def describe_pair(spec, **arguments):

@@ -52,8 +52,11 @@ layers act at each of its pixels, as convolutions with a kernel of one pixel do,
 code is an image of `n_components` channels, flattened.
 
 Weights start as the modules' constructors draw them with torch's global generator, which
-is seeded from `random_state` for that while and then put back. Modules in which training
-differs from what comes after it, dropout and batch normalization, are refused.
+is seeded from `random_state` for that while and then put back; parameters that need no
+gradient stay so. Modules in which training differs from what comes after it, dropout and
+batch normalization, are refused. Weight decay acts on parameters of two or more axes, the
+bound on a sparse autoencoder's atoms on the weights of linear layers and convolutions, and
+precision='bf16' on whatever `torch.autocast` rounds, which float64 is not.
 """
 
 from math import ceil, prod
@@ -77,8 +80,8 @@ class ConvNet(BaseEstimator):
     -1)` makes them of images (n_samples, n_channels, height, width).
 
     Each of `channels` is a convolution, the estimator's `activation`, and a halving of
-    height and width, rounded up. The decoder doubles them again, to exactly what they were,
-    odd sizes too. Signals are images of height 1.
+    height and width, rounded up (with an even kernel, down). The decoder doubles them again,
+    to exactly what they were, odd sizes too. Signals are images of height 1.
 
     Parameters
     ----------

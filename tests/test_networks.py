@@ -729,6 +729,19 @@ STACKS = {
         ContractiveAutoencoder(network=IMAGE, tied_weights=False, **FAST),
         ContractiveAutoencoder(**FAST),
     ],
+    "probabilities": [
+        DenoisingAutoencoder(network=IMAGE, loss="binary_cross_entropy", **FAST),
+        DenoisingAutoencoder(
+            network=ConvNet(SMALLER, channels=(3,)), loss="binary_cross_entropy", **FAST
+        ),
+        DenoisingAutoencoder(loss="binary_cross_entropy", **FAST),
+    ],
+    "probabilities on top": [
+        DenoisingAutoencoder(network=IMAGE, **FAST),
+        DenoisingAutoencoder(
+            network=ConvNet(SMALLER, channels=(3,)), loss="binary_cross_entropy", **FAST
+        ),
+    ],
     "three": [
         Autoencoder(network=IMAGE, **FAST),
         Autoencoder(network=ConvNet(SMALLER, channels=(4,), code="image"), **FAST),
