@@ -31,6 +31,7 @@ LOW, HIGH = 25 / 255, 1.0  # standard deviations; pixels are in [0, 1]
 PHOTOGRAPHS = ("china", "flower")
 STEPS = (2e-3, 4e-3)  # peaks of the learning rate to choose from
 CONTRASTS = {LOW: (0.5, 2.0), HIGH: (1.0, 1.0)}
+N_COPIES = {LOW: 96, HIGH: 256}
 BLOCK = 64  # pixels; of each third block in colourisation, nothing is trained on
 
 
@@ -124,24 +125,32 @@ def tiles(image, side):
     return extract_patches(image[:height, :width], (side, side), step=side)
 
 
-def choose_step(std, image):
-    """The step that does best on the image's right third, briefly trained on the rest."""
+def ranked_steps(std, image):
+    """Steps, first the one that does best on the image's right third, trained on the rest."""
     cut = image.shape[1] * 2 // 3
     seen, held_out = image[:, :cut], image[:, cut:]
     noisy = add_noise(held_out, std, np.random.default_rng(1))
 
     def score(step):
-        return psnr(PatchDenoiser(std, 24 if std == LOW else 64, step).fit(seen)(noisy), held_out)
+        return psnr(PatchDenoiser(std, N_COPIES[std] // 2, step).fit(seen)(noisy), held_out)
 
-    return max(STEPS, key=score)
+    return sorted(STEPS, key=score, reverse=True)
 
 
 def ours(std, image):
-    """A denoiser, its parameters in words, and the seconds that training it took."""
-    step = choose_step(std, image)
-    started = time.perf_counter()
-    denoiser = PatchDenoiser(std, 96 if std == LOW else 256, step).fit(image)
-    return denoiser, f"step {step}", f"{time.perf_counter() - started:.0f}"
+    """A denoiser, its parameters in words, and the seconds that training it took.
+
+    Large steps end with dead units now and then, and then with what went in: seen on the
+    training photograph, and answered with the next step.
+    """
+    noisy = add_noise(image, std, np.random.default_rng(2))
+    for step in ranked_steps(std, image):
+        started = time.perf_counter()
+        denoiser = PatchDenoiser(std, N_COPIES[std], step).fit(image)
+        seconds = time.perf_counter() - started
+        if psnr(denoiser(noisy), image) > psnr(noisy, image) + 1.0:
+            break
+    return denoiser, f"step {step}", f"{seconds:.0f}"
 
 
 # The others
@@ -280,8 +289,9 @@ def main():
         "use. Ours at 1.0: 64 x 64, three strides of channels (32, 64, 128), 128 code channels, "
         "`target=` the clean patch, 256 copies, step 16. Removed is the mean of the noisy patch, "
         f"in training too. The learning rate's peak is {' or '.join(map(str, STEPS))}, whichever "
-        "does better on the right third of the training photograph after a brief training on the "
-        "left two thirds. At 25/255 the contrast of each training patch is multiplied by a uniform "
+        "does better on the right third of the training photograph after half as long a training "
+        "on the left two thirds; the other, if that one ends with dead units, which leave the "
+        "training photograph as noisy as it was. At 25/255 the contrast of each training patch is multiplied by a uniform "
         "number from 0.5 to 2, because other photographs have other contrasts. No part of the same "
         "one can tell whether that helps: on its right third it makes no difference for china and "
         "costs 0.3 dB for flower. At 1.0, where it costs on both, contrasts stay.",
