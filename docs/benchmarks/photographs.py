@@ -291,10 +291,11 @@ def main():
         f"in training too. The learning rate's peak is {' or '.join(map(str, STEPS))}, whichever "
         "does better on the right third of the training photograph after half as long a training "
         "on the left two thirds; the other, if that one ends with dead units, which leave the "
-        "training photograph as noisy as it was. At 25/255 the contrast of each training patch is multiplied by a uniform "
-        "number from 0.5 to 2, because other photographs have other contrasts. No part of the same "
-        "one can tell whether that helps: on its right third it makes no difference for china and "
-        "costs 0.3 dB for flower. At 1.0, where it costs on both, contrasts stay.",
+        "training photograph as noisy as it was. At 25/255 the contrast of each training patch is "
+        "multiplied by a uniform number from 0.5 to 2, because other photographs have other "
+        "contrasts. No part of the same one can tell whether that helps: on its right third it "
+        "makes no difference for china and costs 0.3 dB for flower. At 1.0, where it costs on "
+        "both, contrasts stay.",
     ]
     for std, (trained, tested) in product((LOW, HIGH), (PHOTOGRAPHS, PHOTOGRAPHS[::-1])):
         noise = "25/255" if std == LOW else "1.0"
