@@ -2,101 +2,22 @@
 
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
-import torch
 from sklearn.base import clone
-from torch import nn
 
-from skae._activations import find_activation
 from skae._base import BaseAutoencoder
-from skae._blocks import describe
 from skae._compat import HasMethods, InvalidParameterError
 from skae._denoising import DenoisingAutoencoder
 from skae._estimator import TRAINING_CONSTRAINTS
 from skae._full_batch import make_trainer
-from skae._network import DECODER, ENCODER, FirstHead, Network, matching_tensors
-from skae._perceptron import Perceptron
+from skae._network import Network
+from skae._stack import stack, stacked_tensors
 from skae._streams import draw_seed, stream_seed
 from skae._training import Data, State, split_rows
 from skae.networks import ConvNet
-
-
-def stack(perceptrons):
-    """One perceptron of several: encoders in order, decoders in reverse.
-
-    Second heads and extra numbers are left out. Where one has layers of another kind, what
-    stands below the last one's dense layers is the front and back of theirs.
-    """
-    if any(p.front is not None for p in perceptrons):
-        return _with_blocks(tuple(perceptrons))
-    first, *rest = perceptrons
-    return Perceptron(
-        sizes=first.sizes + sum((p.sizes[1:] for p in rest), ()),
-        encoder_activations=sum((p.encoder_activations for p in perceptrons), ()),
-        decoder_activations=sum((p.decoder_activations for p in perceptrons[::-1]), ()),
-        tied=sum((p.tied for p in perceptrons), ()),
-        decoder_sizes=sum(
-            (p.decoder_sizes[1:] for p in perceptrons[::-1]), perceptrons[-1].sizes[-1:]
-        ),
-    )
-
-
-def _with_blocks(perceptrons):
-    first, top = perceptrons[0], perceptrons[-1]
-    front = describe(StackedLayers(perceptrons, "encoder"), (first.n_inputs,))
-    dense = top.decoder_activations[: len(top.decoder_shapes)]
-    return replace(
-        top,
-        decoder_activations=(*dense, first.decoder_activations[-1]),
-        code_heads=1,
-        output_heads=1,
-        n_extra=0,
-        front=front,
-        back=describe(StackedLayers(perceptrons, "decoder"), front.shape_out),
-    )
-
-
-@dataclass(frozen=True)
-class StackedLayers:
-    """The source of the layers of a stack that surround its last perceptron's dense ones.
-
-    Parameters
-    ----------
-    perceptrons : tuple of Perceptron
-    part : {'encoder', 'decoder'}
-    """
-
-    perceptrons: tuple
-    part: str
-
-    def __call__(self):
-        *below, top = self.perceptrons
-        networks = [_first_head(p) for p in below]
-        if self.part == "encoder":
-            its = [] if top.front is None else [top.front.source()]
-            return nn.Sequential(*(network.encoder_module() for network in networks), *its)
-        its = []
-        if top.back is not None:
-            output = find_activation(top.decoder_activations[-1]).layer()
-            its = [top.back.source(), FirstHead(top.n_outputs), output]
-        decoders = [n.decoder_module(with_activation=n is not networks[0]) for n in networks[::-1]]
-        return nn.Sequential(*its, *decoders)
-
-
-def _first_head(perceptron):
-    """A network of zeros of what a stack keeps of a perceptron."""
-    heads = 1 if perceptron.back is None else perceptron.output_heads
-    perceptron = replace(perceptron, code_heads=1, output_heads=heads, n_extra=0)
-    return Network(perceptron, torch.zeros(perceptron.n_parameters, device="cpu"))
-
-
-def stacked_tensors(network, parts):
-    """`matching_tensors` of a stacked network: encoders in order, decoders in reverse."""
-    yield from matching_tensors(network, parts, ENCODER)
-    yield from matching_tensors(network, parts[::-1], DECODER)
 
 
 @contextmanager

@@ -803,6 +803,13 @@ def test_tied_layers_under_others_work_or_are_refused(method, layers):
         np.testing.assert_allclose(model.transform(X), codes, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.parametrize("kind", ["Autoencoder", "heteroscedastic"])
+def test_a_stack_of_one_layer_is_that_layer(kind):
+    loss = {"loss": "binary_cross_entropy"} if kind == "Autoencoder" else {}
+    stack = StackedAutoencoder((3,), estimator=of_kind(kind, **loss), fine_tune=False).fit(X)
+    np.testing.assert_allclose(stack.reconstruct(X), stack.estimators_[0].reconstruct(X))
+
+
 @every_stack
 def test_a_stack_goes_on_through_pickle(layers):
     whole, parts = (stacked(layers).partial_fit(X) for _ in range(2))

@@ -9,7 +9,7 @@ import torch
 from skae._activations import ACTIVATIONS, TopK
 from skae._network import Network, initial_weights
 from skae._perceptron import Perceptron
-from skae._stacked import stack, stacked_tensors
+from skae._stack import stack, stacked_tensors
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
 TIED = Perceptron((6, 5, 3), ("relu", "identity"), ("elu", "logistic"), (True, True))
