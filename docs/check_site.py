@@ -1,0 +1,268 @@
+"""Check the built site: `sphinx-build -W docs docs/_build && python docs/check_site.py`.
+
+With Python alone: every link, anchor and image inside the site is there, and no page fetches
+anything from elsewhere. In headless Chromium, where there is one (`--chromium PATH`, or on PATH):
+every page loads without an error in its console, no image is broken, the search finds
+"contractive", and a screen of 400 pixels needs no scrolling sideways. Exits with 1 if something is
+wrong, and with 2 if `--need-chromium` is given and there is none.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from functools import partial
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+WIDTH = 400  # pixels, of a small screen
+WORD = "contractive"
+SECONDS = 300  # for all pages in the browser
+
+# Goes in front of all else in a page, so that no error comes too early for it.
+LISTENER = b"""<script>
+window.problems = [];
+window.addEventListener("error", event => problems.push(
+    event.message || "failed to load " + (event.target.src || event.target.href)), true);
+window.addEventListener("unhandledrejection", event => problems.push(String(event.reason)));
+for (const name of ["error", "assert"]) {
+  const log = console[name].bind(console);
+  console[name] = (...words) => {
+    if (name === "error" || !words[0]) problems.push(words.join(" "));
+    log(...words);
+  };
+}
+</script>"""
+
+# Opens one page after the other in a frame of the width of a small screen.
+VISITOR = """<!doctype html><title>visitor</title><body><script>
+const pause = time => new Promise(resolve => setTimeout(resolve, time));
+
+async function open(path) {
+  const frame = document.createElement("iframe");
+  frame.style = "width: %(width)dpx; height: 800px; border: 0";
+  const loaded = new Promise(resolve => { frame.onload = resolve; });
+  frame.src = path;
+  document.body.append(frame);
+  await loaded;
+  return frame;
+}
+
+function tooWide(around) {
+  const right = around.getBoundingClientRect().right + 1;
+  const found = [...around.querySelectorAll("*")].filter(
+      element => element.getBoundingClientRect().right > right && !element.closest("pre"));
+  const name = element => `<${element.tagName} ${element.className}> ${element.textContent.trim()}`;
+  return found.slice(-2).map(element => name(element).slice(0, 80)).join("; ");
+}
+
+async function visit(path) {
+  const frame = await open(path);
+  const page = frame.contentDocument;
+  for (const image of page.images) { image.loading = "eager"; }
+  await Promise.all([...page.images].map(image => image.decode().catch(() => {})));
+  await pause(50);
+  const found = [...frame.contentWindow.problems || ["no page"]];
+  for (const image of page.images)
+    if (!image.naturalWidth) found.push("broken image " + image.src);
+  const heading = page.querySelector("h1");
+  if (!heading) found.push("has no heading");
+  // Code and tables may scroll by themselves, but nothing that holds the text.
+  for (let around = heading; around; around = around.parentElement) {
+    if (around.scrollWidth > around.clientWidth + 1) {
+      found.push("is " + around.scrollWidth + " px wide: " + tooWide(around));
+      break;
+    }
+  }
+  frame.remove();
+  return found;
+}
+
+async function search() {
+  const frame = await open("/search.html?q=%(word)s");
+  for (let i = 0; i < 100; i++) {
+    await pause(100);
+    const found = frame.contentDocument.querySelectorAll("#search-results li a");
+    if (found.length) return [...found].map(link => link.textContent);
+  }
+  return [];
+}
+
+(async () => {
+  const report = {pages: {}};
+  for (const path of %(paths)s) {
+    try { report.pages[path] = await visit(path); }
+    catch (error) { report.pages[path] = [String(error)]; }
+  }
+  report.search = await search();
+  await fetch("/report", {method: "POST", body: JSON.stringify(report)});
+})();
+</script>"""
+
+
+class Page(HTMLParser):
+    """What a page links to, fetches, and offers as anchors."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.sources, self.anchors = [], [], set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.anchors |= {attrs[key] for key in ("id", "name") if attrs.get(key)}
+        if tag == "a" and attrs.get("href"):
+            self.links.append(attrs["href"])
+        elif tag == "link" and attrs.get("rel") in ("stylesheet", "icon", "preload"):
+            self.sources.append(attrs["href"])
+        elif tag in ("img", "script", "iframe") and attrs.get("src"):
+            self.sources.append(attrs["src"])
+
+
+def pages_of(site):
+    """Files of the site's pages, without the theme's own."""
+    return [path for path in sorted(site.rglob("*.html")) if "_static" not in path.parts]
+
+
+def check_links(site):
+    """Problems that need no browser, as strings."""
+    pages = {path: Page(path) for path in pages_of(site)}
+    for path, page in pages.items():
+        where = path.relative_to(site)
+        for target in page.sources:
+            if urlsplit(target).netloc:
+                yield f"{where}: fetches {target}"
+        for target in page.links + page.sources:
+            yield from check_target(where, path, target, site, pages)
+
+
+def check_target(where, path, target, site, pages):
+    parts = urlsplit(target)
+    if parts.scheme or parts.netloc:
+        return
+    file = path if not parts.path else (path.parent / unquote(parts.path)).resolve()
+    if file.is_dir():
+        file = file / "index.html"
+    if not file.is_file() or not file.is_relative_to(site):
+        yield f"{where}: {target} is not there"
+    elif parts.fragment and file in pages and unquote(parts.fragment) not in pages[file].anchors:
+        yield f"{where}: {target} has no such anchor"
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves the site, the listener in every page, and the visitor; takes its report."""
+
+    def do_GET(self):
+        path = urlsplit(self.path).path
+        if path == "/visitor":
+            self.answer(self.server.visitor.encode())
+        elif path.endswith(".html") and (file := Path(self.translate_path(path))).is_file():
+            self.answer(file.read_bytes().replace(b"<head>", b"<head>" + LISTENER, 1))
+        else:
+            super().do_GET()
+
+    def answer(self, content):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(b"")
+        self.server.report = json.loads(body)
+        self.server.done.set()
+
+    def send_error(self, code, *args):
+        if urlsplit(self.path).path != "/favicon.ico":
+            self.server.refused.append(f"{self.path}: {code}")
+        super().send_error(code, *args)
+
+    def log_message(self, *args):
+        pass
+
+
+def serve(site):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=site))
+    paths = [f"/{path.relative_to(site).as_posix()}" for path in pages_of(site)]
+    server.visitor = VISITOR % {"width": WIDTH, "word": WORD, "paths": json.dumps(paths)}
+    server.refused, server.report, server.done = [], None, threading.Event()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def browser_command(chromium, profile, *arguments):
+    offline = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+    quiet = ["--no-first-run", "--disable-background-networking", "--disable-extensions"]
+    where = [f"--user-data-dir={profile}", f"--host-resolver-rules={offline}"]
+    return [chromium, *options, *quiet, *where, *arguments]
+
+
+def check_in_browser(site, chromium):
+    """Problems that a browser sees, as strings."""
+    server = serve(site)
+    address = f"http://127.0.0.1:{server.server_port}/visitor"
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = browser_command(chromium, profile, "--remote-debugging-port=0", address)
+        silent = subprocess.DEVNULL
+        with subprocess.Popen(command, stdout=silent, stderr=silent) as browser:
+            finished = server.done.wait(SECONDS)
+            browser.terminate()
+    server.shutdown()
+    if not finished:
+        return [f"{chromium} did not come to an end within {SECONDS} seconds"]
+    found = [
+        f"{path}: {problem}" for path, all in server.report["pages"].items() for problem in all
+    ]
+    print(f"{len(server.report['pages'])} pages opened; the search for {WORD!r} finds:")
+    print("  " + "\n  ".join(server.report["search"][:5]))
+    if not server.report["search"]:
+        found.append(f"/search.html: does not find {WORD!r}")
+    return found + server.refused
+
+
+def screenshots(site, chromium, folder):
+    """Pictures of some pages, on a small screen and a large one, for eyes."""
+    server = serve(site)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("index", "user_guide/sparse", "coming_from_pytorch", "generated/skae.VAE"):
+        for width in (500, 1400):  # Chromium's windows are no narrower
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+                picture = folder / f"{name.replace('/', '-')}-{width}.png"
+                shot = [f"--screenshot={picture}", f"--window-size={width},1400"]
+                url = f"http://127.0.0.1:{server.server_port}/{name}.html"
+                command = browser_command(chromium, profile, *shot, url)
+                subprocess.run(command, check=True, capture_output=True, timeout=60)
+    server.shutdown()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("site", nargs="?", type=Path, default=Path(__file__).parent / "_build")
+    parser.add_argument("--chromium", default=shutil.which("chromium"))
+    parser.add_argument("--need-chromium", action="store_true")
+    parser.add_argument("--screenshots", type=Path, metavar="FOLDER")
+    options = parser.parse_args()
+    site = options.site.resolve()
+    if not (site / "index.html").is_file():
+        parser.error(f"{site} holds no site: build it with sphinx-build -W docs docs/_build")
+    problems = list(check_links(site))
+    if options.chromium:
+        problems += check_in_browser(site, options.chromium)
+    else:
+        print("No chromium: links are checked, pages are not opened.")
+    if options.chromium and options.screenshots:
+        screenshots(site, options.chromium, options.screenshots)
+    print("\n".join(problems) or "Nothing is wrong.")
+    return 1 if problems else 2 if options.need_chromium and not options.chromium else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

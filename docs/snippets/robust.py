@@ -1,0 +1,80 @@
+"""An autoencoder for rows of which some are outliers."""
+
+from numbers import Real
+
+from skae._base import BaseAutoencoder
+from skae._compat import Interval
+from skae._losses import LOSSES
+
+
+class RobustAutoencoder(BaseAutoencoder):
+    """Autoencoder whose loss grows like the distance of a row, where that is large.
+
+    Minimises the pseudo-Huber loss of Charbonnier et al. (1997), by mini-batches, ::
+
+        mean over rows of  2 * scale^2 * (sqrt(1 + ||x - g(f(x))||^2 / scale^2) - 1)
+
+    which is the squared error for `scale` to infinity.
+    """
+
+    _parameter_constraints = {
+        **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k != "loss"},
+        "scale": [Interval(Real, 0, None, closed="neither")],
+    }
+    _loss = LOSSES["squared_error"]  # of `score_samples`; and the output is linear
+
+    def __init__(
+        self,
+        n_components=32,
+        *,
+        scale=1.0,
+        hidden_layer_sizes=(128,),
+        activation="relu",
+        code_activation="auto",
+        tied_weights=False,
+        network=None,
+        alpha=0.0,
+        solver="adam",
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        batch_size="auto",
+        max_iter=200,
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        warm_start=False,
+        random_state=None,
+        device="cpu",
+        precision="float",
+        verbose=False,
+    ):
+        self.n_components = n_components
+        self.scale = scale
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.code_activation = code_activation
+        self.tied_weights = tied_weights
+        self.network = network
+        self.alpha = alpha
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+
+    def _objective(self, network, x, noise):
+        squared = (network.decode(network.encode(x)) - x).square().sum(dim=1)
+        distances = (1 + squared / self.scale**2).sqrt()
+        return 2 * self.scale**2 * (distances - 1).mean()
