@@ -9,6 +9,8 @@ import pytest
 from helpers import LABELS, SMALL, SUPERVISED, UNIT_X, small
 
 import skae.datasets
+import skae.inspection
+import skae.metrics
 import skae.networks
 
 pytest.importorskip("numpydoc")
@@ -21,7 +23,12 @@ IGNORED_FOR_METHODS = IGNORED | {"ES01", "SA01", "EX01"}
 
 CLASSES = {name: getattr(skae, name) for name in skae.__all__ if name != "__version__"}
 each_class = pytest.mark.parametrize("name", CLASSES)
-FUNCTIONS = [f"skae.datasets.{name}" for name in skae.datasets.__all__]
+FUNCTIONS = [
+    f"{module.__name__}.{name}"
+    for module in (skae.datasets, skae.metrics)
+    for name in module.__all__
+]
+DISPLAYS = [f"skae.inspection.{name}" for name in skae.inspection.__all__]
 NETWORKS = [f"skae.networks.{name}" for name in skae.networks.__all__]
 METHODS = [
     (name, method)
@@ -86,6 +93,13 @@ def test_docstring_of_a_function(function):
 def test_docstring_of_a_network(network):
     assert errors(network, IGNORED) == []
     assert errors(f"{network}.build", IGNORED_FOR_METHODS) == []
+
+
+@pytest.mark.parametrize("display", DISPLAYS)
+def test_docstring_of_a_display(display):
+    assert errors(display, IGNORED) == []
+    for method in ("from_estimator", "plot"):
+        assert errors(f"{display}.{method}", IGNORED_FOR_METHODS) == []
 
 
 @each_class

@@ -1,0 +1,252 @@
+"""Scorers of reconstructions, for searches and cross-validation (`scoring=`).
+
+They work on any fitted transformer with `inverse_transform`, so that one search may compare
+PCA, KernelPCA, NMF and autoencoders, and need no y.
+"""
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array
+
+from skae._columns import column_means, dense, has_missing
+from skae._devices import off_torch
+from skae._reconstruction import ReconstructionMixin, _r2, _sums_of_squares
+
+__all__ = ["explained_variance", "neg_reconstruction_error"]
+
+# Cells of a sparse X that are made dense at a time.
+CHUNK_SIZE = 2**22
+
+
+def explained_variance(estimator, X, y=None):
+    """Fraction of the variance of X that its reconstruction explains.
+
+    The reconstruction is `inverse_transform(transform(X))`. With it, this is
+    `r2_score(X, reconstruction, multioutput="variance_weighted")`: 1 is perfect, 0 is as
+    good as the mean of X, and it can be negative. For PCA, on the data of its fit, it is
+    `explained_variance_ratio_.sum()`. It is meant for `scoring=` of `GridSearchCV`,
+    `cross_val_score` and their like.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted transformer with `inverse_transform`, such as PCA, NMF, an autoencoder or a
+        pipeline of such.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        At least two rows. Missing cells (NaN) do not count, if the estimator takes them.
+    y : None
+        Ignored.
+
+    Returns
+    -------
+    score : float
+        Fraction of variance explained; higher is better. Never NaN.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no `transform` or no `inverse_transform`.
+    ValueError
+        If X has one row only, or reconstructions are not finite or of another width.
+
+    See Also
+    --------
+    neg_reconstruction_error : The squared error itself, in the units of X.
+    sklearn.metrics.r2_score : What is computed, of a reconstruction.
+
+    Notes
+    -----
+    Autoencoders of skae are asked for `reconstruct(X)`, which differs from the above for
+    loss='categorical_cross_entropy' alone: proportions are multiplied by the row's total.
+
+    A sparse X is never made dense as a whole: its codes are computed at once, and decoded
+    some rows at a time.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA, KernelPCA
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.pipeline import Pipeline
+    >>> from skae import Autoencoder
+    >>> from skae.metrics import explained_variance
+    >>> X = load_digits().data / 16
+    >>> autoencoder = Autoencoder(4, learning_rate_init=0.01, max_iter=30, random_state=0)
+    >>> search = GridSearchCV(
+    ...     Pipeline([("reduce", PCA(4))]),
+    ...     {"reduce": [PCA(4), KernelPCA(4, fit_inverse_transform=True), autoencoder]},
+    ...     scoring=explained_variance,
+    ...     cv=2,
+    ... )
+    >>> type(search.fit(X).best_params_["reduce"]).__name__
+    'Autoencoder'
+    """
+    X, pairs = _reconstructed(explained_variance, estimator, X, ensure_min_samples=2)
+    mean = column_means(X)
+    errors, deviations = np.zeros_like(mean), np.zeros_like(mean)
+    with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
+        for rows, reconstructions, observed in pairs:
+            errors += _sums_of_squares(rows - reconstructions, observed)
+            deviations += _sums_of_squares(rows - mean, observed)
+    _check_finite(estimator, errors, deviations)
+    return _r2(errors, deviations)
+
+
+def neg_reconstruction_error(estimator, X, y=None):
+    """Negative squared error of a row's reconstruction, on average over rows.
+
+    With R = `inverse_transform(transform(X))` this is ::
+
+        -mean over rows of ||x - r||^2,
+
+    summed over features as in the objective of the autoencoders. It is meant for `scoring=`
+    of `GridSearchCV`, `cross_val_score` and their like.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted transformer with `inverse_transform`, such as PCA, NMF, an autoencoder or a
+        pipeline of such.
+    X : array-like or sparse matrix of shape (n_samples, n_features)
+        Rows to reconstruct. Missing cells (NaN) do not count, if the estimator takes them.
+    y : None
+        Ignored.
+
+    Returns
+    -------
+    score : float
+        In the units of X, squared; higher is better, and 0 is perfect. Never NaN.
+
+    Raises
+    ------
+    TypeError
+        If the estimator has no `transform` or no `inverse_transform`.
+    ValueError
+        If reconstructions are not finite or of another width.
+
+    See Also
+    --------
+    explained_variance : The same relative to the variance of X.
+    sklearn.metrics.mean_squared_error : The mean over cells of a reconstruction's errors.
+
+    Notes
+    -----
+    Autoencoders of skae are asked for `reconstruct(X)`, which differs from the above for
+    loss='categorical_cross_entropy' alone: proportions are multiplied by the row's total.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skae.metrics import neg_reconstruction_error
+    >>> X = load_digits().data / 16
+    >>> cross_val_score(PCA(8), X, scoring=neg_reconstruction_error, cv=3).round(1)
+    array([-1.6, -1.7, -1.6])
+    """
+    X, pairs = _reconstructed(neg_reconstruction_error, estimator, X)
+    total = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
+        for rows, reconstructions, observed in pairs:
+            total += _sums_of_squares(rows - reconstructions, observed).sum()
+    _check_finite(estimator, total)
+    return float(-total / X.shape[0])
+
+
+def steps_of(estimator):
+    """The transformers that a row passes one after the other; often the estimator alone."""
+    estimator = getattr(estimator, "best_estimator_", estimator)  # of a search
+    if isinstance(estimator, FrozenEstimator):
+        return steps_of(estimator.estimator)
+    if isinstance(estimator, Pipeline):
+        steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+        return [inner for step in steps for inner in steps_of(step)]
+    return [estimator]
+
+
+def check_transformer(estimator, who, methods=("transform", "inverse_transform")):
+    """Refuse an estimator of which a step lacks a method."""
+    for step in steps_of(estimator):
+        for method in methods:
+            if not hasattr(step, method):
+                raise TypeError(
+                    f"{who} needs a transformer with {' and '.join(methods)}, but "
+                    f"{type(step).__name__} has no {method}."
+                )
+
+
+def forward(steps, X):
+    """What the steps make of X."""
+    for step in steps:
+        X = step.transform(X)
+    return X
+
+
+def backward(steps, X):
+    """What the steps, from the last to the first, decode X to, as an array."""
+    for step in reversed(steps):
+        X = step.inverse_transform(X)
+    return np.asarray(dense(X))
+
+
+def encode(steps, X):
+    """What `decode` reconstructs X from: codes, or the rows that an autoencoder gets."""
+    if steps and isinstance(steps[-1], ReconstructionMixin):
+        return forward(steps[:-1], X)
+    codes = forward(steps, X)
+    return codes if issparse(codes) else np.asarray(codes)
+
+
+def decode(steps, codes):
+    """The reconstructions of what `encode` has given, as an array."""
+    if steps and isinstance(steps[-1], ReconstructionMixin):
+        return backward(steps[:-1], steps[-1].reconstruct(codes))
+    return backward(steps, codes)
+
+
+def _reconstructed(scorer, estimator, X, **options):
+    """X as numbers, and an iterator over (rows, reconstructions, where rows are observed)."""
+    check_transformer(estimator, scorer.__name__)
+    X = off_torch(X)
+    X = X.tocsr() if issparse(X) else X
+    steps = steps_of(estimator)
+    codes = encode(steps, X)
+    numbers = check_array(
+        X,
+        accept_sparse="csr",
+        dtype=[np.float64, np.float32],
+        ensure_all_finite="allow-nan",
+        input_name="X",
+        **options,
+    )
+    return numbers, _pairs(steps, numbers, codes)
+
+
+def _pairs(steps, X, codes):
+    n_rows, lacks_cells = _rows_at_once(X), has_missing(X)
+    for start in range(0, X.shape[0], n_rows):
+        # Only codes of a sparse X are taken apart: a slice of a data frame may go by labels.
+        whole = n_rows == X.shape[0]
+        rows = dense(X[start : start + n_rows])
+        reconstructions = decode(steps, codes if whole else codes[start : start + n_rows])
+        if reconstructions.shape != rows.shape:
+            raise ValueError(
+                f"The reconstructions by {type(steps[-1]).__name__} have shape "
+                f"{reconstructions.shape}, but X has {rows.shape}: a score needs the same."
+            )
+        yield rows, reconstructions, ~np.isnan(rows) if lacks_cells else True
+
+
+def _rows_at_once(X):
+    n_samples, n_features = X.shape
+    return min(n_samples, max(1, CHUNK_SIZE // n_features)) if issparse(X) else n_samples
+
+
+def _check_finite(estimator, *sums):
+    if not all(np.isfinite(values).all() for values in sums):
+        raise ValueError(
+            f"The squared errors of the reconstructions by {type(estimator).__name__} are not "
+            "finite, so that there is no score: scale X as in training."
+        )

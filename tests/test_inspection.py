@@ -1,0 +1,723 @@
+"""Displays: what is drawn is what was computed; axes given are drawn in; errors say what to do."""
+
+import inspect
+import sys
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from helpers import LABELS, UNIT_X, may_collapse, run_python, small
+from scipy import sparse, stats
+from sklearn.decomposition import NMF, PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.manifold import TSNE
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import skae.inspection
+from skae import (
+    VAE,
+    Autoencoder,
+    AutoencoderClassifier,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    StackedAutoencoder,
+)
+from skae.inspection import (
+    FilterDisplay,
+    LatentSpaceDisplay,
+    LatentTraversalDisplay,
+    LossCurveDisplay,
+    ReconstructionDisplay,
+)
+from skae.networks import ConvNet
+
+SHORT = {"max_iter": 2, "random_state": 0}
+IMAGES = np.random.default_rng(0).uniform(size=(40, 36))  # 6 x 6
+NAMES = list("abcdef")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def denoiser():
+    return DenoisingAutoencoder(10, **SHORT).fit(IMAGES)
+
+
+@pytest.fixture(scope="module")
+def autoencoder():
+    return Autoencoder(2, early_stopping=True, max_iter=6, random_state=0).fit(IMAGES)
+
+
+@pytest.fixture(scope="module")
+def vae():
+    return VAE(3, max_iter=5, random_state=0).fit(IMAGES)
+
+
+CALLS = {
+    "LossCurveDisplay": lambda fitted, **more: LossCurveDisplay.from_estimator(fitted, **more),
+    "ReconstructionDisplay": lambda fitted, **more: ReconstructionDisplay.from_estimator(
+        fitted, IMAGES, **more
+    ),
+    "FilterDisplay": lambda fitted, **more: FilterDisplay.from_estimator(fitted, **more),
+    "LatentSpaceDisplay": lambda fitted, **more: LatentSpaceDisplay.from_estimator(
+        fitted, IMAGES, **more
+    ),
+    "LatentTraversalDisplay": lambda fitted, **more: LatentTraversalDisplay.from_estimator(
+        fitted, IMAGES, **more
+    ),
+}
+each_display = pytest.mark.parametrize("name", CALLS)
+
+
+def arrays(images):
+    return np.array([[np.asarray(image.get_array()) for image in line] for line in images])
+
+
+def texts(labels):
+    return [label.get_text() for label in labels]
+
+
+# Of all
+
+
+def test_every_display_is_tested():
+    assert set(CALLS) == set(skae.inspection.__all__)
+
+
+def test_matplotlib_is_imported_only_to_draw():
+    loaded = "import sys, skae.inspection; print('matplotlib' in sys.modules)"
+    assert run_python(loaded).strip() == "False"
+
+
+@each_display
+def test_without_matplotlib(name, autoencoder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=rf"{name}.plot needs matplotlib.*skae\[plot\]"):
+        CALLS[name](autoencoder)
+
+
+@each_display
+def test_figures_are_made_only_where_no_axes_are_given(name, autoencoder):
+    display = CALLS[name](autoencoder)
+    assert plt.get_fignums() == [1]
+    assert display.figure_ is plt.figure(1)
+    assert display.ax_.figure is display.figure_
+    figure, (left, right) = plt.subplots(1, 2)
+    given = CALLS[name](autoencoder, ax=right)
+    assert plt.get_fignums() == [1, 2]
+    assert given.ax_ is right and given.figure_ is figure
+    assert not left.has_data()
+    figure.canvas.draw()
+
+
+@each_display
+def test_plot_draws_it_again_from_the_attributes(name, autoencoder):
+    display = CALLS[name](autoencoder)
+    cls, first = type(display), display.ax_
+    assert display.plot() is display
+    assert display.ax_ is not first
+    parameters = list(inspect.signature(cls.__init__).parameters)[1:]
+    again = cls(**{parameter: getattr(display, parameter) for parameter in parameters})
+    assert not hasattr(again, "ax_")
+    assert again.plot(ax=first).ax_ is first
+
+
+@each_display
+def test_signatures_are_those_of_scikit_learn(name):
+    cls = getattr(skae.inspection, name)
+    for method in (cls.from_estimator, cls.plot):
+        parameters = inspect.signature(method).parameters
+        assert parameters["ax"].default is None
+        assert parameters["kwargs"].kind.name == "VAR_KEYWORD"
+    kinds = {
+        p.name: p.kind.name
+        for p in inspect.signature(cls.from_estimator).parameters.values()
+        if p.name not in ("estimator", "X", "y", "kwargs")
+    }
+    assert set(kinds.values()) == {"KEYWORD_ONLY"}
+    init = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    assert {p.kind.name for p in init} == {"KEYWORD_ONLY"}
+
+
+@each_display
+def test_estimators_that_are_not_fitted(name):
+    with pytest.raises(NotFittedError):
+        CALLS[name](Autoencoder(2))
+
+
+@each_display
+def test_nothing_is_drawn_outside_of_the_figure(name, denoiser):
+    """Labels, legends and titles are inside."""
+    figure = CALLS[name](denoiser).figure_
+    figure.canvas.draw()
+    box = figure.get_tightbbox().transformed(figure.dpi_scale_trans)
+    assert box.x0 >= -1 and box.y0 >= -1
+    assert box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
+
+
+# Curves
+
+
+def test_curves_are_those_of_the_training(autoencoder):
+    display = LossCurveDisplay.from_estimator(autoencoder)
+    epochs = np.arange(1, 7)
+    np.testing.assert_array_equal(display.line_.get_xdata(), epochs)
+    np.testing.assert_array_equal(display.line_.get_ydata(), autoencoder.loss_curve_)
+    held_out = autoencoder.validation_loss_curve_
+    np.testing.assert_array_equal(display.validation_line_.get_ydata(), held_out)
+    assert display.best_epoch == np.argmin(held_out) + 1
+    assert display.best_line_.get_xdata() == [display.best_epoch] * 2
+    assert texts(display.ax_.get_legend().get_texts()) == [
+        "training",
+        "held out",
+        f"best: epoch {display.best_epoch}",
+    ]
+    assert display.ax_.get_ylabel() == "objective per row"
+
+
+@may_collapse
+def test_best_epoch_is_after_the_warmup():
+    rows = IMAGES[:, :1].round() / 2 + IMAGES / 10  # of which a code can tell much
+    params = {"max_iter": 22, "learning_rate_init": 0.01, "random_state": 0}
+    vae = VAE(2, kl_warmup=20, beta=50.0, **params).fit(rows)
+    assert np.argmin(vae.loss_curve_) < 20
+    expected = 20 + np.argmin(vae.loss_curve_[20:]) + 1
+    assert LossCurveDisplay.from_estimator(vae).best_epoch == expected
+
+
+def test_curves_of_other_estimators(autoencoder):
+    mlp = MLPRegressor(hidden_layer_sizes=(3,), max_iter=400, tol=0.1, random_state=0).fit(
+        UNIT_X, LABELS
+    )
+    display = LossCurveDisplay.from_estimator(mlp, name="mlp", color="C3")
+    assert display.validation_line_ is None
+    assert texts(display.ax_.get_legend().get_texts())[0] == "mlp, training"
+    assert display.line_.get_color() == "C3"
+    for other in (
+        make_pipeline(StandardScaler(), autoencoder),
+        GridSearchCV(autoencoder, {"alpha": [0.0]}, cv=2).fit(IMAGES),
+    ):
+        assert len(LossCurveDisplay.from_estimator(other, ax=display.ax_).loss_curve) == 6
+    with pytest.raises(TypeError, match="PCA has none"):
+        LossCurveDisplay.from_estimator(PCA().fit(IMAGES))
+    with pytest.raises(ValueError, match=r"'name' parameter of LossCurveDisplay\.from"):
+        LossCurveDisplay.from_estimator(mlp, name=3)
+
+
+@pytest.mark.parametrize(
+    ("losses", "scale"), [([30.0, 1.0], "log"), ([3.0, 1.0], "linear"), ([30.0, -1.0], "linear")]
+)
+def test_scale_is_logarithmic_over_decades(losses, scale):
+    assert LossCurveDisplay(loss_curve=losses).plot().ax_.get_yscale() == scale
+
+
+def test_scale_suits_all_curves_in_the_axes():
+    first = LossCurveDisplay(loss_curve=[30.0, 1.0], best_epoch=2).plot()
+    LossCurveDisplay(loss_curve=[3.0, -1.0]).plot(ax=first.ax_)
+    assert first.ax_.get_yscale() == "linear"
+
+
+def test_a_single_epoch_is_seen():
+    assert LossCurveDisplay(loss_curve=[2.0]).plot().line_.get_marker() == "o"
+
+
+# Reconstructions
+
+
+def test_images_are_the_rows(denoiser):
+    display = ReconstructionDisplay.from_estimator(denoiser, IMAGES, n_samples=5, random_state=3)
+    corrupted = denoiser.corrupt(IMAGES[:5], random_state=3)
+    expected = [IMAGES[:5], corrupted, denoiser.reconstruct(corrupted)]
+    found = arrays(display.images_).reshape(3, 5, 36)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert texts(display.ax_.get_yticklabels()) == ["original", "corrupted", "reconstruction"]
+    assert list(display.axes_) == [display.ax_]
+    for image in display.images_.flat:
+        assert image.get_clim() == (0, 1)
+        assert image.get_cmap()(0.5)[:3] == pytest.approx([0.5] * 3, abs=0.01)
+
+
+def test_images_do_not_overlap_and_the_first_line_is_on_top(denoiser):
+    display = ReconstructionDisplay.from_estimator(denoiser, IMAGES, n_samples=4)
+    for (line, column), image in np.ndenumerate(display.images_):
+        left, right, bottom, top = image.get_extent()
+        assert column < left < right < column + 1
+        assert line < top < bottom < line + 1
+    assert display.ax_.get_ylim() == (3, 0)
+
+
+def test_rows_that_are_not_corrupted(denoiser, autoencoder):
+    for estimator, more in ((denoiser, {"corrupt": False}), (autoencoder, {}), (PCA(2), {})):
+        estimator = estimator.fit(IMAGES) if isinstance(estimator, PCA) else estimator
+        display = ReconstructionDisplay.from_estimator(estimator, IMAGES, **more)
+        assert display.corrupted is None
+        assert texts(display.ax_.get_yticklabels()) == ["original", "reconstruction"]
+        expected = estimator.inverse_transform(estimator.transform(IMAGES[:8]))
+        np.testing.assert_allclose(arrays(display.images_)[1].reshape(8, 36), expected)
+    clean = DenoisingAutoencoder(4, corruption=None, **SHORT).fit(IMAGES)
+    assert ReconstructionDisplay.from_estimator(clean, IMAGES).corrupted is None
+
+
+def test_rows_through_a_pipeline_are_in_units_of_x():
+    pipeline = make_pipeline(StandardScaler(), DenoisingAutoencoder(4, **SHORT)).fit(IMAGES)
+    display = ReconstructionDisplay.from_estimator(pipeline, IMAGES, random_state=0)
+    np.testing.assert_array_equal(display.originals, IMAGES[:8])
+    masked = display.corrupted != pytest.approx(IMAGES[:8])
+    changed = ~np.isclose(display.corrupted, IMAGES[:8])
+    assert masked and 0.1 < changed.mean() < 0.5
+    means = np.broadcast_to(IMAGES.mean(axis=0), changed.shape)
+    np.testing.assert_allclose(display.corrupted[changed], means[changed])  # 0 once scaled
+    scaled = pipeline[0].transform(display.corrupted)
+    expected = pipeline[0].inverse_transform(pipeline[1].reconstruct(scaled))
+    np.testing.assert_allclose(display.reconstructions, expected)
+
+
+def test_columns_with_names_and_sparse_rows():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(UNIT_X, columns=NAMES)
+    named = DenoisingAutoencoder(3, **SHORT).fit(frame)
+    display = ReconstructionDisplay.from_estimator(named, frame, n_samples=2)  # without a warning
+    assert texts(display.axes_[0].get_xticklabels()) == NAMES
+    rows = sparse.csr_matrix(np.where(IMAGES < 0.5, 0, IMAGES))
+    noisy = DenoisingAutoencoder(3, corruption="gaussian", **SHORT).fit(rows)
+    display = ReconstructionDisplay.from_estimator(noisy, rows.tocoo())
+    np.testing.assert_array_equal(display.originals, rows[:8].toarray())
+
+
+def test_missing_cells_have_a_colour_of_their_own():
+    gaps = IMAGES.copy()
+    gaps[:, 7] = np.where(np.arange(40) % 2, np.nan, gaps[:, 7])
+    denoiser = DenoisingAutoencoder(3, **SHORT).fit(gaps)
+    image = ReconstructionDisplay.from_estimator(denoiser, gaps).images_[0, 1]
+    assert np.ma.getmaskarray(image.get_array())[1, 1]
+    red, green, blue, _ = image.to_rgba(image.get_array())[1, 1]
+    assert blue > green > red
+
+
+def test_a_few_features_are_bars_and_many_are_lines():
+    rows = np.random.default_rng(0).normal(size=(3, 6))
+    display = ReconstructionDisplay(originals=rows, reconstructions=-rows).plot()
+    assert display.images_ is None and len(display.axes_) == 3
+    for inset, row in zip(display.axes_, rows, strict=True):
+        heights = [[bar.get_height() for bar in bars] for bars in inset.containers]
+        np.testing.assert_array_equal(heights, [row, -row])
+        edges = sorted(b.get_x() for bars in inset.containers for b in bars)
+        assert np.diff(edges).min() >= 0.4 - 1e-9  # of their width: none hides another
+    assert texts(display.ax_.get_legend().get_texts()) == ["original", "reconstruction"]
+    rows = np.random.default_rng(0).normal(size=(2, 50))
+    display = ReconstructionDisplay(originals=rows, reconstructions=-rows, corrupted=2 * rows)
+    for inset, row in zip(display.plot().axes_, rows, strict=True):
+        lines = [line.get_ydata() for line in inset.lines]
+        np.testing.assert_array_equal(lines, [row, 2 * row, -row])
+        assert inset.get_ylim() == display.axes_[0].get_ylim()
+
+
+def test_charts_lie_within_the_axes_that_are_given():
+    figure, axes = plt.subplots(2, 2)
+    rows = np.ones((5, 6))
+    display = ReconstructionDisplay(originals=rows, reconstructions=rows).plot(ax=axes[1, 0])
+    figure.canvas.draw()
+    outer = axes[1, 0].get_window_extent().padded(1e-6)
+    boxes = [inset.get_window_extent() for inset in display.axes_]
+    assert all(outer.containsx(b.x0) and outer.containsx(b.x1) for b in boxes)
+    assert all(outer.containsy(b.y0) and outer.containsy(b.y1) for b in boxes)
+    assert not any(boxes[i].overlaps(boxes[j]) for i in range(5) for j in range(i))
+
+
+# Shapes of images
+
+
+@pytest.mark.parametrize(
+    ("n_features", "shape"), [(36, (6, 6)), (25, (5, 5)), (16, None), (30, None), (4, None)]
+)
+def test_squares_are_images(n_features, shape):
+    rows = np.random.default_rng(0).uniform(size=(20, n_features))
+    display = ReconstructionDisplay.from_estimator(PCA(2).fit(rows), rows)
+    assert display.image_shape == shape
+    assert (display.images_ is None) == (shape is None)
+    flat = ReconstructionDisplay.from_estimator(PCA(2).fit(rows), rows, image_shape=None)
+    assert flat.images_ is None
+
+
+def test_network_says_what_shape_images_have():
+    network = ConvNet((1, 4, 9), channels=(3,))
+    for estimator in (
+        Autoencoder(2, network=network, **SHORT),
+        StackedAutoencoder((3,), estimator=Autoencoder(network=network), fine_tune=False),
+    ):
+        fitted = make_pipeline(StandardScaler(), estimator.set_params(random_state=0)).fit(IMAGES)
+        display = ReconstructionDisplay.from_estimator(fitted, IMAGES)
+        assert display.images_[0, 0].get_array().shape == (4, 9)
+        assert display.ax_.get_aspect() == pytest.approx(4 / 9)
+
+
+def test_three_channels_are_colours_and_others_lie_side_by_side():
+    rows = np.random.default_rng(0).uniform(size=(4, 48))
+    colours = ReconstructionDisplay(
+        originals=rows, reconstructions=rows[:, :16], image_shape=(3, 4, 4)
+    ).plot()
+    picture = np.asarray(colours.images_[0, 1].get_array())
+    np.testing.assert_allclose(picture, rows[1].reshape(3, 4, 4).transpose(1, 2, 0))
+    assert colours.images_[1, 1].get_array().shape == (4, 4)  # grey, of its own width
+    two = ReconstructionDisplay(originals=rows, reconstructions=rows, image_shape=(2, 6, 4)).plot()
+    picture = np.asarray(two.images_[0, 0].get_array())
+    np.testing.assert_array_equal(picture[:, :4].ravel(), rows[0, :24])
+    np.testing.assert_array_equal(picture[:, 4:].ravel(), rows[0, 24:])
+
+
+def test_colours_outside_of_the_unit_interval_are_scaled():
+    rows = np.random.default_rng(0).normal(size=(4, 48))
+    display = ReconstructionDisplay(originals=rows, reconstructions=2 * rows, image_shape=(3, 4, 4))
+    drawn = arrays(display.plot().images_)
+    assert drawn[0].min() == 0 and drawn[0].max() == 1
+    assert drawn.min() == 0 and drawn.max() == 1
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (36,), (1, 1, 6, 6)])
+def test_shapes_that_rows_do_not_have(shape, autoencoder):
+    for name in ("ReconstructionDisplay", "FilterDisplay", "LatentTraversalDisplay"):
+        with pytest.raises(ValueError, match=r"image_shape=\(.* must be \(height, width\)"):
+            CALLS[name](autoencoder, image_shape=shape)
+        with pytest.raises(ValueError, match="'image_shape' parameter"):
+            CALLS[name](autoencoder, image_shape="square")
+
+
+# Filters
+
+
+def test_filters_are_the_first_layers_weights(denoiser):
+    display = FilterDisplay.from_estimator(denoiser)
+    norms = np.linalg.norm(display.filters, axis=1)
+    assert (np.diff(norms) <= 1e-5 * norms[0]).all()
+    assert sorted(display.indices) == list(range(10))
+    np.testing.assert_array_equal(display.filters, denoiser.coefs_[0].T[display.indices])
+    for image, row in zip(display.images_, display.filters, strict=True):
+        np.testing.assert_array_equal(image.get_array(), row.reshape(6, 6))
+        assert image.get_clim() == (-abs(row).max(), abs(row).max())
+    shared = FilterDisplay.from_estimator(denoiser, shared_scale=True, n_filters=3)
+    assert len(shared.images_) == 3
+    limit = abs(shared.filters).max()
+    assert {image.get_clim() for image in shared.images_} == {(-limit, limit)}
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        Autoencoder(4, **SHORT),
+        ContractiveAutoencoder(4, **SHORT),  # tied
+        StackedAutoencoder((5, 4), **SHORT),
+        VAE(4, hidden_layer_sizes=(), noise_variance="heteroscedastic", **SHORT),
+        VAE(4, **SHORT),
+    ],
+)
+@may_collapse
+def test_filters_and_atoms_of_every_autoencoder(estimator):
+    estimator.fit(IMAGES)
+    first, last = estimator.coefs_[0].T, estimator.coefs_[-1][:, :36]
+    if isinstance(estimator, VAE) and not estimator.hidden_layer_sizes:
+        first = first[:4]  # the mean's
+    for weights, expected in (("encoder", first), ("decoder", last)):
+        display = FilterDisplay.from_estimator(estimator, weights=weights, n_filters=200)
+        np.testing.assert_array_equal(display.filters, expected[display.indices])
+
+
+def test_atoms_are_what_a_unit_adds():
+    linear = Autoencoder(3, hidden_layer_sizes=(), **SHORT).fit(IMAGES)
+    display = FilterDisplay.from_estimator(linear, weights="decoder")
+    nothing, *units = linear.inverse_transform(np.vstack([np.zeros(3), np.eye(3)]))
+    np.testing.assert_allclose(display.filters, (units - nothing)[display.indices], atol=1e-12)
+
+
+def test_kernels_of_convolutions():
+    network = ConvNet((2, 6, 6), channels=(5,), kernel_size=3)
+    rows = np.random.default_rng(0).uniform(size=(20, 72))
+    estimator = Autoencoder(3, network=network, **SHORT).fit(rows)
+    display = FilterDisplay.from_estimator(estimator)
+    kernels = estimator.encoder_[1].weight.detach().numpy()
+    np.testing.assert_array_equal(display.filters, kernels.reshape(5, -1)[display.indices])
+    assert display.images_[0].get_array().shape == (3, 6)
+    atoms = FilterDisplay.from_estimator(estimator, weights="decoder")
+    kernels = next(p for p in estimator.decoder_.parameters() if p.ndim == 4).detach().numpy()
+    np.testing.assert_array_equal(atoms.filters, kernels.reshape(5, -1)[atoms.indices])
+    signals = ConvNet((1, 1, 72), channels=(5,), kernel_size=7)
+    estimator = Autoencoder(3, network=signals, **SHORT).fit(rows)
+    display = FilterDisplay.from_estimator(estimator)
+    assert display.filters.shape == (5, 7) and display.images_ is None
+
+
+def test_filters_where_cells_are_missing_are_those_of_the_cells():
+    gaps = IMAGES.copy()
+    gaps[0, 0] = np.nan
+    for network, n_weights in ((None, 36), (ConvNet((1, 6, 6), channels=(3,)), 9)):
+        denoiser = DenoisingAutoencoder(3, network=network, **SHORT).fit(gaps)
+        assert FilterDisplay.from_estimator(denoiser).filters.shape == (3, n_weights)
+
+
+def test_components_of_other_transformers():
+    pca = PCA(5).fit(IMAGES)
+    display = FilterDisplay.from_estimator(make_pipeline(StandardScaler(), pca).fit(IMAGES))
+    np.testing.assert_array_equal(display.filters, pca.components_)  # in their order
+    nmf = NMF(3, tol=1e-2).fit(IMAGES)
+    display = FilterDisplay.from_estimator(nmf, weights="decoder")
+    assert [image.get_clim()[0] for image in display.images_] == [0, 0, 0]
+    with pytest.raises(TypeError, match="StandardScaler has none"):
+        FilterDisplay.from_estimator(StandardScaler().fit(IMAGES))
+
+
+def test_a_classifier_has_filters_but_no_atoms():
+    classifier = AutoencoderClassifier(Autoencoder(4, **SHORT), **SHORT).fit(UNIT_X, LABELS)
+    display = FilterDisplay.from_estimator(classifier)
+    np.testing.assert_array_equal(display.filters, classifier.coefs_[0].T[display.indices])
+    with pytest.raises(TypeError, match=r"needs an estimator with decoder_ .*Classifier has none"):
+        FilterDisplay.from_estimator(classifier, weights="decoder")
+
+
+def test_filters_of_few_features_are_bars():
+    estimator = small("Autoencoder").fit(UNIT_X)
+    display = FilterDisplay.from_estimator(estimator, n_filters=3)
+    assert display.images_ is None
+    for inset, unit, row in zip(display.axes_, display.indices, display.filters, strict=True):
+        assert inset.get_title() == f"unit {unit}"
+        np.testing.assert_array_equal([bar.get_height() for bar in inset.containers[0]], row)
+        assert inset.get_ylim()[0] == -inset.get_ylim()[1]
+
+
+@pytest.mark.parametrize("wrong", [{"weights": "both"}, {"n_filters": 0}, {"shared_scale": "yes"}])
+def test_wrong_parameters_of_filters(wrong, denoiser):
+    with pytest.raises(ValueError, match=f"'{next(iter(wrong))}' parameter of FilterDisplay"):
+        FilterDisplay.from_estimator(denoiser, **wrong)
+
+
+@pytest.mark.parametrize(("n", "columns"), [(1, 1), (12, 4), (32, 8), (64, 8), (100, 10), (7, 4)])
+def test_few_cells_stay_empty(n, columns):
+    assert skae.inspection._full_columns(n) == columns
+
+
+# Codes in the plane
+
+
+def test_points_are_the_codes_by_label(autoencoder):
+    y = np.array(["b", "a", "c", "b"] * 10)
+    display = LatentSpaceDisplay.from_estimator(autoencoder, IMAGES, y)
+    codes = autoencoder.transform(IMAGES)
+    for label, scatter in zip("abc", display.scatters_, strict=True):
+        np.testing.assert_array_equal(scatter.get_offsets(), codes[y == label])
+    assert len({tuple(s.get_facecolor()[0]) for s in display.scatters_}) == 3
+    assert texts(display.ax_.get_legend().get_texts()) == ["a", "b", "c"]
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("component 0", "component 1")
+    assert display.colorbar_ is None
+
+
+def test_wider_codes_are_seen_along_their_principal_axes():
+    estimator = Autoencoder(6, **SHORT).fit(IMAGES)
+    display = LatentSpaceDisplay.from_estimator(estimator, IMAGES)
+    pca = PCA(2).fit(estimator.transform(IMAGES))
+    expected = pca.transform(estimator.transform(IMAGES))
+    points = np.asarray(display.scatters_[0].get_offsets())
+    np.testing.assert_allclose(abs(points), abs(expected), atol=1e-10)
+    share = pca.explained_variance_ratio_[1]
+    assert display.ax_.get_ylabel() == f"principal axis 2 of the code ({share:.0%} of its variance)"
+    assert display.ax_.get_legend() is None
+
+
+def test_codes_that_do_not_vary():
+    codes, shares = skae.inspection._principal_axes(np.ones((5, 4)))
+    assert (codes == 0).all() and (shares == 0).all()
+
+
+def test_a_single_component_is_a_strip_for_each_label():
+    estimator = Autoencoder(1, **SHORT).fit(IMAGES)
+    y = np.arange(40) % 3
+    display = LatentSpaceDisplay.from_estimator(estimator, IMAGES, y)
+    codes = estimator.transform(IMAGES)[:, 0]
+    for label, scatter in enumerate(display.scatters_):
+        x, height = np.asarray(scatter.get_offsets()).T
+        np.testing.assert_array_equal(x, codes[y == label])
+        assert (abs(height - label) <= 0.3 + 1e-9).all()
+        assert stats.kstest((height - label) / 0.6 + 0.5, "uniform").pvalue > 0.05
+    assert texts(display.ax_.get_yticklabels()) == ["0", "1", "2"]
+    alone = LatentSpaceDisplay.from_estimator(estimator, IMAGES)
+    assert texts(alone.ax_.get_yticklabels()) == [""]
+
+
+def test_many_numbers_are_a_scale(autoencoder):
+    y = np.random.default_rng(0).normal(size=40)
+    y[3] = np.nan
+    display = LatentSpaceDisplay.from_estimator(autoencoder, IMAGES, y, cmap="plasma")
+    unlabelled, others = display.scatters_
+    np.testing.assert_array_equal(others.get_array(), np.delete(y, 3))
+    assert others.get_cmap().name == "plasma"
+    assert len(unlabelled.get_offsets()) == 1
+    assert display.colorbar_.mappable is others
+    assert display.ax_.get_legend() is None
+
+
+def test_rows_without_a_label_are_grey(autoencoder):
+    y = np.array(["a", None, "b", "a"] * 10, dtype=object)
+    display = LatentSpaceDisplay.from_estimator(autoencoder, IMAGES, y)
+    assert texts(display.ax_.get_legend().get_texts()) == ["no label", "a", "b"]
+    codes = autoencoder.transform(IMAGES)
+    np.testing.assert_array_equal(display.scatters_[0].get_offsets(), codes[1::4])
+    red, green, blue, _ = display.scatters_[0].get_facecolor()[0]
+    assert red == green == blue
+    y = np.where(np.arange(40) % 2, np.nan, 1.0)
+    assert texts(
+        LatentSpaceDisplay.from_estimator(autoencoder, IMAGES, y).ax_.get_legend().get_texts()
+    ) == ["no label", "1"]
+
+
+@pytest.mark.parametrize("n_classes", [10, 20, 40])
+def test_colours_of_many_classes_differ(n_classes):
+    labels = np.array([f"class {i}" for i in range(40)])[np.arange(200) % n_classes]
+    codes = np.random.default_rng(0).normal(size=(200, 2))
+    display = LatentSpaceDisplay(codes=codes, labels=labels).plot()
+    assert len({tuple(s.get_facecolor()[0]) for s in display.scatters_}) == n_classes
+    display.figure_.canvas.draw()
+
+
+def test_codes_of_other_transformers_and_style(autoencoder):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(UNIT_X, columns=NAMES)
+    pca = make_pipeline(StandardScaler(), PCA(2)).set_output(transform="pandas").fit(frame)
+    display = LatentSpaceDisplay.from_estimator(pca, frame, LABELS, s=7.0, color="C4")
+    np.testing.assert_array_equal(display.codes, pca.transform(frame))
+    assert display.scatters_[0].get_sizes() == [7.0]
+    classifier = small("AutoencoderClassifier").fit(UNIT_X, LABELS)
+    LatentSpaceDisplay.from_estimator(classifier, UNIT_X, LABELS)
+    codes = small("SparseAutoencoder", sparse_output=True).fit(UNIT_X)
+    LatentSpaceDisplay.from_estimator(codes, sparse.csr_matrix(UNIT_X), LABELS)
+    with pytest.raises(TypeError, match="needs a transformer with transform, but TSNE"):
+        LatentSpaceDisplay.from_estimator(TSNE(), UNIT_X)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        LatentSpaceDisplay.from_estimator(pca, frame, LABELS[:-1])
+
+
+def test_legend_hides_no_point_in_axes_that_are_given(autoencoder):
+    _, ax = plt.subplots()
+    display = LatentSpaceDisplay.from_estimator(autoencoder, IMAGES, np.arange(40) % 4, ax=ax)
+    ax.figure.canvas.draw()
+    legend = ax.get_legend().get_window_extent()
+    for scatter in display.scatters_:
+        points = ax.transData.transform(scatter.get_offsets())
+        assert not any(legend.contains(*point) for point in points)
+
+
+# Traversals
+
+
+def test_grid_is_decoded_at_quantiles_of_the_codes(autoencoder):
+    display = LatentTraversalDisplay.from_estimator(autoencoder, IMAGES, n_steps=4, tail=0.1)
+    codes = autoencoder.transform(IMAGES)
+    quantiles = np.quantile(codes, [0.1, 0.1 + 0.8 / 3, 0.1 + 1.6 / 3, 0.9], axis=0)
+    np.testing.assert_allclose(display.x_values, quantiles[:, 0])
+    np.testing.assert_allclose(display.y_values, quantiles[:, 1])
+    for (i, j), image in np.ndenumerate(display.images_):
+        decoded = autoencoder.inverse_transform([[quantiles[j, 0], quantiles[i, 1]]])
+        np.testing.assert_allclose(image.get_array(), decoded.reshape(6, 6))
+        left, right, bottom, top = image.get_extent()  # large values on top
+        assert j < left < right < j + 1 and 3 - i < top < bottom < 4 - i
+    expected = [f"{value:.2g}" for value in display.y_values[::-1]]
+    assert texts(display.ax_.get_yticklabels()) == expected
+
+
+def test_grid_of_a_prior_is_at_normal_quantiles(vae):
+    display = LatentTraversalDisplay.from_estimator(vae)
+    normal = stats.norm.ppf(np.linspace(0.05, 0.95, 11))
+    np.testing.assert_allclose(display.x_values, normal)
+    first, second = np.sort(np.argsort(-vae.kl_per_component_)[:2])
+    assert display.ax_.get_xlabel() == f"component {first}"
+    assert display.ax_.get_ylabel() == f"component {second}"
+    code = np.zeros((1, 3))
+    code[0, first], code[0, second] = normal[7], normal[2]
+    decoded = vae.inverse_transform(code)
+    np.testing.assert_allclose(display.images_[2, 7].get_array(), decoded.reshape(6, 6))
+    with pytest.raises(ValueError, match=r"needs X.*only a VAE has a prior.*found PCA"):
+        LatentTraversalDisplay.from_estimator(PCA(2).fit(IMAGES))
+
+
+def test_other_components_stay_at_their_mean():
+    pca = PCA(4).fit(IMAGES)
+    default = LatentTraversalDisplay.from_estimator(pca, IMAGES, n_steps=3)
+    assert default.ax_.get_ylabel() == "component 1"
+    display = LatentTraversalDisplay.from_estimator(pca, IMAGES, components=(3,), n_steps=5)
+    assert display.decoded.shape == (1, 5, 36)
+    codes = pca.transform(display.decoded[0])
+    np.testing.assert_allclose(codes[:, :3], 0, atol=1e-12)
+    np.testing.assert_allclose(codes[:, 3], display.x_values)
+    assert texts(display.ax_.get_yticklabels()) == []
+
+
+def test_walk_goes_straight_from_row_to_row(autoencoder):
+    display = LatentTraversalDisplay.from_estimator(autoencoder, IMAGES, between=(3, 8), n_steps=5)
+    start, end = autoencoder.transform(IMAGES[[3, 8]])
+    assert display.images_.shape == (1, 5)
+    for share, image in zip(np.linspace(0, 1, 5), display.images_[0], strict=True):
+        decoded = autoencoder.inverse_transform([(1 - share) * start + share * end])
+        np.testing.assert_allclose(image.get_array(), decoded.reshape(6, 6))
+    assert display.ax_.get_xlabel() == "way from row 3 to row 8"
+    assert texts(display.ax_.get_xticklabels()) == ["0", "0.25", "0.5", "0.75", "1"]
+
+
+def test_one_component_is_a_single_row():
+    estimator = Autoencoder(1, **SHORT).fit(IMAGES)
+    assert LatentTraversalDisplay.from_estimator(estimator, IMAGES).images_.shape == (1, 11)
+
+
+def test_rows_that_are_no_images_are_charts():
+    estimator = small("Autoencoder").fit(UNIT_X)
+    display = LatentTraversalDisplay.from_estimator(estimator, UNIT_X)
+    assert display.images_ is None and display.axes_.shape == (5, 5)
+    for (i, j), inset in np.ndenumerate(display.axes_):
+        heights = [bar.get_height() for bar in inset.containers[0]]
+        np.testing.assert_array_equal(heights, display.decoded[i, j])
+    display.figure_.canvas.draw()
+    assert display.axes_[4, 0].get_window_extent().y0 > display.axes_[0, 0].get_window_extent().y1
+    assert display.axes_[0, 4].get_window_extent().x0 > display.axes_[0, 0].get_window_extent().x1
+
+
+def test_pipelines_are_walked_in_units_of_x():
+    pipeline = make_pipeline(StandardScaler(), PCA(2)).fit(IMAGES)
+    display = LatentTraversalDisplay.from_estimator(pipeline, IMAGES, between=(0, 1))
+    expected = pipeline.inverse_transform(pipeline.transform(IMAGES[:2]))
+    np.testing.assert_allclose(display.decoded[0, [0, -1]], expected)
+    vae = make_pipeline(StandardScaler(), VAE(2, max_iter=5, random_state=0)).fit(IMAGES)
+    display = LatentTraversalDisplay.from_estimator(vae, n_steps=1)
+    centre = vae.inverse_transform(np.full((1, 2), stats.norm.ppf(0.05)))
+    np.testing.assert_allclose(display.decoded[0], centre)
+
+
+@pytest.mark.parametrize("components", [(0, 0), (0, 1, 2), (), (2,), (-1,), (0.5,)])
+def test_components_that_are_not_there(components, autoencoder):
+    with pytest.raises(ValueError, match="one or two different numbers from 0 to 1"):
+        LatentTraversalDisplay.from_estimator(autoencoder, IMAGES, components=components)
+
+
+@pytest.mark.parametrize("between", [(0,), (0, 40), (0, -1), (0.0, 1.0)])
+def test_rows_that_are_not_there(between, autoencoder, vae):
+    with pytest.raises(ValueError, match="two rows of X, from 0 to 39"):
+        LatentTraversalDisplay.from_estimator(autoencoder, IMAGES, between=between)
+    with pytest.raises(ValueError, match="two rows of X, which is None"):
+        LatentTraversalDisplay.from_estimator(vae, between=between)
+
+
+@pytest.mark.parametrize("wrong", [{"n_steps": 0}, {"tail": 0.5}, {"between": 3}])
+def test_wrong_parameters_of_traversals(wrong, autoencoder):
+    with pytest.raises(ValueError, match=f"'{next(iter(wrong))}' parameter of LatentTraversal"):
+        LatentTraversalDisplay.from_estimator(autoencoder, IMAGES, **wrong)
+
+
+def test_estimators_that_decode_nothing():
+    classifier = small("AutoencoderClassifier").fit(UNIT_X, LABELS)
+    for display in (LatentTraversalDisplay, ReconstructionDisplay):
+        with pytest.raises(TypeError, match="AutoencoderClassifier has no inverse_transform"):
+            display.from_estimator(classifier, UNIT_X)
