@@ -13,14 +13,16 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from helpers import X, run_python, small, weights
+from helpers import LABELS, SMALL, SUPERVISED, X, run_python, small, weights
 
 import skae
 
+EVERY = [*SMALL, *SUPERVISED]
+
 
 def fit(name):
-    """What a worker does: train, and give codes and the number of epochs' losses."""
-    estimator = small(name).fit(X)
+    """What a worker does: train, and give the codes and the losses of all epochs."""
+    estimator = small(name).fit(X, LABELS)
     return estimator.transform(X), estimator.loss_curve_
 
 
@@ -32,20 +34,18 @@ def assert_equal(found, expected):
 @pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
 def test_workers_of_multiprocessing(start_method):
     """After the parent has trained; a forked worker may hang in torch (see reliability.md)."""
-    names = ["Autoencoder", "VAE"]
-    expected = [fit(name) for name in names]
+    expected = [fit(name) for name in EVERY]
     context = multiprocessing.get_context(start_method)
     with ProcessPoolExecutor(2, mp_context=context) as pool:
-        found = list(pool.map(fit, names, timeout=120))
+        found = list(pool.map(fit, EVERY, timeout=120))
     for one, other in zip(found, expected, strict=True):
         assert_equal(one, other)
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_workers_of_joblib(backend):
-    names = ["SparseAutoencoder", "StackedAutoencoder"] * 2
-    expected = [fit(name) for name in names]
-    found = joblib.Parallel(n_jobs=2, backend=backend)(joblib.delayed(fit)(n) for n in names)
+    expected = [fit(name) for name in EVERY]
+    found = joblib.Parallel(n_jobs=2, backend=backend)(joblib.delayed(fit)(n) for n in EVERY)
     for one, other in zip(found, expected, strict=True):
         assert_equal(one, other)
 
