@@ -110,9 +110,9 @@ class ReconstructionMixin:
                     rows = dense(target[start : start + len(rows)])
                 start += len(rows)
                 observed = ~np.isnan(rows) if lacks_cells else True
-                errors += _sums_of_squares(rows - reconstructions, observed)
-                deviations += _sums_of_squares(rows - mean, observed)
-            score = _r2(errors, deviations)
+                errors += sums_of_squares(rows - reconstructions, observed)
+                deviations += sums_of_squares(rows - mean, observed)
+            score = weighted_r2(errors, deviations)
         if not np.isfinite(score):
             raise ValueError(
                 "The squared errors of the reconstructions of X are not finite, so that there "
@@ -163,12 +163,12 @@ def _totals(x, proportions):
     return total / (1.0 - unseen).clamp(min=torch.finfo(x.dtype).eps)
 
 
-def _sums_of_squares(differences, observed):
+def sums_of_squares(differences, observed):
     """Per column, over observed cells."""
     return np.square(differences, dtype=np.float64).sum(axis=0, where=observed)
 
 
-def _r2(errors, deviations):
+def weighted_r2(errors, deviations):
     """R^2 over columns, weighted by variance, from sums of squares per column.
 
     As in scikit-learn's `r2_score`, a column that does not vary counts only if none does.

@@ -12,7 +12,7 @@ from sklearn.utils import check_array
 
 from skae._columns import column_means, dense, has_missing
 from skae._devices import off_torch
-from skae._reconstruction import ReconstructionMixin, _r2, _sums_of_squares
+from skae._reconstruction import ReconstructionMixin, sums_of_squares, weighted_r2
 
 __all__ = ["explained_variance", "neg_reconstruction_error"]
 
@@ -88,10 +88,10 @@ def explained_variance(estimator, X, y=None):
     errors, deviations = np.zeros_like(mean), np.zeros_like(mean)
     with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
         for rows, reconstructions, observed in pairs:
-            errors += _sums_of_squares(rows - reconstructions, observed)
-            deviations += _sums_of_squares(rows - mean, observed)
+            errors += sums_of_squares(rows - reconstructions, observed)
+            deviations += sums_of_squares(rows - mean, observed)
     _check_finite(estimator, errors, deviations)
-    return _r2(errors, deviations)
+    return weighted_r2(errors, deviations)
 
 
 def neg_reconstruction_error(estimator, X, y=None):
@@ -150,7 +150,7 @@ def neg_reconstruction_error(estimator, X, y=None):
     total = 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
         for rows, reconstructions, observed in pairs:
-            total += _sums_of_squares(rows - reconstructions, observed).sum()
+            total += sums_of_squares(rows - reconstructions, observed).sum()
     _check_finite(estimator, total)
     return float(-total / X.shape[0])
 
