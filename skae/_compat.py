@@ -55,6 +55,7 @@ except ImportError:
             Returns
             -------
             self : object
+                The estimator itself.
             """
             if not callbacks:
                 return self

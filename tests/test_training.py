@@ -302,6 +302,21 @@ def test_interrupted_fit_keeps_the_last_epoch(name, monkeypatch):
 
 
 @each_class
+def test_interrupted_at_any_batch(name, monkeypatch):
+    """Of 4 batches an epoch: what is left is the last epoch that was finished."""
+    finished = [small(name, max_iter=k, **NEVER_STOP).fit(X) for k in (1, 2)]
+    for batch in range(1, 13):
+        estimator = small(name, max_iter=3, **NEVER_STOP)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            interrupt(patch, name, batch)
+            estimator.fit(X)
+        if batch <= 4:
+            assert_not_fitted(estimator)
+        else:
+            assert_same_fit(estimator, finished[(batch - 1) // 4 - 1])
+
+
+@each_class
 def test_interrupted_fit_counts_finished_epochs(name, monkeypatch):
     reference = small(name, max_iter=2, **NEVER_STOP).fit(X)
     interrupt(monkeypatch, name, batch=2 * 4 + 3)
