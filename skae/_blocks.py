@@ -198,7 +198,7 @@ def _changes(module):
         return True
     drops = isinstance(module, nn.modules.dropout._DropoutNd)
     rate = getattr(module, "p" if drops else "dropout", 0)  # an LSTM's, for example
-    return isinstance(rate, float) and rate > 0
+    return isinstance(rate, (int, float)) and rate > 0
 
 
 def describe_pair(spec, **arguments):
