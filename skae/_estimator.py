@@ -10,6 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from skae._compat import CallbackSupportMixin, Interval, Options, Progress, StrOptions
 from skae._devices import find_device, lacks_float64, memory_errors, off_torch, own_modes
+from skae._documentation import DocumentedMixin
 from skae._inference import InferenceMixin
 from skae._tape import PRECISIONS
 from skae._version import __version__
@@ -34,7 +35,7 @@ TRAINING_CONSTRAINTS = {
 }
 
 
-class NetworkEstimator(InferenceMixin, CallbackSupportMixin, BaseEstimator):
+class NetworkEstimator(DocumentedMixin, InferenceMixin, CallbackSupportMixin, BaseEstimator):
     """Training, state and what scikit-learn asks of both. Abstract.
 
     A subclass writes `_validate`, which makes `Data` of what `fit` gets, `_fit`, which

@@ -68,11 +68,12 @@ from torch import nn
 
 from skae._activations import find_activation
 from skae._compat import Interval, InvalidParameterError, StrOptions
+from skae._documentation import DocumentedMixin
 
 __all__ = ["ConvNet"]
 
 
-class ConvNet(BaseEstimator):
+class ConvNet(DocumentedMixin, BaseEstimator):
     """Convolutional layers for images, and a decoder that mirrors them.
 
     A specification for the parameter `network`. Rows stay rows: X has a column for each
