@@ -14,15 +14,19 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import contextmanager
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 WIDTH = 400  # pixels, of a small screen
 WORD = "contractive"
 SECONDS = 300  # for all pages in the browser
+SEARCH_SECONDS = 10  # for the search's results to appear
+LENIENT = {"ignore_cleanup_errors": True}  # the browser's last processes may still write
 
 # Goes in front of all else in a page, so that no error comes too early for it.
 LISTENER = b"""<script>
@@ -85,7 +89,7 @@ async function visit(path) {
 
 async function search() {
   const frame = await open("/search.html?q=%(word)s");
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 10 * %(search_seconds)d; i++) {
     await pause(100);
     const found = frame.contentDocument.querySelectorAll("#search-results li a");
     if (found.length) return [...found].map(link => link.textContent);
@@ -188,13 +192,21 @@ class Handler(SimpleHTTPRequestHandler):
         pass
 
 
-def serve(site):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=site))
+@contextmanager
+def serving(site):
+    """A server of the site on this machine, while it is needed."""
     paths = [f"/{path.relative_to(site).as_posix()}" for path in pages_of(site)]
-    server.visitor = VISITOR % {"width": WIDTH, "word": WORD, "paths": json.dumps(paths)}
-    server.refused, server.report, server.done = [], None, threading.Event()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+    settings = {"width": WIDTH, "word": WORD, "search_seconds": SEARCH_SECONDS}
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=site)) as server:
+        server.visitor = VISITOR % {**settings, "paths": json.dumps(paths)}
+        server.refused, server.report, server.done = [], None, threading.Event()
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def browser_command(chromium, profile, *arguments):
@@ -207,15 +219,13 @@ def browser_command(chromium, profile, *arguments):
 
 def check_in_browser(site, chromium):
     """Problems that a browser sees, as strings."""
-    server = serve(site)
-    address = f"http://127.0.0.1:{server.server_port}/visitor"
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+    silent = subprocess.DEVNULL
+    with serving(site) as server, tempfile.TemporaryDirectory(**LENIENT) as profile:
+        address = f"http://127.0.0.1:{server.server_port}/visitor"
         command = browser_command(chromium, profile, "--remote-debugging-port=0", address)
-        silent = subprocess.DEVNULL
         with subprocess.Popen(command, stdout=silent, stderr=silent) as browser:
             finished = server.done.wait(SECONDS)
             browser.terminate()
-    server.shutdown()
     if not finished:
         return [f"{chromium} did not come to an end within {SECONDS} seconds"]
     found = [
@@ -230,17 +240,15 @@ def check_in_browser(site, chromium):
 
 def screenshots(site, chromium, folder):
     """Pictures of some pages, on a small screen and a large one, for eyes."""
-    server = serve(site)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("index", "user_guide/sparse", "coming_from_pytorch", "generated/skae.VAE"):
-        for width in (500, 1400):  # Chromium's windows are no narrower
-            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-                picture = folder / f"{name.replace('/', '-')}-{width}.png"
-                shot = [f"--screenshot={picture}", f"--window-size={width},1400"]
-                url = f"http://127.0.0.1:{server.server_port}/{name}.html"
-                command = browser_command(chromium, profile, *shot, url)
-                subprocess.run(command, check=True, capture_output=True, timeout=60)
-    server.shutdown()
+    pages = ("index", "user_guide/sparse", "coming_from_pytorch", "generated/skae.VAE")
+    with serving(site) as server, tempfile.TemporaryDirectory(**LENIENT) as profile:
+        for name, width in product(pages, (500, 1400)):  # Chromium's windows are no narrower
+            picture = folder / f"{name.replace('/', '-')}-{width}.png"
+            shot = [f"--screenshot={picture}", f"--window-size={width},1400"]
+            url = f"http://127.0.0.1:{server.server_port}/{name}.html"
+            command = browser_command(chromium, profile, *shot, url)
+            subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 def main():
