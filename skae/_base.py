@@ -104,7 +104,7 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
 
         The learning rate is `learning_rate_init`; schedules, `tol`, `early_stopping` and
         `max_iter` play no part. Optimiser and random streams go on exactly, also
-        through pickle.
+        through pickle. Layers of a stack are trained together, never pretrained.
 
         Parameters
         ----------
@@ -123,6 +123,8 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
         ValueError
             If X does not suit the parameters or the loss becomes non-finite; the
             estimator is then as it was before the call.
+        AttributeError
+            With solver='lbfgs', which takes all rows at once.
         """
         return self._partial_fit_to(X)
 

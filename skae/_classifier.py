@@ -28,84 +28,106 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     Parameters
     ----------
     autoencoder : autoencoder, FrozenEstimator or None, default=None
-        What to pretrain: any autoencoder of skae. It is cloned; its `random_state`,
-        `device`, `precision` and `verbose` are not used. None is `StackedAutoencoder()`.
-        A `sklearn.frozen.FrozenEstimator` around a fitted one spares the pretraining; the
-        frozen one itself never changes.
+        What to pretrain: any autoencoder of skae, with its own `max_iter` and the like;
+        `autoencoder__max_iter` sets them. It is cloned; its `random_state`, `device`,
+        `precision` and `verbose` are not used, but this object's. None is
+        `StackedAutoencoder()`. A `sklearn.frozen.FrozenEstimator` around a fitted one
+        spares the pretraining; the frozen one itself never changes.
     fine_tune : bool, default=True
         Whether encoder and output layer are trained together in the end; if not, codes
-        stay as the pretraining left them. With a frozen autoencoder, it is a copy that
-        is fine-tuned.
+        stay as the pretraining left them, which may be better with very few labels.
+        With a frozen autoencoder, it is a copy that is fine-tuned.
     unlabeled : int, float, str or None, default=None
-        What y is, such as -1, in rows without a label; they serve the pretraining alone.
-        NaN is possible, too. None: all rows have labels.
+        What y is, such as -1, in rows without a label; they serve the pretraining
+        alone. NaN is possible, too, and then stands for None as well. None: all rows
+        have labels, and -1 is a class like any other.
     class_weight : dict, 'balanced' or None, default=None
-        Weights of the classes, {label: weight}. 'balanced' weighs a class by
-        n_samples / (n_classes * count), counting rows with labels. None: all weigh 1.
+        Weights of the classes, {label: weight}: what an error in a row of the class
+        counts. 'balanced' makes rare classes count as much as frequent ones, n_samples
+        / (n_classes * count), counting rows with labels. None: all weigh 1.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
-        biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
+        biases are exempt. More keeps the weights small and the network smooth: raise it
+        from 1e-5, in factors of 10, where new rows fare much worse than training rows.
+        Unlike in MLPRegressor it is not divided by the batch size.
     solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
         Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
         Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
         all rows at once, for small data: an epoch is one of its iterations, training
         stops at the first one that is no improvement by `tol`, and noise is drawn once.
-        Learning rates, `batch_size`, `shuffle`, `n_iter_no_change` and early stopping do
-        not apply to it, and there is no `partial_fit`.
+        `learning_rate`, `learning_rate_init`, `batch_size`, `shuffle`,
+        `n_iter_no_change` and `early_stopping` do not apply to it, and there is no
+        `partial_fit`.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
-        Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
-        'one_cycle' first rises for 30% of the time. With either, only
-        `early_stopping` ends before `max_iter`.
+        Schedule of the step size over the `max_iter` epochs: 'constant' lets training
+        stop before their end, 'cosine' falls to zero, 'one_cycle' rises for the first
+        30% of them, then falls to zero, and stands a larger `learning_rate_init`. With
+        either of these, only `early_stopping` ends before `max_iter`.
     learning_rate_init : float, default=0.001
-        Step size, at its peak where a schedule varies it.
+        Step size, at its peak where a schedule varies it. Lower it, by factors of 3, if
+        `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
+        is smooth and still falls at its end.
     batch_size : int or 'auto', default='auto'
-        Rows per step of the optimiser. 'auto' is min(200, n_samples).
+        Rows per step of the optimiser. Fewer make more steps of an epoch: it takes
+        longer, and gets further. 'auto' is min(200, n_samples); few rows want 20 to 50.
     max_iter : int, default=200
-        Epochs, that is passes over X, at most. Reaching it is not an error.
+        Epochs, that is passes over the rows with labels, at most, of the output layer's
+        training and again of the fine-tuning; few rows need more of them. Reaching it
+        is no error and does not warn.
     shuffle : bool, default=True
-        Whether each epoch takes the rows in a new random order.
+        Whether each epoch takes the rows in a new random order; if not, all epochs have
+        the same batches.
     tol : float, default=1e-4
-        An epoch counts as an improvement if its loss is below the best one by more
-        than `tol * abs(best)`.
+        An epoch counts as an improvement if its loss is below the best one by more than
+        `tol * abs(best)`: it is relative, unlike in MLPRegressor. More stops sooner.
     n_iter_no_change : int or np.inf, default=10
-        Epochs without improvement after which training stops.
+        Epochs in a row without improvement after which training stops. Raise it where
+        losses waver, as those of few rows do, or with noise; np.inf never stops.
     early_stopping : bool, default=False
-        Whether to hold out rows, to stop when their loss stops improving, and to go
-        back to the weights that were best on them.
+        Whether to hold out rows with labels, in the classes' proportions, to stop when
+        their loss stops improving, and to go back to the weights of its last
+        improvement. The rows held out are lost to training, pretraining included: with
+        few labels, better not.
     validation_fraction : float, default=0.1
-        Fraction of the rows that `early_stopping` holds out, rounded up.
+        Fraction of the rows with labels that `early_stopping` holds out, rounded up.
+        More judge the weights better, and leave fewer to train on.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the held-out rows, the shuffles and the noise.
-        An int makes refits on one device identical to the bit. None draws a new
-        seed; the global random generators are neither read nor changed.
+        Seed of the initial weights, the held-out rows, the shuffles and the noise. An
+        int makes refits identical to the bit, on one device and with as many threads.
+        None draws a new seed; the global random generators are neither read nor
+        changed.
     device : str, default='cpu'
-        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for a GPU if there
-        is one. Arrays in, arrays out: the device never shows in the results.
+        Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
+        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
+        Arrays in, arrays out: the device never shows in the results' type.
     precision : {'float', 'bf16'}, default='float'
         'float': training computes in the dtype of X. 'bf16': the layers round to
         bfloat16, which has 8 bits of precision, in training only; weights, losses and
         penalties do not. Nearly twice as fast for layers of a thousand units on
         processors made for it, slower than 'float' for small ones.
     verbose : bool or int, default=False
-        Whether to print a line per epoch.
+        Whether to print a line per epoch: its number, its loss, that of held-out rows
+        if there are any, and the seconds that it took.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        The labels, sorted: what the columns of `predict_proba` stand for.
     autoencoder_ : autoencoder
         The pretrained autoencoder with the weights of the encoder after the fine-tuning:
         its `transform` is this object's. Its decoder, losses and other attributes are
         those of the pretraining.
     n_components_ : int
-        Width of the code.
+        Width of the code: the columns of `transform(X)`.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of all layers, the encoder's first. Not with a `network`.
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of all layers, the encoder's first. Not with a `network`.
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
-        `encoder_(torch.tensor(X))` equals `transform(X)`.
+        `encoder_(torch.tensor(X))` equals `transform(X)`, for X in the dtype of the
+        fit.
     loss_ : float
         Objective per row, penalties included, in the last epoch.
     best_loss_ : float
@@ -114,7 +136,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         Objective per row in each epoch of the fine-tuning (without `fine_tune`, of the
         output layer's training), averaged while the weights change.
     validation_loss_curve_ : list of float or None
-        Objective per held-out row after each epoch; None without `early_stopping`.
+        Objective per held-out row after each epoch; None where none were held out.
     n_iter_ : int
         Epochs with labels: of the output layer's training and the fine-tuning. Those of
         the pretraining are `autoencoder_.n_iter_`.
@@ -228,6 +250,12 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         -------
         labels : ndarray of shape (n_samples,)
             The most probable class of each row.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, or cells that the autoencoder does
+            not take, such as NaN.
         """
         indices = self.predict_log_proba(X).argmax(axis=1)
         return self.classes_[indices]
@@ -244,6 +272,12 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`, in the dtype of the fit.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, or cells that the autoencoder does
+            not take, such as NaN.
         """
         return np.exp(self.predict_log_proba(X))
 
@@ -259,6 +293,12 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`, in the dtype of the fit.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, or cells that the autoencoder does
+            not take, such as NaN.
         """
 
         def log_probabilities(network, x):

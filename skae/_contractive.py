@@ -151,34 +151,45 @@ class ContractiveAutoencoder(BaseAutoencoder):
     Parameters
     ----------
     n_components : int, default=32
-        Width of the code. May exceed the number of features (an overcomplete code).
+        Width of the code, the numbers that each row becomes. More reconstruct better
+        and compress less; may exceed the number of features (an overcomplete code). Of
+        a code that is an image (see `ConvNet`), its channels.
     contraction_weight : float, default=0.1
-        Weight of the penalty. With 0 this is the plain autoencoder.
+        Weight of the penalty: more makes the code flatter, steep in fewer directions,
+        and the reconstruction worse. The default suits data in [0, 1]; vary it by
+        factors of 3. With 0 this is the plain autoencoder.
     jacobian_method : {'exact', 'hutchinson'}, default='exact'
         How training computes the penalty. 'exact' is as cheap for an encoder of one
         layer; for a deep one it costs `n_components` products per row. 'hutchinson'
         estimates the norm from one random vector per row and step (without bias, but
-        with noise): a single product, for wide codes of deep encoders.
+        with noise): a single product, for wide codes of deep encoders. Not with
+        solver='lbfgs'.
     hidden_layer_sizes : array-like of int, default=()
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
-        them. `()` is the classical autoencoder with one layer each way.
+        them. More and wider layers follow data that are more curved, and take longer.
+        `()` is the classical autoencoder with one layer each way.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
             default='relu'
-        Activation of the hidden layers. Without any, or with 'identity', the
-        autoencoder is linear up to `code_activation`.
+        Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat
+        pieces, 'identity' not at all, the others smoothly. Without hidden layers, or
+        with 'identity', the autoencoder is linear up to `code_activation`.
     code_activation : str, default='auto'
-        Activation of the code, one of the same words. 'auto' is 'logistic'.
+        Activation of the code, one of the same words: with 'identity' codes are any
+        numbers, with 'logistic' in (0, 1), with 'tanh' in (-1, 1), with 'relu' 0 or
+        more. 'auto' is 'logistic', whose units become flat towards both ends.
     loss : {'squared_error', 'binary_cross_entropy', 'categorical_cross_entropy'}, \
             default='squared_error'
-        Reconstruction loss, summed over features. 'binary_cross_entropy' is for X in
-        [0, 1], and makes the reconstructions probabilities. 'categorical_cross_entropy'
-        is for rows of counts, such as words, or of proportions: decoded are proportions,
-        and `reconstruct` multiplies them by the row's total.
+        Reconstruction loss, summed over features. 'squared_error' is for any numbers,
+        in squared units of X. 'binary_cross_entropy' is for X in [0, 1], and makes the
+        reconstructions probabilities. 'categorical_cross_entropy' is for rows of
+        counts, such as words, or of proportions: decoded are proportions, and
+        `reconstruct` multiplies them by the row's total. Both cross-entropies are in
+        nats; an X that they are not for is a ValueError.
     tied_weights : bool, default=True
-        Whether the decoder uses the encoder's weights, transposed: half the
-        parameters, and no rescaling between the two. An untied
-        decoder escapes the penalty: codes shrink and it scales them up again. Not with a
-        `network`.
+        Whether the decoder uses the encoder's weights, transposed: half the weights, of
+        use where rows are few, and no rescaling between the two. An untied decoder
+        escapes the penalty: codes shrink and it scales them up again. With a `network`
+        set it to False.
     network : ConvNet or another specification, default=None
         Layers of another kind around the dense ones: a row passes the network's
         encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
@@ -186,64 +197,82 @@ class ContractiveAutoencoder(BaseAutoencoder):
         class of your own needs `build`, see `skae.networks`. None: dense layers alone.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
-        biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
+        biases are exempt. More keeps the weights small and the network smooth: raise it
+        from 1e-5, in factors of 10, where new rows fare much worse than training rows.
+        Unlike in MLPRegressor it is not divided by the batch size.
     solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
         Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
         Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
         all rows at once, for small data: an epoch is one of its iterations, training
         stops at the first one that is no improvement by `tol`, and noise is drawn once.
-        Learning rates, `batch_size`, `shuffle`, `n_iter_no_change` and early stopping do
-        not apply to it, and there is no `partial_fit`.
+        `learning_rate`, `learning_rate_init`, `batch_size`, `shuffle`,
+        `n_iter_no_change` and `early_stopping` do not apply to it, and there is no
+        `partial_fit`.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
-        Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
-        'one_cycle' first rises for 30% of the time. With either, only
-        `early_stopping` ends before `max_iter`.
+        Schedule of the step size over the `max_iter` epochs: 'constant' lets training
+        stop before their end, 'cosine' falls to zero, 'one_cycle' rises for the first
+        30% of them, then falls to zero, and stands a larger `learning_rate_init`. With
+        either of these, only `early_stopping` ends before `max_iter`.
     learning_rate_init : float, default=0.001
-        Step size, at its peak where a schedule varies it.
+        Step size, at its peak where a schedule varies it. Lower it, by factors of 3, if
+        `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
+        is smooth and still falls at its end.
     batch_size : int or 'auto', default='auto'
-        Rows per step of the optimiser. 'auto' is min(200, n_samples).
+        Rows per step of the optimiser. Fewer make more steps of an epoch: it takes
+        longer, and gets further. 'auto' is min(200, n_samples); few rows want 20 to 50.
     max_iter : int, default=200
-        Epochs, that is passes over X, at most. Reaching it is not an error.
+        Epochs, that is passes over X, at most; few rows need more of them. Reaching it
+        is no error and does not warn.
     shuffle : bool, default=True
-        Whether each epoch takes the rows in a new random order.
+        Whether each epoch takes the rows in a new random order; if not, all epochs have
+        the same batches.
     tol : float, default=1e-4
-        An epoch counts as an improvement if its loss is below the best one by more
-        than `tol * abs(best)`.
+        An epoch counts as an improvement if its loss is below the best one by more than
+        `tol * abs(best)`: it is relative, unlike in MLPRegressor. More stops sooner.
     n_iter_no_change : int or np.inf, default=10
-        Epochs without improvement after which training stops.
+        Epochs in a row without improvement after which training stops. Raise it where
+        losses waver, as those of few rows do, or with noise; np.inf never stops.
     early_stopping : bool, default=False
         Whether to hold out rows, to stop when their loss stops improving, and to go
-        back to the weights that were best on them.
+        back to the weights of its last improvement. For wide networks, which learn few
+        rows by heart; the rows held out are lost to training.
     validation_fraction : float, default=0.1
-        Fraction of the rows that `early_stopping` holds out, rounded up.
+        Fraction of the rows that `early_stopping` holds out, rounded up. More judge the
+        weights better, and leave fewer to train on.
     warm_start : bool, default=False
-        Whether `fit` goes on from the previous fit, for up to `max_iter` more epochs.
+        Whether `fit` goes on from the weights of the previous fit, for up to `max_iter`
+        more epochs, instead of from new ones; the network must then be the same.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the held-out rows, the shuffles and the noise.
-        An int makes refits on one device identical to the bit. None draws a new
-        seed; the global random generators are neither read nor changed.
+        Seed of the initial weights, the held-out rows, the shuffles and the noise. An
+        int makes refits identical to the bit, on one device and with as many threads.
+        None draws a new seed; the global random generators are neither read nor
+        changed.
     device : str, default='cpu'
-        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for a GPU if there
-        is one. Arrays in, arrays out: the device never shows in the results.
+        Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
+        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
+        Arrays in, arrays out: the device never shows in the results' type.
     precision : {'float', 'bf16'}, default='float'
         'float': training computes in the dtype of X. 'bf16': the layers round to
         bfloat16, which has 8 bits of precision, in training only; weights, losses and
         penalties do not. Nearly twice as fast for layers of a thousand units on
         processors made for it, slower than 'float' for small ones.
     verbose : bool or int, default=False
-        Whether to print a line per epoch.
+        Whether to print a line per epoch: its number, its loss, that of held-out rows
+        if there are any, and the seconds that it took.
 
     Attributes
     ----------
     n_components_ : int
-        Width of the code.
+        Width of the code: the columns of `transform(X)`.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of all layers, the encoder's first. Not with a `network`.
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of all layers, the encoder's first. Not with a `network`.
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
-        `encoder_(torch.tensor(X))` equals `transform(X)`.
+        `encoder_(torch.tensor(X))` equals `transform(X)`, for X in the dtype of the
+        fit.
     decoder_ : torch.nn.Module
         The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
     loss_ : float
@@ -251,9 +280,10 @@ class ContractiveAutoencoder(BaseAutoencoder):
     best_loss_ : float
         Lowest loss of an epoch; of the held-out rows if there are any.
     loss_curve_ : list of float
-        Objective per row in each epoch, averaged while the weights change.
+        Objective per row in each epoch, averaged while the weights change. Where
+        training has gone on (`warm_start`, `partial_fit`), earlier epochs come first.
     validation_loss_curve_ : list of float or None
-        Objective per held-out row after each epoch; None without `early_stopping`.
+        Objective per held-out row after each epoch; None where none were held out.
     n_iter_ : int
         Epochs run by the last `fit`, and by `partial_fit` since.
     n_features_in_ : int
@@ -279,7 +309,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
     Examples
     --------
     >>> from sklearn.datasets import load_digits
-    >>> from skae import Autoencoder, ContractiveAutoencoder
+    >>> from skae import ContractiveAutoencoder
     >>> X = load_digits().data / 16
     >>> contractive = ContractiveAutoencoder(64, max_iter=50, random_state=0).fit(X)
     >>> free = ContractiveAutoencoder(
@@ -361,7 +391,13 @@ class ContractiveAutoencoder(BaseAutoencoder):
         Returns
         -------
         jacobian : ndarray of shape (n_samples, n_components, n_features)
-            Entry (i, j, k) is d code_j / d x_k at row i.
+            Entry (i, j, k) is d code_j / d x_k at row i, in units of the code per unit of
+            X. It takes as much memory as `n_components` copies of X.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, or cells that are not finite.
         """
         X = self._validate_rows(X)
         return self._map(self._jacobian, X, expansion=self.n_components_)
@@ -377,7 +413,13 @@ class ContractiveAutoencoder(BaseAutoencoder):
         Returns
         -------
         norms : ndarray of shape (n_samples,)
-            Sum of the squares of `jacobian(X)`, per row.
+            Sum of the squares of `jacobian(X)`, per row, without its memory. Close to 0
+            where the code is flat.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, or cells that are not finite.
         """
         X = self._validate_rows(X)
         return self._map(self._jacobian_norm, X, expansion=self.n_components_)
@@ -397,6 +439,11 @@ class ContractiveAutoencoder(BaseAutoencoder):
         tangents : ndarray of shape (n_samples, n, n_features)
             The leading right singular vectors of `jacobian(X)`, orthonormal, leading
             first. The entry of largest size is positive, which fixes the sign.
+
+        Raises
+        ------
+        ValueError
+            If n is not such an integer, or X does not suit the fit.
         """
         X = self._validate_rows(X)
         most = min(self.n_components_, self.n_features_in_)

@@ -55,39 +55,51 @@ class DenoisingAutoencoder(BaseAutoencoder):
     Parameters
     ----------
     n_components : int, default=32
-        Width of the code. May exceed the number of features (an overcomplete code).
+        Width of the code, the numbers that each row becomes. More reconstruct better
+        and compress less; may exceed the number of features (an overcomplete code). Of
+        a code that is an image (see `ConvNet`), its channels.
     corruption : {'masking', 'gaussian', 'salt_and_pepper', 'swap'}, callable or None, \
             default='masking'
-        What happens to the input in training. 'masking': cells are set to 0;
+        What happens to the input in training, and so what the code learns to do
+        without. 'masking': cells are set to 0, for data whose 0 means nothing;
         'gaussian': normal noise is added; 'salt_and_pepper': cells are set to their
-        column's least or greatest training value, by the toss of a coin; 'swap': cells
-        take the value that another row of the batch has in their column, for tables
-        whose columns differ in kind; None: nothing, which is the plain autoencoder. A
-        callable `corruption(x, generator) -> tensor` gets a copy of a batch, a tensor
-        of shape (n, n_features), and the `torch.Generator` to draw from. Each epoch
-        corrupts anew.
+        column's least or greatest training value, by the toss of a coin, for nearly
+        binary data; 'swap': cells take the value that another row of the batch has in
+        their column, for tables whose columns differ in kind; None: nothing, which is
+        the plain autoencoder. A callable `corruption(x, generator) -> tensor` gets a
+        copy of a batch, a tensor of shape (n, n_features), and the `torch.Generator` to
+        draw from, and returns a tensor of the same shape. Each epoch corrupts anew.
     corruption_level : float, default=0.3
-        Fraction of cells that 'masking', 'salt_and_pepper' and 'swap' destroy, each with
-        this probability, or standard deviation of the 'gaussian' noise, in units of X.
-        Unused by None and callables.
+        Fraction of cells, at most 1, that 'masking', 'salt_and_pepper' and 'swap'
+        destroy, each with this probability, or standard deviation of the 'gaussian'
+        noise, in units of X. More makes units look at larger parts of a row, and rows
+        come back less exactly. With 0 this is the plain autoencoder. Unused by None and
+        callables.
     hidden_layer_sizes : array-like of int, default=()
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
-        them. `()` is the classical autoencoder with one layer each way.
+        them. More and wider layers follow data that are more curved, and take longer.
+        `()` is the classical autoencoder with one layer each way.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
             default='relu'
-        Activation of the hidden layers. Without any, or with 'identity', the
-        autoencoder is linear up to `code_activation`.
+        Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat
+        pieces, 'identity' not at all, the others smoothly. Without hidden layers, or
+        with 'identity', the autoencoder is linear up to `code_activation`.
     code_activation : str, default='auto'
-        Activation of the code, one of the same words. 'auto' is 'logistic'.
+        Activation of the code, one of the same words: with 'identity' codes are any
+        numbers, with 'logistic' in (0, 1), with 'tanh' in (-1, 1), with 'relu' 0 or
+        more. 'auto' is 'logistic', for features; to denoise or to fill in cells,
+        'identity' reconstructs better.
     loss : {'squared_error', 'binary_cross_entropy', 'categorical_cross_entropy'}, \
             default='squared_error'
-        Reconstruction loss, summed over features. 'binary_cross_entropy' is for X in
-        [0, 1], and makes the reconstructions probabilities. 'categorical_cross_entropy'
-        is for rows of counts, such as words, or of proportions: decoded are proportions,
-        and `reconstruct` multiplies them by the row's total.
+        Reconstruction loss, summed over features. 'squared_error' is for any numbers,
+        in squared units of X. 'binary_cross_entropy' is for X in [0, 1], and makes the
+        reconstructions probabilities. 'categorical_cross_entropy' is for rows of
+        counts, such as words, or of proportions: decoded are proportions, and
+        `reconstruct` multiplies them by the row's total. Both cross-entropies are in
+        nats; an X that they are not for is a ValueError.
     tied_weights : bool, default=False
-        Whether the decoder uses the encoder's weights, transposed: half the
-        parameters, and no rescaling between the two. Not with a `network`.
+        Whether the decoder uses the encoder's weights, transposed: half the weights, of
+        use where rows are few, and no rescaling between the two. Not with a `network`.
     network : ConvNet or another specification, default=None
         Layers of another kind around the dense ones: a row passes the network's
         encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
@@ -95,57 +107,74 @@ class DenoisingAutoencoder(BaseAutoencoder):
         class of your own needs `build`, see `skae.networks`. None: dense layers alone.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
-        biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
+        biases are exempt. More keeps the weights small and the network smooth: raise it
+        from 1e-5, in factors of 10, where new rows fare much worse than training rows.
+        Unlike in MLPRegressor it is not divided by the batch size.
     solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
         Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
         Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
         all rows at once, for small data: an epoch is one of its iterations, training
         stops at the first one that is no improvement by `tol`, and noise is drawn once.
-        Learning rates, `batch_size`, `shuffle`, `n_iter_no_change` and early stopping do
-        not apply to it, and there is no `partial_fit`.
+        `learning_rate`, `learning_rate_init`, `batch_size`, `shuffle`,
+        `n_iter_no_change` and `early_stopping` do not apply to it, and there is no
+        `partial_fit`.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
-        Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
-        'one_cycle' first rises for 30% of the time. With either, only
-        `early_stopping` ends before `max_iter`.
+        Schedule of the step size over the `max_iter` epochs: 'constant' lets training
+        stop before their end, 'cosine' falls to zero, 'one_cycle' rises for the first
+        30% of them, then falls to zero, and stands a larger `learning_rate_init`. With
+        either of these, only `early_stopping` ends before `max_iter`.
     learning_rate_init : float, default=0.001
-        Step size, at its peak where a schedule varies it.
+        Step size, at its peak where a schedule varies it. Lower it, by factors of 3, if
+        `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
+        is smooth and still falls at its end.
     batch_size : int or 'auto', default='auto'
-        Rows per step of the optimiser. 'auto' is min(200, n_samples).
+        Rows per step of the optimiser. Fewer make more steps of an epoch: it takes
+        longer, and gets further. 'auto' is min(200, n_samples); few rows want 20 to 50.
     max_iter : int, default=200
-        Epochs, that is passes over X, at most. Reaching it is not an error.
+        Epochs, that is passes over X, at most; few rows need more of them. Reaching it
+        is no error and does not warn.
     shuffle : bool, default=True
-        Whether each epoch takes the rows in a new random order.
+        Whether each epoch takes the rows in a new random order; if not, all epochs have
+        the same batches.
     tol : float, default=1e-4
-        An epoch counts as an improvement if its loss is below the best one by more
-        than `tol * abs(best)`.
+        An epoch counts as an improvement if its loss is below the best one by more than
+        `tol * abs(best)`: it is relative, unlike in MLPRegressor. More stops sooner.
     n_iter_no_change : int or np.inf, default=10
-        Epochs without improvement after which training stops.
+        Epochs in a row without improvement after which training stops. Raise it where
+        losses waver, as those of few rows do, or with noise; np.inf never stops.
     early_stopping : bool, default=False
         Whether to hold out rows, to stop when their loss stops improving, and to go
-        back to the weights that were best on them.
+        back to the weights of its last improvement. For wide networks, which learn few
+        rows by heart; the rows held out are lost to training.
     validation_fraction : float, default=0.1
-        Fraction of the rows that `early_stopping` holds out, rounded up.
+        Fraction of the rows that `early_stopping` holds out, rounded up. More judge the
+        weights better, and leave fewer to train on.
     warm_start : bool, default=False
-        Whether `fit` goes on from the previous fit, for up to `max_iter` more epochs.
+        Whether `fit` goes on from the weights of the previous fit, for up to `max_iter`
+        more epochs, instead of from new ones; the network must then be the same.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the held-out rows, the shuffles and the noise.
-        An int makes refits on one device identical to the bit. None draws a new
-        seed; the global random generators are neither read nor changed.
+        Seed of the initial weights, the held-out rows, the shuffles and the noise. An
+        int makes refits identical to the bit, on one device and with as many threads.
+        None draws a new seed; the global random generators are neither read nor
+        changed.
     device : str, default='cpu'
-        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for a GPU if there
-        is one. Arrays in, arrays out: the device never shows in the results.
+        Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
+        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
+        Arrays in, arrays out: the device never shows in the results' type.
     precision : {'float', 'bf16'}, default='float'
         'float': training computes in the dtype of X. 'bf16': the layers round to
         bfloat16, which has 8 bits of precision, in training only; weights, losses and
         penalties do not. Nearly twice as fast for layers of a thousand units on
         processors made for it, slower than 'float' for small ones.
     verbose : bool or int, default=False
-        Whether to print a line per epoch.
+        Whether to print a line per epoch: its number, its loss, that of held-out rows
+        if there are any, and the seconds that it took.
 
     Attributes
     ----------
     n_components_ : int
-        Width of the code.
+        Width of the code: the columns of `transform(X)`.
     n_features_out_ : int
         Width of a reconstruction: that of X, or of `target` where there was one.
     data_min_, data_max_, data_mean_ : ndarray of shape (n_features_in_,)
@@ -153,15 +182,18 @@ class DenoisingAutoencoder(BaseAutoencoder):
         as) of each column in training.
     noise_variance_ : ndarray of shape (n_features_out_,)
         Mean squared difference between a column and its reconstruction from corrupted
-        training rows, of which at most 1000 are taken: the variance of `sample`. Only
-        with loss='squared_error'.
+        training rows, of which at most 1000 are taken, in squared units of X: the
+        variance of `sample`. Only with loss='squared_error'.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of all layers, the encoder's first. Not with a `network`.
+        Weights of all layers, the encoder's first. Not with a `network`. Where the
+        training data lack cells, the first has `2 * n_features_in_` rows: the cells',
+        then the mask's.
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of all layers, the encoder's first. Not with a `network`.
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
-        `encoder_(torch.tensor(X))` equals `transform(X)`.
+        `encoder_(torch.tensor(X))` equals `transform(X)`, for X in the dtype of the
+        fit.
     decoder_ : torch.nn.Module
         The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
     loss_ : float
@@ -169,9 +201,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
     best_loss_ : float
         Lowest loss of an epoch; of the held-out rows if there are any.
     loss_curve_ : list of float
-        Objective per row in each epoch, averaged while the weights change.
+        Objective per row in each epoch, averaged while the weights change. Where
+        training has gone on (`warm_start`, `partial_fit`), earlier epochs come first.
     validation_loss_curve_ : list of float or None
-        Objective per held-out row after each epoch; None without `early_stopping`.
+        Objective per held-out row after each epoch; None where none were held out.
     n_iter_ : int
         Epochs run by the last `fit`, and by `partial_fit` since.
     n_features_in_ : int
@@ -290,7 +323,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             Training data; NaN is a missing cell. float32 is computed in float32,
             everything else in float64.
         y : None
-            Ignored.
+            Ignored; what rows are to become is the keyword `target`.
         target : array-like or CSR matrix of shape (n_samples, n_features_out), default=None
             What each row of X is to become, such as its clean version or another noisy
             one; None for the row itself. It may be of another width. NaN is a cell
@@ -327,7 +360,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         X : array-like or CSR matrix of shape (n_samples, n_features)
             Training data; NaN is a missing cell.
         y : None
-            Ignored.
+            Ignored; what rows are to become is the keyword `target`.
         target : array-like or CSR matrix of shape (n_samples, n_features_out), default=None
             What each row of X is to become; None for the row itself.
 
@@ -341,6 +374,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         ValueError
             If X or target does not suit the parameters or the loss becomes non-finite;
             the estimator is then as it was before the call.
+        AttributeError
+            With solver='lbfgs', which takes all rows at once.
         """
         return self._partial_fit_to(X, target)
 
@@ -356,7 +391,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         X : array-like or CSR matrix of shape (n_samples, n_features)
             At least two rows.
         y : None
-            Ignored.
+            Ignored; what rows are to become is the keyword `target`.
         target : array-like or CSR matrix of shape (n_samples, n_features_out), default=None
             What the reconstruction is compared with; None for X itself.
 
@@ -426,20 +461,22 @@ class DenoisingAutoencoder(BaseAutoencoder):
         n_samples : int, default=1
             How many rows.
         n_steps : int, default=100
-            Length of the chains. Weak corruption needs longer ones.
+            Length of the chains. Weak corruption needs longer ones, since neighbouring
+            steps are then alike.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws; None draws a new one.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            The last rows of the chains.
+            The last rows of the chains, on the scale of the training data.
 
         Raises
         ------
         ValueError
-            If there is no such chain: without a corruption, with loss=
-            'categorical_cross_entropy', or where rows become others of another width.
+            If `n_samples` or `n_steps` is not an integer above 0, or there is no such
+            chain: without a corruption, with loss='categorical_cross_entropy', or where
+            rows become others of another width.
         """
         check_is_fitted(self)
         for name, value in (("n_samples", n_samples), ("n_steps", n_steps)):

@@ -34,7 +34,13 @@ class DensityMixin:
         Returns
         -------
         mean, std : ndarray of shape (n_samples, n_components)
-            Of independent normal distributions; `mean` equals `transform(X)`.
+            Of independent normal distributions; `mean` equals `transform(X)`. A std near 1
+            and a mean near 0 in all rows is a component that carries nothing.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, or cells that are not finite.
         """
         mean, log_variance = self._posterior(self._validate_rows(X))
         return mean, np.exp(0.5 * log_variance)
@@ -57,6 +63,16 @@ class DensityMixin:
         X : ndarray of shape (n_samples, n_features)
             Sampled rows; zeros and ones with likelihood='bernoulli', counts that add up
             to the training rows' mean total with 'categorical'.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is not an integer above 0.
+
+        Warns
+        -----
+        UserWarning
+            If no component is active, so that samples show no structure.
         """
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or n_samples < 1:
@@ -91,6 +107,12 @@ class DensityMixin:
         elbo : ndarray of shape (n_samples,)
             In nats; higher is more likely. -inf for a row so far away that computing
             its density overflows.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, cells that are not finite, or values
+            that the likelihood is not for.
         """
         X = self._validate_rows(X)
         self._check_loss_range(X)
@@ -126,7 +148,7 @@ class DensityMixin:
         Raises
         ------
         ValueError
-            If the mean is not finite.
+            If the mean is not finite, or X does not suit the fit or the likelihood.
         """
         mean = float(self.score_samples(X).mean(dtype=np.float64))
         if not math.isfinite(mean):
@@ -148,13 +170,20 @@ class DensityMixin:
         X : array-like or CSR matrix of shape (n_samples, n_features)
             Rows to score.
         n_draws : int, default=500
-            Codes per row. Memory hardly grows with them.
+            Codes per row: more come closer to log p(x), and take longer in proportion.
+            Memory hardly grows with them.
 
         Returns
         -------
         log_likelihood : ndarray of shape (n_samples,)
             In nats; higher is more likely. -inf for a row so far away that computing
             its density overflows.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, cells that are not finite, or values
+            that the likelihood is not for, or if `n_draws` is not an integer above 0.
 
         References
         ----------

@@ -43,6 +43,12 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         -------
         codes : ndarray of shape (n_samples, n_components)
             The code of each row, in the dtype of the fit.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, or cells that are not finite (NaN is
+            for `DenoisingAutoencoder`).
         """
         return self._codes(self._validate_rows(X))
 

@@ -29,8 +29,8 @@ def extract_patches(image, patch_shape, *, step):
     patch_shape : tuple of int, (patch_height, patch_width)
         Size of the patches, in pixels, at most that of the picture.
     step : int
-        Lines and columns from one patch to the next, in pixels; at most the size of a patch,
-        where patches do not overlap.
+        Lines and columns from one patch to the next, in pixels. Less makes patches overlap
+        more, and more of them; at most the size of a patch, where they do not overlap.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def average_patches(patches, image_shape, *, step, patch_shape=None):
     patches : array-like of shape (n_patches, n_channels * patch_height * patch_width)
         Rows as `extract_patches` gives them.
     image_shape : tuple of int, (height, width) or (height, width, n_channels)
-        Shape of the picture.
+        Shape of the picture to put together, in pixels.
     step : int
         Lines and columns from one patch to the next, as in `extract_patches`.
     patch_shape : tuple of int, (patch_height, patch_width), default=None

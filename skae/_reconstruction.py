@@ -28,6 +28,11 @@ class ReconstructionMixin:
         reconstructions : ndarray of shape (n_samples, n_features)
             The reconstruction of each code, on the scale of the data; proportions with
             loss='categorical_cross_entropy'.
+
+        Raises
+        ------
+        ValueError
+            If X has not `n_components_` columns, or cells that are not finite.
         """
         check_is_fitted(self)
         X = check_array(
@@ -53,6 +58,12 @@ class ReconstructionMixin:
         reconstructions : ndarray of shape (n_samples, n_features)
             Equal to `inverse_transform(transform(X))`; with loss=
             'categorical_cross_entropy', times each row's total.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, or cells that are not finite (NaN is
+            for `DenoisingAutoencoder`).
         """
         return self._map(self._reconstruct, self._validate_rows(X))
 
@@ -67,7 +78,14 @@ class ReconstructionMixin:
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Minus the reconstruction loss, summed over features.
+            Minus the reconstruction loss, summed over features and in its unit: at most
+            0 with the squared error.
+
+        Raises
+        ------
+        ValueError
+            If the loss is not for X, such as a cross-entropy outside of [0, 1], or if rows
+            were trained to become others of another width (see `DenoisingAutoencoder`).
         """
         X = self._validate_rows(X)
         self._check_loss_range(X)

@@ -62,71 +62,93 @@ class StackedAutoencoder(BaseAutoencoder):
     Parameters
     ----------
     layer_sizes : array-like of int, default=(128, 32)
-        Widths of the layers' codes, input side first; the last one is the code's. Of a
-        layer whose code is an image (see `ConvNet`), its channels.
+        Widths of the layers' codes, input side first; the last one is the code's. More
+        of them make the network deeper. Of a layer whose code is an image (see
+        `ConvNet`), its channels.
     estimator : autoencoder, list of autoencoders or None, default=None
         The layers' prototype, cloned for each with its width from `layer_sizes`, or a
-        list with one for each layer, as convolutions need: each takes images of the shape
-        that the code below has. None is `DenoisingAutoencoder()`. Network, loss and
-        pretraining are the prototype's: `estimator__max_iter` and the like set them.
-        Its `n_components`, `random_state`, `device`, `precision` and `verbose` are not
-        used.
+        list with one for each layer, as convolutions need: each takes images of the
+        shape that the code below has. None is `DenoisingAutoencoder()`. Network, loss
+        and pretraining are the prototype's: `estimator__max_iter` and the like set
+        them. Its `n_components`, `random_state`, `device`, `precision` and `verbose`
+        are not used, but this object's.
     fine_tune : bool, default=True
-        Whether all layers are trained together after the pretraining, with this
-        object's own training parameters; if not, these matter to `partial_fit` only.
+        Whether all layers are trained together after the pretraining. If not, codes
+        stay what the layers' own objectives made them, which is enough where a
+        classifier fine-tunes them anyhow; the parameters from `alpha` to
+        `validation_fraction`, which are of this training, then matter to `partial_fit`
+        only (`alpha` to `loss_`, too).
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
-        biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
+        biases are exempt. More keeps the weights small and the network smooth: raise it
+        from 1e-5, in factors of 10, where new rows fare much worse than training rows.
+        Unlike in MLPRegressor it is not divided by the batch size.
     solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
         Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
         Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
         all rows at once, for small data: an epoch is one of its iterations, training
         stops at the first one that is no improvement by `tol`, and noise is drawn once.
-        Learning rates, `batch_size`, `shuffle`, `n_iter_no_change` and early stopping do
-        not apply to it, and there is no `partial_fit`.
+        `learning_rate`, `learning_rate_init`, `batch_size`, `shuffle`,
+        `n_iter_no_change` and `early_stopping` do not apply to it, and there is no
+        `partial_fit`.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
-        Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
-        'one_cycle' first rises for 30% of the time. With either, only
-        `early_stopping` ends before `max_iter`.
+        Schedule of the step size over the `max_iter` epochs: 'constant' lets training
+        stop before their end, 'cosine' falls to zero, 'one_cycle' rises for the first
+        30% of them, then falls to zero, and stands a larger `learning_rate_init`. With
+        either of these, only `early_stopping` ends before `max_iter`.
     learning_rate_init : float, default=0.001
-        Step size, at its peak where a schedule varies it.
+        Step size, at its peak where a schedule varies it. Lower it, by factors of 3, if
+        `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
+        is smooth and still falls at its end.
     batch_size : int or 'auto', default='auto'
-        Rows per step of the optimiser. 'auto' is min(200, n_samples).
+        Rows per step of the optimiser. Fewer make more steps of an epoch: it takes
+        longer, and gets further. 'auto' is min(200, n_samples); few rows want 20 to 50.
     max_iter : int, default=200
-        Epochs, that is passes over X, at most. Reaching it is not an error.
+        Epochs of the fine-tuning, that is passes over X, at most; few rows need more of
+        them. Reaching it is no error and does not warn.
     shuffle : bool, default=True
-        Whether each epoch takes the rows in a new random order.
+        Whether each epoch takes the rows in a new random order; if not, all epochs have
+        the same batches.
     tol : float, default=1e-4
-        An epoch counts as an improvement if its loss is below the best one by more
-        than `tol * abs(best)`.
+        An epoch counts as an improvement if its loss is below the best one by more than
+        `tol * abs(best)`: it is relative, unlike in MLPRegressor. More stops sooner.
     n_iter_no_change : int or np.inf, default=10
-        Epochs without improvement after which training stops.
+        Epochs in a row without improvement after which training stops. Raise it where
+        losses waver, as those of few rows do, or with noise; np.inf never stops.
     early_stopping : bool, default=False
         Whether to hold out rows, to stop when their loss stops improving, and to go
-        back to the weights that were best on them.
+        back to the weights of its last improvement. For wide networks, which learn few
+        rows by heart; the rows held out are lost to training.
     validation_fraction : float, default=0.1
-        Fraction of the rows that `early_stopping` holds out, rounded up.
+        Fraction of the rows that `early_stopping` holds out, rounded up. More judge the
+        weights better, and leave fewer to train on.
     warm_start : bool, default=False
-        Whether `fit` goes on from the previous fit, for up to `max_iter` more epochs.
+        Whether `fit` goes on with the fine-tuning, for up to `max_iter` more epochs,
+        instead of pretraining anew; the network must then be the same. Needs
+        `fine_tune`.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the held-out rows, the shuffles and the noise.
-        An int makes refits on one device identical to the bit. None draws a new
-        seed; the global random generators are neither read nor changed.
+        Seed of the initial weights, the held-out rows, the shuffles and the noise. An
+        int makes refits identical to the bit, on one device and with as many threads.
+        None draws a new seed; the global random generators are neither read nor
+        changed.
     device : str, default='cpu'
-        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for a GPU if there
-        is one. Arrays in, arrays out: the device never shows in the results.
+        Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
+        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
+        Arrays in, arrays out: the device never shows in the results' type.
     precision : {'float', 'bf16'}, default='float'
         'float': training computes in the dtype of X. 'bf16': the layers round to
         bfloat16, which has 8 bits of precision, in training only; weights, losses and
         penalties do not. Nearly twice as fast for layers of a thousand units on
         processors made for it, slower than 'float' for small ones.
     verbose : bool or int, default=False
-        Whether to print a line per epoch.
+        Whether to print a line per epoch: its number, its loss, that of held-out rows
+        if there are any, and the seconds that it took.
 
     Attributes
     ----------
     n_components_ : int
-        Width of the code.
+        Width of the code: the columns of `transform(X)`.
     estimators_ : list of autoencoders
         The fitted layers, with their weights after the fine-tuning: to chain their
         `transform` is this object's. Their losses are those of the pretraining.
@@ -136,7 +158,8 @@ class StackedAutoencoder(BaseAutoencoder):
         Biases of all layers, the encoder's first. Not with a `network`.
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
-        `encoder_(torch.tensor(X))` equals `transform(X)`.
+        `encoder_(torch.tensor(X))` equals `transform(X)`, for X in the dtype of the
+        fit.
     decoder_ : torch.nn.Module
         The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
     loss_ : float
@@ -144,9 +167,12 @@ class StackedAutoencoder(BaseAutoencoder):
     best_loss_ : float
         Lowest loss of an epoch; of the held-out rows if there are any.
     loss_curve_ : list of float
-        Objective per row in each epoch, averaged while the weights change.
+        Objective per row in each epoch of the fine-tuning, averaged while the weights
+        change (without `fine_tune`, one number: the objective after the pretraining).
+        Where training has gone on (`warm_start`, `partial_fit`), earlier epochs come
+        first.
     validation_loss_curve_ : list of float or None
-        Objective per held-out row after each epoch; None without `early_stopping`.
+        Objective per held-out row after each epoch; None where none were held out.
     n_iter_ : int
         Epochs run by the last `fit`, in the pretraining of all layers and the
         fine-tuning, and by `partial_fit` since.

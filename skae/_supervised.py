@@ -62,7 +62,8 @@ class BaseSupervised(NetworkEstimator):
             Training data, labelled and unlabelled. float32 is computed in float32,
             everything else in float64.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            What to predict: labels, in one dimension, or numbers.
+            What to predict: labels, in one dimension, or numbers. Rows without are marked,
+            for a classifier by `unlabeled`, for a regressor by NaN.
 
         Returns
         -------

@@ -45,51 +45,62 @@ class VAE(DensityMixin, BaseAutoencoder):
     Parameters
     ----------
     n_components : int, default=32
-        Width of the code. May exceed the number of features (an overcomplete code).
+        Width of the code, the numbers that each row becomes. More reconstruct better
+        and compress less; may exceed the number of features (an overcomplete code). Of
+        a code that is an image (see `ConvNet`), its channels.
     likelihood : {'gaussian', 'bernoulli', 'categorical'}, default='gaussian'
         Distribution p(x|z) around a decoded row: 'gaussian' with variance
-        `noise_variance`; 'bernoulli' for X in [0, 1], whose values between 0 and 1
-        count as expectations, and whose reconstructions are probabilities;
-        'categorical' for rows of counts, multinomial given their total, whose decoded
-        rows are proportions.
+        `noise_variance`, for any numbers; 'bernoulli' for X in [0, 1], whose values
+        between 0 and 1 count as expectations, and whose reconstructions are
+        probabilities; 'categorical' for rows of counts, multinomial given their total,
+        whose decoded rows are proportions. An X that it is not for is a ValueError.
     noise_variance : {'shared', 'per_feature', 'heteroscedastic'} or float, default='shared'
-        Variance of the 'gaussian' likelihood. 'shared' learns one number for all
-        cells, which sets the balance between reconstruction and code by itself (with
-        solver='sgd' it wants a `learning_rate_init` of 3e-4 or less). 'per_feature'
-        learns one for each feature, as factor analysis does. 'heteroscedastic' lets
-        the decoder give one for each cell, beside its mean. A float fixes it. Unused by
-        other likelihoods.
+        Variance of the 'gaussian' likelihood, in squared units of X. 'shared' learns
+        one number for all cells, which sets the balance between reconstruction and code
+        by itself (with solver='sgd' it wants a `learning_rate_init` of 3e-4 or less).
+        'per_feature' learns one for each feature, as factor analysis does, for columns
+        of which some are noise. 'heteroscedastic' lets the decoder give one for each
+        cell, beside its mean. A float fixes it: less makes reconstructions more exact,
+        and codes tell more. Unused by other likelihoods.
     beta : float, default=1.0
         Weight of the KL divergence in training. 1 maximises the ELBO; more gives
         smoother, more independent codes and worse reconstructions; 0 leaves only
         the reconstruction. Scores always take 1.
     kl_warmup : int, default=0
         Epochs over which the weight of the KL divergence rises from 0 to `beta`, in
-        equal steps: helps where the code collapses. Stopping and the best loss
-        disregard these epochs. At most `max_iter`.
+        equal steps: helps where the code collapses; try a tenth of `max_iter`. Stopping
+        and the best loss disregard these epochs. At most `max_iter`, and 0 with
+        solver='lbfgs'.
     n_draws : int, default=1
         Codes drawn per row and step: more lower the variance of the gradient, and
         cost as much as a larger batch.
     objective : {'elbo', 'iwae'}, default='elbo'
-        'iwae' maximises the importance-weighted bound, log of the mean over `n_draws`
-        weights: tighter than the ELBO with 2 draws or more, the same with 1.
+        'elbo' maximises the bound above. 'iwae' maximises the importance-weighted one,
+        log of the mean over `n_draws` weights: with 2 draws or more it is tighter, a
+        better density with an encoder that is less of a posterior; with 1 it is the
+        same.
     binarize : bool, default=False
         Whether each epoch draws the cells of X anew, as ones with their values as
-        probabilities, for likelihood='bernoulli' and grey values. Scores take X as it is.
+        probabilities, so that no two epochs see the same rows: for
+        likelihood='bernoulli' (others are a ValueError) and grey values. Scores take X
+        as it is.
     hidden_layer_sizes : array-like of int, default=(128,)
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
-        them. `()` is the classical autoencoder with one layer each way.
+        them. More and wider layers follow data that are more curved, and take longer.
+        `()` is the classical autoencoder with one layer each way.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
             default='relu'
-        Activation of the hidden layers. Without any, or with 'identity', the
-        autoencoder is linear up to `code_activation`.
+        Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat
+        pieces, 'identity' not at all, the others smoothly. Without hidden layers, or
+        with 'identity', the autoencoder is linear up to `code_activation`.
     code_activation : str, default='auto'
-        Activation of the code, one of the same words. 'auto' is 'identity'; it
-        applies to the posterior mean.
+        Activation of the code, one of the same words: with 'identity' codes are any
+        numbers, with 'logistic' in (0, 1), with 'tanh' in (-1, 1), with 'relu' 0 or
+        more. 'auto' is 'identity'; it applies to the posterior mean.
     tied_weights : bool, default=False
-        Whether the decoder uses the weights of the encoder's mean, transposed. That is a
-        restriction: a linear VAE then no longer reaches probabilistic PCA. Not with a
-        `network`.
+        Whether the decoder uses the weights of the encoder's mean, transposed: half the
+        weights. That is a restriction: a linear VAE then no longer reaches
+        probabilistic PCA. Not with a `network` or noise_variance='heteroscedastic'.
     network : ConvNet or another specification, default=None
         Layers of another kind around the dense ones: a row passes the network's
         encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
@@ -97,76 +108,94 @@ class VAE(DensityMixin, BaseAutoencoder):
         class of your own needs `build`, see `skae.networks`. None: dense layers alone.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
-        biases are exempt. Unlike in MLPRegressor it is not divided by the batch size.
+        biases are exempt. More keeps the weights small and the network smooth: raise it
+        from 1e-5, in factors of 10, where new rows fare much worse than training rows.
+        Unlike in MLPRegressor it is not divided by the batch size.
     solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
         Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
         Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
         all rows at once, for small data: an epoch is one of its iterations, training
         stops at the first one that is no improvement by `tol`, and noise is drawn once.
-        Learning rates, `batch_size`, `shuffle`, `n_iter_no_change` and early stopping do
-        not apply to it, and there is no `partial_fit`.
+        `learning_rate`, `learning_rate_init`, `batch_size`, `shuffle`,
+        `n_iter_no_change` and `early_stopping` do not apply to it, and there is no
+        `partial_fit`.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
-        Schedule of the step size over `max_iter` epochs: 'cosine' falls to zero,
-        'one_cycle' first rises for 30% of the time. With either, only
-        `early_stopping` ends before `max_iter`.
+        Schedule of the step size over the `max_iter` epochs: 'constant' lets training
+        stop before their end, 'cosine' falls to zero, 'one_cycle' rises for the first
+        30% of them, then falls to zero, and stands a larger `learning_rate_init`. With
+        either of these, only `early_stopping` ends before `max_iter`.
     learning_rate_init : float, default=0.001
-        Step size, at its peak where a schedule varies it.
+        Step size, at its peak where a schedule varies it. Lower it, by factors of 3, if
+        `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
+        is smooth and still falls at its end.
     batch_size : int or 'auto', default='auto'
-        Rows per step of the optimiser. 'auto' is min(200, n_samples).
+        Rows per step of the optimiser. Fewer make more steps of an epoch: it takes
+        longer, and gets further. 'auto' is min(200, n_samples); few rows want 20 to 50.
     max_iter : int, default=200
-        Epochs, that is passes over X, at most. Reaching it is not an error.
+        Epochs, that is passes over X, at most; few rows need more of them. Reaching it
+        is no error and does not warn.
     shuffle : bool, default=True
-        Whether each epoch takes the rows in a new random order.
+        Whether each epoch takes the rows in a new random order; if not, all epochs have
+        the same batches.
     tol : float, default=1e-4
-        An epoch counts as an improvement if its loss is below the best one by more
-        than `tol * abs(best)`.
+        An epoch counts as an improvement if its loss is below the best one by more than
+        `tol * abs(best)`: it is relative, unlike in MLPRegressor. More stops sooner.
     n_iter_no_change : int or np.inf, default=10
-        Epochs without improvement after which training stops.
+        Epochs in a row without improvement after which training stops. Raise it where
+        losses waver, as those of few rows do, or with noise; np.inf never stops.
     early_stopping : bool, default=False
         Whether to hold out rows, to stop when their loss stops improving, and to go
-        back to the weights that were best on them.
+        back to the weights of its last improvement. For wide networks, which learn few
+        rows by heart; the rows held out are lost to training.
     validation_fraction : float, default=0.1
-        Fraction of the rows that `early_stopping` holds out, rounded up.
+        Fraction of the rows that `early_stopping` holds out, rounded up. More judge the
+        weights better, and leave fewer to train on.
     warm_start : bool, default=False
-        Whether `fit` goes on from the previous fit, for up to `max_iter` more epochs.
+        Whether `fit` goes on from the weights of the previous fit, for up to `max_iter`
+        more epochs, instead of from new ones; the network must then be the same.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the held-out rows, the shuffles and the noise.
-        An int makes refits on one device identical to the bit. None draws a new
-        seed; the global random generators are neither read nor changed.
+        Seed of the initial weights, the held-out rows, the shuffles and the noise. An
+        int makes refits identical to the bit, on one device and with as many threads.
+        None draws a new seed; the global random generators are neither read nor
+        changed.
     device : str, default='cpu'
-        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps', or 'auto' for a GPU if there
-        is one. Arrays in, arrays out: the device never shows in the results.
+        Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
+        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
+        Arrays in, arrays out: the device never shows in the results' type.
     precision : {'float', 'bf16'}, default='float'
         'float': training computes in the dtype of X. 'bf16': the layers round to
         bfloat16, which has 8 bits of precision, in training only; weights, losses and
         penalties do not. Nearly twice as fast for layers of a thousand units on
         processors made for it, slower than 'float' for small ones.
     verbose : bool or int, default=False
-        Whether to print a line per epoch.
+        Whether to print a line per epoch: its number, its loss, that of held-out rows
+        if there are any, and the seconds that it took.
 
     Attributes
     ----------
     n_components_ : int
-        Width of the code.
+        Width of the code: the columns of `transform(X)`.
     noise_variance_ : float or ndarray of shape (n_features_in_,)
-        Variance of the gaussian likelihood, learned or fixed; 1e-6 at least if learned.
-        An array if 'per_feature'. Not there with 'bernoulli' and 'heteroscedastic'.
+        Variance of the gaussian likelihood, learned or fixed, in squared units of X;
+        1e-6 at least if learned. An array if 'per_feature'. Only with
+        likelihood='gaussian', and not if 'heteroscedastic'.
     kl_per_component_ : ndarray of shape (n_components_,)
         KL(q(z_j|x) || p(z_j)) of each component, mean over the training set, in nats.
     n_active_components_ : int
-        Components whose posterior mean has a variance above 0.01 over the training
-        set (Burda et al. 2016); the others carry nothing.
+        Components whose posterior mean has a variance above 0.01 over the training set
+        (Burda et al. 2016); the others carry nothing. `fit` warns if there is none.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of all layers, the encoder's first. Not with a `network`. The encoder's last
         has 2 * n_components columns: the mean's, then the log-variance's. With
-        noise_variance='heteroscedastic' the decoder's last has 2 * n_features_in_,
+        noise_variance='heteroscedastic' the decoder's last has `2 * n_features_in_`,
         likewise.
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of all layers, the encoder's first. Not with a `network`.
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
         `encoder_(torch.tensor(X))` gives a pair (mean, log_variance); the mean equals
-        `transform(X)`.
+        `transform(X)`, for X in the dtype of the fit.
     decoder_ : torch.nn.Module
         The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
     loss_ : float
@@ -174,9 +203,10 @@ class VAE(DensityMixin, BaseAutoencoder):
     best_loss_ : float
         Lowest loss of an epoch; of the held-out rows if there are any.
     loss_curve_ : list of float
-        Objective per row in each epoch, averaged while the weights change.
+        Objective per row in each epoch, averaged while the weights change. Where
+        training has gone on (`warm_start`, `partial_fit`), earlier epochs come first.
     validation_loss_curve_ : list of float or None
-        Objective per held-out row after each epoch; None without `early_stopping`.
+        Objective per held-out row after each epoch; None where none were held out.
     n_iter_ : int
         Epochs run by the last `fit`, and by `partial_fit` since.
     n_features_in_ : int

@@ -43,9 +43,11 @@ def make_rectangles(n_samples=100, *, side=28, min_length=4, min_difference=3, r
     side : int, default=28
         Width and height of the images, in pixels.
     min_length : int, default=4
-        Least width and height of a rectangle, in pixels, its border included.
+        Least width and height of a rectangle, in pixels, its border included. Less makes
+        the problem harder.
     min_difference : int, default=3
-        Least difference between width and height, in pixels.
+        Least difference between width and height, in pixels. Less makes the problem
+        harder: with 1 the two may be told apart by a single pixel.
     random_state : int, RandomState instance or None, default=None
         Pass an int for the same images at every call.
 

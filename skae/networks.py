@@ -87,23 +87,31 @@ class ConvNet(DocumentedMixin, BaseEstimator):
     Parameters
     ----------
     image_shape : tuple of int, default=(1, 28, 28)
-        Channels, height and width of an image. Their product must be the number of
-        columns of X.
+        Channels, height and width of an image, in pixels: (1, height, width) of grey
+        ones, (1, 1, length) of signals. Their product must be the number of columns of
+        X, or `fit` raises a ValueError.
     channels : tuple of int, default=(16, 32)
-        Channels that each convolution gives, the input side's first.
+        Channels that each convolution gives, the input side's first: how many kinds of
+        parts it can tell. More of them take longer; more convolutions see larger parts.
+        Unless `downsample` is None, each needs an image of more than one pixel.
     kernel_size : int, default=3
-        Height and width of the kernels, in pixels; 1 along an axis of a single pixel.
+        Height and width of the kernels, in pixels: how much of the image below a unit
+        sees. 3 does with several convolutions; 5 or 7 suit a single one, and denoising.
+        Along an axis of a single pixel it is 1.
     downsample : {'stride', 'pool'} or None, default='stride'
         How each layer halves the image. 'stride': its convolution takes every other
         pixel, and the decoder's transposed one is the reverse; the fastest. 'pool':
         the greatest of four pixels is kept, and the decoder repeats each of its pixels
-        before it convolves. None: not at all, which keeps every detail, for denoising.
+        before it convolves; small shifts change it less. None: not at all (with an even
+        kernel, by a line and a column), which keeps every detail, for denoising; it
+        takes longer.
     code : {'vector', 'image'}, default='vector'
         What the code is. 'vector': all features enter the dense layers
         `hidden_layer_sizes`, and the code has `n_components` numbers for the whole
         image. 'image': the dense layers act at each pixel, as convolutions with a
         kernel of one pixel do, and the code is an image of `n_components` channels: the
-        network is fully convolutional. `transform` gives it as a row, channel by channel.
+        network is fully convolutional. `transform` gives it as a row, channel by
+        channel. For denoising, colouring and stacks of convolutions.
 
     See Also
     --------

@@ -1,12 +1,13 @@
 """Docstrings: complete, true to the signatures, and the same words for the same thing."""
 
 import ast
+import importlib
 import inspect
 import re
 
 import numpy as np
 import pytest
-from helpers import LABELS, SMALL, SUPERVISED, UNIT_X, small
+from helpers import LABELS, SMALL, SUPERVISED, UNIT_X, AnyWidth, may_collapse, small
 
 import skae.datasets
 import skae.inspection
@@ -17,8 +18,9 @@ pytest.importorskip("numpydoc")
 from numpydoc.docscrape import ClassDoc, FunctionDoc
 from numpydoc.validate import validate
 
-# The bar of scikit-learn: these numpydoc checks it ignores, too.
-IGNORED = {"RT02", "GL01", "GL02"}
+# Every check of numpydoc but for that of unnamed returns: ours have names, which say what they are.
+IGNORED = {"RT02"}
+# What the class's docstring has for its methods: a longer summary, neighbours and examples.
 IGNORED_FOR_METHODS = IGNORED | {"ES01", "SA01", "EX01"}
 
 CLASSES = {name: getattr(skae, name) for name in skae.__all__ if name != "__version__"}
@@ -36,6 +38,17 @@ METHODS = [
     for method, function in inspect.getmembers(cls, inspect.isfunction)
     if not method.startswith("_") and function.__module__.startswith("skae.")
 ]
+PROPERTIES = [
+    (name, attribute)
+    for name, cls in CLASSES.items()
+    for attribute, _ in inspect.getmembers(cls, lambda member: isinstance(member, property))
+    if not attribute.startswith("_")
+]
+MODULES = [  # numpydoc's validation fails with packages
+    module
+    for module in (skae.datasets, skae.inspection, skae.metrics, skae.networks)
+    if not hasattr(module, "__path__")
+]
 
 # Descriptions that are a class's own, and say so by differing from Autoencoder's.
 OWN_PARAMETERS = {
@@ -43,11 +56,20 @@ OWN_PARAMETERS = {
     ("DenoisingAutoencoder", "code_activation"),
     ("ContractiveAutoencoder", "code_activation"),
     ("ContractiveAutoencoder", "tied_weights"),
+    ("StackedAutoencoder", "max_iter"),
+    ("StackedAutoencoder", "warm_start"),
     ("VAE", "code_activation"),
     ("VAE", "tied_weights"),
+    *(
+        (name, parameter)
+        for name in SUPERVISED
+        for parameter in ("early_stopping", "max_iter", "validation_fraction")
+    ),
 }
 OWN_ATTRIBUTES = {
     *((name, attribute) for name in SUPERVISED for attribute in ("loss_curve_", "n_iter_")),
+    ("DenoisingAutoencoder", "coefs_"),
+    ("StackedAutoencoder", "loss_curve_"),
     ("StackedAutoencoder", "n_iter_"),
     ("VAE", "coefs_"),
     ("VAE", "encoder_"),
@@ -62,12 +84,23 @@ def errors(path, ignored):
 
 def section(name, title):
     """(type, description) by name of what a class documents in a section."""
+    return entries(ClassDoc(CLASSES[name])[title])
+
+
+def entries(parameters):
+    """The same of what numpydoc has read of a section."""
     documented = {}
-    for parameter in ClassDoc(CLASSES[name])[title]:
+    for parameter in parameters:
         words = " ".join(parameter.desc)
         for part in parameter.name.split(","):
             documented[part.strip()] = (" ".join(parameter.type.split()), " ".join(words.split()))
     return documented
+
+
+def public(path):
+    """The object at "skae.module.name"."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 def test_every_public_class_is_tested():
@@ -82,6 +115,16 @@ def test_docstring_of_the_class(name):
 @pytest.mark.parametrize(("name", "method"), METHODS)
 def test_docstring_of_a_method(name, method):
     assert errors(f"skae.{name}.{method}", IGNORED_FOR_METHODS) == []
+
+
+@pytest.mark.parametrize(("name", "attribute"), PROPERTIES)
+def test_docstring_of_a_property(name, attribute):
+    assert errors(f"skae.{name}.{attribute}", IGNORED_FOR_METHODS) == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstring_of_a_module(module):
+    assert errors(module.__name__, IGNORED_FOR_METHODS) == []
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -118,6 +161,58 @@ def test_defaults_are_those_of_the_signature(name):
         assert ast.literal_eval(default[1]) == parameter.default, parameter.name
 
 
+@pytest.mark.parametrize("path", [*FUNCTIONS, *NETWORKS])
+def test_parameters_outside_of_estimators_are_documented(path):
+    """In order, with the defaults of the signature."""
+    found, signature = public(path), inspect.signature(public(path)).parameters
+    document = ClassDoc(found) if inspect.isclass(found) else FunctionDoc(found)
+    documented = entries(document["Parameters"])
+    assert list(documented) == list(signature)
+    for parameter in signature.values():
+        if documented[parameter.name][0] == "None":  # y, which is ignored
+            continue
+        default = re.search(r"default=(.+)$", documented[parameter.name][0])
+        required = parameter.default is inspect.Parameter.empty
+        assert (default is None) == required, parameter.name
+        assert required or ast.literal_eval(default[1]) == parameter.default, parameter.name
+
+
+FILLERS = {"a", "an", "and", "are", "as", "at", "by", "for", "in", "is", "it", "its", "of", "or"}
+FILLERS |= {"that", "the", "to", "with"}
+
+
+def says(name, description):
+    """How many words a description has beside fillers and those of the name itself."""
+    words = re.findall("[a-z]+", description.lower())
+    return len({*words} - FILLERS - {*re.findall("[a-z]+", name.lower())})
+
+
+@each_class
+def test_descriptions_say_more_than_the_name(name):
+    for parameter, (_, description) in section(name, "Parameters").items():
+        assert says(parameter, description) >= 10, parameter
+    for attribute, (_, description) in section(name, "Attributes").items():
+        assert says(attribute, description) >= 4, attribute
+
+
+@pytest.mark.parametrize("path", NETWORKS)
+def test_descriptions_of_a_network_say_more_than_the_name(path):
+    for parameter, (_, description) in entries(ClassDoc(public(path))["Parameters"]).items():
+        assert says(parameter, description) >= 10, parameter
+
+
+CALLABLES = [
+    *(getattr(CLASSES[name], method) for name, method in METHODS),
+    *(public(path) for path in FUNCTIONS),
+]
+
+
+@pytest.mark.parametrize("function", CALLABLES, ids=lambda function: function.__qualname__)
+def test_descriptions_of_a_function_say_more_than_the_name(function):
+    for parameter, (kind, description) in entries(FunctionDoc(function)["Parameters"]).items():
+        assert kind == "None" or says(parameter, description) >= 2, parameter
+
+
 @each_class
 def test_allowed_words_are_documented(name):
     """Every string that a parameter may be is named, here or in the parameter referred to."""
@@ -144,6 +239,13 @@ def test_same_words_for_the_same_thing(name, title, own):
         if key in reference:
             same = description == reference[key][1]
             assert same != ((name, key) in own), key
+
+
+@pytest.mark.parametrize("title", ["Parameters", "Attributes"])
+def test_same_words_in_classifier_and_regressor(title):
+    classifier, regressor = (section(name, title) for name in SUPERVISED)
+    for key in classifier.keys() & regressor.keys() - {"early_stopping"}:  # classes' proportions
+        assert classifier[key] == regressor[key], key
 
 
 SETTINGS = [
@@ -188,6 +290,131 @@ def test_attributes_that_are_not_always_there_say_so(name):
             assert CONDITIONAL.search(description), attribute
 
 
+# (class, setting, attributes that are not there with it)
+WITHOUT = [
+    ("VAE", {"likelihood": "bernoulli"}, ["noise_variance_"]),
+    ("VAE", {"likelihood": "categorical"}, ["noise_variance_"]),
+    ("VAE", {"noise_variance": "heteroscedastic"}, ["noise_variance_"]),
+    ("DenoisingAutoencoder", {"loss": "binary_cross_entropy"}, ["noise_variance_"]),
+    *(
+        (name, {"network": AnyWidth(), "tied_weights": False}, ["coefs_", "intercepts_"])
+        for name in SMALL
+        if name != "StackedAutoencoder"
+    ),
+    ("StackedAutoencoder", {"estimator__network": AnyWidth()}, ["coefs_", "intercepts_"]),
+    *(
+        (name, {"autoencoder__estimator__network": AnyWidth()}, ["coefs_", "intercepts_"])
+        for name in SUPERVISED
+    ),
+]
+
+
+@may_collapse
+@pytest.mark.parametrize(("name", "setting", "lacking"), WITHOUT)
+def test_attributes_are_missing_where_they_are_said_to_be(name, setting, lacking):
+    estimator, documented = small(name, **setting).fit(UNIT_X, LABELS), section(name, "Attributes")
+    found = {key for key in documented if not hasattr(estimator, key)}
+    assert found == {*lacking, "feature_names_in_"}
+    assert all(re.search(r"\b([Oo]nly|Not)\b", documented[key][1]) for key in found)
+
+
+@each_class
+def test_validation_losses_are_none_without_held_out_rows(name):
+    assert small(name).fit(UNIT_X, LABELS).validation_loss_curve_ is None
+    stopped = small(name, early_stopping=True).fit(UNIT_X, LABELS)
+    assert len(stopped.validation_loss_curve_) == len(stopped.loss_curve_)
+    if "kl_warmup" not in stopped.get_params() and name != "SparseAutoencoder":
+        full_batch = small(name, early_stopping=True, solver="lbfgs").fit(UNIT_X, LABELS)
+        assert full_batch.validation_loss_curve_ is None
+
+
+SHAPE = re.compile(r"\(([a-z_0-9* +]*,[a-z_0-9* +,]*)\)")
+
+
+def documented_shapes(kind, sizes):
+    """Shapes that a type names, such as "ndarray of shape (n_samples, n_components)"."""
+    return [eval(f"({shape})", {}, sizes) for shape in SHAPE.findall(kind)]
+
+
+@each_class
+def test_shapes_of_attributes_are_the_documented_ones(name):
+    estimator = small(name).fit(UNIT_X, LABELS)
+    keys = ("n_components_", "n_features_in_", "n_features_out_")
+    sizes = {key: getattr(estimator, key) for key in keys if hasattr(estimator, key)}
+    sizes["n_classes"] = len(set(LABELS))
+    for attribute, (kind, _) in section(name, "Attributes").items():
+        found = getattr(estimator, attribute, None)
+        if isinstance(found, np.ndarray) and "of shape" in kind:
+            assert found.shape in documented_shapes(kind, sizes), attribute
+        elif kind in ("int", "float", "list of float"):
+            number = found[0] if kind == "list of float" else found
+            assert type(number).__name__ == kind.split()[-1], attribute
+
+
+ARGUMENTS = {"n": 2, "n_samples": 4, "n_steps": 2, "n_draws": 5}
+
+
+def call(estimator, method, X):
+    """What a method returns, for X or, where it wants numbers alone, these."""
+    wanted = inspect.signature(getattr(estimator, method)).parameters
+    numbers = {key: value for key, value in ARGUMENTS.items() if key in wanted}
+    return getattr(estimator, method)(*([X] if "X" in wanted else []), **numbers)
+
+
+READING = [pair for pair in METHODS if pair[1] not in ("fit", "partial_fit", "set_callbacks")]
+
+
+@may_collapse
+@pytest.mark.parametrize(("name", "method"), READING)
+def test_shapes_of_returns_are_the_documented_ones(name, method):
+    estimator, X = small(name).fit(UNIT_X, LABELS), UNIT_X
+    sizes = {"n_features": X.shape[1], "n_components": estimator.n_components_, **ARGUMENTS}
+    if method != "sample":
+        sizes["n_samples"] = len(X)
+    sizes |= {"n_classes": 3, "n_outputs": 1}
+    codes = np.zeros((len(X), estimator.n_components_))
+    returned = call(estimator, method, codes if method == "inverse_transform" else X)
+    (documented,) = FunctionDoc(getattr(CLASSES[name], method))["Returns"]
+    if documented.type == "float":
+        assert isinstance(returned, float)
+        return
+    for array in returned if isinstance(returned, tuple) else (returned,):
+        assert np.shape(array) in documented_shapes(documented.type, sizes)
+
+
+# (class, method, arguments that do not suit it)
+MISTAKES = [
+    *((name, "fit", (UNIT_X[0], LABELS)) for name in CLASSES),
+    *((name, "transform", (UNIT_X[:, :2],)) for name in CLASSES),
+    *((name, "inverse_transform", (UNIT_X[:, :1],)) for name in SMALL),
+    *((name, "reconstruct", (UNIT_X[:, :2],)) for name in SMALL),
+    *((name, "score_samples", (UNIT_X[:, :2],)) for name in SMALL),
+    *((name, "score", (UNIT_X[:, :2],)) for name in SMALL),
+    *((name, "partial_fit", (np.full((4, 6), np.inf),)) for name in SMALL),
+    *((name, "predict", (UNIT_X[:, :2],)) for name in SUPERVISED),
+    ("AutoencoderClassifier", "predict_proba", (UNIT_X[:, :2],)),
+    ("AutoencoderClassifier", "predict_log_proba", (UNIT_X[:, :2],)),
+    ("ContractiveAutoencoder", "jacobian", (UNIT_X[:, :2],)),
+    ("ContractiveAutoencoder", "jacobian_norm", (UNIT_X[:, :2],)),
+    ("ContractiveAutoencoder", "tangents", (UNIT_X, 7)),
+    ("DenoisingAutoencoder", "corrupt", (UNIT_X[:, :2],)),
+    ("DenoisingAutoencoder", "sample", (0,)),
+    ("VAE", "sample", (0,)),
+    ("VAE", "posterior", (UNIT_X[:, :2],)),
+    ("VAE", "log_likelihood", (UNIT_X, 0)),
+]
+
+
+@may_collapse
+@pytest.mark.parametrize(("name", "method", "arguments"), MISTAKES)
+def test_errors_that_a_user_meets_are_documented(name, method, arguments):
+    estimator = small(name).fit(UNIT_X, LABELS)
+    with pytest.raises(ValueError):
+        getattr(estimator, method)(*arguments)
+    raised = {error.type for error in FunctionDoc(getattr(CLASSES[name], method))["Raises"]}
+    assert "ValueError" in raised
+
+
 @pytest.mark.parametrize(("name", "method"), METHODS)
 def test_parameters_of_methods_are_in_order(name, method):
     function = getattr(CLASSES[name], method)
@@ -195,6 +422,17 @@ def test_parameters_of_methods_are_in_order(name, method):
     assert documented == [p for p in inspect.signature(function).parameters if p != "self"]
 
 
-@each_class
-def test_class_cites_its_paper(name):
-    assert "https://" in "".join(ClassDoc(CLASSES[name])["References"])
+# What comes from no paper.
+OWN_IDEAS = {"extract_patches", "average_patches", "explained_variance", "neg_reconstruction_error"}
+SOURCED = [
+    *(f"skae.{name}" for name in CLASSES),
+    *NETWORKS,
+    *(path for path in FUNCTIONS if path.rpartition(".")[2] not in OWN_IDEAS),
+]
+
+
+@pytest.mark.parametrize("path", SOURCED)
+def test_sources_are_cited(path):
+    found = public(path)
+    document = ClassDoc(found) if inspect.isclass(found) else FunctionDoc(found)
+    assert "https://" in "".join(document["References"])
