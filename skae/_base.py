@@ -3,17 +3,16 @@
 import time
 from copy import copy
 from dataclasses import replace
-from numbers import Integral
 
 from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_consistent_length
+from sklearn.utils.validation import check_array
 
-from skae._activations import ACTIVATIONS
 from skae._blocks import describe_pair
-from skae._compat import HasMethods, Interval, InvalidParameterError, StrOptions, fit_context
+from skae._compat import InvalidParameterError, StrOptions, fit_context
+from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS
 from skae._devices import off_torch
-from skae._estimator import TRAINING_CONSTRAINTS, NetworkEstimator
+from skae._estimator import NetworkEstimator
 from skae._full_batch import make_trainer
 from skae._losses import LOSSES
 from skae._network import ENCODER, initial_weights, matching_tensors
@@ -21,15 +20,6 @@ from skae._perceptron import Perceptron
 from skae._reconstruction import ReconstructionMixin
 from skae._streams import draw_seed, stream
 from skae._training import Data, State, split_rows
-
-NETWORK_CONSTRAINTS = {
-    "n_components": [Interval(Integral, 1, None, closed="left")],
-    "hidden_layer_sizes": ["array-like"],
-    "activation": [StrOptions(set(ACTIVATIONS))],
-    "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
-    "tied_weights": ["boolean"],
-    "network": [HasMethods(["build", "get_params"]), None],
-}
 
 
 def trains_by_epochs(estimator):
@@ -174,7 +164,11 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
         target = check_array(
             off_torch(target), dtype=X.dtype, input_name="target", **self._accepted
         )
-        check_consistent_length(X, target)
+        if target.shape[0] != X.shape[0]:
+            raise ValueError(
+                f"X has {X.shape[0]} rows, but target has {target.shape[0]}: give target one row "
+                "for each row of X."
+            )
         return target
 
     def _start(self, data, held_out_fraction=0):
@@ -224,7 +218,6 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
     # What a variant fills in.
 
     def _check_parameters(self):
-        self._check_sizes("hidden_layer_sizes", "; () is an encoder of a single layer")
         if self.network is not None and self.tied_weights:
             raise InvalidParameterError(
                 "tied_weights=True does not go with a network, whose decoder has weights of its "
@@ -236,14 +229,6 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
             raise InvalidParameterError(
                 f"{what} does not go with solver='lbfgs', whose objective must not change from one "
                 f"iteration to the next: use {instead} or another solver."
-            )
-
-    def _check_sizes(self, name, hint=""):
-        sizes = getattr(self, name)
-        if not all(isinstance(s, Integral) and not isinstance(s, bool) and s > 0 for s in sizes):
-            raise InvalidParameterError(
-                f"The {name!r} parameter of {type(self).__name__} must be a sequence of "
-                f"integers above 0, such as (128, 64){hint}. Got {sizes!r} instead."
             )
 
     def _prepare(self, data, goes_on):

@@ -12,6 +12,11 @@ from skae._losses import LOSSES
 from skae._supervised import BaseSupervised
 
 
+def is_known(y):
+    """Whether labels are neither NaN nor None, which data frames have for each other."""
+    return np.asarray((y == y) & np.not_equal(y, None), dtype=bool)
+
+
 class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     """Classifier that is pretrained as an autoencoder and then fine-tuned.
 
@@ -309,6 +314,11 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     def _validate_y(self, y):
         y = column_or_1d(y, warn=True)
         labels = y[self._is_labelled(y)]
+        if not is_known(labels).all():
+            raise ValueError(
+                "y has rows without a label (NaN or None): set unlabeled=np.nan, so that they "
+                "serve the pretraining alone, or leave them out."
+            )
         if not len(labels):
             raise ValueError(
                 f"All {len(y)} rows of y are unlabelled (unlabeled={self.unlabeled!r}): give "
@@ -342,7 +352,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         if self.unlabeled is None:
             return np.ones(len(y), dtype=bool)
         if self.unlabeled != self.unlabeled:  # NaN, as None is in data frames
-            return np.asarray((y == y) & np.not_equal(y, None), dtype=bool)
+            return is_known(y)
         return np.asarray(y != self.unlabeled, dtype=bool)
 
     def _encode_targets(self, y):

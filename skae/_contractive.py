@@ -447,7 +447,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         """
         X = self._validate_rows(X)
         most = min(self.n_components_, self.n_features_in_)
-        if not isinstance(n, Integral) or not 1 <= n <= most:
+        if isinstance(n, bool) or not isinstance(n, Integral) or not 1 <= n <= most:
             raise ValueError(
                 f"n={n!r} must be an integer from 1 to min(n_components, n_features) = {most}."
             )

@@ -1,5 +1,7 @@
 """Corruptions: what the denoising autoencoder undoes, each of a batch x (n, n_features)."""
 
+import math
+
 import torch
 
 
@@ -48,4 +50,6 @@ def apply_users(corruption, x, generator):
             f"corruption={corruption!r} must return a tensor of its input's shape, "
             f"{tuple(x.shape)}, but returned {found}."
         )
+    if not math.isfinite(corrupted.sum()) and not corrupted.isfinite().all():
+        raise ValueError(f"corruption={corruption!r} returned NaN or infinity: return numbers.")
     return corrupted.to(x)

@@ -29,6 +29,18 @@ from skae._streams import draw_seed, stream
 ROWS_FOR_VARIANCE = 1000  # at most; bounds the cost of `noise_variance_`
 
 
+def warn_of_pairs(X, y, target):
+    """Where y looks like what rows of X are to become, a target that was passed by position."""
+    shape = getattr(y, "shape", ())
+    if target is None and len(shape) == 2 and shape[1] > 1 and shape == getattr(X, "shape", None):
+        warnings.warn(
+            "y is ignored, but has the shape of X: if rows of X are to become rows of y, pass "
+            "target=y.",
+            UserWarning,
+            stacklevel=4,  # of the public method's decorator
+        )
+
+
 class DenoisingAutoencoder(BaseAutoencoder):
     """Denoising autoencoder: reconstruct clean rows from corrupted ones.
 
@@ -344,6 +356,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             If interrupted: the weights of the last finished epoch stay usable, where
             there is one.
         """
+        warn_of_pairs(X, y, target)
         return self._fit_to(X, target)
 
     @available_if(trains_by_epochs)
@@ -377,6 +390,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         AttributeError
             With solver='lbfgs', which takes all rows at once.
         """
+        warn_of_pairs(X, y, target)
         return self._partial_fit_to(X, target)
 
     def score(self, X, y=None, *, target=None):
@@ -569,8 +583,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         if target.shape[1] != self.n_features_out_:
             raise ValueError(
                 f"Rows were trained to become others of {self.n_features_out_} features, but are "
-                f"compared with ones of {target.shape[1]}: pass score what they should become "
-                "as target."
+                f"compared with ones of {target.shape[1]}: use score(X, target=...) with a target "
+                f"of {self.n_features_out_} columns."
             )
 
     def _resume(self, data, held_out_fraction=0):

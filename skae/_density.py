@@ -75,7 +75,7 @@ class DensityMixin:
             If no component is active, so that samples show no structure.
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
+        if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
         if self.n_active_components_ == 0:
             warnings.warn(f"The samples show no structure. {COLLAPSED}", UserWarning, stacklevel=2)

@@ -2,37 +2,16 @@
 
 import warnings
 from contextlib import contextmanager
-from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from skae._compat import CallbackSupportMixin, Interval, Options, Progress, StrOptions
+from skae._compat import CallbackSupportMixin, Progress
 from skae._devices import find_device, lacks_float64, memory_errors, off_torch, own_modes
 from skae._documentation import DocumentedMixin
-from skae._inference import InferenceMixin
-from skae._tape import PRECISIONS
+from skae._inference import InferenceMixin, hints
 from skae._version import __version__
-
-TRAINING_CONSTRAINTS = {
-    "alpha": [Interval(Real, 0, None, closed="left")],
-    "solver": [StrOptions({"adam", "sgd", "lbfgs"})],
-    "learning_rate": [StrOptions({"constant", "cosine", "one_cycle"})],
-    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
-    "shuffle": ["boolean"],
-    "tol": [Interval(Real, 0, None, closed="left")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "warm_start": ["boolean"],
-    "random_state": ["random_state"],
-    "device": [str],
-    "precision": [StrOptions(set(PRECISIONS))],
-    "verbose": ["verbose"],
-}
 
 
 class NetworkEstimator(DocumentedMixin, InferenceMixin, CallbackSupportMixin, BaseEstimator):
@@ -63,7 +42,9 @@ class NetworkEstimator(DocumentedMixin, InferenceMixin, CallbackSupportMixin, Ba
         """X in the dtype to compute in, for parameters that have been checked."""
         device = find_device(self.device)
         dtype = dtype or ([np.float64, np.float32] if reset else self._state.weights.dtype)
-        X = validate_data(self, off_torch(X), reset=reset, dtype=dtype, **self._accepted)
+        X = off_torch(X)
+        with hints(X):
+            X = validate_data(self, X, reset=reset, dtype=dtype, **self._accepted)
         if lacks_float64(device) and X.dtype == np.float64:
             warnings.warn(
                 f"device={self.device!r} has no float64: X is computed in float32.",

@@ -1,6 +1,7 @@
 """What a fitted network with an encoder offers: codes and weights."""
 
 import math
+from contextlib import contextmanager
 from math import prod
 
 import numpy as np
@@ -19,6 +20,22 @@ CHUNK_SIZE = 2**19
 LESS_ROWS = "pass fewer rows at once, or set device='cpu'"
 
 
+@contextmanager
+def hints(X):
+    """Adds to scikit-learn's errors what they cannot know: notes, shown below the message."""
+    try:
+        yield
+    except ValueError as error:
+        if getattr(X, "ndim", 2) > 2:
+            error.add_note(
+                "Every sample is a row, images too: pass X.reshape(len(X), -1), and their shape as "
+                "network=ConvNet(image_shape=...) if there are to be convolutions."
+            )
+        elif "contains NaN" in str(error):
+            error.add_note("DenoisingAutoencoder takes missing cells (NaN), and fills them.")
+        raise
+
+
 class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """The methods and attributes that only read the fitted state.
 
@@ -27,8 +44,7 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     may share one fitted estimator.
 
     A variant whose encoder gets other than rows of X overrides `_inputs` and
-    `_input_layers`; one whose
-    encoder gives more than a code, `_encode`.
+    `_input_layers`; one whose encoder gives more than a code, `_encode`.
     """
 
     def transform(self, X):
@@ -56,9 +72,9 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """X as an array in the dtype of the fit; `_chunks` checks that it is finite."""
         check_is_fitted(self)
         options = {**self._accepted, "ensure_all_finite": False, **options}
-        return validate_data(
-            self, off_torch(X), reset=False, dtype=self._state.weights.dtype, **options
-        )
+        X = off_torch(X)
+        with hints(X):
+            return validate_data(self, X, reset=False, dtype=self._state.weights.dtype, **options)
 
     @property
     def _accepted(self):
@@ -115,12 +131,13 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             yield rows, result
 
     def _check_finite(self, rows):
-        assert_all_finite(
-            rows,
-            allow_nan=self._accepted["ensure_all_finite"] == "allow-nan",
-            estimator_name=type(self).__name__,
-            input_name="X",
-        )
+        with hints(rows):
+            assert_all_finite(
+                rows,
+                allow_nan=self._accepted["ensure_all_finite"] == "allow-nan",
+                estimator_name=type(self).__name__,
+                input_name="X",
+            )
 
     def _fitted_network(self, device="cpu"):
         return Network(self._perceptron, as_tensor(self._state.weights, device))

@@ -62,6 +62,11 @@ def extract_patches(image, patch_shape, *, step):
     (1014, 3072)
     """
     image = check_array(image, dtype=FLOATS, allow_nd=True, input_name="image")
+    if image.ndim not in (2, 3):
+        raise ValueError(
+            f"image has shape {image.shape}, but must be (height, width) or (height, width, "
+            "n_channels): cut one picture at a time."
+        )
     corners = _corners(image.shape, patch_shape, step)
     channels = image[..., None] if image.ndim == 2 else image
     windows = sliding_window_view(channels, tuple(patch_shape), axis=(0, 1))
@@ -170,7 +175,8 @@ def _patch_shape(n_columns, n_channels, patch_shape):
     if prod(shape) * n_channels != n_columns:
         kind = "square patches" if patch_shape is None else f"patches of patch_shape={shape}"
         raise ValueError(
-            f"patches has {n_columns} columns, which cannot be {kind} with {n_channels} channels."
+            f"patches has {n_columns} columns, which cannot be {kind} with {n_channels} channels: "
+            "give patch_shape=(patch_height, patch_width)."
         )
     return shape
 

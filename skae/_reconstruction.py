@@ -36,7 +36,12 @@ class ReconstructionMixin:
         """
         check_is_fitted(self)
         X = check_array(
-            off_torch(X), dtype=self._state.weights.dtype, order="C", accept_sparse="csr"
+            off_torch(X),
+            dtype=self._state.weights.dtype,
+            order="C",
+            accept_sparse="csr",
+            estimator=self,
+            input_name="X",
         )
         if X.shape[1] != self.n_components_:
             raise ValueError(
@@ -144,16 +149,18 @@ class ReconstructionMixin:
         if not (self._loss.needs_unit_interval or self._loss.needs_counts):
             return
         low, high = value_range(X)
+        parameter = self._loss_parameter.partition("=")[0]
         rounding = 10 * np.finfo(X.dtype).eps
         if self._loss.needs_unit_interval and (low < -rounding or high > 1 + rounding):
             raise ValueError(
                 f"{self._loss_parameter} needs {name} in [0, 1], but found values from {low} to "
-                f"{high}: scale it, for example with MinMaxScaler(clip=True), or choose another."
+                f"{high}: scale it, for example with MinMaxScaler(clip=True), or choose another "
+                f"{parameter}."
             )
         if self._loss.needs_counts and low < 0:
             raise ValueError(
                 f"{self._loss_parameter} needs {name} of counts or proportions, but found values "
-                f"down to {low}: do not centre it, or choose another."
+                f"down to {low}: do not centre it, or choose another {parameter}."
             )
 
     def _reconstruct(self, network, x):

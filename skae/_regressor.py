@@ -236,9 +236,8 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         return y.ravel() if self._is_flat_ else y
 
     def _validate_y(self, y):
-        y = check_array(
-            y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
-        )
+        accepted = {"ensure_2d": False, "ensure_all_finite": "allow-nan"}
+        y = check_array(y, dtype=np.float64, input_name="y", estimator=self, **accepted)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not self._is_labelled(y).any():

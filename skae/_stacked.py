@@ -10,8 +10,8 @@ from sklearn.base import clone
 
 from skae._base import BaseAutoencoder
 from skae._compat import HasMethods, InvalidParameterError
+from skae._constraints import TRAINING_CONSTRAINTS, Sizes
 from skae._denoising import DenoisingAutoencoder
-from skae._estimator import TRAINING_CONSTRAINTS
 from skae._full_batch import make_trainer
 from skae._network import Network
 from skae._stack import stack, stacked_tensors
@@ -210,7 +210,7 @@ class StackedAutoencoder(BaseAutoencoder):
     """
 
     _parameter_constraints = {
-        "layer_sizes": ["array-like"],
+        "layer_sizes": [Sizes("(128, 32)")],
         "estimator": [HasMethods(["fit", "transform"]), list, None],
         "fine_tune": ["boolean"],
         **TRAINING_CONSTRAINTS,
@@ -353,12 +353,6 @@ class StackedAutoencoder(BaseAutoencoder):
         return [prototype] * len(self.layer_sizes)
 
     def _check_parameters(self):
-        self._check_sizes("layer_sizes")
-        if not len(self.layer_sizes):
-            raise InvalidParameterError(
-                "The 'layer_sizes' parameter of StackedAutoencoder must have at least one width, "
-                f"such as (128, 32). Got {self.layer_sizes!r} instead."
-            )
         if self.warm_start and not self.fine_tune:
             raise InvalidParameterError(
                 "warm_start=True needs fine_tune=True: it goes on with the joint training, which "

@@ -10,8 +10,9 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skae._base import BaseAutoencoder
 from skae._columns import has_missing
 from skae._compat import HasMethods, InvalidParameterError, fit_context
+from skae._constraints import TRAINING_CONSTRAINTS
 from skae._devices import off_torch
-from skae._estimator import TRAINING_CONSTRAINTS, NetworkEstimator
+from skae._estimator import NetworkEstimator
 from skae._full_batch import make_trainer
 from skae._missing import mean_over_observed
 from skae._network import Network, has_encoder, initial_weights, put_on_top

@@ -103,8 +103,8 @@ def split_rows(n_samples, fraction, seed, strata=None):
     if n_held_out >= n_samples:
         raise ValueError(
             f"early_stopping=True with validation_fraction={fraction} leaves no rows to train "
-            f"on, as n_samples = {n_samples}: give more rows, lower validation_fraction or set "
-            "early_stopping=False."
+            f"on: n_samples = {n_samples}, of a classifier or regressor those with labels. Give "
+            "more rows, lower validation_fraction or set early_stopping=False."
         )
     order = torch.randperm(n_samples, generator=stream(seed, "split"), device="cpu")
     if strata is not None:  # sorted by stratum, of every so many rows one

@@ -351,7 +351,7 @@ class VAE(DensityMixin, BaseAutoencoder):
         if self.kl_warmup > self.max_iter:
             raise InvalidParameterError(
                 f"kl_warmup={self.kl_warmup} must be at most max_iter={self.max_iter}: the KL "
-                "divergence would never get its full weight."
+                "divergence would never get its full weight. Lower kl_warmup or raise max_iter."
             )
         if self.kl_warmup > 0:
             self._refuse_lbfgs(f"kl_warmup={self.kl_warmup}", "kl_warmup=0")

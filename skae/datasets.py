@@ -247,7 +247,7 @@ def rotate_images(X, *, random_state=None):
     >>> X_turned.shape, X_turned.dtype
     ((1797, 64), dtype('float64'))
     """
-    X = check_array(X, dtype=[np.float64, np.float32])
+    X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
     side = _side_of(X)
     angles = check_random_state(random_state).uniform(0, 2 * np.pi, size=len(X))
     turned = np.empty_like(X)
@@ -306,7 +306,7 @@ def add_random_background(X, *, random_state=None):
     >>> bool((X_noisy >= X).all())
     True
     """
-    X = check_array(X, dtype=[np.float64, np.float32])
+    X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
     low, high = X.min(), X.max()
     if low < 0 or high > 1:
         raise ValueError(

@@ -68,6 +68,7 @@ from torch import nn
 
 from skae._activations import find_activation
 from skae._compat import Interval, InvalidParameterError, StrOptions
+from skae._constraints import Sizes
 from skae._documentation import DocumentedMixin
 
 __all__ = ["ConvNet"]
@@ -144,8 +145,8 @@ class ConvNet(DocumentedMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "image_shape": ["array-like"],
-        "channels": ["array-like"],
+        "image_shape": [Sizes("(1, 28, 28)")],
+        "channels": [Sizes("(16, 32)")],
         "kernel_size": [Interval(Integral, 1, None, closed="left")],
         "downsample": [StrOptions({"stride", "pool"}), None],
         "code": [StrOptions({"vector", "image"})],
@@ -215,13 +216,6 @@ class ConvNet(DocumentedMixin, BaseEstimator):
 
     def _check_parameters(self, n_features, n_outputs):
         self._validate_params()
-        for name, example in (("image_shape", "(1, 28, 28)"), ("channels", "(16, 32)")):
-            value = getattr(self, name)
-            if not len(value) or not all(map(_is_positive_integer, value)):
-                raise InvalidParameterError(
-                    f"The {name!r} parameter of ConvNet must be a sequence of integers above 0, "
-                    f"such as {example}. Got {value!r} instead."
-                )
         shape = tuple(map(int, self.image_shape))
         if len(shape) != 3:
             raise InvalidParameterError(
@@ -321,7 +315,3 @@ def draw_weights(layer, gain):
     limit = (6.0 / (fan_in + fan_out)) ** 0.5
     nn.init.uniform_(layer.weight, -gain * limit, gain * limit)
     nn.init.uniform_(layer.bias, -(fan_in**-0.5), fan_in**-0.5)
-
-
-def _is_positive_integer(value):
-    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0

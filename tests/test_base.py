@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -33,9 +34,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor, nn
 
-from skae import (
-    Autoencoder,
-)
+from skae import Autoencoder
+from skae.networks import ConvNet
 
 # Bad input.
 
@@ -78,6 +78,47 @@ def test_bad_input_to_a_fitted_estimator(name, case):
         with pytest.raises(error, match=match):
             getattr(estimator, method)(bad)
     assert fitted_state(estimator) == before
+
+
+NOTES = {"NaN": "DenoisingAutoencoder takes missing cells", "three dimensions": r"X\.reshape"}
+
+
+@pytest.mark.parametrize("case", NOTES)
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "transform", "score"])
+def test_errors_of_common_mistakes_have_a_hint(case, method):
+    autoencoder = small("Autoencoder").fit(X)
+    with pytest.raises(ValueError) as error:
+        getattr(autoencoder, method)(BAD_INPUT[case][0])
+    (note,) = error.value.__notes__
+    assert re.search(NOTES[case], note)
+
+
+WRONG_SIZES = [8, "8", (8, 0), (True,), (2.0,), [[3], 2], {4}]
+
+
+@pytest.mark.parametrize("sizes", WRONG_SIZES, ids=str)
+@pytest.mark.parametrize(
+    ("estimator", "parameter"),
+    [
+        (small("Autoencoder"), "hidden_layer_sizes"),
+        (small("StackedAutoencoder"), "layer_sizes"),
+        (small("Autoencoder", network=ConvNet((1, 1, 6))), "network__channels"),
+        (small("Autoencoder", network=ConvNet((1, 1, 6))), "network__image_shape"),
+    ],
+    ids=["hidden_layer_sizes", "layer_sizes", "channels", "image_shape"],
+)
+def test_sizes_are_sequences_of_integers(estimator, parameter, sizes):
+    estimator = clone(estimator).set_params(**{parameter: sizes})
+    name = parameter.rpartition("__")[2]
+    with pytest.raises(ValueError, match=f"'{name}' parameter.*sequence of .*integers above 0"):
+        estimator.fit(X)
+    assert_not_fitted(estimator)
+
+
+@pytest.mark.parametrize("network", [ConvNet, torch.nn.Linear(6, 3), "ConvNet"])
+def test_networks_are_specifications(network):
+    with pytest.raises(ValueError, match=r"'network' parameter .*ConvNet\(image_shape="):
+        small("Autoencoder", network=network).fit(X)
 
 
 @each_class

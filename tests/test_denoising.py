@@ -237,6 +237,22 @@ def test_a_callable_must_return_a_tensor_of_the_same_shape(wrong, X):
         DenoisingAutoencoder(**FAST, corruption=wrong).fit(X)
 
 
+def test_a_callable_must_return_finite_numbers(X):
+    with pytest.raises(ValueError, match=r"corruption=.* returned NaN or infinity"):
+        DenoisingAutoencoder(**FAST, corruption=lambda x, generator: x / 0).fit(X)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_target_passed_as_y_is_noticed(method, pairs):
+    X, target = pairs
+    denoising = DenoisingAutoencoder(**FAST)
+    with pytest.warns(UserWarning, match="pass target=y") as record:
+        getattr(denoising, method)(X, X + 1)
+    assert record[0].filename == __file__
+    getattr(denoising, method)(X, target[:, 0])  # labels of a pipeline, in whatever shape
+    getattr(denoising, method)(X, target)
+
+
 @pytest.mark.parametrize("corruption", ["masking", "salt_and_pepper", "swap"])
 def test_a_fraction_above_one_is_refused(corruption, X):
     with pytest.raises(ValueError, match=r"corruption_level=1\.5.*" + corruption):
@@ -471,7 +487,7 @@ def bad_targets(target):
     infinite = target.copy()
     infinite[0, 0] = np.inf
     return {
-        "sample": target[:-1],
+        "one row for each row": target[:-1],
         "2D": target[:, 0],
         "infinity": infinite,
         "dtype|complex|Complex": target + 1j,
@@ -495,7 +511,7 @@ def test_bad_targets_are_refused(message, method, pairs):
 def test_a_bad_target_leaves_a_new_estimator_new(method, pairs):
     X, target = pairs
     denoising = DenoisingAutoencoder(**FAST)
-    with pytest.raises(ValueError, match="sample"):
+    with pytest.raises(ValueError, match="one row for each row"):
         getattr(denoising, method)(X, target=target[:-1])
     assert_not_fitted(denoising)
 

@@ -102,7 +102,7 @@ def test_the_picture_is_not_changed_by_changing_its_patches():
         (SQUARE, (3, 0), 1, r"patch_shape=\(3, 0\)"),
         (SQUARE, (3, 1.5), 1, r"patch_shape=\(3, 1.5\)"),
         (SQUARE[0], (3, 3), 1, "2D array"),
-        (np.zeros((2, 6, 6, 3)), (3, 3), 1, r"image_shape=.* must be \(height, width"),
+        (np.zeros((2, 6, 6, 3)), (3, 3), 1, r"image has shape .* must be \(height, width"),
         (np.full((6, 6), np.nan), (3, 3), 1, "NaN"),
     ],
 )

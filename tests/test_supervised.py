@@ -594,6 +594,13 @@ def test_all_rows_without_outputs_is_an_error(shape):
         regressor().fit(X, np.full(shape, np.nan))
 
 
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_missing_labels_are_named_where_they_have_no_mark(missing):
+    y = np.where(UNLABELLED, missing, CLASSES.astype(str).astype(object))
+    with pytest.raises(ValueError, match=r"rows without a label .*unlabeled=np\.nan"):
+        classifier().fit(X, y)
+
+
 @pytest.mark.parametrize(
     "y", [CLASSES.astype(str), ["-1", "a", "b"] * 20], ids=["plain", "with -1"]
 )

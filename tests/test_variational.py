@@ -596,7 +596,7 @@ def test_a_bernoulli_refuses_what_is_not_in_the_unit_interval(shift, digits):
         vae.score_samples(digits + shift)
 
 
-@pytest.mark.parametrize("n_samples", [0, -1, 2.5])
+@pytest.mark.parametrize("n_samples", [0, -1, 2.5, True])
 def test_samples_must_be_counted(n_samples, digits):
     vae = VAE(**FAST).fit(digits[:50])
     with pytest.raises(ValueError, match="n_samples"):

@@ -1,0 +1,86 @@
+"""What the parameters that several estimators share may be."""
+
+from numbers import Integral, Real
+
+import numpy as np
+
+from skae._activations import ACTIVATIONS
+from skae._compat import HasMethods, Interval, Options, StrOptions
+from skae._tape import PRECISIONS
+
+# They are methods' constraints because scikit-learn takes subclasses of its own alone.
+
+
+class Sizes(HasMethods):
+    """A sequence of integers above 0, at least so many.
+
+    Parameters
+    ----------
+    example : str
+        What to write, for instance.
+    least : int, default=1
+    """
+
+    def __init__(self, example, least=1):
+        super().__init__("__len__")
+        self.example = example
+        self.least = least
+
+    def is_satisfied_by(self, value):
+        try:
+            is_sequence = np.ndim(value) == 1
+        except ValueError:  # ragged
+            return False
+        return is_sequence and len(value) >= self.least and all(map(_is_size, value))
+
+    def __str__(self):
+        number = "" if self.least == 0 else "one or more "
+        return f"a sequence of {number}integers above 0, such as {self.example}"
+
+
+def _is_size(value):
+    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
+
+
+class Specification(HasMethods):
+    """An object, not a class, that builds layers."""
+
+    def __init__(self):
+        super().__init__(["build", "get_params"])
+
+    def is_satisfied_by(self, value):
+        return super().is_satisfied_by(value) and not isinstance(value, type)
+
+    def __str__(self):
+        return (
+            "a specification such as ConvNet(image_shape=(1, 28, 28)), or another BaseEstimator "
+            "with a method build (see skae.networks)"
+        )
+
+
+NETWORK_CONSTRAINTS = {
+    "n_components": [Interval(Integral, 1, None, closed="left")],
+    "hidden_layer_sizes": [Sizes("(128, 64); () is an encoder of a single layer", least=0)],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "code_activation": [StrOptions({"auto", *ACTIVATIONS})],
+    "tied_weights": ["boolean"],
+    "network": [Specification(), None],
+}
+TRAINING_CONSTRAINTS = {
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "solver": [StrOptions({"adam", "sgd", "lbfgs"})],
+    "learning_rate": [StrOptions({"constant", "cosine", "one_cycle"})],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
+    "device": [str],
+    "precision": [StrOptions(set(PRECISIONS))],
+    "verbose": ["verbose"],
+}
