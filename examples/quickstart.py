@@ -113,13 +113,18 @@ def draw(X):
     atoms = sparse.coefs_[1][usage[:36]]  # what the most used units add to a picture
 
     figure, axes = plt.subplots(7, 12, figsize=(9, 5.6))
-    images = [image for row in rows.values() for image in row] + list(atoms)
-    for ax, image in zip(axes.flat, images, strict=True):
-        ax.imshow(image.reshape(8, 8), cmap="gray_r")
+    images = [image for row in rows.values() for image in row]
+    for ax, image in zip(axes[:4].flat, images, strict=True):
+        ax.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
+    for ax, atom in zip(axes[4:].flat, atoms, strict=True):
+        largest = abs(atom).max()  # grey where an atom adds nothing
+        ax.imshow(atom.reshape(8, 8), cmap="gray_r", vmin=-largest, vmax=largest)
+    for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
     for ax, name in zip(axes[:, 0], [*rows, "atoms of a\nsparse code", "", ""], strict=True):
         ax.set_ylabel(name, rotation=0, ha="right", va="center")
-    figure.suptitle(f"Digits reconstructed from {WIDTH} numbers each", y=0.94)
+    title = f"Digits, restored from {WIDTH} numbers each; below, what units of a sparse code draw"
+    figure.suptitle(title, y=0.94)
     figure.savefig(PICTURE, dpi=120, bbox_inches="tight")
 
 

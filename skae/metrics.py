@@ -6,13 +6,12 @@ PCA, KernelPCA, NMF and autoencoders, and need no y.
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array
 
 from skae._columns import column_means, dense, has_missing
 from skae._devices import off_torch
-from skae._reconstruction import ReconstructionMixin, sums_of_squares, weighted_r2
+from skae._reconstruction import sums_of_squares, weighted_r2
+from skae._steps import check_transformer, decode, encode, steps_of
 
 __all__ = ["explained_variance", "neg_reconstruction_error"]
 
@@ -153,57 +152,6 @@ def neg_reconstruction_error(estimator, X, y=None):
             total += sums_of_squares(rows - reconstructions, observed).sum()
     _check_finite(estimator, total)
     return float(-total / X.shape[0])
-
-
-def steps_of(estimator):
-    """The transformers that a row passes one after the other; often the estimator alone."""
-    estimator = getattr(estimator, "best_estimator_", estimator)  # of a search
-    if isinstance(estimator, FrozenEstimator):
-        return steps_of(estimator.estimator)
-    if isinstance(estimator, Pipeline):
-        steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
-        return [inner for step in steps for inner in steps_of(step)]
-    return [estimator]
-
-
-def check_transformer(estimator, who, methods=("transform", "inverse_transform")):
-    """Refuse an estimator of which a step lacks a method."""
-    for step in steps_of(estimator):
-        for method in methods:
-            if not hasattr(step, method):
-                raise TypeError(
-                    f"{who} needs a transformer with {' and '.join(methods)}, but "
-                    f"{type(step).__name__} has no {method}."
-                )
-
-
-def forward(steps, X):
-    """What the steps make of X."""
-    for step in steps:
-        X = step.transform(X)
-    return X
-
-
-def backward(steps, X):
-    """What the steps, from the last to the first, decode X to, as an array."""
-    for step in reversed(steps):
-        X = step.inverse_transform(X)
-    return np.asarray(dense(X))
-
-
-def encode(steps, X):
-    """What `decode` reconstructs X from: codes, or the rows that an autoencoder gets."""
-    if steps and isinstance(steps[-1], ReconstructionMixin):
-        return forward(steps[:-1], X)
-    codes = forward(steps, X)
-    return codes if issparse(codes) else np.asarray(codes)
-
-
-def decode(steps, codes):
-    """The reconstructions of what `encode` has given, as an array."""
-    if steps and isinstance(steps[-1], ReconstructionMixin):
-        return backward(steps[:-1], steps[-1].reconstruct(codes))
-    return backward(steps, codes)
 
 
 def _reconstructed(scorer, estimator, X, **options):

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn.datasets
+from sklearn.linear_model import LogisticRegression
 
 import skae
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.glob("*.rst"), *DOCS.glob("user_guide/*.rst")])
 BLOCK = re.compile(r"^( *)\.\. code-block:: python\n\n((?:\1 +\S.*\n|\s*\n)+)", re.MULTILINE)
 MODULES = ["networks", "datasets", "metrics", "inspection"]
@@ -57,6 +59,20 @@ PROGRAMS = {page.relative_to(DOCS).as_posix(): code_of(page) for page in PAGES}
 def test_code_runs(name, small_data):
     # Names that a block uses come from that page, from the blocks above it.
     exec(compile(PROGRAMS[name], str(DOCS / name), "exec"), {"__name__": "__main__"})
+
+
+def test_code_of_the_readme_runs_and_gives_what_it_says():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = {}
+    for block in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        above = "\n" * text.count("\n", 0, block.start(1))  # for the lines in a traceback
+        exec(compile(above + block[1], "README.md", "exec"), names)
+    by_pca, by_autoencoder = names["search"].cv_results_["mean_test_score"]
+    assert by_autoencoder > by_pca + 0.01
+    X, y = names["X"], names["y"]
+    on_pixels = LogisticRegression(max_iter=1000).fit(X[:100], y[:100])
+    assert names["classifier"].score(X[100:], y[100:]) > on_pixels.score(X[100:], y[100:])
+    assert names["convolutional"].score(X) > 0.7
 
 
 def test_the_robust_autoencoder_is_the_plain_one_at_a_large_scale(small_data):

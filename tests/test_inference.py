@@ -70,10 +70,17 @@ def test_chunks_change_no_summary(name, attribute, monkeypatch):
 def test_threads_share_a_fitted_estimator(name):
     estimator = small(name).fit(X)
     data = [X + i for i in range(8)]
-    expected = [estimator.transform(rows) for rows in data]
-    results = in_threads(8, lambda i: [estimator.transform(data[i]) for _ in range(10)])
-    for result, codes in zip(results, expected, strict=True):
-        np.testing.assert_array_equal(result, 10 * [codes])
+
+    def results(i):
+        methods = (estimator.transform, estimator.reconstruct, estimator.score_samples)
+        return [method(data[i]) for method in methods]
+
+    expected = [results(i) for i in range(8)]
+    found = in_threads(8, lambda i: [results(i) for _ in range(5)])
+    for one, repeated in zip(expected, found, strict=True):
+        for again in repeated:
+            for a, b in zip(one, again, strict=True):
+                np.testing.assert_array_equal(a, b)
 
 
 @each_class

@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from itertools import pairwise
 
 import matplotlib
 
@@ -35,6 +36,8 @@ from skae.inspection import (
     LossCurveDisplay,
     ReconstructionDisplay,
 )
+from skae.inspection._latent_space import _principal_axes
+from skae.inspection._tiles import full_columns
 from skae.networks import ConvNet
 
 SHORT = {"max_iter": 2, "random_state": 0}
@@ -221,10 +224,34 @@ def test_scale_is_logarithmic_over_decades(losses, scale):
     assert LossCurveDisplay(loss_curve=losses).plot().ax_.get_yscale() == scale
 
 
+def test_scale_of_a_decade_has_several_labels():
+    ax = LossCurveDisplay(loss_curve=[12.0, 3.0, 1.1]).plot().ax_
+    ax.figure.canvas.draw()
+    low, high = ax.get_ylim()
+    shown = [float(text) for text in texts(ax.get_yticklabels()) if low <= float(text) <= high]
+    assert shown == [2, 5, 10] or shown == [1, 2, 5, 10]
+    assert not any(texts(ax.get_yticklabels(minor=True)))
+
+
 def test_scale_suits_all_curves_in_the_axes():
     first = LossCurveDisplay(loss_curve=[30.0, 1.0], best_epoch=2).plot()
     LossCurveDisplay(loss_curve=[3.0, -1.0]).plot(ax=first.ax_)
     assert first.ax_.get_yscale() == "linear"
+
+
+def test_short_names_of_styles_are_understood():
+    curves = {"loss_curve": [3.0, 2.0], "validation_loss_curve": [3.0, 2.0]}
+    display = LossCurveDisplay(**curves).plot(c="red", lw=3, ls="-", label="mine")
+    for line in (display.line_, display.validation_line_):
+        assert (line.get_color(), line.get_linewidth(), line.get_linestyle()) == ("red", 3, "-")
+        assert line.get_label() == "mine"
+    rows = np.ones((2, 50))
+    charts = ReconstructionDisplay(originals=rows, reconstructions=rows).plot(lw=3).axes_
+    assert {line.get_linewidth() for line in charts[0].lines} == {3}
+    points = LatentSpaceDisplay(codes=rows[:, :2]).plot(marker="x", lw=2, label="mine").scatters_[0]
+    assert points.get_linewidth() == [2] and points.get_label() == "mine"
+    crosses = LatentSpaceDisplay(codes=rows[:, :2]).plot(marker="x").scatters_[0]
+    assert crosses.get_linewidth()[0] > 0  # or they could not be seen
 
 
 def test_a_single_epoch_is_seen():
@@ -266,6 +293,8 @@ def test_rows_that_are_not_corrupted(denoiser, autoencoder):
         np.testing.assert_allclose(arrays(display.images_)[1].reshape(8, 36), expected)
     clean = DenoisingAutoencoder(4, corruption=None, **SHORT).fit(IMAGES)
     assert ReconstructionDisplay.from_estimator(clean, IMAGES).corrupted is None
+    scaled = make_pipeline(StandardScaler(), clean).fit(IMAGES)  # not equal to the bit
+    assert ReconstructionDisplay.from_estimator(scaled, IMAGES).corrupted is None
 
 
 def test_rows_through_a_pipeline_are_in_units_of_x():
@@ -332,6 +361,117 @@ def test_charts_lie_within_the_axes_that_are_given():
     assert all(outer.containsx(b.x0) and outer.containsx(b.x1) for b in boxes)
     assert all(outer.containsy(b.y0) and outer.containsy(b.y1) for b in boxes)
     assert not any(boxes[i].overlaps(boxes[j]) for i in range(5) for j in range(i))
+    legend = axes[1, 0].get_legend().get_window_extent()
+    assert outer.y0 < legend.y0 and legend.y1 < outer.y1
+    assert not any(legend.overlaps(box) for box in boxes)
+
+
+def test_a_single_row_has_room_for_its_bars_and_for_the_legend():
+    rows = np.ones((1, 6))
+    display = ReconstructionDisplay(originals=rows, corrupted=rows, reconstructions=rows).plot()
+    figure = display.figure_
+    figure.canvas.draw()
+    legend = display.ax_.get_legend().get_window_extent()
+    assert figure.bbox.x0 <= legend.x0 and legend.x1 <= figure.bbox.x1
+    assert display.axes_[0].get_window_extent().width > 0.5 * figure.bbox.width
+
+
+def test_names_below_bars_are_short_and_do_not_overlap():
+    names = [f"{'x' * length}{length}" for length in range(10, 20)]
+    rows = np.ones((2, 10))
+    display = ReconstructionDisplay(originals=rows, reconstructions=rows, feature_names=names)
+    display.plot().figure_.canvas.draw()
+    for inset in display.axes_:
+        labels = inset.get_xticklabels()
+        assert texts(labels)[:4] == names[:4]
+        assert all(len(text) <= 16 for text in texts(labels))
+        boxes = [label.get_window_extent() for label in labels]
+        assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+
+
+def test_numbers_below_charts_do_not_touch_those_of_the_next():
+    _, ax = plt.subplots(figsize=(4, 3))
+    rows = np.ones((4, 30))
+    display = ReconstructionDisplay(originals=rows, reconstructions=rows).plot(ax=ax)
+    ax.figure.canvas.draw()
+    boxes = [
+        label.get_window_extent() for inset in display.axes_ for label in inset.get_xticklabels()
+    ]
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+
+
+# Features of different units
+
+
+UNITS = np.array([1.0, 1e3, 1e-2, 1.0, 5.0, 1.0])
+UNEQUAL_X = UNIT_X * UNITS
+
+
+@pytest.mark.parametrize(
+    "display", [ReconstructionDisplay, LatentTraversalDisplay], ids=lambda cls: cls.__name__
+)
+def test_features_of_different_units_are_seen_alike(display):
+    """Whatever their units: the z-scores of a linear map's output do not depend on them."""
+    scaled, plain = (
+        display.from_estimator(make_pipeline(StandardScaler(), PCA(2)).fit(X), X, standardize=how)
+        for X, how in ((UNEQUAL_X, "auto"), (UNIT_X, True))
+    )
+    np.testing.assert_allclose(scaled.means, UNEQUAL_X.mean(axis=0))
+    np.testing.assert_allclose(scaled.deviations, UNEQUAL_X.std(axis=0))
+    for one, other in zip(scaled.axes_.flat, plain.axes_.flat, strict=True):
+        for bars, others in zip(one.containers, other.containers, strict=True):
+            heights = [bar.get_height() for bar in bars]
+            np.testing.assert_allclose(heights, [b.get_height() for b in others], atol=1e-9)
+
+
+def test_z_scores_are_distances_from_the_mean_in_standard_deviations():
+    pca = PCA(2).fit(UNEQUAL_X)
+    display = ReconstructionDisplay.from_estimator(pca, UNEQUAL_X, n_samples=1)
+    expected = StandardScaler().fit(UNEQUAL_X).transform(UNEQUAL_X[:1])[0]
+    heights = [bar.get_height() for bar in display.axes_[0].containers[0]]
+    np.testing.assert_allclose(heights, expected)
+    assert display.axes_[0].get_ylabel() == "z-score"
+    np.testing.assert_array_equal(display.originals, UNEQUAL_X[:1])
+
+
+@pytest.mark.parametrize(
+    ("X", "standardize"),
+    [(UNIT_X, "auto"), (UNEQUAL_X, False), (UNEQUAL_X[:9], "auto"), (IMAGES, True)],
+    ids=["alike", "refused", "few rows", "images"],
+)
+def test_rows_that_are_drawn_as_they_are(X, standardize):
+    display = ReconstructionDisplay.from_estimator(PCA(2).fit(X), X, standardize=standardize)
+    assert display.means is None and display.deviations is None
+    assert display.axes_[0].get_ylabel() == ""
+
+
+def test_many_features_are_one_signal_with_one_unit():
+    X = np.random.default_rng(0).normal(size=(20, 31)) * np.geomspace(1, 100, 31)
+    pca = PCA(2).fit(X)
+    assert ReconstructionDisplay.from_estimator(pca, X).deviations is None
+    assert ReconstructionDisplay.from_estimator(pca, X, standardize=True).deviations is not None
+
+
+def test_z_scores_where_cells_are_missing_and_columns_constant():
+    gaps = UNEQUAL_X.copy()
+    gaps[::3, 1], gaps[:, 3] = np.nan, 7.0
+    denoiser = DenoisingAutoencoder(2, **SHORT).fit(gaps)
+    display = ReconstructionDisplay.from_estimator(denoiser, gaps, corrupt=False)
+    np.testing.assert_allclose(display.means, np.nanmean(gaps, axis=0))
+    expected = np.where(np.arange(6) == 3, 1, np.nanstd(gaps, axis=0))
+    np.testing.assert_allclose(display.deviations, expected)
+
+
+def test_targets_of_another_width_have_units_of_their_own():
+    target = UNEQUAL_X[:, :4] + 1
+    denoiser = DenoisingAutoencoder(2, **SHORT).fit(UNEQUAL_X, target=target)
+    for display in (ReconstructionDisplay, LatentTraversalDisplay):
+        assert display.from_estimator(denoiser, UNEQUAL_X, standardize=True).means is None
+
+
+def test_nothing_is_standardized_without_rows():
+    vae = make_pipeline(StandardScaler(), VAE(2, max_iter=5, random_state=0)).fit(UNEQUAL_X)
+    assert LatentTraversalDisplay.from_estimator(vae, standardize=True).deviations is None
 
 
 # Shapes of images
@@ -500,7 +640,7 @@ def test_wrong_parameters_of_filters(wrong, denoiser):
 
 @pytest.mark.parametrize(("n", "columns"), [(1, 1), (12, 4), (32, 8), (64, 8), (100, 10), (7, 4)])
 def test_few_cells_stay_empty(n, columns):
-    assert skae.inspection._full_columns(n) == columns
+    assert full_columns(n) == columns
 
 
 # Codes in the plane
@@ -526,12 +666,12 @@ def test_wider_codes_are_seen_along_their_principal_axes():
     points = np.asarray(display.scatters_[0].get_offsets())
     np.testing.assert_allclose(abs(points), abs(expected), atol=1e-10)
     share = pca.explained_variance_ratio_[1]
-    assert display.ax_.get_ylabel() == f"principal axis 2 of the code ({share:.0%} of its variance)"
+    assert display.ax_.get_ylabel() == f"principal axis 2 ({share:.0%} of variance)"
     assert display.ax_.get_legend() is None
 
 
 def test_codes_that_do_not_vary():
-    codes, shares = skae.inspection._principal_axes(np.ones((5, 4)))
+    codes, shares = _principal_axes(np.ones((5, 4)))
     assert (codes == 0).all() and (shares == 0).all()
 
 
@@ -576,6 +716,30 @@ def test_rows_without_a_label_are_grey(autoencoder):
     ) == ["no label", "1"]
 
 
+@pytest.mark.parametrize("dtype", ["Int64", "string", object])
+def test_labels_of_pandas_that_are_missing(dtype, autoencoder):
+    pd = pytest.importorskip("pandas")
+    numbers = pd.Series([1, 2, pd.NA, 1] * 10, dtype="Int64")
+    labels = pd.Series(numbers.astype("string"), dtype=dtype) if dtype != "Int64" else numbers
+    display = LatentSpaceDisplay.from_estimator(autoencoder, IMAGES, labels)
+    assert [s.get_label() for s in display.scatters_] == ["no label", "1", "2"]
+    assert [len(s.get_offsets()) for s in display.scatters_] == [10, 20, 10]
+
+
+def test_every_class_has_a_name_of_its_own():
+    """Names are not rounded: points of a class whose name another one has would be lost."""
+    labels = np.array([1234567.0, 1234568.0, 0.1] * 4)
+    display = LatentSpaceDisplay(codes=np.ones((12, 2)), labels=labels).plot()
+    expected = ["0.1", "1234567", "1234568"]
+    assert [s.get_label() for s in display.scatters_] == expected
+    assert [len(s.get_offsets()) for s in display.scatters_] == [4, 4, 4]
+
+
+def test_numbers_beside_none_are_a_scale():
+    labels = np.array([None, *np.linspace(0, 1, 39)], dtype=object)
+    assert LatentSpaceDisplay(codes=np.ones((40, 2)), labels=labels).plot().colorbar_ is not None
+
+
 @pytest.mark.parametrize("n_classes", [10, 20, 40])
 def test_colours_of_many_classes_differ(n_classes):
     labels = np.array([f"class {i}" for i in range(40)])[np.arange(200) % n_classes]
@@ -602,14 +766,40 @@ def test_codes_of_other_transformers_and_style(autoencoder):
         LatentSpaceDisplay.from_estimator(pca, frame, LABELS[:-1])
 
 
-def test_legend_hides_no_point_in_axes_that_are_given(autoencoder):
+@pytest.mark.parametrize("name", ["{}", "the class that has number {}"])
+def test_legend_hides_no_point_in_axes_that_are_given(name, autoencoder):
     _, ax = plt.subplots()
-    display = LatentSpaceDisplay.from_estimator(autoencoder, IMAGES, np.arange(40) % 4, ax=ax)
+    labels = [name.format(i % 4) for i in range(40)]
+    display = LatentSpaceDisplay.from_estimator(autoencoder, IMAGES, labels, ax=ax)
     ax.figure.canvas.draw()
     legend = ax.get_legend().get_window_extent()
     for scatter in display.scatters_:
         points = ax.transData.transform(scatter.get_offsets())
         assert not any(legend.contains(*point) for point in points)
+
+
+def test_long_names_of_classes_leave_the_points_their_room(autoencoder):
+    labels = [f"the class that has number {i % 4} and a long name" for i in range(40)]
+    display = LatentSpaceDisplay.from_estimator(autoencoder, IMAGES, labels)
+    display.figure_.canvas.draw()
+    assert display.ax_.get_window_extent().width > 4 * display.figure_.dpi
+    legend = display.ax_.get_legend().get_window_extent()
+    assert legend.x1 <= display.figure_.bbox.x1 + 1
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_rows_without_a_label_are_fainter_than_others(style, autoencoder):
+    with plt.style.context(style):
+        y = np.array(["a", None] * 20, dtype=object)
+        display = LatentSpaceDisplay.from_estimator(autoencoder, IMAGES, y)
+        background = np.array(matplotlib.colors.to_rgb(plt.rcParams["axes.facecolor"]))
+
+    def contrast(scatter):
+        *colour, alpha = scatter.get_facecolor()[0]
+        return alpha * np.abs(colour - background).max()
+
+    unlabelled, others = map(contrast, display.scatters_)
+    assert 0.1 < unlabelled < others / 2
 
 
 # Traversals
@@ -666,6 +856,14 @@ def test_walk_goes_straight_from_row_to_row(autoencoder):
         np.testing.assert_allclose(image.get_array(), decoded.reshape(6, 6))
     assert display.ax_.get_xlabel() == "way from row 3 to row 8"
     assert texts(display.ax_.get_xticklabels()) == ["0", "0.25", "0.5", "0.75", "1"]
+
+
+def test_labels_near_zero_are_zero():
+    values = np.array([-2.0, -0.00123, 2.0])
+    display = LatentTraversalDisplay(
+        decoded=np.ones((1, 3, 25)), x_values=values, image_shape=(5, 5)
+    ).plot()
+    assert texts(display.ax_.get_xticklabels()) == ["-2", "0", "2"]
 
 
 def test_one_component_is_a_single_row():

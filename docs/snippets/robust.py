@@ -15,14 +15,23 @@ class RobustAutoencoder(BaseAutoencoder):
         mean over rows of  2 * scale^2 * (sqrt(1 + ||x - g(f(x))||^2 / scale^2) - 1)
 
     which is the squared error for `scale` to infinity.
+
+    References
+    ----------
+    Charbonnier, Blanc-Féraud, Aubert and Barlaud, "Deterministic edge-preserving
+    regularization in computed imaging", IEEE Transactions on Image Processing 6, 1997,
+    https://doi.org/10.1109/83.551699.
     """
 
+    # 1: what each parameter may be; this class has no `loss`
     _parameter_constraints = {
-        **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k != "loss"},
+        **BaseAutoencoder._parameter_constraints,
         "scale": [Interval(Real, 0, None, closed="neither")],
     }
+    del _parameter_constraints["loss"]
     _loss = LOSSES["squared_error"]  # of `score_samples`; and the output is linear
 
+    # 2: all parameters, of which `scale` is its own
     def __init__(
         self,
         n_components=32,
@@ -74,6 +83,7 @@ class RobustAutoencoder(BaseAutoencoder):
         self.precision = precision
         self.verbose = verbose
 
+    # 3: what is minimised
     def _objective(self, network, x, noise):
         squared = (network.decode(network.encode(x)) - x).square().sum(dim=1)
         distances = (1 + squared / self.scale**2).sqrt()

@@ -1,0 +1,20 @@
+"""Pictures of fitted autoencoders, and of other transformers where that makes sense.
+
+They follow scikit-learn's displays: `from_estimator` computes what there is to see and draws
+it, the constructor takes what has been computed, `plot` draws it again. They need matplotlib,
+which is imported when something is drawn.
+"""
+
+from skae.inspection._filters import FilterDisplay
+from skae.inspection._latent_space import LatentSpaceDisplay
+from skae.inspection._loss_curve import LossCurveDisplay
+from skae.inspection._reconstruction import ReconstructionDisplay
+from skae.inspection._traversal import LatentTraversalDisplay
+
+__all__ = [
+    "FilterDisplay",
+    "LatentSpaceDisplay",
+    "LatentTraversalDisplay",
+    "LossCurveDisplay",
+    "ReconstructionDisplay",
+]

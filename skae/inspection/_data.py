@@ -1,0 +1,58 @@
+"""What displays read from estimators and data."""
+
+from math import isqrt, prod
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_array
+
+from skae._columns import dense
+from skae._compat import Interval, StrOptions
+from skae._steps import steps_of
+
+LEAST_SIDE = 5  # of a square image that nobody has said to be one
+IMAGE_SHAPE = {"image_shape": ["array-like", StrOptions({"auto"}), None]}
+COUNT = [Interval(Integral, 1, None, closed="left")]
+
+
+def last_step(estimator):
+    """The estimator itself, or what a pipeline or search ends with."""
+    return (steps_of(estimator) or [estimator])[-1]
+
+
+def as_numbers(X):
+    """X, or codes, as an array of floats; NaN is a missing cell."""
+    return check_array(
+        dense(X), dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X"
+    )
+
+
+def find_image_shape(image_shape, steps, n_features):
+    """What 'auto' stands for; ValueError for a shape that rows cannot have."""
+    if isinstance(image_shape, str):
+        return _own_image_shape(steps, n_features)
+    if image_shape is None:
+        return None
+    shape = tuple(image_shape)
+    if len(shape) not in (2, 3) or n_features % prod(shape[-2:]):
+        raise ValueError(
+            f"image_shape={shape} must be (height, width) or (channels, height, width), and rows "
+            f"of {n_features} numbers a multiple of height * width."
+        )
+    return shape
+
+
+def _own_image_shape(steps, n_features):
+    """The shape that a network is for, or a square; None if there is neither."""
+    for step in steps:
+        shape = getattr(getattr(_first_layers(step), "network", None), "image_shape", None)
+        if shape is not None and n_features % prod(shape[-2:]) == 0:
+            return tuple(shape)
+    side = isqrt(n_features)
+    return (side, side) if side * side == n_features and side >= LEAST_SIDE else None
+
+
+def _first_layers(step):
+    """The autoencoder whose parameters describe the layers next to the data."""
+    step = getattr(step, "autoencoder_", step)
+    return getattr(step, "estimators_", [step])[0]

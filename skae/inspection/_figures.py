@@ -1,0 +1,31 @@
+"""Figures to draw in."""
+
+
+def pyplot(display):
+    """`matplotlib.pyplot`, imported now; ImportError that says how to get it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            f"{type(display).__name__}.plot needs matplotlib: install it with "
+            "`pip install 'skae[plot]'`."
+        ) from error
+    return plt
+
+
+def new_axes(plt, size):
+    """The axes of a new figure of that width and height in inches."""
+    return plt.subplots(figsize=size, layout="compressed")[1]
+
+
+def merged(defaults, given, artist):
+    """Arguments for a class of artists; what is given goes first, also by short names (`lw`)."""
+    from matplotlib.cbook import normalize_kwargs
+
+    return defaults | normalize_kwargs(given, artist)
+
+
+def inches(artist):
+    """Width and height of what is drawn, before the figure's layout moves anything."""
+    box, figure = artist.get_window_extent(), artist.get_figure()
+    return box.transformed(figure.dpi_scale_trans.inverted()).size

@@ -1,0 +1,175 @@
+"""The objective of each epoch."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from skae._compat import validate_params
+from skae.inspection._data import last_step
+from skae.inspection._figures import merged, new_axes, pyplot
+
+
+class LossCurveDisplay:
+    """The objective of each epoch of a training, and where it was best.
+
+    It is recommended to use `LossCurveDisplay.from_estimator` to create one. All
+    parameters are stored as attributes.
+
+    Parameters
+    ----------
+    loss_curve : array-like of shape (n_epochs,)
+        Objective per row in each epoch.
+    validation_loss_curve : array-like of shape (n_epochs,), default=None
+        The same of rows held out, if there are any.
+    best_epoch : int, default=None
+        Which epoch to mark, counted from 1; None for none.
+    name : str, default=None
+        What to call the estimator in the legend, where several share the axes.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+        Curve of the training.
+    validation_line_ : matplotlib Line2D or None
+        Curve of the rows held out.
+    best_line_ : matplotlib Line2D or None
+        Vertical line at the best epoch.
+    ax_ : matplotlib Axes
+        Axes with the curves.
+    figure_ : matplotlib Figure
+        Figure that contains them.
+
+    See Also
+    --------
+    LossCurveDisplay.from_estimator : Draw the curves of a fitted estimator.
+    sklearn.model_selection.LearningCurveDisplay : Scores against the number of rows.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import Autoencoder
+    >>> from skae.inspection import LossCurveDisplay
+    >>> X = load_digits().data / 16
+    >>> autoencoder = Autoencoder(8, early_stopping=True, max_iter=20, random_state=0).fit(X)
+    >>> display = LossCurveDisplay.from_estimator(autoencoder)
+    >>> display.ax_.get_xlabel()
+    'epoch'
+    """
+
+    def __init__(self, *, loss_curve, validation_loss_curve=None, best_epoch=None, name=None):
+        self.loss_curve = loss_curve
+        self.validation_loss_curve = validation_loss_curve
+        self.best_epoch = best_epoch
+        self.name = name
+
+    @classmethod
+    @validate_params({"name": [str, None]}, prefer_skip_nested_validation=True)
+    def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs):
+        """Draw the curves of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : object
+            Fitted, with `loss_curve_`: an autoencoder, a pipeline or search that ends with
+            one, or scikit-learn's `MLPRegressor`.
+        name : str, default=None
+            What to call it in the legend, where several share the axes.
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
+        **kwargs : dict
+            Passed to matplotlib's `plot` for both curves.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            The object that stores what was drawn.
+        """
+        check_is_fitted(estimator)
+        last = last_step(estimator)
+        if not hasattr(last, "loss_curve_"):
+            raise TypeError(
+                f"LossCurveDisplay needs an estimator with loss_curve_, but {type(last).__name__} "
+                "has none."
+            )
+        validation = getattr(last, "validation_loss_curve_", None)
+        watched = np.asarray(last.loss_curve_ if validation is None else validation)
+        display = cls(
+            loss_curve=last.loss_curve_,
+            validation_loss_curve=validation,
+            best_epoch=_best_epoch(watched, getattr(last, "best_loss_", None)),
+            name=name,
+        )
+        return display.plot(ax, **kwargs)
+
+    def plot(self, ax=None, *, name=None, **kwargs):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None for a new figure.
+        name : str, default=None
+            What to call the estimator in the legend; None for the attribute `name`.
+        **kwargs : dict
+            Passed to matplotlib's `plot` for both curves.
+
+        Returns
+        -------
+        display : LossCurveDisplay
+            This object.
+        """
+        plt = pyplot(self)
+        ax = new_axes(plt, (5, 3.5)) if ax is None else ax
+        name = self.name if name is None else name
+        prefix = "" if name is None else f"{name}, "
+        style = {"label": f"{prefix}training"}
+        self.line_ = _curve(ax, self.loss_curve, style, kwargs)
+        self.validation_line_ = self.best_line_ = None
+        color = self.line_.get_color()
+        if self.validation_loss_curve is not None:
+            style = {"label": f"{prefix}held out", "color": color, "linestyle": "--"}
+            self.validation_line_ = _curve(ax, self.validation_loss_curve, style, kwargs)
+        if self.best_epoch is not None:
+            label = f"{prefix}best: epoch {self.best_epoch}"
+            self.best_line_ = ax.axvline(self.best_epoch, label=label, color=color, linestyle=":")
+        _finish(ax)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _curve(ax, losses, style, kwargs):
+    from matplotlib.lines import Line2D
+
+    if len(losses) == 1:  # of which a line would show nothing
+        style = style | {"marker": "o"}
+    epochs = np.arange(1, len(losses) + 1)
+    (line,) = ax.plot(epochs, losses, **merged(style, kwargs, Line2D))
+    return line
+
+
+def _best_epoch(losses, best_loss):
+    # Not simply the lowest: the epochs of a VAE's warm-up do not count.
+    best = np.flatnonzero(losses == best_loss)
+    return int(best[0] if len(best) else losses.argmin()) + 1
+
+
+def _finish(ax):
+    from matplotlib.ticker import MaxNLocator
+
+    ax.set(xlabel="epoch", ylabel="objective per row")
+    ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    # All curves in these axes, an earlier display's too, but not the vertical lines.
+    curves = [line.get_ydata() for line in ax.lines if line.get_transform() == ax.transData]
+    _scale(ax, np.concatenate(curves))
+    ax.legend()
+
+
+def _scale(ax, losses):
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = losses.min(), losses.max()
+    spans_decades = low > 0 and high > 10 * low
+    ax.set_yscale("log" if spans_decades else "linear")
+    if spans_decades and high < 1000 * low:  # 1, 2, 5, 10: powers of ten alone are too few
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=15))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
