@@ -27,30 +27,29 @@ training = {
     "learning_rate": "one_cycle",
     "learning_rate_init": 5e-3,
     "batch_size": 50,
-    "max_iter": 100,
+    "max_iter": 60,
 }
 rows = {"original": test}
 for d in (2, 4, 16):
     pca = PCA(d).fit(train)
     autoencoder = Autoencoder(d, network=network, random_state=0, **training).fit(train)
-    rows[f"PCA, {d}"] = pca.inverse_transform(pca.transform(test))
-    rows[f"convolution, {d}"] = autoencoder.reconstruct(test)
-    kept = r2_score(test, rows[f"PCA, {d}"], multioutput="variance_weighted")
+    rows[f"PCA, {d} numbers"] = pca.inverse_transform(pca.transform(test))
+    rows[f"convolution, {d} numbers"] = autoencoder.reconstruct(test)
+    kept = r2_score(test, rows[f"PCA, {d} numbers"], multioutput="variance_weighted")
     print(f"{d:2d} numbers: of the variance PCA keeps {kept:.2f}, ", end="")
     print(f"convolution {autoencoder.score(test):.2f}")
 
 # %%
 # One image of each digit, and what is left of it.
 shown = [np.flatnonzero(labels == digit)[0] for digit in range(10)]
-fig, axes = plt.subplots(len(rows), 10, figsize=(8, 6.2))
+fig, axes = plt.subplots(len(rows), 10, figsize=(8, 5.6), layout="constrained")
 for line, (name, images) in zip(axes, rows.items(), strict=True):
     error = np.square(images - test).sum(axis=1).mean()
     line[0].set_ylabel(
-        name + (f"\n{error:.1f}" if error else ""), rotation=0, ha="right", va="center"
+        name + (f"\nerror {error:.1f}" if error else ""), rotation=0, ha="right", va="center"
     )
     for ax, row in zip(line, shown, strict=True):
         ax.imshow(images[row].reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
         ax.set(xticks=[], yticks=[])
-fig.suptitle("Held-out digits through a bottleneck, with the mean squared error per image")
-fig.subplots_adjust(left=0.2, top=0.92, bottom=0.02, right=0.98)
+fig.suptitle("held-out digits through a bottleneck, with the squared error per image")
 plt.show()

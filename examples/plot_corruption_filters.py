@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from skae import DenoisingAutoencoder
+from skae.inspection import FilterDisplay
 
 images = load_digits().images[:, :, 1:7] / 16  # the two outer columns are nearly always empty
 shape = images.shape[1:]
@@ -48,24 +49,11 @@ for level, correlation, fit in zip(levels, correlations, fits, strict=True):
 # Above, a digit as training sees it; below, the 36 largest filters, each from its own -max (black)
 # to max (white). The price is seen in the table: undamaged digits come back less exactly.
 
-
-def mosaic(filters, n=6):
-    """The n * n filters of largest norm as one picture."""
-    largest = np.linalg.norm(filters, axis=(1, 2)).argsort()[::-1][: n * n]
-    scaled = [f / abs(f).max() for f in filters[largest]]
-    framed = np.pad(scaled, ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
-    return np.vstack([np.hstack(framed[i : i + n]) for i in range(0, n * n, n)])
-
-
-figure, axes = plt.subplots(2, 4, figsize=(10, 4.6), height_ratios=(1, 3.5))
-for (above, below), level, fit, correlation, f in zip(
-    axes.T, levels, fits, correlations, filters, strict=True
-):
+figure, axes = plt.subplots(2, 4, figsize=(10, 4.9), height_ratios=(1, 3.2), layout="constrained")
+for (above, below), level, fit, correlation in zip(axes.T, levels, fits, correlations, strict=True):
     above.imshow(fit.corrupt(X[:1], random_state=0).reshape(shape), cmap="gray_r", vmin=0, vmax=1)
     above.set_title(f"{level:.0%} destroyed")
-    below.imshow(mosaic(f), cmap="gray", vmin=-1, vmax=1)
-    below.set_title(f"neighbours correlate: {correlation:.2f}", fontsize=9, y=-0.12)
-for axis in axes.flat:
-    axis.set_axis_off()
-plt.tight_layout()
+    above.set_axis_off()
+    FilterDisplay.from_estimator(fit, n_filters=36, image_shape=shape, ax=below)
+    below.set_title(f"neighbours correlate: {correlation:.2f}", fontsize=10)
 plt.show()

@@ -1,10 +1,11 @@
 """
-A VAE among scikit-learn's densities
-====================================
+As a density of digits, a VAE lies between PCA and a mixture
+============================================================
 
 PCA, factor analysis and Gaussian mixtures are densities, and their `score` is the mean
-log-likelihood of a row in nats. So is the VAE's, as a lower bound; `log_likelihood` closes the
-gap. The four stand in one table, on rows that none of them has seen.
+log-likelihood of a row in nats. So is the VAE's, as a lower bound; `log_likelihood` narrows the
+gap. All stand on one scale, on rows that none of them has seen: the VAE is ahead of the linear
+models, and behind a mixture of ten full covariances.
 """
 
 import matplotlib.pyplot as plt
@@ -43,14 +44,29 @@ for name, score in scores.items():
     print(f"{name:20} {score:8.1f} nats per row")
 
 # %%
-# How tight the bound is: the VAE's importance-weighted estimate beside it.
+# How tight the bound is: the VAE's importance-weighted estimate, a bound as well, beside it.
 
-vae = densities["VAE, per_feature"]
-tighter = vae.log_likelihood(X_test, n_draws=500).mean()
-print(f"{'the last, estimated':20} {tighter:8.1f}")
+tighter = {
+    name: densities[name].log_likelihood(X_test, n_draws=500).mean()
+    for name in ("VAE", "VAE, per_feature")
+}
+for name, estimate in tighter.items():
+    print(f"{name:20} {estimate:8.1f} nats per row, by importance weights")
 
-plt.barh(list(scores), list(scores.values()))
-plt.xlabel("log-likelihood of held-out digits, nats per row")
-plt.gca().invert_yaxis()
-plt.tight_layout()
+# %%
+# Further right is better. A difference of one nat makes each held-out digit e times as likely.
+
+figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
+axis.plot(list(scores.values()), list(scores), "o", markersize=9, label="score")
+axis.plot(list(tighter.values()), list(tighter), "D", label="log_likelihood, a tighter bound")
+for name, score in scores.items():
+    axis.annotate(f"{score:.1f}", (score, name), (0, 7), textcoords="offset points", ha="center")
+for name, estimate in tighter.items():
+    place = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
+    axis.annotate(f"{estimate:.1f}", (estimate, name), **place)
+axis.set(
+    xlabel="log-likelihood of held-out digits, nats per row", xlim=(-68, -30), ylim=(4.5, -0.7)
+)
+axis.grid(axis="y", alpha=0.4)
+axis.legend(loc="upper right")
 plt.show()

@@ -59,12 +59,11 @@ for fraction in (0.2, 0.4):
 
 rows = {"original": X, "40% missing": holes, **filled}
 gray = plt.get_cmap("gray_r").with_extremes(bad="tab:red")
-figure, axes = plt.subplots(5, 10, figsize=(10, 5.2))
+figure, axes = plt.subplots(5, 10, figsize=(9, 4.2), layout="constrained")
 for row, (name, images) in zip(axes, rows.items(), strict=True):
     for axis, image in zip(row, images, strict=False):
         axis.imshow(image.reshape(8, 8), cmap=gray, vmin=0, vmax=1)
         axis.set(xticks=[], yticks=[])
     label = f"{name}\nerror {errors[name]:.3f}" if name in errors else name
     row[0].set_ylabel(label, rotation=0, ha="right", va="center")
-plt.tight_layout()
 plt.show()

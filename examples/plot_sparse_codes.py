@@ -41,7 +41,7 @@ print(f"mean activation of the units of 'kl': {codes['kl'].mean():.3f}")
 # The codes of one digit. With "kl" the mean is as low as it was asked to be, and still nearly all
 # components have something to say; with the others most say nothing.
 
-figure, axes = plt.subplots(4, 1, figsize=(8, 6.5), sharex=True)
+figure, axes = plt.subplots(4, 1, figsize=(8, 6.5), sharex=True, layout="constrained")
 for axis, (name, code) in zip(axes, codes.items(), strict=True):
     axis.stem(code[0], markerfmt=" ", basefmt="gray")
     axis.set_title(
@@ -50,21 +50,20 @@ for axis, (name, code) in zip(axes, codes.items(), strict=True):
         fontsize=10,
     )
 axes[-1].set_xlabel("component")
-plt.tight_layout()
 
 # %%
 # So few components can be looked at one by one. Of top-k: the decoder's bias, and each active
-# component's row of the decoder's weights times its activity. Their sum is the reconstruction.
+# component's row of the decoder's weights times its activity, the most active one first. Their sum
+# is the reconstruction.
 
 top = fits["topk"]
-active = np.flatnonzero(codes["topk"][0])
+active = codes["topk"][0].argsort()[::-1][:8]
 parts = codes["topk"][0, active, np.newaxis] * top.coefs_[1][active]
 whole = {"digit": X[0], "reconstructed": top.reconstruct(X[:1])[0], "bias": top.intercepts_[1]}
 pictures = {**whole, **{f"+ part {i}": part for i, part in enumerate(parts, start=1)}}
-figure, axes = plt.subplots(1, len(pictures), figsize=(11, 1.5))
+figure, axes = plt.subplots(1, len(pictures), figsize=(11, 1.3), layout="constrained")
 for axis, (name, picture) in zip(axes, pictures.items(), strict=True):
     axis.imshow(picture.reshape(8, 8), cmap="RdBu_r", vmin=-0.5, vmax=0.5)
-    axis.set_title(name, fontsize=8)
+    axis.set_title(name, fontsize=9)
     axis.set_axis_off()
-plt.tight_layout()
 plt.show()

@@ -53,7 +53,7 @@ for name, T in directions.items():
 # %%
 # Three digits and their six leading tangents: red pixels darken while blue ones fade.
 
-figure, axes = plt.subplots(6, 7, figsize=(7, 6.2))
+figure, axes = plt.subplots(6, 7, figsize=(7, 6.2), layout="constrained")
 for block, name in zip((axes[:3], axes[3:]), fits, strict=True):
     for row, digit, tangents in zip(block, X[:3], directions[name], strict=False):
         row[0].imshow(digit.reshape(8, 8), cmap="gray_r")
@@ -62,16 +62,4 @@ for block, name in zip((axes[:3], axes[3:]), fits, strict=True):
     block[0, 0].set_title(name, loc="left", fontsize=10)
 for axis in axes.flat:
     axis.set_axis_off()
-plt.tight_layout()
-
-# %%
-# The spectra, averaged over digits: contraction leaves the first singular value and presses down
-# the rest.
-
-figure, axis = plt.subplots(figsize=(6, 3.5))
-for name, spectrum in spectra.items():
-    axis.plot(np.arange(1, 65), spectrum.mean(axis=0), ".-", label=name)
-axis.set(xlabel="singular value of the Jacobian", ylabel="mean over digits", ylim=(0, None))
-axis.legend()
-plt.tight_layout()
 plt.show()

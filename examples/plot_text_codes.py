@@ -36,12 +36,12 @@ for name, estimator in all_estimators():
         classes += [name] * len(chunks)
 vectorizer = CountVectorizer(min_df=5, stop_words="english", dtype=np.float32)
 X, y = vectorizer.fit_transform(passages), np.array(labels)
-train, test = next(GroupShuffleSplit(random_state=1).split(X, y, classes))
+splits = list(GroupShuffleSplit(5, test_size=0.2, random_state=0).split(X, y, classes))
 print(f"{X.shape[0]} passages, {X.shape[1]} words, {X.nnz / np.prod(X.shape):.1%} of cells filled")
 
 # %%
 # A code of 128 components beside `TruncatedSVD` with as many, of counts and of tf-idf, and beside
-# all words. What is learned without labels is learned on the training set.
+# all words. What is learned without labels is learned on the training set, too.
 
 sparse = SparseAutoencoder(
     128,
@@ -57,22 +57,39 @@ sparse = SparseAutoencoder(
 )
 svd = TruncatedSVD(128, random_state=0)
 features = {
-    "all words": [],
+    "all words": ["passthrough"],
     "SVD of counts": [svd, StandardScaler()],
     "SVD of tf-idf": [TfidfTransformer(sublinear_tf=True), svd, StandardScaler()],
     "sparse codes": [sparse, MaxAbsScaler()],
 }
-accuracies, pipelines = {}, {}
+scores, filled = {}, {}
 for name, steps in features.items():
-    pipeline = make_pipeline(*steps, LogisticRegression(max_iter=1000)).fit(X[train], y[train])
-    accuracies[name], pipelines[name] = pipeline.score(X[test], y[test]), pipeline
-    print(f"{name:14} accuracy {accuracies[name]:.3f}")
-codes = sparse.transform(X[test])
-print(f"codes: {type(codes).__name__}, {codes.nnz / np.prod(codes.shape):.0%} filled")
+    pipeline = make_pipeline(*steps, LogisticRegression(max_iter=1000))
+    scores[name] = []
+    for train, test in splits:
+        scores[name].append(pipeline.fit(X[train], y[train]).score(X[test], y[test]))
+    codes = pipeline[:-1].transform(X[test])
+    filled[name] = np.count_nonzero(codes.data) / np.prod(codes.shape)
+    print(f"{name:14} {type(codes).__name__:10}", end=" ")
+    print(f"filled {filled[name]:4.0%}, accuracy {np.mean(scores[name]):.3f}")
 
 # %%
-# The codes keep up with the SVD's, of which no number is zero; all words know more than either.
-# One split tells no more than that: a hundredth is chance.
+# How many cells are filled, and the accuracy on each of five splits, with their mean. The codes
+# come near the SVD of counts with a quarter of its cells; the SVD of tf-idf is ahead of both, and
+# all words are ahead of every summary.
+
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9, 2.8), sharey=True, width_ratios=(1, 1.6), layout="constrained"
+)
+bars = left.barh(list(filled), list(filled.values()), color="0.7")
+left.bar_label(bars, [f"{share:.0%}" for share in filled.values()], padding=3)
+left.set(xlabel="cells filled", xlim=(0, 1.25), xticks=[])
+for name, values in scores.items():
+    right.plot(values, [name] * len(values), "o", color="C0", alpha=0.4)
+    right.plot(np.mean(values), name, "D", color="C1")
+right.set(xlabel="accuracy on passages of unseen classes")
+right.grid(axis="x", alpha=0.4)
+left.invert_yaxis()
 
 # %%
 # A component can be read, since it adds to the log-odds of words. For each module, the component
@@ -80,15 +97,9 @@ print(f"codes: {type(codes).__name__}, {codes.nnz / np.prod(codes.shape):.0%} fi
 # some about what its docstrings happen to have in common.
 
 vocabulary = vectorizer.get_feature_names_out()
-classifier = pipelines["sparse codes"][-1]
+classifier = pipeline[-1]  # of the sparse codes, on the last split
 for module, weights in zip(classifier.classes_, classifier.coef_, strict=True):
     component = weights.argmax()
     words = vocabulary[sparse.coefs_[1][component].argsort()[::-1][:7]]
     print(f"{module:14} {', '.join(words)}")
-
-plt.figure(figsize=(7, 2.4))
-plt.barh(list(accuracies), list(accuracies.values()))
-plt.xlabel("accuracy on passages of unseen classes")
-plt.gca().invert_yaxis()
-plt.tight_layout()
 plt.show()

@@ -1,10 +1,11 @@
 """
-What beta does to a VAE's code
-==============================
+More beta, less information in a VAE's code
+===========================================
 
 `beta` weighs the KL divergence, the price of information in the code. With a small one
-reconstructions are exact and codes leave the prior; with a large one components go silent one after
-the other, and in the end the code has collapsed: skae warns of it.
+reconstructions are exact, but codes leave the prior, and draws from it are no digits. With a large
+one components go silent one after the other and images blur, until the code has collapsed: skae
+warns of it.
 """
 
 import warnings
@@ -17,9 +18,8 @@ from skae import VAE
 
 X = load_digits().data / 16
 betas = [0.1, 0.3, 1, 3, 10, 100]
-errors, nats, active = [], [], []
-for beta in betas:
-    vae = VAE(
+fits = [
+    VAE(
         16,
         noise_variance=0.03,
         beta=beta,
@@ -29,20 +29,39 @@ for beta in betas:
         max_iter=40,
         random_state=0,
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the last one collapses, as it should
+    for beta in betas
+]
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # the last one collapses, as it should
+    for vae in fits:
         vae.fit(X)
-    errors.append(np.square(vae.reconstruct(X) - X).sum(axis=1).mean())
-    nats.append(vae.kl_per_component_.sum())
-    active.append(vae.n_active_components_)
-    print(f"beta {beta:5}: {active[-1]:2} active, {nats[-1]:5.1f} nats, error {errors[-1]:.2f}")
+
+nats = [vae.kl_per_component_.sum() for vae in fits]
+errors = [np.square(vae.reconstruct(X) - X).sum(axis=1).mean() for vae in fits]
+for beta, vae, n, error in zip(betas, fits, nats, errors, strict=True):
+    print(f"beta {beta:5}: {vae.n_active_components_:2} active, {n:4.1f} nats, error {error:.2f}")
 
 # %%
-# Information against error: the rate-distortion curve.
+# Left, information against error: the rate-distortion curve. Right, for each beta, five digits
+# reconstructed and five drawn from the prior.
 
-plt.plot(nats, errors, "o-")
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(10, 4), width_ratios=(1, 1.5), layout="constrained"
+)
+left.plot(nats, errors, "o-")
 for beta, x, y in zip(betas, nats, errors, strict=True):
-    plt.annotate(f"beta={beta:g}", (x, y), textcoords="offset points", xytext=(6, 4))
-plt.xlabel("information in the code, nats per row")
-plt.ylabel("squared error per row")
+    left.annotate(f"{beta:g}", (x, y), textcoords="offset points", xytext=(6, 5))
+left.set(xlabel="information in the code, nats per row", ylabel="squared error per row")
+left.set(title="for each beta", xlim=(-2, 42), ylim=(0, 5.2))
+
+codes = np.random.default_rng(0).standard_normal((5, 16))
+lines = []
+for vae in fits:
+    images = np.vstack([vae.reconstruct(X[:5]), np.zeros((1, 64)), vae.inverse_transform(codes)])
+    lines.append(np.hstack(np.pad(images.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))))
+right.imshow(np.vstack(lines), cmap="gray_r", vmin=0, vmax=1)
+right.set_yticks(10 * np.arange(len(betas)) + 4.5, [f"beta {beta:g}" for beta in betas])
+right.set_xticks([25, 85], ["reconstructed", "drawn from the prior"])
+right.tick_params(length=0, labelbottom=False, labeltop=True)
+right.spines[:].set_visible(False)
 plt.show()

@@ -3,8 +3,8 @@ What one component of a code stands for
 =======================================
 
 Change one component of a digit's code, keep the others, and decode: each row shows what one
-active component is in charge of. Components that are not active change nothing; the VAE counts
-them itself (`n_active_components_`), and `kl_per_component_` says how many nats each one carries.
+component is in charge of. `kl_per_component_` says how many nats each one carries: a VAE that is
+given more components than it needs leaves some idle, and to change those changes nothing.
 """
 
 import matplotlib.pyplot as plt
@@ -15,28 +15,51 @@ from skae import VAE
 
 X = load_digits().data / 16
 vae = VAE(
-    20,
+    32,
     learning_rate="one_cycle",
     learning_rate_init=3e-3,
     batch_size=50,
-    max_iter=100,
+    max_iter=80,
     random_state=0,
 ).fit(X)
-print(f"{vae.n_active_components_} of {vae.n_components_} components are active")
+nats = vae.kl_per_component_
+order = np.argsort(-nats)
+print(f"{np.sum(nats > 0.1)} of {len(nats)} components carry more than a tenth of a nat")
 
 # %%
-# The five that carry most, from -2 to 2 standard deviations of the prior.
+# The five that carry most, and the one that carries least, from -2 to 2 standard deviations of the
+# prior. How far does the picture move, from end to end?
 
-carrying = np.argsort(vae.kl_per_component_)[::-1][:5]
+chosen = [*order[:5], order[-1]]
 values = np.linspace(-2, 2, 9)
-figure, axes = plt.subplots(5, 9, figsize=(7, 4.2))
-for row, component in zip(axes, carrying, strict=True):
+
+
+def traverse(component):
+    """What is decoded as this component changes: (9, n_features)."""
     codes = np.repeat(vae.transform(X[:1]), len(values), axis=0)
     codes[:, component] = values
-    nats = vae.kl_per_component_[component]
-    row[0].set_title(f"component {component}, {nats:.1f} nats", loc="left", fontsize=8)
-    for axis, image in zip(row, vae.inverse_transform(codes), strict=True):
+    return vae.inverse_transform(codes)
+
+
+for component in chosen:
+    first, *_, last = traverse(component)
+    distance = np.square(last - first).sum()
+    print(f"component {component:2}: {nats[component]:.2f} nats, squared distance {distance:.2f}")
+
+# %%
+# Above, what each component carries, in order; below, the six components.
+
+figure = plt.figure(figsize=(7, 6.4), layout="constrained")
+above, below = figure.subfigures(2, 1, height_ratios=(1, 3))
+bars = above.subplots()
+bars.bar(range(len(nats)), nats[order], color=np.where(np.isin(order, chosen), "C1", "C0"))
+bars.set(xlabel="components, in order", ylabel="nats")
+axes = below.subplots(len(chosen), len(values))
+for row, component in zip(axes, chosen, strict=True):
+    row[0].set_ylabel(f"{nats[component]:.2f} nats", rotation=0, ha="right", va="center")
+    for axis, image in zip(row, traverse(component), strict=True):
         axis.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
-        axis.set_axis_off()
-figure.tight_layout()
+        axis.set(xticks=[], yticks=[])
+for axis, value in zip(axes[0], values, strict=True):
+    axis.set_title(f"{value:g}", fontsize=10)
 plt.show()
