@@ -235,8 +235,9 @@ class Groups:
             self.scale, self.is_named = known, False
             self.rows[""] = ~unknown
         else:
+            whole = ".0" if known.dtype.kind == "f" else ""  # 3.0 is class 3, "v3.0" is not "v3"
             for number, value in enumerate(classes):
-                rows = self.rows[str(value).removesuffix(".0")] = np.zeros(n_samples, dtype=bool)
+                rows = self.rows[str(value).removesuffix(whole)] = np.zeros(n_samples, dtype=bool)
                 rows[~unknown] = members == number
 
     def styles(self, plt, cmap):
