@@ -57,9 +57,11 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "min_reported_time": 60,  # examples that take more than a minute are named
+    "minigallery_sort_order": "gallery_order.place",
     "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
+    "within_subsection_order": "gallery_order.place",
     "write_computation_times": False,
 }
 warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive", UserWarning)

@@ -69,7 +69,7 @@ for name, steps in features.items():
     for train, test in splits:
         scores[name].append(pipeline.fit(X[train], y[train]).score(X[test], y[test]))
     codes = pipeline[:-1].transform(X[test])
-    filled[name] = np.count_nonzero(codes.data) / np.prod(codes.shape)
+    filled[name] = (codes != 0).mean()
     print(f"{name:14} {type(codes).__name__:10}", end=" ")
     print(f"filled {filled[name]:4.0%}, accuracy {np.mean(scores[name]):.3f}")
 

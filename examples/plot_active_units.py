@@ -1,0 +1,57 @@
+"""
+The fewer units may be active, the more a part is a whole digit
+===============================================================
+
+A sparse autoencoder composes each digit of a few of its 64 parts; `n_active` says of how many.
+With one part per digit, the parts have to be whole digits, as the centres of k-means are. With
+more they become strokes and then mere details, and the reconstruction becomes exact.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.metrics.pairwise import cosine_similarity
+
+from skae import SparseAutoencoder
+from skae.inspection import FilterDisplay
+
+X = load_digits().data / 16
+numbers = [1, 4, 16, 32]
+fits = [
+    SparseAutoencoder(
+        64,
+        sparsity="topk",
+        n_active=n_active,
+        learning_rate="one_cycle",
+        learning_rate_init=5e-3,
+        batch_size=50,
+        max_iter=100,
+        random_state=0,
+    ).fit(X)
+    for n_active in numbers
+]
+
+# %%
+# How much is a part like a whole digit? We take its cosine with the digit that it resembles most,
+# both as differences from the mean digit.
+
+likeness = [cosine_similarity(fit.coefs_[-1], X - X.mean(axis=0)).max(axis=1) for fit in fits]
+print("active   like a digit   explained variance")
+for n_active, cosines, fit in zip(numbers, likeness, fits, strict=True):
+    print(f"{n_active:6} {cosines.mean():14.2f} {fit.score(X):20.2f}")
+
+# %%
+# Above, 36 parts for each `n_active`: what a unit adds to the digit, white for ink. Below, how
+# active units are, in all digits, where they are active at all: the more of them share the work,
+# the less each has to do.
+
+figure, axes = plt.subplots(2, 4, figsize=(10, 5.2), height_ratios=(2, 1), layout="constrained")
+for (above, below), n_active, cosines, fit in zip(axes.T, numbers, likeness, fits, strict=True):
+    FilterDisplay.from_estimator(fit, weights="decoder", n_filters=36, ax=above)
+    above.set_title(f"n_active={n_active}\nlike a digit: {cosines.mean():.2f}")
+    codes = fit.transform(X)
+    below.hist(codes[codes > 0], bins=np.linspace(0, 5, 41), density=True)
+    below.set(xlabel="activation", yticks=[], xlim=(0, 5))
+    below.set_title(f"explained variance {fit.score(X):.2f}", fontsize=10)
+axes[1, 0].set_ylabel("share of active units")
+plt.show()
