@@ -30,6 +30,7 @@ extensions = [
 exclude_patterns = ["_build", "gallery/*.md5", "Thumbs.db"]
 templates_path = ["_templates"]
 default_role = "literal"  # single backticks, as docstrings have them
+smartquotes = False  # values in docstrings can be copied, and found by links in notebooks
 today_fmt = "%Y-%m-%d"
 
 # API

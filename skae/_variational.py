@@ -184,7 +184,8 @@ class VAE(DensityMixin, BaseAutoencoder):
         KL(q(z_j|x) || p(z_j)) of each component, mean over the training set, in nats.
     n_active_components_ : int
         Components whose posterior mean has a variance above 0.01 over the training set
-        (Burda et al. 2016); the others carry nothing. `fit` warns if there is none.
+        (Burda et al. 2016); the others carry nothing. How much each of these carries is in
+        `kl_per_component_`. `fit` warns if there is none.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of all layers, the encoder's first. Not with a `network`. The encoder's last
         has 2 * n_components columns: the mean's, then the log-variance's. With

@@ -121,7 +121,8 @@ class LossCurveDisplay:
         ax = new_axes(plt, (5, 3.5)) if ax is None else ax
         name = self.name if name is None else name
         prefix = "" if name is None else f"{name}, "
-        style = {"label": f"{prefix}training"}
+        is_alone = name is not None and self.validation_loss_curve is None
+        style = {"label": name if is_alone else f"{prefix}training"}
         self.line_ = _curve(ax, self.loss_curve, style, kwargs)
         self.validation_line_ = self.best_line_ = None
         color = self.line_.get_color()
