@@ -204,7 +204,7 @@ def test_curves_of_other_estimators(autoencoder):
     )
     display = LossCurveDisplay.from_estimator(mlp, name="mlp", color="C3")
     assert display.validation_line_ is None
-    assert texts(display.ax_.get_legend().get_texts())[0] == "mlp, training"
+    assert texts(display.ax_.get_legend().get_texts())[0] == "mlp"
     assert display.line_.get_color() == "C3"
     for other in (
         make_pipeline(StandardScaler(), autoencoder),
