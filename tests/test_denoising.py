@@ -237,6 +237,17 @@ def test_a_callable_must_return_a_tensor_of_the_same_shape(wrong, X):
         DenoisingAutoencoder(**FAST, corruption=wrong).fit(X)
 
 
+def test_small_noise_is_a_penalty_of_the_jacobian_of_the_reconstruction(X):
+    """Alain and Bengio 2014, exact where all is linear: sigma^2 ||J||^2 more."""
+    linear = {"code_activation": "identity", "corruption": "gaussian", "corruption_level": 0.3}
+    denoising = DenoisingAutoencoder(**{**FAST, **linear}).fit(X)
+    noisy = np.concatenate([denoising.corrupt(X, random_state=i) for i in range(300)])
+    found = np.square(denoising.reconstruct(noisy) - np.tile(X, (300, 1))).sum(axis=1).mean()
+    jacobian = denoising.coefs_[0] @ denoising.coefs_[1]
+    expected = -denoising.score_samples(X).mean() + 0.3**2 * np.square(jacobian).sum()
+    np.testing.assert_allclose(found, expected, rtol=5e-3)
+
+
 def test_a_callable_must_return_finite_numbers(X):
     with pytest.raises(ValueError, match=r"corruption=.* returned NaN or infinity"):
         DenoisingAutoencoder(**FAST, corruption=lambda x, generator: x / 0).fit(X)

@@ -14,6 +14,7 @@ ORDER = [
     "plot_text_codes",
     # denoising
     "plot_corruption_filters",
+    "plot_denoising_field",
     "plot_imputation",
     # contractive
     "plot_contraction_weight",

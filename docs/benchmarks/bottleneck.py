@@ -1,6 +1,6 @@
 """How well a bottleneck of 2, 4 or 32 numbers keeps a digit: PCA, perceptrons, convolution.
 
-The lecture's experiment with bottlenecks (2, 1, 1), (4, 1, 1) and (32, 1, 1). Run with `python
+Bottlenecks (2, 1, 1), (4, 1, 1) and (32, 1, 1) behind the same convolutions. Run with `python
 docs/benchmarks/bottleneck.py`, which downloads MNIST, or with `--data mnist.npz`, a file with
 X_train (60000, 784), y_train, X_test (10000, 784) and y_test, 0 to 255. A classifier that was
 trained on the originals reads the reconstructions of test images. Writes bottleneck.md.

@@ -1,4 +1,4 @@
-"""The denoising lecture's table: what pretraining is worth on five problems of images.
+"""A table of Vincent's, anew: what pretraining is worth on five problems of images.
 
 Run with `python docs/benchmarks/larochelle.py`, which downloads MNIST, or with `--data
 mnist.npz`, a file with X_train (60000, 784), y_train, X_test (10000, 784) and y_test, 0 to 255.
