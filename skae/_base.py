@@ -126,10 +126,9 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
             started = time.perf_counter()
             data = self._validate(X, target, reset=not goes_on)
             trainer = self._resume(data) if goes_on else self._start(data)
-            n_iter = self.n_iter_ if goes_on else 0
+            trainer.n_iter = self.n_iter_ if goes_on else 0
             trainer.run_epoch()
             self._commit(trainer)
-            self.n_iter_ += n_iter
         if self.verbose:
             trainer.report(self.n_iter_, time.perf_counter() - started)
         return self
@@ -147,6 +146,8 @@ class BaseAutoencoder(ReconstructionMixin, NetworkEstimator):
         X = self._validate_X(X, reset)
         data = Data(X, self._validate_target(target, X))
         self._check_loss_range(data.targets, "X" if target is None else "target")
+        if self._loss.needs_counts and target is not None:
+            self._check_loss_range(data.X)  # its total is that of the reconstruction
         if reset:
             self._check_network(data)
         return data

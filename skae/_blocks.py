@@ -4,18 +4,19 @@ A `Block` describes such layers and holds no numbers. Its module is built anew w
 network is, and given the network's tensors for its parameters.
 """
 
-import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from math import prod
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from skae._streams import OwnDraws
 
 # A convolution of so many multiplications is worth a second thread as early as a dense layer
 # with this factor more: it passes over its images several times.
 WORK_PER_PRODUCT = 16
-ONE_AT_A_TIME = threading.RLock()  # there is only one global generator for modules to draw from
 
 
 @dataclass(frozen=True)
@@ -130,21 +131,22 @@ def inputs_axis(layer):
 
 def atoms_of(module):
     """The weights of its layers, each with the axis along which its atoms are counted."""
-    layers = [(layer, inputs_axis(layer)) for layer in module.modules()]
-    return [(layer.weight, axis) for layer, axis in layers if axis is not None]
+    layers = [layer for layer in module.modules() if inputs_axis(layer) is not None]
+    for layer in layers:
+        if is_parametrized(layer, "weight"):
+            raise ValueError(
+                f"The decoder's {layer} computes its weight from others, as weight_norm's do, so "
+                "that its atoms cannot be kept at norm 1: build the layer without."
+            )
+    return [(layer.weight, inputs_axis(layer)) for layer in layers]
 
 
 @contextmanager
 def own_randomness(seed=0):
-    """A context in which torch's global generator starts from a seed, and is left as it was."""
+    """A context in which modules are built on the CPU, from random numbers of their own."""
     on_the_cpu = nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
-    with ONE_AT_A_TIME, on_the_cpu:
-        before = torch.default_generator.get_state()
-        torch.default_generator.manual_seed(seed)
-        try:
-            yield
-        finally:
-            torch.default_generator.set_state(before)
+    with on_the_cpu, OwnDraws(seed):
+        yield
 
 
 @dataclass(frozen=True)

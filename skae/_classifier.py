@@ -9,6 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skae._compat import StrOptions
 from skae._losses import LOSSES
+from skae._missing import is_missing
 from skae._supervised import BaseSupervised
 
 
@@ -313,6 +314,8 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
 
     def _validate_y(self, y):
         y = column_or_1d(y, warn=True)
+        if y.dtype == object:  # which may hold None and pandas' NA for NaN
+            y = np.array([None if is_missing(label) else label for label in y], dtype=object)
         labels = y[self._is_labelled(y)]
         if not is_known(labels).all():
             raise ValueError(

@@ -26,6 +26,7 @@ from skae._inference import CHUNK_SIZE
 from skae._missing import FillMissing, fill_missing, mean_over_observed, observed
 from skae._streams import draw_seed, stream
 
+LEAST_CHAINS = 100  # where each takes cells of the others
 ROWS_FOR_VARIANCE = 1000  # at most; bounds the cost of `noise_variance_`
 
 
@@ -468,7 +469,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         'binary_cross_entropy' zeros and ones of probability r. The chain's stationary
         distribution estimates that of the training data (Bengio et al., 2013). Every row
         is a chain of its own, which starts from uniform noise within the columns'
-        training ranges.
+        training ranges; with 'swap' they take each other's cells, 100 chains at least.
 
         Parameters
         ----------
@@ -502,20 +503,21 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
         def step(network, x):
             reconstruction = self._reconstruct(network, self._corrupt(x, generator))
-            if self.loss == "binary_cross_entropy":
+            if self._fitted_loss.needs_unit_interval:
                 return reconstruction.bernoulli(generator=generator)
             std = as_tensor(np.sqrt(self.noise_variance_), x.device)
             return add_gaussian_noise(reconstruction, std, generator)
 
         low, high = (as_tensor(a, device) for a in (self.data_min_, self.data_max_))
-        uniform = uniform_like(low.repeat(n_samples, 1), generator)
+        n_chains = max(n_samples, LEAST_CHAINS) if self.corruption == "swap" else n_samples
+        uniform = uniform_like(low.repeat(n_chains, 1), generator)
         X = (low + (high - low) * uniform).cpu().numpy()
         for _ in range(n_steps):
             X = self._map(step, X)
-        return X
+        return X[:n_samples]
 
     def _check_that_a_chain_exists(self):
-        if self.corruption is None or self.loss == "categorical_cross_entropy":
+        if self.corruption is None or self._fitted_loss.needs_counts:
             name = "corruption" if self.corruption is None else "loss"
             raise ValueError(
                 f"There is no chain to sample from with {name}={getattr(self, name)!r}: "
@@ -577,7 +579,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _minus_loss(self, network, x):
         self._check_width(x)
         output = network.decode(self._encode(network, x))
-        return -self._loss.rows(*observed(self._loss, output, x))
+        return -self._fitted_loss.rows(*observed(self._fitted_loss, output, x))
 
     def _check_width(self, target):
         if target.shape[1] != self.n_features_out_:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from skae._devices import memory_errors
 from skae._elbo import gaussian_kl, log_importance, moment_matched_normal, reparameterize
 from skae._likelihoods import Bernoulli, Categorical, Gaussian, likelihood_of
 from skae._streams import draw_seed, stream
@@ -86,7 +87,8 @@ class DensityMixin:
             return (rng.random(means.shape) < means).astype(means.dtype)
         if isinstance(self._fitted_likelihood, Categorical):
             proportions = means / means.sum(axis=1, keepdims=True, dtype=np.float64)
-            return rng.multinomial(round(self._mean_total_), proportions).astype(means.dtype)
+            total = round(self._total_ / self._n_rows_)
+            return rng.multinomial(total, proportions).astype(means.dtype)
         noise = rng.standard_normal(means.shape).astype(means.dtype)
         return means + np.sqrt(self._decoded_variance(codes), dtype=means.dtype) * noise
 
@@ -171,7 +173,7 @@ class DensityMixin:
             Rows to score.
         n_draws : int, default=500
             Codes per row: more come closer to log p(x), and take longer in proportion.
-            Memory hardly grows with them.
+            Memory grows by the code's width for each, not by rows.
 
         Returns
         -------
@@ -196,7 +198,8 @@ class DensityMixin:
             raise ValueError(f"n_draws={n_draws!r} must be an integer of at least 1.")
         generator = stream(self._state.seed, "score")
         shape = (n_draws, 1, self.n_components_)
-        noise = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
+        with memory_errors("lower n_draws"):
+            noise = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
         blocks = noise.split(DRAWS_AT_ONCE)
 
         def estimate(network, x):

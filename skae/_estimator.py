@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
+from copy import copy
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -86,8 +87,10 @@ class NetworkEstimator(DocumentedMixin, InferenceMixin, CallbackSupportMixin, Ba
 
     def _commit(self, trainer):
         """Take over what the trainer has reached."""
-        vars(self).update(self._reached(trainer))
-        self._summarize(trainer.data)
+        new = copy(self)
+        vars(new).update(self._reached(trainer))
+        new._summarize(trainer.data)
+        vars(self).update(vars(new))
 
     def _reached(self, trainer):
         """The fitted attributes after the trainer's last finished epoch."""

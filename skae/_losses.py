@@ -25,7 +25,7 @@ def squared_error(output, x):
 def mean_squared_error(output, x):
     """Mean of `squared_error` over all rows, and its pullback."""
     difference, n_rows = output - x, output.numel() // output.shape[-1]
-    flat = difference.view(-1)
+    flat = difference.reshape(-1)
     mean = torch.dot(flat, flat) / n_rows
     return mean, lambda gradient: (difference.mul_(gradient * (2.0 / n_rows)),)
 

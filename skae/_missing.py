@@ -1,7 +1,14 @@
-"""Missing cells, which are NaN: what the encoder sees of them, what losses make of them."""
+"""What is missing: cells, which are NaN, what encoders and losses make of them; labels."""
 
+import numpy as np
 import torch
 from torch import nn
+
+
+def is_missing(value):
+    """Whether it is None, NaN, which is not equal to itself, or pandas' NA, which does not say."""
+    equal = value == value
+    return value is None or not (isinstance(equal, bool | np.bool_) and equal)
 
 
 def fill_missing(x, means, with_mask):

@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from skae._columns import column_means, dense, has_missing, value_range
 from skae._devices import off_torch
+from skae._losses import LOSSES
 from skae._network import Network
 
 
@@ -93,7 +94,7 @@ class ReconstructionMixin:
             were trained to become others of another width (see `DenoisingAutoencoder`).
         """
         X = self._validate_rows(X)
-        self._check_loss_range(X)
+        self._check_loss_range(X, loss=self._fitted_loss)
         return self._map(self._minus_loss, X)
 
     def score(self, X, y=None):
@@ -144,20 +145,21 @@ class ReconstructionMixin:
             )
         return score
 
-    def _check_loss_range(self, X, name="X"):
-        """Refuse values that the loss is not defined for."""
-        if not (self._loss.needs_unit_interval or self._loss.needs_counts):
+    def _check_loss_range(self, X, name="X", loss=None):
+        """Refuse values that the loss, the parameter's by default, is not defined for."""
+        loss = self._loss if loss is None else loss
+        if not (loss.needs_unit_interval or loss.needs_counts):
             return
         low, high = value_range(X)
         parameter = self._loss_parameter.partition("=")[0]
         rounding = 10 * np.finfo(X.dtype).eps
-        if self._loss.needs_unit_interval and (low < -rounding or high > 1 + rounding):
+        if loss.needs_unit_interval and (low < -rounding or high > 1 + rounding):
             raise ValueError(
                 f"{self._loss_parameter} needs {name} in [0, 1], but found values from {low} to "
                 f"{high}: scale it, for example with MinMaxScaler(clip=True), or choose another "
                 f"{parameter}."
             )
-        if self._loss.needs_counts and low < 0:
+        if loss.needs_counts and low < 0:
             raise ValueError(
                 f"{self._loss_parameter} needs {name} of counts or proportions, but found values "
                 f"down to {low}: do not centre it, or choose another {parameter}."
@@ -170,7 +172,13 @@ class ReconstructionMixin:
         return reconstructions
 
     def _minus_loss(self, network, x):
-        return -self._loss.rows(network.decode(self._encode(network, x)), x)
+        return -self._fitted_loss.rows(network.decode(self._encode(network, x)), x)
+
+    @property
+    def _fitted_loss(self):
+        """The loss of the fit; the parameter may have been set to another since."""
+        activation = self._perceptron.decoder_activations[-1]
+        return next(loss for loss in LOSSES.values() if loss.activation == activation)
 
     @property
     def decoder_(self):

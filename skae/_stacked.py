@@ -307,11 +307,6 @@ class StackedAutoencoder(BaseAutoencoder):
             reached["n_iter_"] += sum(pretraining)
         return reached
 
-    def _commit(self, trainer):
-        vars(self).update(self._reached(trainer))
-        self._hand_weights_down()
-        self._summarize(trainer.data)
-
     def _with_encoder(self, network=None):
         tuned = super()._with_encoder(network)
         tuned._hand_weights_down()
@@ -329,6 +324,7 @@ class StackedAutoencoder(BaseAutoencoder):
             part.copy_(whole)
 
     def _summarize(self, data):
+        self._hand_weights_down()
         codes = data.X
         for layer in self.estimators_:
             layer._summarize(Data(codes))
@@ -377,7 +373,6 @@ class StackedAutoencoder(BaseAutoencoder):
                     f"found {prototype!r}: use for example DenoisingAutoencoder()."
                 )
             prototype._validate_params()
-            prototype._check_parameters()
         convolves = any(p.network is not None for p in prototypes)
         if convolves and any(p.tied_weights for p in prototypes[:-1]):
             raise InvalidParameterError(
@@ -397,6 +392,7 @@ class StackedAutoencoder(BaseAutoencoder):
         perceptrons, shape = [], (n_features,)
         for number, layer in enumerate(self._layers(seed=0), start=1):
             with _named(number):
+                layer._check_parameters()
                 _check_image_shape(layer, shape)
                 perceptrons.append(layer._describe_network(prod(shape)))
             shape = perceptrons[-1].code_shape

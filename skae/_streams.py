@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from torch.utils._python_dispatch import TorchDispatchMode
 
 STREAMS = {
     name: number
@@ -33,6 +34,11 @@ def draw_seed(random_state):
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(np.iinfo(np.int32).max))
     check_random_state(random_state)  # for its errors
+    if random_state is np.random:
+        raise ValueError(
+            "random_state=np.random is NumPy's global generator, which skae leaves alone: pass an "
+            "int, a RandomState or None."
+        )
     return int(random_state)
 
 
@@ -49,3 +55,38 @@ def stream_seed(seed, stream, *position):
 def stream(seed, name, *position, device="cpu"):
     """A torch generator for one stream at one position (see `stream_seed`)."""
     return torch.Generator(device).manual_seed(stream_seed(seed, name, *position))
+
+
+class OwnDraws(TorchDispatchMode):
+    """In this thread, what torch would draw from its global generator on the CPU is our own.
+
+    For code that names no generator, such as the constructors of modules. The numbers are
+    those that the global generator gives after `torch.manual_seed(seed)`.
+    """
+
+    def __init__(self, seed):
+        super().__init__()
+        self._generator = torch.Generator("cpu").manual_seed(seed)
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        draws = torch.Tag.nondeterministic_seeded in function.tags
+        if draws and kwargs.get("generator") is None and self._is_on_the_cpu(args, kwargs):
+            own = _taking_a_generator(function)
+            if own is not None:
+                function, kwargs["generator"] = own, self._generator
+        return function(*args, **kwargs)
+
+    @staticmethod
+    def _is_on_the_cpu(args, kwargs):
+        like = args[0].device if args and isinstance(args[0], torch.Tensor) else "cpu"
+        return torch.device(kwargs.get("device") or like).type == "cpu"
+
+
+def _taking_a_generator(function):
+    """It or its overload with an argument `generator`; None without, as dropout is."""
+    if any(argument.name == "generator" for argument in function._schema.arguments):
+        return function
+    name = function._overloadname
+    name = "generator" if name == "default" else f"{name}_generator"
+    return getattr(function.overloadpacket, name, None)

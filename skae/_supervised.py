@@ -5,7 +5,7 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from skae._base import BaseAutoencoder
 from skae._columns import has_missing
@@ -84,13 +84,15 @@ class BaseSupervised(NetworkEstimator):
 
     def _validate(self, X, y, reset):
         self._check_parameters()
-        frozen = self._frozen
+        frozen, given = self._frozen, X
         X = self._validate_X(X, reset, dtype=frozen and frozen._state.weights.dtype)
         if frozen and frozen.n_features_in_ != X.shape[1]:
             raise ValueError(
                 f"X has {X.shape[1]} features, but the frozen {type(frozen).__name__} was fitted "
                 f"on {frozen.n_features_in_}: pass X with the features it was fitted on."
             )
+        if frozen:  # columns of the same names, in the same order
+            validate_data(frozen, given, reset=False, skip_check_array=True)
         if y is None:
             raise ValueError(
                 f"requires y to be passed, but the target y is None: {type(self).__name__} "

@@ -174,7 +174,8 @@ class Trainer:
         self.alpha = estimator.alpha
         self.data = data
         self._tables = [Rows(table, self.device) for table in data.tables]
-        self.batch_size = 200 if estimator.batch_size == "auto" else int(estimator.batch_size)
+        batch_size = 200 if estimator.batch_size == "auto" else int(estimator.batch_size)
+        self.batch_size = min(batch_size, len(data))
         self._full_batch = min(self.batch_size, len(split.training))
         self.weights = torch.tensor(state.weights, device=self.device)
         self.gradient = torch.zeros_like(self.weights)

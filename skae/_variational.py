@@ -376,7 +376,9 @@ class VAE(DensityMixin, BaseAutoencoder):
         self._fixed_variance_ = None if learned else self.noise_variance
         self._varies_by_feature_ = self.noise_variance == "per_feature"
         if self.likelihood == "categorical":
-            self._mean_total_ = float(data.X.sum(axis=1).mean())
+            before = (self._total_, self._n_rows_) if goes_on else (0.0, 0)
+            self._total_ = before[0] + float(data.X.sum(dtype=np.float64))
+            self._n_rows_ = before[1] + len(data)
 
     @property
     def _output_heads(self):

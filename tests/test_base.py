@@ -541,3 +541,23 @@ def test_torchs_default_device_does_not_matter(name, recwarn):
         codes = estimator.transform(X)
     assert_same_fit(estimator, expected)
     np.testing.assert_array_equal(codes, expected.transform(X))
+
+
+@pytest.mark.parametrize("name", NETWORK)
+def test_a_fitted_model_keeps_the_loss_of_its_fit(name):
+    """Whatever the parameter is set to afterwards, for the next fit."""
+    parameter = "likelihood" if name == "VAE" else "loss"
+    estimator = small(name, **BERNOULLI[name]).fit(UNIT_X)
+    expected = estimator.score_samples(UNIT_X)
+    estimator.set_params(**{parameter: "gaussian" if name == "VAE" else "squared_error"})
+    np.testing.assert_array_equal(estimator.score_samples(UNIT_X), expected)
+
+
+def test_a_batch_may_be_as_large_as_integers_go():
+    whole = small("Autoencoder", batch_size=60).fit(X)
+    assert_same_fit(small("Autoencoder", batch_size=2**70).fit(X), whole)
+
+
+def test_numpys_global_generator_is_refused():
+    with pytest.raises(ValueError, match="is NumPy's global generator"):
+        small("DenoisingAutoencoder").fit(X).sample(random_state=np.random)

@@ -1,6 +1,7 @@
 """Layers of other kinds around a perceptron: what is described, built, differentiated, refused."""
 
 import pickle
+import threading
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -331,7 +332,50 @@ def test_an_error_leaves_the_global_generator_as_it_was():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_threads_draw_one_at_a_time():
+def test_other_threads_keep_their_global_generator():
+    torch.manual_seed(5)
+    expected = [torch.rand(()).item() for _ in range(2000)]
+    torch.manual_seed(5)
+    started, ended = threading.Event(), threading.Event()
+
+    def build():
+        while not ended.is_set():
+            with own_randomness(1):
+                nn.Linear(8, 8)
+            started.set()
+
+    thread = threading.Thread(target=build)
+    thread.start()
+    started.wait(timeout=30)
+    found = [torch.rand(()).item() for _ in range(2000)]
+    ended.set()
+    thread.join()
+    assert found == expected
+
+
+CONSTRUCTORS = [
+    lambda: nn.Conv2d(2, 3, 3).weight,
+    lambda: nn.MultiheadAttention(4, 2).in_proj_weight,
+    lambda: nn.LSTM(3, 2).weight_hh_l0,
+    lambda: nn.init.orthogonal_(torch.empty(3, 3)),
+    lambda: nn.init.trunc_normal_(torch.empty(4)),
+    lambda: torch.randn(3),
+    lambda: torch.rand_like(torch.zeros(3)),
+    lambda: torch.randperm(7),
+    lambda: torch.randint(5, (3,)),
+    lambda: torch.multinomial(torch.ones(4), 2),
+]
+
+
+@pytest.mark.parametrize("draw", CONSTRUCTORS)
+def test_own_draws_are_those_of_a_seeded_generator(draw):
+    torch.manual_seed(3)
+    expected = draw()
+    with own_randomness(3):
+        assert torch.equal(draw(), expected)
+
+
+def test_threads_draw_by_themselves():
     def draw(number):
         drawn = []
         for _ in range(50):

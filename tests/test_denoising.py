@@ -248,6 +248,19 @@ def test_small_noise_is_a_penalty_of_the_jacobian_of_the_reconstruction(X):
     np.testing.assert_allclose(found, expected, rtol=5e-3)
 
 
+def test_counts_are_made_of_counts(X):
+    """Since a reconstruction has the total of its row."""
+    denoising = DenoisingAutoencoder(**FAST, loss="categorical_cross_entropy")
+    with pytest.raises(ValueError, match="needs X of counts"):
+        denoising.fit(X - 10, target=np.abs(X))
+
+
+def test_a_single_row_is_swapped_with_others(X):
+    denoising = DenoisingAutoencoder(**FAST, corruption="swap", corruption_level=0.5).fit(X)
+    one, many = (denoising.sample(n, n_steps=3, random_state=0) for n in (1, 100))
+    np.testing.assert_array_equal(one, many[:1])
+
+
 def test_a_callable_must_return_finite_numbers(X):
     with pytest.raises(ValueError, match=r"corruption=.* returned NaN or infinity"):
         DenoisingAutoencoder(**FAST, corruption=lambda x, generator: x / 0).fit(X)

@@ -301,3 +301,17 @@ def test_a_row_far_away_has_no_density_rather_than_nan(kind, method, factor):
     densities = getattr(vae, method)(factor * rows)
     assert not np.isnan(densities).any()
     assert (densities < getattr(vae, method)(rows).min()).all()
+
+
+def test_counts_of_all_calls_make_the_mean_total():
+    few, many = np.full((30, 4), 2.0), np.full((10, 4), 10.0)
+    vae = VAE(1, likelihood="categorical", random_state=0).partial_fit(few).partial_fit(many)
+    with pytest.warns(UserWarning, match="no structure"):
+        totals = vae.sample(5, random_state=0).sum(axis=1)
+    np.testing.assert_array_equal(totals, np.full(5, (30 * 8 + 10 * 40) / 40))
+
+
+def test_more_draws_than_there_is_memory_for():
+    vae = small("VAE").fit(X)
+    with pytest.raises(MemoryError, match="lower n_draws"):
+        vae.log_likelihood(X, n_draws=10**13)

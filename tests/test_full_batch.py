@@ -339,7 +339,7 @@ def test_objectives_that_change_are_an_error(estimator, match):
 
 
 def test_layers_of_a_stack_are_checked_too():
-    layer = SparseAutoencoder(sparsity="topk", solver="lbfgs")
+    layer = SparseAutoencoder(sparsity="topk", n_active=2, solver="lbfgs")
     with pytest.raises(ValueError, match=r"topk.*lbfgs"):
         StackedAutoencoder((5, 3), estimator=layer).fit(X)
 

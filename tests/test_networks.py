@@ -13,6 +13,7 @@ import pytest
 import torch
 from helpers import (
     NEVER_STOP,
+    UNIT_X,
     AnyWidth,
     assert_not_fitted,
     assert_same_state,
@@ -1636,3 +1637,39 @@ def test_an_error_of_build_is_its_own():
     with pytest.raises(ZeroDivisionError, match="of the user"):
         model.fit(X)
     assert_not_fitted_on(model)
+
+
+class Transposed(nn.Module):
+    """Its output is no longer contiguous."""
+
+    def forward(self, x):
+        return x.t().contiguous().t()
+
+
+class OwnDecoder(BaseEstimator):
+    """A dense hidden layer each way, the decoder's of a given kind."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def build(self, n_features, *, n_inputs, n_outputs, activation):
+        return nn.Linear(n_inputs, 5), self.make(n_outputs)
+
+
+def test_decoders_may_give_any_layout():
+    def make(n_outputs):
+        return nn.Sequential(nn.Linear(5, n_outputs), Transposed())
+
+    setting, x = {"max_iter": 2, "random_state": 0}, UNIT_X
+    plain = Autoencoder(3, network=OwnDecoder(lambda n: nn.Linear(5, n)), **setting).fit(x)
+    other = Autoencoder(3, network=OwnDecoder(make), **setting).fit(x)
+    np.testing.assert_allclose(other.transform(x), plain.transform(x), rtol=1e-9)
+
+
+@pytest.mark.parametrize("sparsity", ["l1", "topk"])
+def test_atoms_that_cannot_be_bounded_are_refused(sparsity):
+    network = OwnDecoder(lambda n: nn.utils.parametrizations.weight_norm(nn.Linear(5, n)))
+    sparse = SparseAutoencoder(4, sparsity=sparsity, n_active=2, network=network, max_iter=1)
+    with pytest.raises(ValueError, match="weight_norm"):
+        sparse.fit(UNIT_X)
+    sparse.set_params(sparsity="kl").fit(UNIT_X)

@@ -4,7 +4,7 @@ from copy import copy
 
 import numpy as np
 import pytest
-from helpers import may_collapse
+from helpers import UNIT_X, may_be_dead, may_collapse
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
@@ -286,3 +286,13 @@ def test_a_shallow_copy_keeps_its_layers(digits):
     before = other.estimators_[0].coefs_[0].copy()
     model.partial_fit(digits)
     np.testing.assert_array_equal(other.estimators_[0].coefs_[0], before)
+
+
+@may_be_dead
+def test_widths_of_prototypes_are_not_the_layers():
+    top = SparseAutoencoder(4, sparsity="topk", n_active=8, max_iter=1, batch_size=16)
+    assert StackedAutoencoder((12, 10), estimator=top, max_iter=1).fit(UNIT_X).n_components_ == 10
+    stacked = StackedAutoencoder((12, 4), estimator=top.set_params(n_components=20), max_iter=1)
+    with pytest.raises(ValueError, match=r"(?s)n_active=8.*layer 2") as error:
+        stacked.fit(UNIT_X)
+    assert not hasattr(stacked, "n_iter_"), error

@@ -594,6 +594,24 @@ def test_all_rows_without_outputs_is_an_error(shape):
         regressor().fit(X, np.full(shape, np.nan))
 
 
+def test_missing_labels_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    y = pandas.Series(np.where(UNLABELLED, None, CLASSES.astype(str)), dtype="string")
+    model = classifier(unlabeled=np.nan).fit(X, y)
+    expected = classifier(unlabeled=np.nan).fit(X, y.astype(object).where(y.notna(), None))
+    np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+    assert model.classes_.tolist() == np.unique(CLASSES[~UNLABELLED].astype(str)).tolist()
+
+
+def test_a_frozen_autoencoder_wants_its_columns_in_their_order():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(X, columns=list("abcdef"))
+    frozen = FrozenEstimator(small("Autoencoder").fit(table))
+    with pytest.raises(ValueError, match="feature names"):
+        classifier(frozen).fit(table[list("fedcba")], CLASSES)
+    classifier(frozen).fit(table, CLASSES)
+
+
 @pytest.mark.parametrize("missing", [np.nan, None])
 def test_missing_labels_are_named_where_they_have_no_mark(missing):
     y = np.where(UNLABELLED, missing, CLASSES.astype(str).astype(object))

@@ -505,3 +505,21 @@ def test_steps_are_counted_whatever_the_default_dtype(dtype):
         torch.set_default_dtype(before)
     assert estimator._state.n_steps == 300
     assert_same_fit(estimator, small("Autoencoder", batch_size=2, max_iter=10, **NEVER_STOP).fit(X))
+
+
+@each_class
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_a_failure_after_the_last_step_takes_nothing_over(name, error, monkeypatch):
+    """As where the attributes that describe codes lack memory, or Ctrl-C comes a second time."""
+    estimator = small(name).partial_fit(X)
+    before = fitted_state(estimator)
+
+    def fail(self, data):
+        raise error
+
+    for cls in type(estimator).__mro__:
+        if "_summarize" in vars(cls):
+            monkeypatch.setattr(cls, "_summarize", fail)
+    with pytest.raises(error):
+        estimator.partial_fit(X)
+    assert fitted_state(estimator) == before

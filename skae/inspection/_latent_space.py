@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
 from skae._devices import off_torch
+from skae._missing import is_missing
 from skae._steps import check_transformer, forward, steps_of
 from skae.inspection._data import as_numbers
 from skae.inspection._figures import inches, merged, new_axes, pyplot
@@ -227,8 +228,8 @@ class Groups:
         if labels is None:
             return
         labels = list(np.asarray(labels))
-        unknown = np.array([_is_missing(label) for label in labels], dtype=bool)
-        known = np.array([label for label in labels if not _is_missing(label)])
+        unknown = np.array([is_missing(label) for label in labels], dtype=bool)
+        known = np.array([label for label in labels if not is_missing(label)])
         self.rows = {"no label": unknown} if unknown.any() else {}
         classes, members = np.unique(known, return_inverse=True)
         if len(classes) > MOST_LABELS and known.dtype.kind in "fiu":
@@ -249,12 +250,6 @@ class Groups:
             known = [{"color": color} for color in _class_colors(plt, cmap, len(known))]
         # Faint on white and on black.
         return [{"color": "0.5", "alpha": 0.35}] * (len(self.rows) - len(known)) + known
-
-
-def _is_missing(label):
-    """Whether it is None, NaN, which is not equal to itself, or pandas' NA, which does not say."""
-    equal = label == label
-    return label is None or not (isinstance(equal, bool | np.bool_) and equal)
 
 
 def _class_colors(plt, cmap, n):
