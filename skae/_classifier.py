@@ -8,14 +8,22 @@ from sklearn.utils import assert_all_finite, column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from skae._compat import StrOptions
+from skae._devices import off_torch
 from skae._losses import LOSSES
 from skae._missing import is_missing
-from skae._supervised import BaseSupervised
+from skae._supervised import BaseSupervised, labelled_rows
 
 
 def is_known(y):
     """Whether labels are neither NaN nor None, which data frames have for each other."""
     return np.asarray((y == y) & np.not_equal(y, None), dtype=bool)
+
+
+def _without_missing(y):
+    """Labels with None for NaN and for pandas' NA where they are objects."""
+    if y.dtype != object:
+        return y
+    return np.array([None if is_missing(label) else label for label in y], dtype=object)
 
 
 class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
@@ -312,10 +320,37 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
 
         return self._map(log_probabilities, self._validate_rows(X))
 
+    def score(self, X, y, sample_weight=None):
+        """Accuracy in the rows that have a label.
+
+        So that a search over few labels and many rows without is scored by the labels.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to predict y of.
+        y : array-like of shape (n_samples,)
+            Labels; rows that `unlabeled` marks do not count.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts; None for all alike.
+
+        Returns
+        -------
+        score : float
+            Fraction of these rows whose class is predicted, or its weighted mean.
+
+        Raises
+        ------
+        ValueError
+            If no row has a label, or X does not suit the fit.
+        """
+        return super().score(*labelled_rows(self._is_scored(y), X, y, sample_weight))
+
+    def _is_scored(self, y):
+        return self._is_labelled(_without_missing(column_or_1d(off_torch(y))))
+
     def _validate_y(self, y):
-        y = column_or_1d(y, warn=True)
-        if y.dtype == object:  # which may hold None and pandas' NA for NaN
-            y = np.array([None if is_missing(label) else label for label in y], dtype=object)
+        y = _without_missing(column_or_1d(y, warn=True))
         labels = y[self._is_labelled(y)]
         if not is_known(labels).all():
             raise ValueError(

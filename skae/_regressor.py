@@ -4,8 +4,9 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, column_or_1d
 
+from skae._devices import off_torch
 from skae._losses import LOSSES
-from skae._supervised import BaseSupervised
+from skae._supervised import BaseSupervised, labelled_rows
 
 
 class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
@@ -234,6 +235,36 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         y = self._map(self._output, self._validate_rows(X))
         y = (y * self._target_scale_ + self._target_mean_).astype(y.dtype)
         return y.ravel() if self._is_flat_ else y
+
+    def score(self, X, y, sample_weight=None):
+        """Coefficient of determination, R^2, in the rows whose y is known.
+
+        As scikit-learn's regressors have it: 1 is perfect, 0 is as good as the mean of y.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to predict y of.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            What is true; rows with NaN do not count.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts; None for all alike.
+
+        Returns
+        -------
+        score : float
+            R^2, of several outputs their mean.
+
+        Raises
+        ------
+        ValueError
+            If no row has a known y, or X does not suit the fit.
+        """
+        return super().score(*labelled_rows(self._is_scored(y), X, y, sample_weight))
+
+    def _is_scored(self, y):
+        y = np.asarray(off_torch(y), dtype=np.float64)
+        return ~np.isnan(y.reshape(len(y), -1)).any(axis=1)
 
     def _validate_y(self, y):
         accepted = {"ensure_2d": False, "ensure_all_finite": "allow-nan"}

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import get_tags
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from skae._base import BaseAutoencoder
@@ -38,6 +38,18 @@ def absorb(layer, centre, scale):
     (weight,), (bias,) = layer.own_decoder_weights, layer.decoder_biases
     weight.div_(scale)
     bias.sub_(weight @ torch.from_numpy(centre))
+
+
+def labelled_rows(is_labelled, X, y, sample_weight):
+    """Those rows of all three; ValueError if there are none."""
+    if is_labelled.all():
+        return X, y, sample_weight
+    if not is_labelled.any():
+        raise ValueError("No row of y has a label, so that there is nothing to score.")
+    rows = np.flatnonzero(is_labelled)
+    return [
+        table if table is None else _safe_indexing(table, rows) for table in (X, y, sample_weight)
+    ]
 
 
 class BaseSupervised(NetworkEstimator):

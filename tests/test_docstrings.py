@@ -358,6 +358,8 @@ def call(estimator, method, X):
     """What a method returns, for X or, where it wants numbers alone, these."""
     wanted = inspect.signature(getattr(estimator, method)).parameters
     numbers = {key: value for key, value in ARGUMENTS.items() if key in wanted}
+    if "y" in wanted and wanted["y"].default is inspect.Parameter.empty:
+        numbers["y"] = LABELS
     return getattr(estimator, method)(*([X] if "X" in wanted else []), **numbers)
 
 
