@@ -164,7 +164,9 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     AutoencoderRegressor : The same for numbers.
     StackedAutoencoder : The default of what is pretrained.
     sklearn.semi_supervised.SelfTrainingClassifier : May be put around this one, to use
-        its own predictions as further labels.
+        its own predictions as further labels. It passes on labelled rows alone: give this
+        one an autoencoder that has seen all rows, in a FrozenEstimator.
+    sklearn.semi_supervised.LabelSpreading : Often better where classes are clusters.
 
     Notes
     -----

@@ -25,9 +25,10 @@ def check_transformer(estimator, who, methods=("transform", "inverse_transform")
     for step in steps_of(estimator):
         for method in methods:
             if not hasattr(step, method):
+                before = " Of a pipeline that predicts, pass pipeline[:-1]."
                 raise TypeError(
                     f"{who} needs a transformer with {' and '.join(methods)}, but "
-                    f"{type(step).__name__} has no {method}."
+                    f"{type(step).__name__} has no {method}.{before * hasattr(step, 'predict')}"
                 )
 
 
