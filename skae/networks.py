@@ -52,9 +52,10 @@ layers act at each of its pixels, as convolutions with a kernel of one pixel do,
 code is an image of `n_components` channels, flattened.
 
 Weights start as the modules' constructors draw them, from a generator seeded by
-`random_state` in place of torch's global one; parameters that need no gradient stay so. Modules in which training differs from what comes after it, dropout and
-batch normalization, are refused. Weight decay acts on parameters of two or more axes, the
-bound on a sparse autoencoder's atoms on the weights of linear layers and convolutions, and
+`random_state` in place of torch's global one; parameters that need no gradient stay so.
+Modules in which training differs from what comes after it, dropout and batch
+normalization, are refused. Weight decay acts on parameters of two or more axes, the bound
+on a sparse autoencoder's atoms on the weights of linear layers and convolutions, and
 precision='bf16' on whatever `torch.autocast` rounds, which float64 is not.
 """
 
