@@ -8,18 +8,19 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array
 
-from skae._blocks import describe_pair
 from skae._compat import InvalidParameterError, StrOptions, fit_context
 from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS
-from skae._devices import off_torch
-from skae._estimator import NetworkEstimator
-from skae._full_batch import make_trainer
+from skae._engine.blocks import describe_pair
+from skae._engine.data import Data, split_rows
+from skae._engine.devices import off_torch
+from skae._engine.initial import initial_weights
+from skae._engine.network import ENCODER, matching_tensors
+from skae._engine.perceptron import Perceptron
+from skae._engine.streams import stream
+from skae._engine.training import State
+from skae._estimator import NetworkEstimator, draw_seed, make_trainer
 from skae._losses import LOSSES
-from skae._network import ENCODER, initial_weights, matching_tensors
-from skae._perceptron import Perceptron
 from skae._reconstruction import ReconstructionMixin
-from skae._streams import draw_seed, stream
-from skae._training import Data, State, split_rows
 
 
 def trains_by_epochs(estimator):

@@ -8,7 +8,7 @@ from sklearn.utils import assert_all_finite, column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 from skae._compat import StrOptions
-from skae._devices import off_torch
+from skae._engine.devices import off_torch
 from skae._losses import LOSSES
 from skae._missing import is_missing
 from skae._supervised import BaseSupervised, labelled_rows

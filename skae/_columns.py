@@ -5,11 +5,6 @@ from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
 
-def dense(rows):
-    """As an array."""
-    return rows.toarray() if issparse(rows) else rows
-
-
 def has_missing(X):
     """Whether any cell is NaN; X holds no infinity."""
     values = X.data if issparse(X) else X

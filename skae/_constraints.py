@@ -4,9 +4,9 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from skae._activations import ACTIVATIONS
 from skae._compat import HasMethods, Interval, Options, StrOptions
-from skae._tape import PRECISIONS
+from skae._engine.activations import ACTIVATIONS
+from skae._engine.tape import PRECISIONS
 
 # They are methods' constraints because scikit-learn takes subclasses of its own alone.
 

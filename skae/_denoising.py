@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder, trains_by_epochs
-from skae._columns import column_means, column_ranges, column_sums, dense, has_missing
+from skae._columns import column_means, column_ranges, column_sums, has_missing
 from skae._compat import Interval, InvalidParameterError, StrOptions, fit_context
 from skae._corruption import (
     add_gaussian_noise,
@@ -21,10 +21,12 @@ from skae._corruption import (
     swap,
     uniform_like,
 )
-from skae._devices import as_tensor, find_device_or_cpu
+from skae._engine.data import dense
+from skae._engine.devices import as_tensor, find_device_or_cpu
+from skae._engine.streams import stream
+from skae._estimator import draw_seed
 from skae._inference import CHUNK_SIZE
 from skae._missing import FillMissing, fill_missing, mean_over_observed, observed
-from skae._streams import draw_seed, stream
 
 LEAST_CHAINS = 100  # where each takes cells of the others
 ROWS_FOR_VARIANCE = 1000  # at most; bounds the cost of `noise_variance_`

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from skae._devices import memory_errors
 from skae._elbo import gaussian_kl, log_importance, moment_matched_normal, reparameterize
+from skae._engine.devices import memory_errors
+from skae._engine.streams import stream
+from skae._estimator import draw_seed
 from skae._likelihoods import Bernoulli, Categorical, Gaussian, likelihood_of
-from skae._streams import draw_seed, stream
 
 MIN_SCORE_DRAWS = 64
 DRAWS_AT_ONCE = 50  # of `log_likelihood`: bounds its memory

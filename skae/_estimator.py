@@ -6,13 +6,40 @@ from copy import copy
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from skae._compat import CallbackSupportMixin, Progress
-from skae._devices import find_device, lacks_float64, memory_errors, off_torch, own_modes
 from skae._documentation import DocumentedMixin
+from skae._engine.devices import find_device, lacks_float64, memory_errors, off_torch, own_modes
+from skae._engine.full_batch import FullBatchTrainer
+from skae._engine.training import Trainer
 from skae._inference import InferenceMixin, hints
 from skae._version import __version__
+
+
+def draw_seed(random_state):
+    """A seed from the parameter `random_state`.
+
+    None gives fresh entropy: unlike scikit-learn, global generators are never read.
+    """
+    if random_state is None:
+        return int(np.random.SeedSequence().entropy % 2**63)
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(np.iinfo(np.int32).max))
+    check_random_state(random_state)  # for its errors
+    if random_state is np.random:
+        raise ValueError(
+            "random_state=np.random is NumPy's global generator, which skae leaves alone: pass an "
+            "int, a RandomState or None."
+        )
+    return int(random_state)
+
+
+def make_trainer(estimator, perceptron, state, data, split):
+    """The trainer that the parameter `solver` asks for."""
+    trainer = FullBatchTrainer if estimator.solver == "lbfgs" else Trainer
+    return trainer(estimator, perceptron, state, data, split)
 
 
 class NetworkEstimator(DocumentedMixin, InferenceMixin, CallbackSupportMixin, BaseEstimator):

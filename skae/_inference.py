@@ -10,10 +10,11 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import get_tags
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
-from skae._columns import dense
-from skae._devices import as_tensor, find_device_or_cpu, memory_errors, off_torch, own_modes
-from skae._network import Network
-from skae._threads import enough_threads
+from skae._engine.data import dense
+from skae._engine.devices import as_tensor, find_device_or_cpu, memory_errors, off_torch, own_modes
+from skae._engine.modules import encoder_module
+from skae._engine.network import Network
+from skae._engine.threads import enough_threads
 
 # Numbers a chunk of rows may take in its widest layer: bounds the memory of `transform`.
 CHUNK_SIZE = 2**19
@@ -178,5 +179,5 @@ class InferenceMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def encoder_(self):
         """The encoder as a new `torch.nn.Module` on the CPU."""
         check_is_fitted(self)
-        encoder = self._fitted_network().encoder_module()
+        encoder = encoder_module(self._fitted_network())
         return torch.nn.Sequential(*self._input_layers(), *encoder)

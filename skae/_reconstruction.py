@@ -4,10 +4,12 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from skae._columns import column_means, dense, has_missing, value_range
-from skae._devices import off_torch
+from skae._columns import column_means, has_missing, value_range
+from skae._engine.data import dense
+from skae._engine.devices import off_torch
+from skae._engine.modules import decoder_module
+from skae._engine.network import Network
 from skae._losses import LOSSES
-from skae._network import Network
 
 
 class ReconstructionMixin:
@@ -184,7 +186,7 @@ class ReconstructionMixin:
     def decoder_(self):
         """The decoder as a new `torch.nn.Module` on the CPU."""
         check_is_fitted(self)
-        return self._fitted_network().decoder_module()
+        return decoder_module(self._fitted_network())
 
 
 def _totals(x, proportions):

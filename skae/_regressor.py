@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, column_or_1d
 
-from skae._devices import off_torch
+from skae._engine.devices import off_torch
 from skae._losses import LOSSES
 from skae._supervised import BaseSupervised, labelled_rows
 

@@ -10,13 +10,13 @@ import torch
 from scipy.sparse import csr_matrix, vstack
 from torch.nn import functional
 
-from skae._activations import TopK
 from skae._base import BaseAutoencoder
 from skae._compat import Interval, InvalidParameterError, StrOptions, align_sparse_interface
-from skae._devices import as_tensor
+from skae._engine.activations import TopK
+from skae._engine.devices import as_tensor
+from skae._engine.network import Network
+from skae._engine.streams import stream
 from skae._losses import penalized
-from skae._network import Network
-from skae._streams import stream
 
 CANDIDATES = 2**21  # numbers in the rows among which dead units find theirs
 REVIVAL_ENDS = 0.7  # of the training: who is revived needs time to learn

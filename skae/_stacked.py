@@ -12,11 +12,12 @@ from skae._base import BaseAutoencoder
 from skae._compat import HasMethods, InvalidParameterError
 from skae._constraints import TRAINING_CONSTRAINTS, Sizes
 from skae._denoising import DenoisingAutoencoder
-from skae._full_batch import make_trainer
-from skae._network import Network
-from skae._stack import stack, stacked_tensors
-from skae._streams import draw_seed, stream_seed
-from skae._training import Data, State, split_rows
+from skae._engine.data import Data, split_rows
+from skae._engine.network import Network
+from skae._engine.stack import stack, stacked_tensors
+from skae._engine.streams import stream_seed
+from skae._engine.training import State
+from skae._estimator import draw_seed, make_trainer
 from skae.networks import ConvNet
 
 

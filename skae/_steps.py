@@ -5,7 +5,7 @@ from scipy.sparse import issparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from skae._columns import dense
+from skae._engine.data import dense
 from skae._reconstruction import ReconstructionMixin
 
 

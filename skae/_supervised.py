@@ -11,15 +11,16 @@ from skae._base import BaseAutoencoder
 from skae._columns import has_missing
 from skae._compat import HasMethods, InvalidParameterError, fit_context
 from skae._constraints import TRAINING_CONSTRAINTS
-from skae._devices import off_torch
-from skae._estimator import NetworkEstimator
-from skae._full_batch import make_trainer
+from skae._engine.data import Data, split_rows
+from skae._engine.devices import off_torch
+from skae._engine.initial import initial_weights
+from skae._engine.network import Network, has_encoder, put_on_top
+from skae._engine.perceptron import output_layer
+from skae._engine.streams import stream, stream_seed
+from skae._engine.training import State
+from skae._estimator import NetworkEstimator, draw_seed, make_trainer
 from skae._missing import mean_over_observed
-from skae._network import Network, has_encoder, initial_weights, put_on_top
-from skae._perceptron import output_layer
 from skae._stacked import StackedAutoencoder
-from skae._streams import draw_seed, stream, stream_seed
-from skae._training import Data, State, split_rows
 
 
 def centre_and_scale(codes, centred):

@@ -13,9 +13,9 @@ from skae._columns import mean_squares
 from skae._compat import Interval, InvalidParameterError, StrOptions
 from skae._density import COLLAPSED, DensityMixin
 from skae._elbo import gaussian_kl, sample_posterior
+from skae._engine.network import Network
 from skae._likelihoods import LOG_VARIANCE_SCALE, likelihood_of
 from skae._losses import LOSSES, penalized
-from skae._network import Network
 
 RECONSTRUCTION_LOSSES = {
     "gaussian": "squared_error",

@@ -13,10 +13,19 @@ from sklearn.base import BaseEstimator
 from torch import nn
 from torch.nn import functional
 
-from skae._blocks import Block, PerPixel, describe, describe_pair, inputs_axis, own_randomness
-from skae._network import Network, initial_weights
-from skae._perceptron import Perceptron
-from skae._tape import Tape
+from skae._engine.blocks import (
+    Block,
+    PerPixel,
+    describe,
+    describe_pair,
+    inputs_axis,
+    own_randomness,
+)
+from skae._engine.initial import initial_weights
+from skae._engine.modules import decoder_module, encoder_module
+from skae._engine.network import Network
+from skae._engine.perceptron import Perceptron
+from skae._engine.tape import Tape
 
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
 
@@ -307,7 +316,7 @@ def test_a_parameter_used_twice_is_one():
 def test_modules_are_as_after_training():
     perceptron = perceptron_of(AROUND["dense"])
     network = Network(perceptron, random_weights(perceptron))
-    modules = (network.front, network.back, network.encoder_module(), network.decoder_module())
+    modules = (network.front, network.back, encoder_module(network), decoder_module(network))
     assert not any(layer.training for module in modules[:2] for layer in module.modules())
 
 
@@ -428,7 +437,7 @@ def test_encode_is_front_and_dense_layers_and_the_encoder_module(heads, around):
         h = torch.tanh(h) if number < len(network.encoder_weights) else h
     outputs = [part.mT.flatten(1) if part.ndim == 3 else part for part in h.chunk(heads, dim=-1)]
     outputs[0] = functional.elu(outputs[0])
-    module = as_tuple(network.encoder_module()(x))
+    module = as_tuple(encoder_module(network)(x))
     for found, by_module, wanted in zip(as_tuple(network.encode(x)), module, outputs, strict=True):
         assert found.shape == (7, prod(perceptron.code_shape))
         torch.testing.assert_close(found, wanted, **EXACT)
@@ -443,7 +452,7 @@ def test_reconstruct_equals_the_decoder_module(heads, around):
     code = normal(7, prod(perceptron.code_shape))
     found = network.reconstruct(code)
     assert found.shape == (7, perceptron.n_outputs) == (7, around[3])
-    torch.testing.assert_close(found, network.decoder_module()(code), **EXACT)
+    torch.testing.assert_close(found, decoder_module(network)(code), **EXACT)
 
 
 @every_front
@@ -463,7 +472,7 @@ def test_modules_are_copies():
     perceptron = perceptron_of(AROUND["image"])
     network = Network(perceptron, random_weights(perceptron))
     before = network.flat.clone()
-    for module in (network.encoder_module(), network.decoder_module()):
+    for module in (encoder_module(network), decoder_module(network)):
         with torch.no_grad():
             for parameter in module.parameters():
                 assert parameter.requires_grad

@@ -8,11 +8,11 @@ from skae._columns import (
     column_means,
     column_ranges,
     column_sums,
-    dense,
     has_missing,
     mean_squares,
     value_range,
 )
+from skae._engine.data import dense
 
 SHAPE = (40, 7)
 kinds = pytest.mark.parametrize("kind", [np.asarray, csr_matrix, csr_array])

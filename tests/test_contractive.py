@@ -6,10 +6,11 @@ import torch
 from torch.func import jacrev, vmap
 
 from skae import Autoencoder, ContractiveAutoencoder
-from skae._activations import ACTIVATIONS
 from skae._contractive import estimated_squared_jacobian_norm, squared_jacobian_norm
-from skae._network import Network
-from skae._perceptron import Perceptron
+from skae._engine.activations import ACTIVATIONS
+from skae._engine.modules import encoder_module
+from skae._engine.network import Network
+from skae._engine.perceptron import Perceptron
 
 FAST = {"n_components": 5, "max_iter": 2, "random_state": 0}
 HIDDEN = {"one layer": (), "two layers": (9,), "three layers": (9, 7), "four layers": (9, 7, 6)}
@@ -44,7 +45,7 @@ def reference_norms(encoder, x):
 @every_activation
 def test_penalty_and_its_gradient_equal_jacrevs(activation, hidden, tied, n_features):
     network = random_network(n_features, hidden, activation, tied)
-    x, encoder = normal(15, n_features, seed=1), network.encoder_module()
+    x, encoder = normal(15, n_features, seed=1), encoder_module(network)
     _, slopes = network.encode_with_slopes(x)
     norms = squared_jacobian_norm(network.encoder_weights, slopes)
     expected = reference_norms(encoder, x)

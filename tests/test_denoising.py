@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import Autoencoder, DenoisingAutoencoder, StackedAutoencoder
-from skae._training import split_rows
+from skae._engine.data import split_rows
 
 FAST = {"n_components": 16, "max_iter": 2, "random_state": 0}
 CORRUPTIONS = ["masking", "gaussian", "salt_and_pepper", "swap"]

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch.distributions import Bernoulli, Normal
 
 from skae import VAE
-from skae._network import Network
+from skae._engine.network import Network
 
 KINDS = {
     "fixed": {"noise_variance": 0.3},

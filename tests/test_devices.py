@@ -19,7 +19,8 @@ from helpers import (
 )
 from sklearn.base import clone
 
-from skae._devices import Rows, as_tensor, find_device
+from skae._engine.data import Rows
+from skae._engine.devices import as_tensor, find_device
 
 # Input.
 

@@ -32,8 +32,8 @@ from skae import (
     SparseAutoencoder,
     StackedAutoencoder,
 )
-from skae._full_batch import FullBatchTrainer
-from skae._streams import stream
+from skae._engine.full_batch import FullBatchTrainer
+from skae._engine.streams import stream
 
 pytestmark = may_collapse
 

@@ -10,7 +10,7 @@ from sklearn.metrics import r2_score
 from torch import nn
 
 from skae import _inference
-from skae._network import Network
+from skae._engine.network import Network
 
 DETERMINISTIC = [name for name in SMALL if name != "VAE"]  # whose score is a fraction of variance
 METHODS = ("transform", "reconstruct", "score_samples")

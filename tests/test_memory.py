@@ -8,7 +8,8 @@ import pytest
 import torch
 from helpers import X, each_class, fitted_state, run_python, small
 
-from skae import _inference, _training
+from skae import _inference
+from skae._engine import training
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 MEASURE = """
@@ -84,7 +85,7 @@ def lacking(error):
 def test_training_without_enough_memory(name, method, error, monkeypatch):
     estimator = small(name).fit(X)
     with monkeypatch.context() as patch:
-        patch.setattr(_training.Trainer, "_step", lacking(error))
+        patch.setattr(training.Trainer, "_step", lacking(error))
         with pytest.raises(MemoryError, match="lower batch_size") as raised:
             getattr(estimator, method)(X)
     assert raised.value.__cause__ is error
@@ -108,7 +109,7 @@ def test_inference_without_enough_memory(name, method, error, monkeypatch):
 
 
 def test_other_errors_stay_what_they_are(monkeypatch):
-    monkeypatch.setattr(_training.Trainer, "_step", lacking(RuntimeError("something else")))
+    monkeypatch.setattr(training.Trainer, "_step", lacking(RuntimeError("something else")))
     with pytest.raises(RuntimeError, match="something else"):
         small("Autoencoder").fit(X)
 
@@ -128,7 +129,7 @@ def test_memory_is_given_back_while_the_error_is_kept(monkeypatch):
         held.append(weakref.ref(batch))
         raise TORCHS[0]
 
-    monkeypatch.setattr(_training.Trainer, "_step", step)
+    monkeypatch.setattr(training.Trainer, "_step", step)
     with pytest.raises(MemoryError) as raised:
         small("Autoencoder").fit(X)
     assert raised.value is not None

@@ -13,10 +13,10 @@ from sklearn.metrics import r2_score
 from sklearn.utils import get_tags
 
 from skae import DenoisingAutoencoder
+from skae._engine.data import Data, split_rows
+from skae._engine.network import Network
+from skae._engine.tape import Tape
 from skae._losses import LOSSES
-from skae._network import Network
-from skae._tape import Tape
-from skae._training import Data, split_rows
 
 NOT_DENOISING = [name for name in SMALL if name != "DenoisingAutoencoder"]
 CORRUPTIONS = ["masking", "gaussian", "salt_and_pepper", "swap", None, lambda x, g: x + 1]

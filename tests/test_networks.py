@@ -40,10 +40,10 @@ from skae import (
     SparseAutoencoder,
     StackedAutoencoder,
 )
-from skae._activations import ACTIVATIONS
 from skae._base import BaseAutoencoder
-from skae._blocks import own_randomness
 from skae._contractive import estimated_squared_jacobian_norm, through_front
+from skae._engine.activations import ACTIVATIONS
+from skae._engine.blocks import own_randomness
 from skae.networks import ConvNet
 
 pytestmark = [

@@ -10,9 +10,9 @@ from helpers import NEVER_STOP, X, each_class, small, weights
 from sklearn.base import clone
 from torch import nn
 
-from skae._optimizers import schedule
-from skae._streams import stream
-from skae._training import Trainer
+from skae._engine.optimizers import schedule
+from skae._engine.streams import stream
+from skae._engine.training import Trainer
 
 OPTIMIZERS = {
     "adam": torch.optim.Adam,

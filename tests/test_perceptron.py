@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from skae._activations import ACTIVATIONS, TopK
-from skae._network import Network, initial_weights
-from skae._perceptron import Perceptron
-from skae._stack import stack, stacked_tensors
+from skae._engine.activations import ACTIVATIONS, TopK
+from skae._engine.initial import initial_weights
+from skae._engine.modules import decoder_module, encoder_module
+from skae._engine.network import Network
+from skae._engine.perceptron import Perceptron
+from skae._engine.stack import stack, stacked_tensors
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
 TIED = Perceptron((6, 5, 3), ("relu", "identity"), ("elu", "logistic"), (True, True))
@@ -52,7 +54,7 @@ def as_tuple(output):
 @every_perceptron
 def test_encode_equals_the_encoder_module(perceptron):
     network, x = random_network(perceptron), normal(20, 6)
-    encoded, expected = as_tuple(network.encode(x)), as_tuple(network.encoder_module()(x))
+    encoded, expected = as_tuple(network.encode(x)), as_tuple(encoder_module(network)(x))
     assert len(encoded) == perceptron.code_heads
     for found, wanted in zip(encoded, expected, strict=True):
         assert found.shape == (20, perceptron.sizes[-1])
@@ -62,14 +64,14 @@ def test_encode_equals_the_encoder_module(perceptron):
 @every_perceptron
 def test_reconstruct_equals_the_decoder_module(perceptron):
     network, code = random_network(perceptron), normal(20, perceptron.sizes[-1])
-    expected = network.decoder_module()(code)
+    expected = decoder_module(network)(code)
     torch.testing.assert_close(network.reconstruct(code), expected, rtol=0, atol=1e-14)
 
 
 @every_perceptron
 def test_decode_is_the_reconstruction_before_its_activation(perceptron):
     network, code = random_network(perceptron), normal(20, perceptron.sizes[-1])
-    expected = network.decoder_module()[:-1](code)
+    expected = decoder_module(network)[:-1](code)
     torch.testing.assert_close(network.decode(code), expected, rtol=0, atol=1e-14)
 
 
@@ -94,7 +96,7 @@ def test_a_module_holds_copies(perceptron):
     network, x = random_network(perceptron), normal(20, 6)
     before = as_tuple(network.encode(x))[0]
     with torch.no_grad():
-        for parameter in network.encoder_module().parameters():
+        for parameter in encoder_module(network).parameters():
             parameter.zero_()
     assert torch.equal(as_tuple(network.encode(x))[0], before)
 
@@ -102,7 +104,7 @@ def test_a_module_holds_copies(perceptron):
 def test_building_modules_leaves_the_global_generator_alone():
     before = torch.random.get_rng_state()
     network = random_network(TIED_HEADS)
-    network.encoder_module(), network.decoder_module()
+    encoder_module(network), decoder_module(network)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
@@ -366,7 +368,7 @@ def test_a_perceptron_says_what_it_keeps_and_how_wide_its_output_is():
     assert "top 3 relu" in str(TOP)
     assert "6-5-3 and back to 4" in str(NARROW_OUTPUT)
     assert "back to" not in str(replace(DEEP, decoder_sizes=(3, 5, 6)))
-    assert repr(Network(TOP, torch.zeros(TOP.n_parameters)).encoder_module()).count("top 3") == 1
+    assert repr(encoder_module(Network(TOP, torch.zeros(TOP.n_parameters)))).count("top 3") == 1
 
 
 def test_top_k_weights_are_drawn_as_those_of_its_activation():

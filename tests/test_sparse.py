@@ -18,11 +18,12 @@ from sklearn.pipeline import make_pipeline
 from torch.distributions import Bernoulli, kl_divergence
 
 from skae import Autoencoder, SparseAutoencoder, StackedAutoencoder
-from skae._activations import TopK
-from skae._network import Network
-from skae._perceptron import Perceptron
+from skae._engine.activations import TopK
+from skae._engine.data import Split
+from skae._engine.network import Network
+from skae._engine.perceptron import Perceptron
+from skae._engine.training import Trainer
 from skae._sparse import bounded_pull_back, kl_sparsity, l1_sparsity, revive
-from skae._training import Split, Trainer
 
 pytestmark = may_be_dead
 

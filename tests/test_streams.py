@@ -10,7 +10,8 @@ import pytest
 import torch
 from helpers import SMALL, X, assert_same_fit, each_class, in_threads, run_python, small, weights
 
-from skae._streams import STREAMS, draw_seed, stream, stream_seed
+from skae._engine.streams import STREAMS, stream, stream_seed
+from skae._estimator import draw_seed
 
 
 def seed_global_generators():

@@ -48,8 +48,8 @@ from skae import (
     SparseAutoencoder,
     StackedAutoencoder,
 )
-from skae._streams import stream_seed
-from skae._training import split_rows
+from skae._engine.data import split_rows
+from skae._engine.streams import stream_seed
 
 try:
     from sklearn.callback.tests import _utils as doubles

@@ -17,15 +17,15 @@ from skae import (
     SparseAutoencoder,
     StackedAutoencoder,
 )
-from skae._activations import ACTIVATIONS, TopK
 from skae._elbo import sample_posterior
+from skae._engine.activations import ACTIVATIONS, TopK
+from skae._engine.data import Data
+from skae._engine.network import Network, two_heads
+from skae._engine.perceptron import Perceptron
+from skae._engine.tape import Tape
 from skae._likelihoods import learned_variance, mean_gaussian_surprise
 from skae._losses import LOSSES, penalized
-from skae._network import Network, two_heads
-from skae._perceptron import Perceptron
 from skae._sparse import kl_penalty, l1_penalty
-from skae._tape import Tape
-from skae._training import Data
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
 TIED = Perceptron((6, 5, 3), ("elu", "identity"), ("gelu", "logistic"), (True, True))

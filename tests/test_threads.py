@@ -6,8 +6,8 @@ from helpers import X, in_threads, small
 from threadpoolctl import threadpool_limits
 
 from skae import Autoencoder
-from skae._perceptron import Perceptron
-from skae._threads import enough_threads
+from skae._engine.perceptron import Perceptron
+from skae._engine.threads import enough_threads
 
 SMALL = Autoencoder(3, hidden_layer_sizes=())._describe_network(6)
 LARGE = Autoencoder(500, hidden_layer_sizes=())._describe_network(1000)

@@ -22,8 +22,8 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 
 from skae import Autoencoder, DenoisingAutoencoder
-from skae._streams import stream
-from skae._training import Stopping, Trainer
+from skae._engine.streams import stream
+from skae._engine.training import Stopping, Trainer
 
 # Losses.
 

@@ -10,9 +10,9 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from skae import VAE
 from skae._elbo import gaussian_kl, moment_matched_normal, reparameterize
-from skae._streams import stream_seed
-from skae._tape import Tape
-from skae._training import split_rows
+from skae._engine.data import split_rows
+from skae._engine.streams import stream_seed
+from skae._engine.tape import Tape
 
 FAST = {"n_components": 4, "hidden_layer_sizes": (16,), "max_iter": 3, "random_state": 0}
 STILL = {"max_iter": 1, "learning_rate_init": 1e-12}

@@ -17,8 +17,10 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from skae import Autoencoder
-from skae._network import Network, initial_weights
-from skae._streams import stream
+from skae._engine.initial import initial_weights
+from skae._engine.modules import decoder_module, encoder_module
+from skae._engine.network import Network
+from skae._engine.streams import stream
 
 
 def initial_network(sizes):
@@ -26,7 +28,7 @@ def initial_network(sizes):
     n_features, *hidden, width = sizes[: len(sizes) // 2 + 1]
     perceptron = Autoencoder(width, hidden_layer_sizes=hidden)._describe_network(n_features)
     network = Network(perceptron, initial_weights(perceptron, stream(0, "weights")).float())
-    return nn.Sequential(*network.encoder_module(), *network.decoder_module())
+    return nn.Sequential(*encoder_module(network), *decoder_module(network))
 
 
 class Bottleneck(nn.Sequential):

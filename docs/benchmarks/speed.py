@@ -26,7 +26,9 @@ from threadpoolctl import threadpool_limits
 
 from skae import VAE, Autoencoder, ContractiveAutoencoder, DenoisingAutoencoder, SparseAutoencoder
 from skae._contractive import squared_jacobian_norm
-from skae._network import Network, initial_weights
+from skae._engine.initial import initial_weights
+from skae._engine.modules import encoder_module
+from skae._engine.network import Network
 
 NEVER_STOP = {"tol": 0.0, "n_iter_no_change": np.inf, "random_state": 0}
 SPIN = "while True: pass"
@@ -219,7 +221,7 @@ def jacobian_row(X, n_rounds=5):
     perceptron = shape._describe_network(784)
     flat = initial_weights(perceptron, torch.Generator().manual_seed(0)).float()
     network = Network(perceptron, flat, torch.zeros_like(flat))
-    x, module = torch.tensor(X[:200]), network.encoder_module()
+    x, module = torch.tensor(X[:200]), encoder_module(network)
 
     def ours():
         _, slopes = network.encode_with_slopes(x)

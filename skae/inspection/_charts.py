@@ -6,7 +6,7 @@ import numpy as np
 
 from skae._columns import column_means
 from skae._compat import StrOptions
-from skae._devices import off_torch
+from skae._engine.devices import off_torch
 from skae.inspection._data import as_numbers
 from skae.inspection._figures import inches, merged
 

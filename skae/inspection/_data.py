@@ -6,8 +6,8 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_array
 
-from skae._columns import dense
 from skae._compat import Interval, StrOptions
+from skae._engine.data import dense
 from skae._steps import steps_of
 
 LEAST_SIDE = 5  # of a square image that nobody has said to be one

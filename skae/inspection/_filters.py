@@ -5,8 +5,8 @@ from math import ceil
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skae._blocks import inputs_axis
 from skae._compat import StrOptions, validate_params
+from skae._engine.blocks import inputs_axis
 from skae._estimator import NetworkEstimator
 from skae.inspection._charts import draw_chart, make_charts, room_for
 from skae.inspection._data import COUNT, IMAGE_SHAPE, find_image_shape, last_step

@@ -5,7 +5,7 @@ from math import ceil, sqrt
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 
-from skae._devices import off_torch
+from skae._engine.devices import off_torch
 from skae._missing import is_missing
 from skae._steps import check_transformer, forward, steps_of
 from skae.inspection._data import as_numbers

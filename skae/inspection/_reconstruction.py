@@ -5,10 +5,10 @@ from math import ceil
 import numpy as np
 from scipy.sparse import issparse
 
-from skae._columns import dense
 from skae._compat import validate_params
 from skae._denoising import DenoisingAutoencoder
-from skae._devices import off_torch
+from skae._engine.data import dense
+from skae._engine.devices import off_torch
 from skae._steps import backward, check_transformer, decode, encode, steps_of
 from skae.inspection._charts import (
     STANDARDIZE,

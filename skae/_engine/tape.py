@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from skae._activations import IDENTITY, Activation
-from skae._network import Network
+from skae._engine.activations import IDENTITY, Activation
+from skae._engine.network import Network
 
 
 class Tape(Network):

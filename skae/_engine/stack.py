@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from skae._activations import find_activation
-from skae._blocks import describe
-from skae._network import DECODER, ENCODER, FirstHead, Network, matching_tensors
-from skae._perceptron import Perceptron
+from skae._engine.activations import find_activation
+from skae._engine.blocks import describe
+from skae._engine.modules import FirstHead, decoder_module, encoder_module
+from skae._engine.network import DECODER, ENCODER, Network, matching_tensors
+from skae._engine.perceptron import Perceptron
 
 
 def stack(perceptrons):
@@ -64,13 +65,13 @@ class StackedLayers:
         networks = [_first_head(p) for p in below]
         if self.part == "encoder":
             its = [] if top.front is None else [top.front.source()]
-            return nn.Sequential(*(network.encoder_module() for network in networks), *its)
+            return nn.Sequential(*(encoder_module(network) for network in networks), *its)
         its = []
         if top.back is not None:
             its = [top.back.source(), FirstHead(top.n_outputs)]
         if top.back is not None and below:
             its.append(find_activation(top.decoder_activations[-1]).layer())
-        decoders = [n.decoder_module(with_activation=n is not networks[0]) for n in networks[::-1]]
+        decoders = [decoder_module(n, with_activation=n is not networks[0]) for n in networks[::-1]]
         return nn.Sequential(*its, *decoders)
 
 

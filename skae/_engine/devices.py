@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 
 
 def find_device(name):
@@ -100,46 +99,3 @@ def memory_errors(remedy):
 def _lacks_memory(error):
     signs = ("can't allocate memory", "out of memory", "not enough memory")
     return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in signs)
-
-
-class Rows:
-    """The rows of an array or CSR matrix as dense tensors, a batch at a time.
-
-    On the CPU every batch is gathered into the same buffer, so that no copy of X is
-    made. On another device a dense X is moved there once; a sparse one stays, and its
-    batches are moved.
-    """
-
-    def __init__(self, X, device):
-        self._X, self._device = X, device
-        self._batch = torch.from_numpy(np.empty((0, X.shape[1]), X.dtype))
-        if issparse(X):
-            self._gather = self._make_dense
-        elif device.type != "cpu":
-            self._tensor, self._gather = torch.tensor(X, device=device), self._select
-            self._batch = self._batch.to(device)
-        elif X.flags.writeable:
-            self._tensor, self._gather = torch.from_numpy(X), self._select
-        else:  # torch does not take read-only arrays, such as memory maps
-            self._gather = self._select_read_only
-
-    def __len__(self):
-        return self._X.shape[0]
-
-    def take(self, indices):
-        """Tensor of the rows at `indices`; valid until the next call."""
-        n_rows, n_most = indices.shape[0], self._batch.shape[0]
-        if n_rows > n_most:
-            self._batch = self._batch.new_empty((n_rows, self._X.shape[1]))
-        return self._gather(indices, self._batch[:n_rows] if n_rows < n_most else self._batch)
-
-    def _select(self, indices, batch):
-        return torch.index_select(self._tensor, 0, indices, out=batch)
-
-    def _select_read_only(self, indices, batch):
-        np.take(self._X, indices.numpy(), axis=0, out=batch.numpy(), mode="clip")
-        return batch
-
-    def _make_dense(self, indices, batch):
-        self._X[indices.cpu().numpy()].toarray(out=batch.numpy())
-        return batch.to(self._device)

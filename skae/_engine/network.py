@@ -11,11 +11,10 @@ from itertools import chain
 from math import prod
 
 import torch
-from torch import nn
 from torch.nn import functional
 
-from skae._activations import IDENTITY, find_activation
-from skae._blocks import PerPixel, atoms_of
+from skae._engine.activations import IDENTITY, find_activation
+from skae._engine.blocks import atoms_of
 
 
 def two_heads(output, activation):
@@ -67,7 +66,7 @@ class Network:
         ]
         self.encoder_biases = [next(others) for _ in perceptron.encoder_shapes]
         self.decoder_biases = [next(others) for _ in perceptron.decoder_shapes]
-        self._front_tensors, self._back_tensors = (
+        self.front_tensors, self.back_tensors = (
             [next(weights if len(s) > 1 else others) for s in (block.shapes if block else ())]
             for block in (perceptron.front, perceptron.back)
         )
@@ -77,13 +76,13 @@ class Network:
     def front(self):
         """The module of the layers in front of the dense ones; None without."""
         block = self.perceptron.front
-        return block and block.bound_to(self._front_tensors, like=self.flat)
+        return block and block.bound_to(self.front_tensors, like=self.flat)
 
     @cached_property
     def back(self):
         """The module of the layers behind the dense ones; None without."""
         block = self.perceptron.back
-        return block and block.bound_to(self._back_tensors, like=self.flat)
+        return block and block.bound_to(self.back_tensors, like=self.flat)
 
     @property
     def decoder_weights(self):
@@ -106,18 +105,18 @@ class Network:
     def encoder_tensors(self):
         """All the encoder's tensors, in the order in which a row meets them."""
         dense = _interleaved(self.encoder_weights, self.encoder_biases)
-        return [*self._front_tensors, *dense]
+        return [*self.front_tensors, *dense]
 
     @property
     def decoder_tensors(self):
         """All the decoder's tensors but tied ones, likewise."""
         dense = _interleaved(self.own_decoder_weights, self.decoder_biases)
-        return [*dense, *self._back_tensors]
+        return [*dense, *self.back_tensors]
 
     def set_blocks(self, seed):
         """Give front and back the weights that they start with, drawn from a seed."""
         perceptron = self.perceptron
-        pairs = (perceptron.front, self._front_tensors), (perceptron.back, self._back_tensors)
+        pairs = (perceptron.front, self.front_tensors), (perceptron.back, self.back_tensors)
         for block, tensors in pairs:
             values = block.initial_values(seed) if block else []
             for tensor, value in zip(tensors, values, strict=True):
@@ -197,37 +196,7 @@ class Network:
         output = self.decode(code)
         if self.perceptron.output_heads == 2:
             output, _ = output
-        return self._output_activation.function(output)
-
-    def encoder_module(self):
-        """The encoder as a `torch.nn.Sequential` that holds copies of the weights."""
-        perceptron = self.perceptron
-        modules = _copied(perceptron.front, self._front_tensors, self.flat)
-        modules += _as_modules(self.encoder_layers, perceptron.image)
-        if perceptron.image:
-            modules.append(nn.Flatten())
-        if perceptron.code_heads == 2:
-            modules.append(TwoHeads(self._code_activation.layer()))
-        return nn.Sequential(*modules)
-
-    def decoder_module(self, with_activation=True):
-        """The decoder as a `torch.nn.Sequential` that holds copies of the weights.
-
-        It has no second head, and the last activation only if it is asked for.
-        """
-        perceptron, n_outputs = self.perceptron, self.perceptron.n_outputs
-        image, layers = perceptron.decoded_image, self.decoder_layers
-        modules = [nn.Unflatten(1, (perceptron.decoder_sizes[0], *image))] if image else []
-        if self.back is None:
-            *layers, (weight, bias, activation) = layers
-            layers.append((weight[:n_outputs], bias[:n_outputs], activation))
-        modules += _as_modules(layers, image)
-        modules += _copied(perceptron.back, self._back_tensors, self.flat)
-        if self.back is not None and perceptron.output_heads == 2:
-            modules.append(FirstHead(n_outputs))
-        if with_activation:
-            modules.append(self._output_activation.layer())
-        return nn.Sequential(*modules)
+        return self.output_activation.function(output)
 
     def _encoder_output(self, number, x):
         """Linear output of one of the encoder's layers."""
@@ -237,7 +206,7 @@ class Network:
         """What `encode` returns, given the output of the encoder's layers."""
         if self.perceptron.code_heads == 1:
             return output
-        return self.apply(two_heads, output, activation=self._code_activation)
+        return self.apply(two_heads, output, activation=self.code_activation)
 
     def _output_heads(self, output):
         """What `decode` returns, given the output of the decoder's layers."""
@@ -262,11 +231,13 @@ class Network:
         return list(zip(self.decoder_weights, self.decoder_biases, activations, strict=True))
 
     @property
-    def _code_activation(self):
+    def code_activation(self):
+        """That of the encoder's last layer."""
         return find_activation(self.perceptron.encoder_activations[-1])
 
     @property
-    def _output_activation(self):
+    def output_activation(self):
+        """That which turns the decoder's output into a reconstruction."""
         return find_activation(self.perceptron.decoder_activations[-1])
 
 
@@ -278,94 +249,6 @@ def _through(layers, x):
 
 def _interleaved(weights, biases):
     return [tensor for tensor in chain(*zip(weights, biases, strict=True)) if tensor is not None]
-
-
-class TwoHeads(nn.Module):
-    """Split a layer's output into two halves, the first one through an activation."""
-
-    def __init__(self, activation):
-        super().__init__()
-        self.activation = activation
-
-    def forward(self, output):
-        first, second = output.chunk(2, dim=-1)
-        return self.activation(first), second
-
-
-class FirstHead(nn.Module):
-    """The first `width` numbers of a layer's output."""
-
-    def __init__(self, width):
-        super().__init__()
-        self.width = width
-
-    def forward(self, output):
-        return output[..., : self.width]
-
-    def extra_repr(self):
-        return str(self.width)
-
-
-def _copied(block, tensors, like):
-    """The layers of a block's module, with copies of its weights."""
-    if block is None:
-        return []
-    copies = [tensor.detach().clone() for tensor in tensors]
-    module = block.bound_to(copies, like).requires_grad_()
-    return list(module) if type(module) is nn.Sequential else [module]
-
-
-def _as_modules(layers, image):
-    """Dense layers as torch modules, which act at each pixel of an image."""
-    modules = []
-    for weight, bias, activation in layers:
-        fan_out, fan_in = weight.shape
-        # skip_init: a plain nn.Linear would draw from the global random generator.
-        linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, dtype=weight.dtype)
-        with torch.no_grad():
-            linear.weight.copy_(weight)
-            linear.bias.copy_(bias)
-        modules += [linear] if activation is IDENTITY else [linear, activation.layer()]
-    return [PerPixel(nn.Sequential(*modules))] if image and modules else modules
-
-
-def initial_weights(perceptron, generator):
-    """Draw a flat vector, in float64 on the CPU so that every dtype and device starts alike.
-
-    Weights are uniform within Glorot's limit sqrt(6 / (fan_in + fan_out)), times
-    sqrt(2) for rectifiers; biases within 1 / sqrt(fan_in), which spreads the kinks of
-    the hidden units over the data. The output layer starts at a tenth of that, without
-    biases: from reconstructions near 0, instead of random ones to unlearn first.
-
-    References
-    ----------
-    Glorot and Bengio, "Understanding the difficulty of training deep feedforward
-    neural networks", AISTATS 2010, https://proceedings.mlr.press/v9/glorot10a.html.
-
-    He, Zhang, Ren and Sun, "Delving deep into rectifiers", ICCV 2015,
-    https://doi.org/10.1109/ICCV.2015.123.
-    """
-    flat = torch.zeros(perceptron.n_parameters, dtype=torch.float64, device="cpu")
-    network = Network(perceptron, flat)
-    # A tied layer is the encoder's: drawn once, for the encoder's activation.
-    weights = (*network.encoder_weights, *network.own_decoder_weights)
-    biases = (*network.encoder_biases, *network.decoder_biases)
-    shapes = (*perceptron.encoder_shapes, *perceptron.decoder_shapes)
-    activations = (*perceptron.encoder_activations, *perceptron.decoder_activations)
-    for weight, bias, name, (fan_out, fan_in) in zip(
-        weights, biases, activations[: len(shapes)], shapes, strict=True
-    ):
-        if weight is not None:
-            limit = find_activation(name).gain * (6.0 / (fan_in + fan_out)) ** 0.5
-            weight.uniform_(-limit, limit, generator=generator)
-        bias.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)
-    if perceptron.back is None:
-        biases[-1].zero_()
-        if weights[-1] is not None:
-            weights[-1].mul_(0.1)
-    if perceptron.front is not None:
-        network.set_blocks(int(torch.randint(2**63 - 1, (), generator=generator)))
-    return flat
 
 
 ENCODER, DECODER = "encoder_tensors", "decoder_tensors"

@@ -7,7 +7,7 @@ of other kinds may stand around it, in a front and a back.
 from dataclasses import dataclass
 from math import prod
 
-from skae._blocks import Block
+from skae._engine.blocks import Block
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
 from torch.utils._python_dispatch import TorchDispatchMode
 
 STREAMS = {
@@ -22,24 +21,6 @@ STREAMS = {
         )
     )
 }
-
-
-def draw_seed(random_state):
-    """A seed from the parameter `random_state`.
-
-    None gives fresh entropy: unlike scikit-learn, global generators are never read.
-    """
-    if random_state is None:
-        return int(np.random.SeedSequence().entropy % 2**63)
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(np.iinfo(np.int32).max))
-    check_random_state(random_state)  # for its errors
-    if random_state is np.random:
-        raise ValueError(
-            "random_state=np.random is NumPy's global generator, which skae leaves alone: pass an "
-            "int, a RandomState or None."
-        )
-    return int(random_state)
 
 
 def stream_seed(seed, stream, *position):

@@ -2,9 +2,9 @@
 
 import torch
 
-from skae._network import Network
-from skae._streams import stream
-from skae._training import State, Trainer
+from skae._engine.network import Network
+from skae._engine.streams import stream
+from skae._engine.training import State, Trainer
 
 
 class FullBatchTrainer(Trainer):
@@ -70,9 +70,3 @@ class FullBatchTrainer(Trainer):
     def _finished_state(self, n_epochs):
         weights = self.weights.cpu().numpy().copy()
         return State(weights, self.state.seed, n_epochs=n_epochs, solver="lbfgs")
-
-
-def make_trainer(estimator, perceptron, state, data, split):
-    """The trainer that the parameter `solver` asks for."""
-    trainer = FullBatchTrainer if estimator.solver == "lbfgs" else Trainer
-    return trainer(estimator, perceptron, state, data, split)

@@ -8,17 +8,17 @@ last, `Trainer.run_epoch` passes once over the rows, `Trainer._step` takes one b
 import math
 import time
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from skae._devices import Rows, find_device
-from skae._network import Network
-from skae._optimizers import SOLVERS, schedule
-from skae._streams import stream
-from skae._tape import PRECISIONS, Tape
-from skae._threads import enough_threads
+from skae._engine.data import Rows
+from skae._engine.devices import find_device
+from skae._engine.network import Network
+from skae._engine.optimizers import SOLVERS, schedule
+from skae._engine.streams import stream
+from skae._engine.tape import PRECISIONS, Tape
+from skae._engine.threads import enough_threads
 
 
 @dataclass
@@ -49,71 +49,6 @@ class State:
     n_epochs: int = 0
     solver: str = "adam"
     idle: np.ndarray = None
-
-
-@dataclass(frozen=True)
-class Data:
-    """What to train on: rows, and what each is to become, unless that is the row itself.
-
-    Parameters
-    ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-    target : ndarray or CSR matrix of shape (n_samples, n_outputs), default=None
-    """
-
-    X: np.ndarray
-    target: np.ndarray = None
-
-    def __len__(self):
-        return self.X.shape[0]
-
-    @property
-    def targets(self):
-        """What the rows are to become."""
-        return self.X if self.target is None else self.target
-
-    @property
-    def tables(self):
-        """X and, where they are others, the targets."""
-        return (self.X,) if self.target is None else (self.X, self.target)
-
-    def __getitem__(self, rows):
-        return Data(*(table[rows] for table in self.tables))
-
-
-class Split(NamedTuple):
-    """Indices of the rows to train on, and of those held out (None: no rows are)."""
-
-    training: torch.Tensor
-    held_out: torch.Tensor = None
-
-    def seen(self, data):
-        """The rows of data that training may learn anything from."""
-        return data if self.held_out is None else data[self.training.numpy()]
-
-
-def split_rows(n_samples, fraction, seed, strata=None):
-    """Hold out a random fraction of the rows, rounded up; fraction 0 holds out none.
-
-    Where rows belong to `strata`, an array of integers, it is about the same one of each.
-    """
-    if fraction == 0:
-        return Split(torch.arange(n_samples, device="cpu"))
-    n_held_out = math.ceil(fraction * n_samples)
-    if n_held_out >= n_samples:
-        raise ValueError(
-            f"early_stopping=True with validation_fraction={fraction} leaves no rows to train "
-            f"on: n_samples = {n_samples}, of a classifier or regressor those with labels. Give "
-            "more rows, lower validation_fraction or set early_stopping=False."
-        )
-    order = torch.randperm(n_samples, generator=stream(seed, "split"), device="cpu")
-    if strata is not None:  # sorted by stratum, of every so many rows one
-        order = order[torch.from_numpy(strata)[order].argsort(stable=True)]
-        positions = torch.arange(n_held_out, device="cpu") * n_samples // n_held_out
-        order = torch.cat(
-            [order[positions], order[~torch.isin(torch.arange(n_samples), positions)]]
-        )
-    return Split(order[n_held_out:], order[:n_held_out])
 
 
 class Stopping:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from skae._streams import OwnDraws
+from skae._engine.streams import OwnDraws
 
 # A convolution of so many multiplications is worth a second thread as early as a dense layer
 # with this factor more: it passes over its images several times.

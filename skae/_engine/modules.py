@@ -1,0 +1,88 @@
+"""A network's encoder and decoder as torch modules of their own."""
+
+import torch
+from torch import nn
+
+from skae._engine.activations import IDENTITY
+from skae._engine.blocks import PerPixel
+
+
+def encoder_module(network):
+    """The encoder as a `torch.nn.Sequential` that holds copies of the weights."""
+    perceptron = network.perceptron
+    modules = _copied(perceptron.front, network.front_tensors, network.flat)
+    modules += _as_modules(network.encoder_layers, perceptron.image)
+    if perceptron.image:
+        modules.append(nn.Flatten())
+    if perceptron.code_heads == 2:
+        modules.append(TwoHeads(network.code_activation.layer()))
+    return nn.Sequential(*modules)
+
+
+def decoder_module(network, with_activation=True):
+    """The decoder as a `torch.nn.Sequential` that holds copies of the weights.
+
+    It has no second head, and the last activation only if it is asked for.
+    """
+    perceptron, n_outputs = network.perceptron, network.perceptron.n_outputs
+    image, layers = perceptron.decoded_image, network.decoder_layers
+    modules = [nn.Unflatten(1, (perceptron.decoder_sizes[0], *image))] if image else []
+    if network.back is None:
+        *layers, (weight, bias, activation) = layers
+        layers.append((weight[:n_outputs], bias[:n_outputs], activation))
+    modules += _as_modules(layers, image)
+    modules += _copied(perceptron.back, network.back_tensors, network.flat)
+    if network.back is not None and perceptron.output_heads == 2:
+        modules.append(FirstHead(n_outputs))
+    if with_activation:
+        modules.append(network.output_activation.layer())
+    return nn.Sequential(*modules)
+
+
+class TwoHeads(nn.Module):
+    """Split a layer's output into two halves, the first one through an activation."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.activation = activation
+
+    def forward(self, output):
+        first, second = output.chunk(2, dim=-1)
+        return self.activation(first), second
+
+
+class FirstHead(nn.Module):
+    """The first `width` numbers of a layer's output."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.width = width
+
+    def forward(self, output):
+        return output[..., : self.width]
+
+    def extra_repr(self):
+        return str(self.width)
+
+
+def _copied(block, tensors, like):
+    """The layers of a block's module, with copies of its weights."""
+    if block is None:
+        return []
+    copies = [tensor.detach().clone() for tensor in tensors]
+    module = block.bound_to(copies, like).requires_grad_()
+    return list(module) if type(module) is nn.Sequential else [module]
+
+
+def _as_modules(layers, image):
+    """Dense layers as torch modules, which act at each pixel of an image."""
+    modules = []
+    for weight, bias, activation in layers:
+        fan_out, fan_in = weight.shape
+        # skip_init: a plain nn.Linear would draw from the global random generator.
+        linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, dtype=weight.dtype)
+        with torch.no_grad():
+            linear.weight.copy_(weight)
+            linear.bias.copy_(bias)
+        modules += [linear] if activation is IDENTITY else [linear, activation.layer()]
+    return [PerPixel(nn.Sequential(*modules))] if image and modules else modules
