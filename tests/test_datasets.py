@@ -5,8 +5,9 @@ import pytest
 from scipy import ndimage, stats
 from scipy.spatial import ConvexHull, QhullError
 
-from skae import _convex_shapes, datasets
 from skae.datasets import (
+    _convex_shapes,
+    _shapes,
     add_random_background,
     make_convex_shapes,
     make_rectangles,
@@ -77,7 +78,7 @@ def test_global_generator_is_neither_read_nor_changed(name):
 @pytest.mark.parametrize("chunk", [1, 7])
 def test_nothing_depends_on_how_many_images_are_made_at_a_time(name, chunk, monkeypatch):
     expected = CALLS[name](5)
-    monkeypatch.setattr(datasets, "CHUNK", chunk)
+    monkeypatch.setattr(_shapes, "CHUNK", chunk)
     monkeypatch.setattr(_convex_shapes, "CHUNK", chunk)
     assert same(expected, CALLS[name](5))
 
@@ -103,7 +104,7 @@ def test_wrong_parameters_of_makers(make, wrong):
 @each_function
 def test_all_but_the_first_parameter_are_keywords(name):
     with pytest.raises(TypeError, match="positional"):
-        getattr(datasets, name)(X_UNIT, 28)
+        getattr(_shapes, name)(X_UNIT, 28)
 
 
 # Rectangles
@@ -243,7 +244,7 @@ def test_rotation_is_that_of_scipy():
 @pytest.mark.parametrize("side", [8, 9])
 def test_quarter_turns_move_pixels(side):
     x = np.random.default_rng(0).uniform(size=(4, side, side))
-    turned = datasets._turn(x, np.arange(4) * np.pi / 2).reshape(x.shape)
+    turned = _shapes._turn(x, np.arange(4) * np.pi / 2).reshape(x.shape)
     for k in range(4):
         np.testing.assert_allclose(turned[k], np.rot90(x[k], k), atol=1e-12)
 

@@ -8,7 +8,7 @@ import pytest
 
 import skae
 
-MODULES = [f"skae.{module.name}" for module in pkgutil.iter_modules(skae.__path__)]
+MODULES = [module.name for module in pkgutil.walk_packages(skae.__path__, "skae.")]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -1,4 +1,4 @@
-"""Images to try autoencoders on: the shape and digit variations of Larochelle et al. (2007)."""
+"""The shape and digit variations of Larochelle et al. (2007)."""
 
 from numbers import Integral
 
@@ -6,17 +6,7 @@ import numpy as np
 from sklearn.utils import check_array, check_random_state, gen_batches
 
 from skae._compat import Interval, validate_params
-from skae._convex_shapes import CHUNK, convex_regions, draw_until, other_regions
-from skae._patches import average_patches, extract_patches
-
-__all__ = [
-    "add_random_background",
-    "average_patches",
-    "extract_patches",
-    "make_convex_shapes",
-    "make_rectangles",
-    "rotate_images",
-]
+from skae.datasets._convex_shapes import CHUNK, convex_regions, draw_until, other_regions
 
 
 @validate_params(
