@@ -1,4 +1,4 @@
-"""Statistics of an array's or a CSR matrix's columns; missing cells (NaN) do not count."""
+"""Statistics of the columns of an array or CSR matrix; missing cells (NaN) do not count."""
 
 import numpy as np
 from scipy.sparse import issparse
@@ -52,3 +52,19 @@ def value_range(X):
         low, high = column_ranges(X)
         return float(np.fmin.reduce(low)), float(np.fmax.reduce(high))
     return float(X.min()), float(X.max())
+
+
+def sums_of_squares(differences, observed):
+    """Per column, over observed cells."""
+    return np.square(differences, dtype=np.float64).sum(axis=0, where=observed)
+
+
+def weighted_r2(errors, deviations):
+    """R^2 over columns, weighted by variance, from sums of squares per column.
+
+    As in scikit-learn's `r2_score`, a column that does not vary counts only if none does.
+    """
+    varies = deviations > 0
+    if varies.any():
+        return float(1.0 - errors[varies].sum() / deviations[varies].sum())
+    return float((errors == 0).mean())

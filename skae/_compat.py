@@ -1,9 +1,5 @@
 """Differences between scikit-learn 1.6 and 1.9, and its private helpers, in one place."""
 
-import random
-from contextlib import contextmanager, nullcontext
-
-import sklearn
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -15,17 +11,19 @@ from sklearn.utils._param_validation import (
 )
 
 __all__ = [
-    "CallbackSupportMixin",
+    "SITE",
+    "DocumentedMixin",
     "HasMethods",
     "Interval",
     "InvalidParameterError",
     "Options",
-    "Progress",
     "StrOptions",
     "align_sparse_interface",
     "fit_context",
     "validate_params",
 ]
+
+SITE = "https://skae.readthedocs.io/en/stable"  # also in pyproject.toml
 
 try:
     from sklearn.utils import _align_api_if_sparse as align_sparse_interface
@@ -36,100 +34,8 @@ except ImportError:
         return X
 
 
-random_state = random.getstate()  # rich, which callbacks import, draws from it
-try:
-    from sklearn.callback import CallbackSupportMixin
-except ImportError:
+class DocumentedMixin:
+    """In notebooks, the class and its parameters link to its page."""
 
-    class CallbackSupportMixin:
-        """Stand-in where scikit-learn has no callbacks yet."""
-
-        def set_callbacks(self, *callbacks):
-            """Set callbacks for the estimator; needs scikit-learn 1.9 or later.
-
-            Parameters
-            ----------
-            *callbacks : callback instances
-                What to call at the beginning and the end of each task of a fit.
-
-            Returns
-            -------
-            self : object
-                The estimator itself.
-            """
-            if not callbacks:
-                return self
-            raise ImportError(
-                "set_callbacks needs scikit-learn 1.9 or later, which brings "
-                f"sklearn.callback; this is scikit-learn {sklearn.__version__}. "
-                "Upgrade it, or follow the training with verbose=True."
-            )
-
-        def _init_callback_context(self, max_subtasks=0):
-            return None
-
-
-random.setstate(random_state)
-
-
-class Progress:
-    """A task of a fit, as scikit-learn's callbacks are told of it.
-
-    Parameters
-    ----------
-    estimator : NetworkEstimator
-    X, y : ndarray
-        What callbacks are shown.
-    context : CallbackContext or None
-        None where scikit-learn has no callbacks.
-    """
-
-    def __init__(self, estimator, X, y, context):
-        self.estimator = estimator
-        self.context = context
-        self.stop = False
-        self._data = {"estimator": estimator, "X": X, "y": y}
-
-    @classmethod
-    @contextmanager
-    def of_fit(cls, estimator, X, y, max_subtasks):
-        """The whole fit as a task; once per call of a public method."""
-        context = estimator._init_callback_context(max_subtasks=max_subtasks)
-        progress = cls(estimator, X, y, context)
-        with progress._told(dict):
-            yield progress
-
-    @contextmanager
-    def task(self, name, attributes=None, max_subtasks=0, runs=None):
-        """A subtask.
-
-        Parameters
-        ----------
-        name : str
-        attributes : callable, default=None
-            Gives the fitted attributes as of the task's end.
-        max_subtasks : int, default=0
-        runs : estimator, default=None
-            One whose `fit` is what the task does; callbacks see the two as one.
-        """
-        context = self.context
-        if context is not None:
-            context = context.subcontext(task_name=name, max_subtasks=max_subtasks)
-        progress = Progress(self.estimator, self._data["X"], self._data["y"], context)
-        with progress._handed_to(runs), progress._told(attributes):
-            yield progress
-
-    def _handed_to(self, sub_estimator):
-        if self.context is None or sub_estimator is None:
-            return nullcontext()
-        return self.context.propagate_callback_context(sub_estimator)
-
-    @contextmanager
-    def _told(self, attributes):
-        if self.context is not None:
-            self.context.call_on_fit_task_begin(**self._data)
-        yield
-        if self.context is not None:
-            self.stop = self.context.call_on_fit_task_end(
-                **self._data, reconstruction_attributes=attributes
-            )
+    _doc_link_module = "skae"
+    _doc_link_template = f"{SITE}/generated/{{estimator_module}}.{{estimator_name}}.html"

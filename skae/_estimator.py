@@ -9,8 +9,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from skae._compat import CallbackSupportMixin, Progress
-from skae._documentation import DocumentedMixin
+from skae._callbacks import CallbackSupportMixin, Progress
+from skae._compat import DocumentedMixin
 from skae._engine.devices import find_device, lacks_float64, memory_errors, off_torch, own_modes
 from skae._engine.full_batch import FullBatchTrainer
 from skae._engine.training import Trainer

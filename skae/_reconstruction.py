@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from skae._columns import column_means, has_missing, value_range
+from skae._columns import column_means, has_missing, sums_of_squares, value_range, weighted_r2
 from skae._engine.data import dense
 from skae._engine.devices import off_torch
 from skae._engine.modules import decoder_module
@@ -196,19 +196,3 @@ def _totals(x, proportions):
         return total
     unseen = proportions.where(x.isnan(), 0.0).sum(dim=1, keepdim=True)
     return total / (1.0 - unseen).clamp(min=torch.finfo(x.dtype).eps)
-
-
-def sums_of_squares(differences, observed):
-    """Per column, over observed cells."""
-    return np.square(differences, dtype=np.float64).sum(axis=0, where=observed)
-
-
-def weighted_r2(errors, deviations):
-    """R^2 over columns, weighted by variance, from sums of squares per column.
-
-    As in scikit-learn's `r2_score`, a column that does not vary counts only if none does.
-    """
-    varies = deviations > 0
-    if varies.any():
-        return float(1.0 - errors[varies].sum() / deviations[varies].sum())
-    return float((errors == 0).mean())

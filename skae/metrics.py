@@ -8,11 +8,10 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
-from skae._columns import column_means, has_missing
+from skae._columns import column_means, has_missing, sums_of_squares, weighted_r2
 from skae._engine.data import dense
 from skae._engine.devices import off_torch
-from skae._reconstruction import sums_of_squares, weighted_r2
-from skae._steps import check_transformer, decode, encode, steps_of
+from skae._pipelines import check_transformer, decode, encode, steps_of
 
 __all__ = ["explained_variance", "neg_reconstruction_error"]
 

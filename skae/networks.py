@@ -66,9 +66,8 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from skae._compat import Interval, InvalidParameterError, StrOptions
+from skae._compat import DocumentedMixin, Interval, InvalidParameterError, StrOptions
 from skae._constraints import Sizes
-from skae._documentation import DocumentedMixin
 from skae._engine.activations import find_activation
 
 __all__ = ["ConvNet"]

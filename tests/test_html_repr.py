@@ -12,7 +12,7 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.fixes import parse_version
 
 import skae
-from skae._documentation import SITE
+from skae._compat import SITE
 from skae.networks import ConvNet
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ from sklearn.utils import check_array
 
 from skae._compat import Interval, StrOptions
 from skae._engine.data import dense
-from skae._steps import steps_of
+from skae._pipelines import steps_of
 
 LEAST_SIDE = 5  # of a square image that nobody has said to be one
 IMAGE_SHAPE = {"image_shape": ["array-like", StrOptions({"auto"}), None]}

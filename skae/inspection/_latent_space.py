@@ -7,7 +7,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 from skae._engine.devices import off_torch
 from skae._missing import is_missing
-from skae._steps import check_transformer, forward, steps_of
+from skae._pipelines import check_transformer, forward, steps_of
 from skae.inspection._data import as_numbers
 from skae.inspection._figures import inches, merged, new_axes, pyplot
 

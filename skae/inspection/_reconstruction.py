@@ -9,7 +9,7 @@ from skae._compat import validate_params
 from skae._denoising import DenoisingAutoencoder
 from skae._engine.data import dense
 from skae._engine.devices import off_torch
-from skae._steps import backward, check_transformer, decode, encode, steps_of
+from skae._pipelines import backward, check_transformer, decode, encode, steps_of
 from skae.inspection._charts import (
     STANDARDIZE,
     draw_chart,

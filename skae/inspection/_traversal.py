@@ -7,7 +7,7 @@ from scipy.special import ndtri
 
 from skae._compat import Interval, validate_params
 from skae._engine.devices import off_torch
-from skae._steps import backward, check_transformer, forward, steps_of
+from skae._pipelines import backward, check_transformer, forward, steps_of
 from skae._variational import VAE
 from skae.inspection._charts import STANDARDIZE, draw_chart, means_and_deviations, z_scores
 from skae.inspection._data import COUNT, IMAGE_SHAPE, as_numbers, find_image_shape
