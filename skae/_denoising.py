@@ -23,9 +23,9 @@ from skae._corruption import (
 )
 from skae._engine.data import dense
 from skae._engine.devices import as_tensor, find_device_or_cpu
+from skae._engine.inference import CHUNK_SIZE
 from skae._engine.streams import stream
 from skae._estimator import draw_seed
-from skae._inference import CHUNK_SIZE
 from skae._missing import FillMissing, fill_missing, mean_over_observed, observed
 
 LEAST_CHAINS = 100  # where each takes cells of the others

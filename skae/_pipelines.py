@@ -5,8 +5,8 @@ from scipy.sparse import issparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from skae._base import BaseAutoencoder
 from skae._engine.data import dense
-from skae._reconstruction import ReconstructionMixin
 
 
 def steps_of(estimator):
@@ -48,7 +48,7 @@ def backward(steps, X):
 
 def encode(steps, X):
     """What `decode` reconstructs X from: codes, or the rows that an autoencoder gets."""
-    if steps and isinstance(steps[-1], ReconstructionMixin):
+    if steps and isinstance(steps[-1], BaseAutoencoder):
         return forward(steps[:-1], X)
     codes = forward(steps, X)
     return codes if issparse(codes) else np.asarray(codes)
@@ -56,6 +56,6 @@ def encode(steps, X):
 
 def decode(steps, codes):
     """The reconstructions of what `encode` has given, as an array."""
-    if steps and isinstance(steps[-1], ReconstructionMixin):
+    if steps and isinstance(steps[-1], BaseAutoencoder):
         return backward(steps[:-1], steps[-1].reconstruct(codes))
     return backward(steps, codes)

@@ -97,7 +97,7 @@ def test_jacobian_predicts_small_changes_of_the_code(X):
 def test_a_jacobian_in_chunks_is_the_same(X, monkeypatch):
     contractive = fitted(X)
     whole = contractive.jacobian(X)
-    monkeypatch.setattr("skae._inference.CHUNK_SIZE", 12 * 5 * 7)  # 7 rows
+    monkeypatch.setattr("skae._engine.inference.CHUNK_SIZE", 12 * 5 * 7)  # 7 rows
     np.testing.assert_allclose(contractive.jacobian(X), whole, rtol=1e-12)
 
 

@@ -242,7 +242,7 @@ def test_a_rows_density_depends_on_no_other_row(kind, method, dtype, rtol):
 def test_a_density_in_chunks_is_the_same(kind, method, monkeypatch):
     vae, data = of_kind(kind)
     whole = getattr(vae, method)(data)
-    monkeypatch.setattr("skae._inference.CHUNK_SIZE", 6 * 64 * 7)
+    monkeypatch.setattr("skae._engine.inference.CHUNK_SIZE", 6 * 64 * 7)
     monkeypatch.setattr("skae._density.DRAWS_AT_ONCE", 3)
     np.testing.assert_allclose(getattr(vae, method)(data), whole, rtol=1e-10)
 
@@ -257,7 +257,7 @@ def test_draws_are_taken_a_few_at_a_time(monkeypatch):
         return decode(network, code)
 
     monkeypatch.setattr(Network, "decode", recorded)
-    monkeypatch.setattr("skae._inference.CHUNK_SIZE", 6 * 50 * 20)
+    monkeypatch.setattr("skae._engine.inference.CHUNK_SIZE", 6 * 50 * 20)
     vae.log_likelihood(X, 1020)
     assert set(widths) == {(50, 20, 3), (20, 20, 3)}
 

@@ -9,7 +9,7 @@ from helpers import BERNOULLI, SMALL, UNIT_X, X, each_class, in_threads, small, 
 from sklearn.metrics import r2_score
 from torch import nn
 
-from skae import _inference
+from skae._engine import inference
 from skae._engine.network import Network
 
 DETERMINISTIC = [name for name in SMALL if name != "VAE"]  # whose score is a fraction of variance
@@ -47,7 +47,7 @@ def test_chunks_change_nothing(name, size, monkeypatch):
     estimator = small(name).fit(X)
     methods = [getattr(estimator, method) for method in (*METHODS, "score")]
     whole = [method(X) for method in methods]
-    monkeypatch.setattr(_inference, "CHUNK_SIZE", size)
+    monkeypatch.setattr(inference, "CHUNK_SIZE", size)
     for method, expected in zip(methods, whole, strict=True):
         np.testing.assert_allclose(method(X), expected, rtol=1e-12, atol=1e-13)
 
@@ -62,7 +62,7 @@ def test_chunks_change_nothing(name, size, monkeypatch):
 )
 def test_chunks_change_no_summary(name, attribute, monkeypatch):
     whole = getattr(small(name).fit(X), attribute)
-    monkeypatch.setattr(_inference, "CHUNK_SIZE", 64)
+    monkeypatch.setattr(inference, "CHUNK_SIZE", 64)
     np.testing.assert_allclose(getattr(small(name).fit(X), attribute), whole, rtol=1e-12)
 
 

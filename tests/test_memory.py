@@ -8,8 +8,8 @@ import pytest
 import torch
 from helpers import X, each_class, fitted_state, run_python, small
 
-from skae import _inference
-from skae._engine import training
+from skae import _estimator
+from skae._engine import inference, training
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 MEASURE = """
@@ -101,7 +101,8 @@ def test_inference_without_enough_memory(name, method, error, monkeypatch):
     before = fitted_state(estimator)
     expected = getattr(estimator, method)(X)
     with monkeypatch.context() as patch:
-        patch.setattr(_inference, "as_tensor", lacking(error))
+        for module in (_estimator, inference):
+            patch.setattr(module, "as_tensor", lacking(error))
         with pytest.raises(MemoryError, match="fewer rows"):
             getattr(estimator, method)(X)
     assert fitted_state(estimator) == before

@@ -420,7 +420,7 @@ def test_jacobian_may_be_asked_for_without_gradients(code):
 def test_a_jacobian_in_chunks_is_the_same(monkeypatch):
     estimator = of_kind("exact", IMAGE).fit(X)
     whole = estimator.jacobian(X)
-    monkeypatch.setattr("skae._inference.CHUNK_SIZE", 48 * estimator.n_components_ * 7)
+    monkeypatch.setattr("skae._engine.inference.CHUNK_SIZE", 48 * estimator.n_components_ * 7)
     np.testing.assert_allclose(estimator.jacobian(X), whole, rtol=1e-9, atol=1e-14)
 
 

@@ -632,7 +632,7 @@ every_variant = pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIAN
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @every_variant
 def test_attributes_describe_the_codes_of_the_training_rows(variant, method, digits, monkeypatch):
-    monkeypatch.setattr("skae._inference.CHUNK_SIZE", 64 * 500)  # 500 rows
+    monkeypatch.setattr("skae._engine.inference.CHUNK_SIZE", 64 * 500)  # 500 rows
     sparse = getattr(SparseAutoencoder(**{**FAST, **variant}), method)(digits)
     codes = sparse.transform(digits)
     active = codes > 0.1 if variant["sparsity"] == "kl" else codes != 0
@@ -672,7 +672,7 @@ def test_sparse_codes_are_the_dense_ones(dtype, variant, digits, monkeypatch):
     np.testing.assert_array_equal(codes.toarray(), dense)
     assert codes.nnz == np.count_nonzero(dense)
     assert codes.has_canonical_format
-    monkeypatch.setattr("skae._inference.CHUNK_SIZE", 64 * 100)
+    monkeypatch.setattr("skae._engine.inference.CHUNK_SIZE", 64 * 100)
     np.testing.assert_array_equal(sparse.transform(X).toarray(), dense)
 
 

@@ -455,7 +455,7 @@ OF_CLASS = {
 @pytest.mark.parametrize("case", PARAMS)
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_no_more_than_a_batch_is_ever_dense(case, early_stopping, dense_rows, monkeypatch):
-    monkeypatch.setattr("skae._inference.CHUNK_SIZE", 90 * 40)  # 40 rows
+    monkeypatch.setattr("skae._engine.inference.CHUNK_SIZE", 90 * 40)  # 40 rows
     monkeypatch.setattr("skae._denoising.CHUNK_SIZE", 90 * 40)
     monkeypatch.setattr("skae._sparse.CANDIDATES", 90 * 40)
     estimator = small(OF_CLASS[case], early_stopping=early_stopping, **PARAMS[case]).fit(WIDE)
@@ -467,7 +467,7 @@ def test_no_more_than_a_batch_is_ever_dense(case, early_stopping, dense_rows, mo
 
 @each_class
 def test_memory_of_a_fit_is_far_below_that_of_a_dense_X(name, monkeypatch):
-    monkeypatch.setattr("skae._inference.CHUNK_SIZE", 1000 * 50)
+    monkeypatch.setattr("skae._engine.inference.CHUNK_SIZE", 1000 * 50)
     monkeypatch.setattr("skae._denoising.CHUNK_SIZE", 1000 * 50)
     rng = np.random.default_rng(0)
     X = sp.csr_matrix((np.ones(4000), rng.integers(4000, size=(2, 4000))), (4000, 4000))[

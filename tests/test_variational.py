@@ -186,7 +186,7 @@ def test_elbo_of_a_row_depends_on_no_other_row(digits):
 def test_elbo_in_chunks_is_the_same(digits, monkeypatch):
     vae = VAE(**FAST).fit(digits[:100])
     whole = vae.score_samples(digits[:100])
-    monkeypatch.setattr("skae._inference.CHUNK_SIZE", 64 * 64 * 7)  # 7 rows
+    monkeypatch.setattr("skae._engine.inference.CHUNK_SIZE", 64 * 64 * 7)  # 7 rows
     np.testing.assert_allclose(vae.score_samples(digits[:100]), whole, rtol=1e-10)
 
 
