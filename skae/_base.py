@@ -46,7 +46,7 @@ class BaseAutoencoder(NetworkEstimator):
     - `_auto_code_activation`: what `code_activation="auto"` stands for,
     - `_check_parameters`: what parameters forbid together,
     - `_prepare`: what to learn of the data before training,
-    - `_describe_network`, `_initial_weights`: the layers and where they start,
+    - `_describe_perceptron`, `_initial_weights`: the layers and where they start,
     - `_begin_epoch`: what happens between epochs,
     - `_constrain`: what must hold after every step of the optimiser (and
       `_pull_back_constraint`, its derivative),
@@ -89,7 +89,7 @@ class BaseAutoencoder(NetworkEstimator):
             If interrupted: the weights of the last finished epoch stay usable, where
             there is one.
         """
-        return self._fit_to(X)
+        return self._run_fit(X)
 
     @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
@@ -120,29 +120,29 @@ class BaseAutoencoder(NetworkEstimator):
         AttributeError
             With solver='lbfgs', which takes all rows at once.
         """
-        return self._partial_fit_to(X)
+        return self._run_partial_fit(X)
 
-    def _partial_fit_to(self, X, target=None):
-        goes_on = self.__sklearn_is_fitted__()
-        if goes_on:
+    def _run_partial_fit(self, X, target=None):
+        continues = self.__sklearn_is_fitted__()
+        if continues:
             self._validate_params()  # scikit-learn does so only in the first call
         with self._transaction():
             started = time.perf_counter()
-            data = self._validate(X, target, reset=not goes_on)
-            trainer = self._resume(data) if goes_on else self._start(data)
-            trainer.n_iter = self.n_iter_ if goes_on else 0
+            data = self._validate(X, target, reset=not continues)
+            trainer = self._resume(data) if continues else self._start(data)
+            trainer.n_iter = self.n_iter_ if continues else 0
             trainer.run_epoch()
             self._commit(trainer)
         if self.verbose:
             trainer.report(self.n_iter_, time.perf_counter() - started)
         return self
 
-    def _fit(self, data, goes_on, progress):
-        start = self._resume if goes_on else self._start
+    def _fit(self, data, continues, progress):
+        start = self._resume if continues else self._start
         self._train(start(data, self._held_out_fraction), progress)
 
     @property
-    def _goes_on(self):
+    def _continues_training(self):
         return self.warm_start and self.__sklearn_is_fitted__()
 
     def _validate(self, X, target, reset):
@@ -153,10 +153,10 @@ class BaseAutoencoder(NetworkEstimator):
         if self._loss.needs_counts and target is not None:
             self._check_loss_range(data.X)  # its total is that of the reconstruction
         if reset:
-            self._check_network(data)
+            self._check_network_spec(data)
         return data
 
-    def _check_network(self, data):
+    def _check_network_spec(self, data):
         """Refuse a network that does not suit the data, before anything is forgotten."""
         if self.network is not None:
             n_features = data.X.shape[1]
@@ -181,8 +181,8 @@ class BaseAutoencoder(NetworkEstimator):
         seed = draw_seed(self.random_state)
         split = split_rows(len(data), held_out_fraction, seed)
         seen, n_features = split.seen(data), data.X.shape[1]
-        self._prepare(seen, goes_on=False)
-        perceptron = self._describe_network(n_features)
+        self._prepare(seen, continues=False)
+        perceptron = self._describe_perceptron(n_features)
         weights = self._initial_weights(perceptron, stream(seed, "weights"), seen)
         state = State(weights.numpy().astype(data.X.dtype), seed)
         return make_trainer(self, perceptron, state, data, split)
@@ -206,7 +206,7 @@ class BaseAutoencoder(NetworkEstimator):
 
     def _resume(self, data, held_out_fraction=0):
         """A trainer that goes on from the fitted state."""
-        perceptron = self._describe_network(data.X.shape[1])
+        perceptron = self._describe_perceptron(data.X.shape[1])
         if perceptron != self._perceptron:
             raise ValueError(
                 "Training cannot go on, as the parameters now describe another network, "
@@ -214,7 +214,7 @@ class BaseAutoencoder(NetworkEstimator):
                 "sizes, activations, tied weights and output, or call fit with warm_start=False."
             )
         split = split_rows(len(data), held_out_fraction, self._state.seed)
-        self._prepare(split.seen(data), goes_on=True)
+        self._prepare(split.seen(data), continues=True)
         trainer = make_trainer(self, perceptron, self._state, data, split)
         trainer.losses = list(self.loss_curve_)
         trainer.validation_losses = list(self.validation_loss_curve_ or ())
@@ -408,10 +408,10 @@ class BaseAutoencoder(NetworkEstimator):
                 f"iteration to the next: use {instead} or another solver."
             )
 
-    def _prepare(self, data, goes_on):
+    def _prepare(self, data, continues):
         pass
 
-    def _describe_network(self, n_features):
+    def _describe_perceptron(self, n_features):
         n_inputs, n_outputs = self._widths(n_features)
         front, back, into_back = None, None, ()
         if self.network is not None:

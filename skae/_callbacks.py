@@ -65,7 +65,7 @@ class Progress:
         """The whole fit as a task; once per call of a public method."""
         context = estimator._init_callback_context(max_subtasks=max_subtasks)
         progress = cls(estimator, X, y, context)
-        with progress._told(dict):
+        with progress._announced(dict):
             yield progress
 
     @contextmanager
@@ -85,7 +85,7 @@ class Progress:
         if context is not None:
             context = context.subcontext(task_name=name, max_subtasks=max_subtasks)
         progress = Progress(self.estimator, self._data["X"], self._data["y"], context)
-        with progress._handed_to(runs), progress._told(attributes):
+        with progress._handed_to(runs), progress._announced(attributes):
             yield progress
 
     def _handed_to(self, sub_estimator):
@@ -94,7 +94,7 @@ class Progress:
         return self.context.propagate_callback_context(sub_estimator)
 
     @contextmanager
-    def _told(self, attributes):
+    def _announced(self, attributes):
         if self.context is not None:
             self.context.call_on_fit_task_begin(**self._data)
         yield

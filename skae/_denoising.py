@@ -26,7 +26,7 @@ from skae._engine.devices import as_tensor, find_device_or_cpu
 from skae._engine.inference import CHUNK_SIZE
 from skae._engine.streams import stream
 from skae._estimator import draw_seed
-from skae._missing import FillMissing, fill_missing, mean_over_observed, observed
+from skae._missing import FillMissing, fill_missing, mean_over_observed, without_missing
 
 LEAST_CHAINS = 100  # where each takes cells of the others
 ROWS_FOR_VARIANCE = 1000  # at most; bounds the cost of `noise_variance_`
@@ -360,7 +360,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             there is one.
         """
         warn_of_pairs(X, y, target)
-        return self._fit_to(X, target)
+        return self._run_fit(X, target)
 
     @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
@@ -394,7 +394,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             With solver='lbfgs', which takes all rows at once.
         """
         warn_of_pairs(X, y, target)
-        return self._partial_fit_to(X, target)
+        return self._run_partial_fit(X, target)
 
     def score(self, X, y=None, *, target=None):
         """Fraction of the target's variance that the reconstruction of X explains.
@@ -533,7 +533,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     def _objective(self, network, x, noise, target=None):
         target = x if target is None else target
-        code = network.encode(self._enter(self._corrupt(x, noise)))
+        code = network.encode(self._training_inputs(self._corrupt(x, noise)))
         if self._lacks_cells_:
             return network.apply(mean_over_observed, network.decode(code), target, loss=self._loss)
         return network.apply(self._loss.mean, network.decode(code), target)
@@ -564,7 +564,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
             corrupted = apply_users(self.corruption, whole, generator)
         return torch.where(x.isnan(), x, corrupted) if lacks_cells else corrupted
 
-    def _enter(self, x):
+    def _training_inputs(self, x):
         """What the encoder sees of x in training."""
         return self._fill(x, self._takes_mask_) if self._lacks_cells_ else x
 
@@ -581,7 +581,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _minus_loss(self, network, x):
         self._check_width(x)
         output = network.decode(self._encode(network, x))
-        return -self._fitted_loss.rows(*observed(self._fitted_loss, output, x))
+        return -self._fitted_loss.rows(*without_missing(self._fitted_loss, output, x))
 
     def _check_width(self, target):
         if target.shape[1] != self.n_features_out_:
@@ -608,10 +608,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self._lacks_cells_ |= any(map(has_missing, trainer.data.tables))
         return trainer
 
-    def _prepare(self, data, goes_on):
+    def _prepare(self, data, continues):
         low, high = column_ranges(data.X)
         sums, n_observed = column_sums(data.X)
-        if goes_on:
+        if continues:
             low, high = np.fmin(low, self.data_min_), np.fmax(high, self.data_max_)
             sums, n_observed = sums + self._sums_, n_observed + self._n_observed_
         else:

@@ -129,7 +129,7 @@ class DensityMixin:
             mean, log_variance = network.encode(x)
             output = network.decode(reparameterize(mean, log_variance, noise.to(x)))
             log_likelihood = self._fitted_likelihood.log_rows(network, output, x).mean(dim=0)
-            return _or_nothing(log_likelihood - gaussian_kl(mean, log_variance).sum(dim=1))
+            return _minus_inf_where_nan(log_likelihood - gaussian_kl(mean, log_variance).sum(dim=1))
 
         return self._map(elbo, X, expansion=len(noise))
 
@@ -209,7 +209,7 @@ class DensityMixin:
                 self._log_weights(network, x, mean, log_variance, block.to(x)).logsumexp(dim=0)
                 for block in blocks
             ]
-            return _or_nothing(torch.stack(weights).logsumexp(dim=0) - math.log(n_draws))
+            return _minus_inf_where_nan(torch.stack(weights).logsumexp(dim=0) - math.log(n_draws))
 
         return self._map(estimate, X, expansion=min(n_draws, DRAWS_AT_ONCE))
 
@@ -256,6 +256,6 @@ class DensityMixin:
         return np.split(moments, 2, axis=1)
 
 
-def _or_nothing(log_density):
+def _minus_inf_where_nan(log_density):
     """-inf where a row so far away that it overflows has given NaN."""
     return log_density.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf)

@@ -92,17 +92,17 @@ class NetworkEstimator(
 
     _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is
     _warmup_epochs = 0  # first epochs, whose objective is not yet the one to minimise
-    _goes_on = False  # whether `fit` goes on from the last one
+    _continues_training = False  # whether `fit` goes on from the last one
 
-    def _fit_to(self, X, target=None):
-        goes_on = self._goes_on
+    def _run_fit(self, X, target=None):
+        continues = self._continues_training
         with self._transaction():
-            data = self._validate(X, target, reset=not goes_on)
-        if not goes_on:
+            data = self._validate(X, target, reset=not continues)
+        if not continues:
             self._forget()
         shown, n_tasks = self._shown_to_callbacks(data), self._n_fit_tasks()
         with Progress.of_fit(self, *shown, n_tasks) as progress, self._transaction():
-            self._fit(data, goes_on, progress)
+            self._fit(data, continues, progress)
         self._warn_of_fit(data, stacklevel=5)
         return self
 
@@ -136,7 +136,7 @@ class NetworkEstimator(
         return self.validation_fraction if self.early_stopping and self.solver != "lbfgs" else 0
 
     @property
-    def _less_memory(self):
+    def _memory_remedy(self):
         return f"lower batch_size (now {self.batch_size!r}) or the widths of the layers"
 
     @contextmanager
@@ -144,7 +144,7 @@ class NetworkEstimator(
         """Whatever fails inside leaves the estimator as it was, unless it has committed."""
         before = dict(vars(self))
         try:
-            with own_modes(gradients=True), memory_errors(self._less_memory):
+            with own_modes(gradients=True), memory_errors(self._memory_remedy):
                 yield
         except BaseException:
             if vars(self).get("_state") is before.get("_state"):
@@ -154,12 +154,13 @@ class NetworkEstimator(
 
     def _commit(self, trainer):
         """Take over what the trainer has reached."""
+        # On a shallow copy, so that a failure in `_summarize` leaves the estimator as it was.
         new = copy(self)
-        vars(new).update(self._reached(trainer))
+        vars(new).update(self._attributes_after(trainer))
         new._summarize(trainer.data)
         vars(self).update(vars(new))
 
-    def _reached(self, trainer):
+    def _attributes_after(self, trainer):
         """The fitted attributes after the trainer's last finished epoch."""
         watched = trainer.validation_losses or trainer.losses
         first = trainer.state.n_epochs - len(watched)  # the epoch that the curve starts with
@@ -176,6 +177,8 @@ class NetworkEstimator(
 
     def _forget(self):
         """Drop what an earlier fit has left."""
+        # Fitted attributes end in "_", private ones too: whatever ends so is dropped before a new
+        # fit, but for the features, which that has validated already.
         fitted = [name for name in vars(self) if name.endswith("_")]
         for name in {*fitted, "_perceptron", "_state"} - {"n_features_in_", "feature_names_in_"}:
             vars(self).pop(name, None)
@@ -303,7 +306,7 @@ class NetworkEstimator(
     def _validate(self, X, target, reset):
         raise NotImplementedError
 
-    def _fit(self, data, goes_on, progress):
+    def _fit(self, data, continues, progress):
         raise NotImplementedError
 
     def _objective(self, network, x, noise):

@@ -37,7 +37,7 @@ class FillMissing(nn.Module):
         return fill_missing(x, self.means, with_mask=True)
 
 
-def observed(loss, output, x):
+def without_missing(loss, output, x):
     """Output and x, changed where x is missing so that these cells add nothing to the loss."""
     missing = x.isnan()
     return output.masked_fill(missing, loss.absent), x.masked_fill(missing, 0.0)
@@ -48,4 +48,4 @@ def mean_over_observed(output, x, loss):
 
     That of the loss, whose gradient at missing cells is 0.
     """
-    return loss.mean(*observed(loss, output, x))
+    return loss.mean(*without_missing(loss, output, x))

@@ -558,8 +558,8 @@ class SparseAutoencoder(BaseAutoencoder):
                 "cannot have more active components than it has."
             )
 
-    def _describe_network(self, n_features):
-        perceptron = super()._describe_network(n_features)
+    def _describe_perceptron(self, n_features):
+        perceptron = super()._describe_perceptron(n_features)
         if self.sparsity != "topk":
             return perceptron
         return self._with_top_k(perceptron, perceptron.encoder_activations[-1])

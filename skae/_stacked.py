@@ -260,9 +260,9 @@ class StackedAutoencoder(BaseAutoencoder):
         self.precision = precision
         self.verbose = verbose
 
-    def _fit(self, data, goes_on, progress):
+    def _fit(self, data, continues, progress):
         fraction = self._held_out_fraction if self.fine_tune else 0
-        if goes_on:
+        if continues:
             trainer = self._resume(data, fraction)
         else:
             trainer = self._pretrain(data, fraction, progress)
@@ -301,12 +301,12 @@ class StackedAutoencoder(BaseAutoencoder):
             whole.copy_(part)
         return make_trainer(self, perceptron, State(weights.numpy(), seed), data, split)
 
-    def _reached(self, trainer):
-        reached = super()._reached(trainer)
+    def _attributes_after(self, trainer):
+        attributes = super()._attributes_after(trainer)
         if not self.__sklearn_is_fitted__():
             pretraining = [getattr(layer, "n_iter_", 0) for layer in self.estimators_]
-            reached["n_iter_"] += sum(pretraining)
-        return reached
+            attributes["n_iter_"] += sum(pretraining)
+        return attributes
 
     def _with_encoder(self, network=None):
         tuned = super()._with_encoder(network)
@@ -386,16 +386,16 @@ class StackedAutoencoder(BaseAutoencoder):
                 "no counts: give estimator a list with another loss from the second layer on."
             )
 
-    def _check_network(self, data):
-        self._describe_network(data.X.shape[1])
+    def _check_network_spec(self, data):
+        self._describe_perceptron(data.X.shape[1])
 
-    def _describe_network(self, n_features):
+    def _describe_perceptron(self, n_features):
         perceptrons, shape = [], (n_features,)
         for number, layer in enumerate(self._layers(seed=0), start=1):
             with _named(number):
                 layer._check_parameters()
                 _check_image_shape(layer, shape)
-                perceptrons.append(layer._describe_network(prod(shape)))
+                perceptrons.append(layer._describe_perceptron(prod(shape)))
             shape = perceptrons[-1].code_shape
         return stack(perceptrons)
 

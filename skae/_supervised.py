@@ -93,7 +93,7 @@ class BaseSupervised(NetworkEstimator):
             If interrupted: after the pretraining, the weights of the last finished epoch
             stay usable, where there is one.
         """
-        return self._fit_to(X, y)
+        return self._run_fit(X, y)
 
     def _validate(self, X, y, reset):
         self._check_parameters()
@@ -113,12 +113,12 @@ class BaseSupervised(NetworkEstimator):
             )
         if not frozen:
             self._prototype._check_loss_range(X, "X")
-            self._prototype._check_network(Data(X))
+            self._prototype._check_network_spec(Data(X))
         y = self._validate_y(off_torch(y))
         check_consistent_length(X, y)
         return Data(X, y)
 
-    def _fit(self, data, goes_on, progress):
+    def _fit(self, data, continues, progress):
         seed = draw_seed(self.random_state)
         labelled = np.flatnonzero(self._is_labelled(data.target))
         y = data.target[labelled]
@@ -172,20 +172,20 @@ class BaseSupervised(NetworkEstimator):
             self._forget()  # after an interrupt, unlike this, the output layer is of use
             raise
 
-    def _reached(self, trainer):
-        reached = super()._reached(trainer)
-        reached["n_iter_"] += vars(self).get("n_iter_", 0)  # the output layer's epochs
+    def _attributes_after(self, trainer):
+        attributes = super()._attributes_after(trainer)
+        attributes["n_iter_"] += vars(self).get("n_iter_", 0)  # the output layer's epochs
         # Of the last finished epoch: the trainer's own network may be in the midst of one.
         network = Network(trainer.network.perceptron, torch.tensor(trainer.state.weights))
         if has_encoder(network):
-            reached["autoencoder_"] = self.autoencoder_._with_encoder(network)
+            attributes["autoencoder_"] = self.autoencoder_._with_encoder(network)
         else:
             absorb(network, self._centre_, self._scale_)
             whole = put_on_top(network, self.autoencoder_._fitted_network())
             seed, n_epochs = trainer.state.seed, trainer.state.n_epochs
-            reached["_perceptron"] = whole.perceptron
-            reached["_state"] = State(whole.flat.numpy(), seed, n_epochs=n_epochs)
-        return reached
+            attributes["_perceptron"] = whole.perceptron
+            attributes["_state"] = State(whole.flat.numpy(), seed, n_epochs=n_epochs)
+        return attributes
 
     def _objective(self, network, x, noise, target):
         output = self._output(network, x)

@@ -371,12 +371,12 @@ class VAE(DensityMixin, BaseAutoencoder):
     def _decodes_variance(self):
         return self.likelihood == "gaussian" and self.noise_variance == "heteroscedastic"
 
-    def _prepare(self, data, goes_on):
+    def _prepare(self, data, continues):
         learned = self.noise_variance in LEARNED_VARIANCES
         self._fixed_variance_ = None if learned else self.noise_variance
         self._varies_by_feature_ = self.noise_variance == "per_feature"
         if self.likelihood == "categorical":
-            before = (self._total_, self._n_rows_) if goes_on else (0.0, 0)
+            before = (self._total_, self._n_rows_) if continues else (0.0, 0)
             self._total_ = before[0] + float(data.X.sum(dtype=np.float64))
             self._n_rows_ = before[1] + len(data)
 
@@ -384,12 +384,12 @@ class VAE(DensityMixin, BaseAutoencoder):
     def _output_heads(self):
         return 1 + self._decodes_variance
 
-    def _describe_network(self, n_features):
+    def _describe_perceptron(self, n_features):
         n_learned = {"shared": 1, "per_feature": n_features}.get(self.noise_variance, 0)
         if self._decodes_variance and self.network is not None:
             n_learned = n_features  # what is added to logarithms from layers that may lack biases
         return replace(
-            super()._describe_network(n_features),
+            super()._describe_perceptron(n_features),
             code_heads=2,
             n_extra=n_learned if self.likelihood == "gaussian" else 0,
         )

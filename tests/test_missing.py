@@ -166,8 +166,8 @@ def test_the_loss_counts_observed_cells_only(loss):
 def test_the_gradient_is_that_of_observed_cells(loss, tied):
     """The tape's against autograd's, of a sum over the observed cells of row after row."""
     estimator = denoising(loss=loss, corruption=None, tied_weights=tied, hidden_layer_sizes=(5,))
-    estimator._prepare(Data(X), goes_on=False)
-    perceptron = estimator._describe_network(6)
+    estimator._prepare(Data(X), continues=False)
+    perceptron = estimator._describe_perceptron(6)
     generator = torch.Generator().manual_seed(0)
     flat = torch.randn(perceptron.n_parameters, dtype=torch.float64, generator=generator)
     found, expected = torch.zeros_like(flat), torch.zeros_like(flat)

@@ -165,7 +165,7 @@ def test_logistic_may_be_named(digits, assert_same_training):
 @pytest.mark.parametrize("tied", [False, True])
 def test_l1_atoms_are_short_from_the_start(tied, digits):
     sparse = SparseAutoencoder(sparsity="l1", tied_weights=tied, hidden_layer_sizes=(200,))
-    perceptron = sparse._describe_network(64)
+    perceptron = sparse._describe_perceptron(64)
     weights = sparse._initial_weights(perceptron, torch.Generator().manual_seed(0), digits)
     norms = Network(perceptron, weights).decoder_weights[0].norm(dim=0)
     assert norms.max() <= 1 + 1e-12
@@ -767,7 +767,7 @@ def test_bounded_pull_back_of_an_atom_of_norm_zero():
 @pytest.mark.parametrize("sparsity, weight", [("kl", 3.0), ("l1", 0)])
 def test_atoms_are_free_where_no_length_is_escaped_to(sparsity, weight):
     sparse = SparseAutoencoder(sparsity=sparsity, sparsity_weight=weight)
-    perceptron = sparse._describe_network(4)
+    perceptron = sparse._describe_perceptron(4)
     network = Network(perceptron, 3 * normal(perceptron.n_parameters))
     gradient = Network(perceptron, normal(perceptron.n_parameters, seed=1))
     before = gradient.flat.clone()

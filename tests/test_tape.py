@@ -112,8 +112,8 @@ def assert_same_gradient(perceptron, objective):
 
 def in_training(estimator, x=BATCH):
     """The estimator's perceptron, and what it minimises as a function of the network."""
-    estimator._prepare(Data(X), goes_on=False)
-    perceptron = estimator._describe_network(x.shape[1])
+    estimator._prepare(Data(X), continues=False)
+    perceptron = estimator._describe_perceptron(x.shape[1])
     return perceptron, lambda network: estimator._objective(network, x, generator(7))
 
 

@@ -9,8 +9,8 @@ from skae import Autoencoder
 from skae._engine.perceptron import Perceptron
 from skae._engine.threads import enough_threads
 
-SMALL = Autoencoder(3, hidden_layer_sizes=())._describe_network(6)
-LARGE = Autoencoder(500, hidden_layer_sizes=())._describe_network(1000)
+SMALL = Autoencoder(3, hidden_layer_sizes=())._describe_perceptron(6)
+LARGE = Autoencoder(500, hidden_layer_sizes=())._describe_perceptron(1000)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from skae._engine.streams import stream
 def initial_network(sizes):
     """A module with the weights that skae starts from, so that losses can be compared."""
     n_features, *hidden, width = sizes[: len(sizes) // 2 + 1]
-    perceptron = Autoencoder(width, hidden_layer_sizes=hidden)._describe_network(n_features)
+    perceptron = Autoencoder(width, hidden_layer_sizes=hidden)._describe_perceptron(n_features)
     network = Network(perceptron, initial_weights(perceptron, stream(0, "weights")).float())
     return nn.Sequential(*encoder_module(network), *decoder_module(network))
 

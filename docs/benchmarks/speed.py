@@ -218,7 +218,7 @@ def contractive_row(X, n_rounds=3):
 def jacobian_row(X, n_rounds=5):
     """The deep exact penalty, 784-256-64, forward and backward, against vmap(jacrev)."""
     shape = ContractiveAutoencoder(64, hidden_layer_sizes=(256,), activation="tanh")
-    perceptron = shape._describe_network(784)
+    perceptron = shape._describe_perceptron(784)
     flat = initial_weights(perceptron, torch.Generator().manual_seed(0)).float()
     network = Network(perceptron, flat, torch.zeros_like(flat))
     x, module = torch.tensor(X[:200]), encoder_module(network)

@@ -132,7 +132,7 @@ class Trainer:
             best_weights = self.weights.clone()
         for epoch in range(estimator.max_iter):
             started = time.perf_counter()
-            with progress.task("epoch", lambda: estimator._reached(self)) as task:
+            with progress.task("epoch", lambda: estimator._attributes_after(self)) as task:
                 loss = self.run_epoch(
                     lambda part, epoch=epoch: schedule(
                         estimator.learning_rate, (epoch + part) / estimator.max_iter
