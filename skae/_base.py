@@ -196,13 +196,16 @@ class BaseAutoencoder(NetworkEstimator):
 
     def _with_encoder(self, network=None):
         """A copy of its own, with the weights of this network's encoder, if one is given."""
-        tuned = copy(self)
-        tuned._state = replace(self._state, weights=self._state.weights.copy(), moments=None)
+        tuned, own = copy(self), self._network_copy()
         if network is not None:
-            # On the CPU, networks share the memory of their state.
-            for whole, part in matching_tensors(network, [tuned._fitted_network()], ENCODER):
+            for whole, part in matching_tensors(network, [own], ENCODER):
                 part.copy_(whole)
+        tuned._state = replace(self._state, weights=own.flat.numpy(), moments=None)
         return tuned
+
+    def _network_copy(self):
+        """The fitted network with weights of its own, to be changed."""
+        return Network(self._fitted_perceptron, torch.tensor(self._state.weights, device="cpu"))
 
     def _resume(self, data, held_out_fraction=0):
         """A trainer that goes on from the fitted state."""

@@ -259,8 +259,14 @@ class NetworkEstimator(
                 input_name="X",
             )
 
+    @property
+    def _fitted_perceptron(self):
+        """The layers to compute with."""
+        return self._perceptron
+
     def _fitted_network(self, device="cpu"):
-        return Network(self._perceptron, as_tensor(self._state.weights, device))
+        """The network of the fitted weights, only to be read."""
+        return Network(self._fitted_perceptron, as_tensor(self._state.weights, device))
 
     @property
     def n_components_(self):

@@ -5,6 +5,9 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
+from skae._engine.constants import constant, scaled_
+from skae._engine.tape import keeps_memory
+
 
 class Loss(NamedTuple):
     """A loss per row, and the activation that makes a reconstruction of an output."""
@@ -22,12 +25,13 @@ def squared_error(output, x):
     return (output - x).square().sum(dim=-1)
 
 
-def mean_squared_error(output, x):
+@keeps_memory
+def mean_squared_error(output, x, out=None):
     """Mean of `squared_error` over all rows, and its pullback."""
-    difference, n_rows = output - x, output.numel() // output.shape[-1]
-    flat = difference.reshape(-1)
-    mean = torch.dot(flat, flat) / n_rows
-    return mean, lambda gradient: (difference.mul_(gradient * (2.0 / n_rows)),)
+    difference, n_rows = torch.sub(output, x, out=out), output.numel() // output.shape[-1]
+    flat = difference.view(-1)
+    mean = torch.dot(flat, flat).mul_(constant(1.0 / n_rows, flat))
+    return mean, lambda gradient: (scaled_(difference, gradient, 2.0 / n_rows),)
 
 
 def binary_cross_entropy(output, x):

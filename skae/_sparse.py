@@ -13,7 +13,6 @@ from torch.nn import functional
 from skae._base import BaseAutoencoder
 from skae._compat import Interval, InvalidParameterError, StrOptions, align_sparse_interface
 from skae._engine.activations import TopK
-from skae._engine.devices import as_tensor
 from skae._engine.network import Network
 from skae._engine.streams import stream
 from skae._losses import penalized
@@ -564,12 +563,13 @@ class SparseAutoencoder(BaseAutoencoder):
             return perceptron
         return self._with_top_k(perceptron, perceptron.encoder_activations[-1])
 
-    def _fitted_network(self, device="cpu"):
+    @property
+    def _fitted_perceptron(self):
         perceptron, code = self._perceptron, self._perceptron.encoder_activations[-1]
-        if isinstance(code, TopK):
-            self._check_n_active(perceptron.sizes[-1])
-            perceptron = self._with_top_k(perceptron, code.activation)
-        return Network(perceptron, as_tensor(self._state.weights, device))
+        if not isinstance(code, TopK):
+            return perceptron
+        self._check_n_active(perceptron.sizes[-1])
+        return self._with_top_k(perceptron, code.activation)
 
     def _with_top_k(self, perceptron, activation):
         code = TopK(activation, int(self.n_active))

@@ -296,7 +296,7 @@ class StackedAutoencoder(BaseAutoencoder):
             codes = layer._codes(codes)
         parts = [layer._fitted_network() for layer in self.estimators_]
         perceptron = stack([part.perceptron for part in parts])
-        weights = parts[0].flat.new_zeros(perceptron.n_parameters)
+        weights = parts[0].flat.new_zeros(perceptron.length)
         for whole, part in stacked_tensors(Network(perceptron, weights), parts):
             whole.copy_(part)
         return make_trainer(self, perceptron, State(weights.numpy(), seed), data, split)
@@ -317,12 +317,11 @@ class StackedAutoencoder(BaseAutoencoder):
         """Give the layers their part of the whole network's weights."""
         # Copies: a shallow copy of this object keeps the layers it has.
         self.estimators_ = [copy(layer) for layer in self.estimators_]
-        for layer in self.estimators_:
-            layer._state = replace(layer._state, weights=layer._state.weights.copy())
-        # Networks on the CPU share their state's memory: this writes into the copies.
-        parts = [layer._fitted_network() for layer in self.estimators_]
+        parts = [layer._network_copy() for layer in self.estimators_]
         for whole, part in stacked_tensors(self._fitted_network(), parts):
             part.copy_(whole)
+        for layer, part in zip(self.estimators_, parts, strict=True):
+            layer._state = replace(layer._state, weights=part.flat.numpy())
 
     def _summarize(self, data):
         self._hand_weights_down()

@@ -38,7 +38,7 @@ def absorb(layer, centre, scale):
     """Make an output layer for (codes - centre) / scale one for codes."""
     (weight,), (bias,) = layer.own_decoder_weights, layer.decoder_biases
     weight.div_(scale)
-    bias.sub_(weight @ torch.from_numpy(centre))
+    bias.sub_(weight @ torch.tensor(centre))
 
 
 def labelled_rows(is_labelled, X, y, sample_weight):

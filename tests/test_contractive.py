@@ -31,7 +31,7 @@ def random_network(n_features, hidden, activation, tied):
     sizes = (n_features, *hidden, 5)
     activations = (activation,) * (len(sizes) - 1)
     perceptron = Perceptron(sizes, activations, activations, (tied,) * len(activations))
-    weights = 0.5 * normal(perceptron.n_parameters)
+    weights = 0.5 * normal(perceptron.length)
     return Network(perceptron, weights, torch.zeros_like(weights))
 
 
@@ -220,7 +220,7 @@ def test_the_estimate_of_a_single_component_is_exact(hidden, tied):
     sizes = (6, *hidden, 1)
     activations = ("tanh",) * (len(sizes) - 1)
     perceptron = Perceptron(sizes, activations, activations, (tied,) * len(activations))
-    network, x = Network(perceptron, normal(perceptron.n_parameters)), normal(15, 6, seed=1)
+    network, x = Network(perceptron, normal(perceptron.length)), normal(15, 6, seed=1)
     _, slopes = network.encode_with_slopes(x)
     generator = torch.Generator().manual_seed(0)
     found = estimated_squared_jacobian_norm(network.encoder_weights, slopes, generator)

@@ -169,9 +169,9 @@ def test_the_gradient_is_that_of_observed_cells(loss, tied):
     estimator._prepare(Data(X), continues=False)
     perceptron = estimator._describe_perceptron(6)
     generator = torch.Generator().manual_seed(0)
-    flat = torch.randn(perceptron.n_parameters, dtype=torch.float64, generator=generator)
+    flat = torch.randn(perceptron.length, dtype=torch.float64, generator=generator)
     found, expected = torch.zeros_like(flat), torch.zeros_like(flat)
-    tape, x = Tape(perceptron, flat, found), torch.tensor(X)
+    tape, x = Tape(Network(perceptron, flat), found), torch.tensor(X)
     value = estimator._objective(tape, x, generator)
     with torch.no_grad():
         tape.backward(value)

@@ -10,7 +10,7 @@ from skae._engine.activations import ACTIVATIONS, TopK
 from skae._engine.initial import initial_weights
 from skae._engine.modules import decoder_module, encoder_module
 from skae._engine.network import Network
-from skae._engine.perceptron import Perceptron
+from skae._engine.perceptron import ALIGNMENT, Perceptron
 from skae._engine.stack import stack, stacked_tensors
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
@@ -44,7 +44,7 @@ def normal(*shape, seed=1):
 
 def random_network(perceptron, gradient=None, seed=0):
     """With biases that are not zero, so that none can be forgotten."""
-    return Network(perceptron, 0.5 * normal(perceptron.n_parameters, seed=seed), gradient)
+    return Network(perceptron, 0.5 * normal(perceptron.length, seed=seed), gradient)
 
 
 def as_tuple(output):
@@ -159,24 +159,51 @@ def test_encode_with_slopes_gives_the_code_and_a_slope_per_layer(perceptron):
     assert [slope.shape for slope in slopes] == [(20, n) for n in perceptron.sizes[1:]]
 
 
-@every_perceptron
-def test_split_tiles_the_flat_vector(perceptron):
-    flat = torch.zeros(perceptron.n_parameters)
-    parts = perceptron.split(flat)
-    for part in parts:
-        part += 1
-    assert [part.shape for part in parts] == perceptron.shapes
-    assert torch.equal(flat, torch.ones_like(flat))
+def tensors_of(network):
+    """All tensors of a network, those of each part together."""
+    return {
+        "encoder": network.encoder_tensors,
+        "decoder": network.decoder_tensors,
+        "rest": [network.extra],
+    }
 
 
 @every_perceptron
-def test_weights_come_first(perceptron):
-    flat = torch.zeros(perceptron.n_parameters)
+def test_tensors_do_not_overlap_and_begin_lines_of_the_cache(perceptron):
+    network = Network(perceptron, torch.zeros(perceptron.length))
+    tensors = [tensor for part in tensors_of(network).values() for tensor in part]
+    for tensor in tensors:
+        tensor += 1
+        assert tensor.storage_offset() % ALIGNMENT == 0
+    assert network.flat.max() == 1
+    assert network.flat.sum() == sum(map(torch.numel, tensors)) == perceptron.n_parameters
+    assert len(network.flat) % ALIGNMENT == 0
+
+
+@every_perceptron
+def test_a_part_lies_in_one_piece_its_weights_first(perceptron):
+    network, layout = Network(perceptron, torch.zeros(perceptron.length)), perceptron.layout
+    ends = [0]
+    for part, tensors in tensors_of(network).items():
+        network.flat.zero_()
+        for tensor in tensors:
+            tensor.fill_(1 if tensor.ndim < 2 else 2)
+        within = network.flat[layout.parts[part]]
+        assert network.flat.sum() == within.sum()
+        weights = network.flat[layout.weights[part]]
+        assert (weights == 2).sum() == (network.flat == 2).sum() and not (weights == 1).any()
+        assert layout.parts[part].start == layout.weights[part].start == ends[-1]
+        ends.append(layout.parts[part].stop)
+    assert ends[-1] == perceptron.length
+
+
+def n_weights(perceptron):
+    """How many numbers the weight decay acts on."""
+    flat = torch.zeros(perceptron.length)
     network = Network(perceptron, flat)
     for weight in (*network.encoder_weights, *network.decoder_weights):
         weight.fill_(1)
-    assert torch.equal(flat[: perceptron.n_weights], torch.ones(perceptron.n_weights))
-    assert not flat[perceptron.n_weights :].any()
+    return int(sum(flat[part].sum() for part in perceptron.layout.weights.values()))
 
 
 @pytest.mark.parametrize("perceptron", [TIED, TIED_HEADS], ids=str)
@@ -190,9 +217,9 @@ def test_a_tied_decoder_shares_the_encoders_storage(perceptron):
 
 
 def test_tied_weights_do_not_count_twice():
-    assert TIED.n_weights == 6 * 5 + 5 * 3
-    assert HALF_TIED.n_weights == 6 * 5 + 2 * 5 * 3
-    assert DEEP.n_weights == 2 * TIED.n_weights
+    assert n_weights(TIED) == 6 * 5 + 5 * 3
+    assert n_weights(HALF_TIED) == 6 * 5 + 2 * 5 * 3
+    assert n_weights(DEEP) == 2 * n_weights(TIED)
 
 
 def test_a_half_tied_decoder_has_its_own_code_layer():
@@ -261,28 +288,33 @@ def some_function(network, x):
     return network.reconstruct(code).square().sum() + sum(s.sin().sum() for s in second)
 
 
-class AttachedPerceptron(Perceptron):
-    """Its tensors are views of the flat vector to autograd too, not leaves."""
+class Attached:
+    """A layout whose tensors are views of the flat vector to autograd too, not leaves."""
+
+    def __init__(self, layout):
+        self.layout = layout
 
     def split(self, flat):
-        parts = flat.split([int(np.prod(s)) for s in self.shapes])
-        return [part.view(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        places = self.layout.split(torch.arange(len(flat)))
+        return {kind: [flat[place] for place in tensors] for kind, tensors in places.items()}
 
 
 @every_perceptron
 def test_backward_writes_the_gradient_into_the_flat_vector(perceptron):
-    gradient = torch.zeros(perceptron.n_parameters, dtype=torch.float64)
+    gradient = torch.zeros(perceptron.length, dtype=torch.float64)
     network, x = random_network(perceptron, gradient), normal(20, 6)
     some_function(network, x).backward()
     flat = network.flat.clone().requires_grad_()
-    attached = Network(AttachedPerceptron(**vars(perceptron)), flat)
+    attached = replace(perceptron)
+    vars(attached)["layout"] = Attached(perceptron.layout)
+    attached = Network(attached, flat)
     (expected,) = torch.autograd.grad(some_function(attached, x), flat)
     torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-12)
 
 
 @every_perceptron
 def test_backward_adds_to_the_gradient(perceptron):
-    once, twice = torch.zeros(2, perceptron.n_parameters, dtype=torch.float64)
+    once, twice = torch.zeros(2, perceptron.length, dtype=torch.float64)
     some_function(random_network(perceptron, once), normal(20, 6)).backward()
     network = random_network(perceptron, twice)
     for _ in range(2):
@@ -305,7 +337,7 @@ def parts():
 @pytest.fixture
 def stacked(parts):
     perceptron = stack([part.perceptron for part in parts])
-    network = Network(perceptron, torch.zeros(perceptron.n_parameters, dtype=torch.float64))
+    network = Network(perceptron, torch.zeros(perceptron.length, dtype=torch.float64))
     for whole, part in stacked_tensors(network, parts):
         whole.copy_(part)
     return network
@@ -327,7 +359,7 @@ def test_a_stack_decodes_in_reverse(parts, stacked):
 
 def test_a_stack_keeps_what_was_tied(parts, stacked):
     assert stacked.perceptron.tied == (True, False, True, False)
-    assert stacked.perceptron.n_weights == 6 * 5 + 2 * 5 * 4 + 4 * 3 + 2 * 3 * 7
+    assert n_weights(stacked.perceptron) == 6 * 5 + 2 * 5 * 4 + 4 * 3 + 2 * 3 * 7
 
 
 def test_no_number_of_a_stack_is_left_unset(stacked):
@@ -368,7 +400,7 @@ def test_a_perceptron_says_what_it_keeps_and_how_wide_its_output_is():
     assert "top 3 relu" in str(TOP)
     assert "6-5-3 and back to 4" in str(NARROW_OUTPUT)
     assert "back to" not in str(replace(DEEP, decoder_sizes=(3, 5, 6)))
-    assert repr(encoder_module(Network(TOP, torch.zeros(TOP.n_parameters)))).count("top 3") == 1
+    assert repr(encoder_module(Network(TOP, torch.zeros(TOP.length)))).count("top 3") == 1
 
 
 def test_top_k_weights_are_drawn_as_those_of_its_activation():
@@ -387,7 +419,7 @@ def test_a_narrower_output_is_tied_to_the_first_inputs():
     tied = replace(TIED, decoder_sizes=(3, 5, 4))
     network = random_network(tied)
     assert torch.equal(network.decoder_weights[-1], network.encoder_weights[0][:, :4].T)
-    assert tied.n_weights == 6 * 5 + 5 * 3
+    assert n_weights(tied) == 6 * 5 + 5 * 3
 
 
 def test_a_stack_has_the_width_of_its_first_output():

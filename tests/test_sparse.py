@@ -368,8 +368,8 @@ def random_network(hidden=(), tied=False, n_components=6):
     encoder = ("relu",) * len(hidden) + (TopK("relu", 2),)
     decoder = ("relu",) * len(hidden) + ("identity",)
     perceptron = Perceptron(sizes, encoder, decoder, (tied,) * len(encoder))
-    weights = normal(perceptron.n_parameters)
-    moments = [normal(perceptron.n_parameters, seed=seed).abs() for seed in (1, 2)]
+    weights = normal(perceptron.length)
+    moments = [normal(perceptron.length, seed=seed).abs() for seed in (1, 2)]
     network, *moments = (Network(perceptron, flat) for flat in (weights, *moments))
     kill(network, [1, 4])
     return network, moments
@@ -768,8 +768,8 @@ def test_bounded_pull_back_of_an_atom_of_norm_zero():
 def test_atoms_are_free_where_no_length_is_escaped_to(sparsity, weight):
     sparse = SparseAutoencoder(sparsity=sparsity, sparsity_weight=weight)
     perceptron = sparse._describe_perceptron(4)
-    network = Network(perceptron, 3 * normal(perceptron.n_parameters))
-    gradient = Network(perceptron, normal(perceptron.n_parameters, seed=1))
+    network = Network(perceptron, 3 * normal(perceptron.length))
+    gradient = Network(perceptron, normal(perceptron.length, seed=1))
     before = gradient.flat.clone()
     sparse._pull_back_constraint(network, gradient)
     assert torch.equal(gradient.flat, before)

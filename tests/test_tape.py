@@ -76,7 +76,7 @@ def as_tuple(value):
 
 def flat_and_gradient(perceptron, dtype=torch.float64):
     """Weights and biases that are not zero, so that none can be forgotten."""
-    flat = 0.5 * normal(perceptron.n_parameters).to(dtype)
+    flat = 0.5 * normal(perceptron.length).to(dtype)
     return flat, torch.zeros_like(flat)
 
 
@@ -97,7 +97,7 @@ def by_autograd(perceptron, objective, dtype=torch.float64):
 def by_tape(perceptron, objective, dtype=torch.float64, rounded_to=None):
     """The same by a tape."""
     flat, gradient = flat_and_gradient(perceptron, dtype)
-    tape = Tape(perceptron, flat, gradient, rounded_to)
+    tape = Tape(Network(perceptron, flat), gradient, rounded_to)
     value = objective(tape)
     backward(tape, value)
     return value.detach(), gradient
@@ -215,7 +215,7 @@ def test_an_objective_leaves_data_and_weights_as_they_are(name):
     x = BATCH.clone()
     perceptron, objective = in_training(small(name), x)
     flat, gradient = flat_and_gradient(perceptron)
-    before, tape = flat.clone(), Tape(perceptron, flat, gradient)
+    before, tape = flat.clone(), Tape(Network(perceptron, flat), gradient)
     backward(tape, objective(tape))
     assert gradient.any()
     assert torch.equal(flat, before)
@@ -229,7 +229,7 @@ def test_an_objective_leaves_data_and_weights_as_they_are(name):
 @every_perceptron
 def test_passes_are_those_of_a_network(perceptron):
     flat, gradient = flat_and_gradient(perceptron)
-    tape, network = Tape(perceptron, flat, gradient), Network(perceptron, flat)
+    tape, network = Tape(Network(perceptron, flat), gradient), Network(perceptron, flat)
     code = normal(20, perceptron.sizes[-1])
     found, expected = (
         [*as_tuple(n.encode(BATCH)), *as_tuple(n.decode(code)), n.reconstruct(code)]
@@ -244,7 +244,7 @@ def test_pull_back_of_an_activation_is_autograds(activation):
     a = torch.cat([torch.linspace(-30, 30, 600, **DOUBLE), kink_and_limits]).requires_grad_()
     h, incoming = ACTIVATIONS[activation].function(a), normal(len(a))
     (expected,) = torch.autograd.grad(h, a, incoming)
-    found = ACTIVATIONS[activation].pull_back(incoming, a.detach(), h.detach())
+    found = ACTIVATIONS[activation].pull_back(incoming, a.detach(), h.detach(), torch.empty_like(h))
     torch.testing.assert_close(found, expected, rtol=1e-14, atol=1e-15)
 
 
@@ -556,7 +556,7 @@ def test_backward_adds_to_the_gradient():
     flat, gradient = flat_and_gradient(DEEP)
     before = normal(len(flat), seed=9)
     gradient.copy_(before)
-    tape = Tape(DEEP, flat, gradient)
+    tape = Tape(Network(DEEP, flat), gradient)
     backward(tape, one_code_for_four(tape))
     _, expected = by_autograd(DEEP, one_code_for_four)
     torch.testing.assert_close(gradient - before, expected, **EXACT)
@@ -568,7 +568,7 @@ def test_backward_adds_to_the_gradient():
 @pytest.mark.parametrize("second", [one_code_for_four, some_of_the_weights, two_passes])
 def test_an_objective_is_the_same_after_another(second):
     flat, gradient = flat_and_gradient(TIED)
-    tape = Tape(TIED, flat, gradient)
+    tape = Tape(Network(TIED, flat), gradient)
     backward(tape, one_code_for_four(tape))
     gradient.zero_()
     backward(tape, second(tape))
@@ -577,7 +577,7 @@ def test_an_objective_is_the_same_after_another(second):
 
 def test_an_objective_that_was_given_up_leaves_no_trace():
     flat, gradient = flat_and_gradient(DEEP)
-    tape = Tape(DEEP, flat, gradient)
+    tape = Tape(Network(DEEP, flat), gradient)
     one_code_for_four(tape)
     backward(tape, two_passes(tape))
     torch.testing.assert_close(gradient, by_autograd(DEEP, two_passes)[1], **EXACT)
@@ -585,19 +585,19 @@ def test_an_objective_that_was_given_up_leaves_no_trace():
 
 def test_a_tape_follows_its_weights():
     flat, gradient = flat_and_gradient(TIED)
-    tape = Tape(TIED, torch.zeros_like(flat), gradient)
+    tape = Tape(Network(TIED, torch.zeros_like(flat)), gradient)
     tape.flat.copy_(flat)
     backward(tape, two_passes(tape))
     torch.testing.assert_close(gradient, by_autograd(TIED, two_passes)[1], **EXACT)
 
 
 def test_backward_frees_what_was_recorded():
-    tape = Tape(DEEP, *flat_and_gradient(DEEP))
-    code = tape.encode(BATCH)
-    objective, recorded = error(tape, code), weakref.ref(code)
-    del code
-    assert recorded() is not None
+    flat, gradient = flat_and_gradient(DEEP)
+    tape = Tape(Network(DEEP, flat), gradient)
+    objective = tape.apply(l1_penalty, tape.encode(BATCH))
+    recorded = weakref.ref(objective)
     backward(tape, objective)
+    del objective
     assert recorded() is None
 
 
@@ -607,7 +607,7 @@ def error_of(rows):
 
 def test_batches_may_differ_in_size():
     flat, gradient = flat_and_gradient(WIDE)
-    tape, expected = Tape(WIDE, flat, gradient), torch.zeros_like(flat)
+    tape, expected = Tape(Network(WIDE, flat), gradient), torch.zeros_like(flat)
     for rows in (BATCH[:5], BATCH, BATCH[:1], BATCH[:7]):
         backward(tape, error_of(rows)(tape))
         expected += by_autograd(WIDE, error_of(rows))[1]
@@ -652,7 +652,8 @@ def test_rounded_and_other_operations_mix(objective):
 
 @both_dtypes
 def test_layers_round_and_losses_do_not(dtype):
-    tape = Tape(DEEP, *flat_and_gradient(DEEP, dtype), torch.bfloat16)
+    flat, gradient = flat_and_gradient(DEEP, dtype)
+    tape = Tape(Network(DEEP, flat), gradient, torch.bfloat16)
     x = BATCH.to(dtype)
     output = tape.decode(tape.encode(x))
     value = tape.apply(LOSSES["squared_error"].mean, output, x)

@@ -14,8 +14,9 @@ class Activation(NamedTuple):
 
     function: callable
     slope: callable  # (a, h) -> dh/da, in whichever of the two is cheaper
-    pull_back: callable  # (gradient at h, a, h) -> gradient at a, as one kernel
+    pull_back: callable  # (gradient at h, a, h, out) -> gradient at a, in `out`
     layer: type
+    in_place: callable = None  # the function, in a's memory; None where pull_back needs a
     gain: float = 1.0  # for the initial weights, where a half of the inputs is cut off
 
 
@@ -25,51 +26,64 @@ def _gelu_slope(a, h):
 
 
 aten = torch.ops.aten
+# Looked up once: each of these names is a search through overloads.
+_logistic_backward = aten.sigmoid_backward.grad_input
+_tanh_backward = aten.tanh_backward.grad_input
+_elu_backward = aten.elu_backward.grad_input
+_gelu_backward = aten.gelu_backward.grad_input
+_softplus_backward = aten.softplus_backward.grad_input
 
 ACTIVATIONS = {
     "identity": Activation(
         lambda a: a,
         lambda a, h: torch.ones_like(a),
-        lambda gradient, a, h: gradient,
+        lambda gradient, a, h, out: out.copy_(gradient),
         nn.Identity,
+        in_place=lambda a: a,
     ),
     "logistic": Activation(
         torch.sigmoid,
         lambda a, h: h * (1.0 - h),
-        lambda gradient, a, h: aten.sigmoid_backward(gradient, h),
+        lambda gradient, a, h, out: _logistic_backward(gradient, h, grad_input=out),
         nn.Sigmoid,
+        in_place=torch.sigmoid_,
     ),
     "tanh": Activation(
         torch.tanh,
         lambda a, h: 1.0 - h.square(),
-        lambda gradient, a, h: aten.tanh_backward(gradient, h),
+        lambda gradient, a, h, out: _tanh_backward(gradient, h, grad_input=out),
         nn.Tanh,
+        in_place=torch.tanh_,
     ),
     "relu": Activation(
         torch.relu,
         lambda a, h: (a > 0).to(a.dtype),
-        lambda gradient, a, h: aten.threshold_backward(gradient, h, 0),
+        lambda gradient, a, h, out: torch.sign(h, out=out).mul_(gradient),
         nn.ReLU,
+        in_place=torch.relu_,
         gain=2.0**0.5,
     ),
     "elu": Activation(
         functional.elu,
         lambda a, h: 1.0 - torch.relu(-h),
-        lambda gradient, a, h: aten.elu_backward(gradient, 1.0, 1.0, 1.0, True, h),
+        lambda gradient, a, h, out: _elu_backward(
+            gradient, 1.0, 1.0, 1.0, True, h, grad_input=out
+        ),
         nn.ELU,
+        in_place=partial(functional.elu, inplace=True),
         gain=2.0**0.5,
     ),
     "gelu": Activation(
         functional.gelu,
         _gelu_slope,
-        lambda gradient, a, h: aten.gelu_backward(gradient, a),
+        lambda gradient, a, h, out: _gelu_backward(gradient, a, grad_input=out),
         nn.GELU,
         gain=2.0**0.5,
     ),
     "softplus": Activation(
         functional.softplus,
         lambda a, h: torch.sigmoid(a),
-        lambda gradient, a, h: aten.softplus_backward(gradient, a, 1.0, 20.0),
+        lambda gradient, a, h, out: _softplus_backward(gradient, a, 1.0, 20.0, grad_input=out),
         nn.Softplus,
     ),
 }
@@ -106,9 +120,9 @@ class TopK:
         """Derivative dh/da; 0 where cut off."""
         return ACTIVATIONS[self.activation].slope(a, h) * (h != 0)
 
-    def pull_back(self, gradient, a, h):
+    def pull_back(self, gradient, a, h, out):
         """Gradient at a, given the one at h."""
-        return ACTIVATIONS[self.activation].pull_back(gradient, a, h) * (h != 0)
+        return ACTIVATIONS[self.activation].pull_back(gradient, a, h, out).mul_(h != 0)
 
     def layer(self):
         """A torch layer that computes it."""
@@ -133,5 +147,5 @@ def find_activation(name):
     """The `Activation` that a perceptron names."""
     if isinstance(name, TopK):
         gain = ACTIVATIONS[name.activation].gain
-        return Activation(name, name.slope, name.pull_back, name.layer, gain)
+        return Activation(name, name.slope, name.pull_back, name.layer, gain=gain)
     return OUTPUT_ACTIVATIONS[name]

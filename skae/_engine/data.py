@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
+from skae._engine.devices import as_tensor
 from skae._engine.streams import stream
 
 
@@ -77,46 +78,89 @@ def split_rows(n_samples, fraction, seed, strata=None):
 
 
 class Rows:
-    """The rows of an array or CSR matrix as dense tensors, a batch at a time.
+    """The rows of an array as tensors, some at a time.
 
-    On the CPU every batch is gathered into the same buffer, so that no copy of X is
-    made. On another device a dense X is moved there once; a sparse one stays, and its
-    batches are moved.
+    On the CPU they are copied into the same memory each time: so no copy of X is made, and
+    what is computed does not depend on where X lies (see `Layout`). On another device X is
+    moved there once, to be taken rows of, or span by span.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    device : torch.device
     """
 
     def __init__(self, X, device):
-        self._X, self._device = X, device
-        self._batch = torch.from_numpy(np.empty((0, X.shape[1]), X.dtype))
-        if issparse(X):
-            self._gather = self._make_dense
-        elif device.type != "cpu":
-            self._tensor, self._gather = torch.tensor(X, device=device), self._select
-            self._batch = self._batch.to(device)
-        elif X.flags.writeable:
-            self._tensor, self._gather = torch.from_numpy(X), self._select
-        else:  # torch does not take read-only arrays, such as memory maps
-            self._gather = self._select_read_only
+        self._X, self._device, self._tensor = X, device, None
+        self._on_cpu = device.type == "cpu"
+        self._buffer = torch.from_numpy(np.empty((0, X.shape[1]), X.dtype))
+        self._batch, self._n_rows = self._buffer, 0
+        if self._on_cpu and self._is_torchs:
+            self._tensor = torch.from_numpy(X)
 
-    def __len__(self):
-        return self._X.shape[0]
+    @property
+    def _is_torchs(self):
+        """Whether torch takes X without a copy: not what is read-only, as memory maps are."""
+        return self._X.flags.writeable
 
     def take(self, indices):
-        """Tensor of the rows at `indices`; valid until the next call."""
-        n_rows, n_most = indices.shape[0], self._batch.shape[0]
-        if n_rows > n_most:
-            self._batch = self._batch.new_empty((n_rows, self._X.shape[1]))
-        return self._gather(indices, self._batch[:n_rows] if n_rows < n_most else self._batch)
-
-    def _select(self, indices, batch):
-        return torch.index_select(self._tensor, 0, indices, out=batch)
-
-    def _select_read_only(self, indices, batch):
+        """The rows at some indices; valid until the next call."""
+        if not self._on_cpu:
+            return self._take_moved(indices)
+        batch = self._room(indices.shape[0])
+        if self._tensor is not None:
+            return torch.index_select(self._tensor, 0, indices, out=batch)
         np.take(self._X, indices.numpy(), axis=0, out=batch.numpy(), mode="clip")
         return batch
 
-    def _make_dense(self, indices, batch):
-        self._X[indices.cpu().numpy()].toarray(out=batch.numpy())
+    def span(self, start, stop):
+        """Rows that follow each other, as an array and as a tensor; valid until the next call."""
+        rows = self._X[start:stop]
+        if not self._on_cpu:
+            return rows, as_tensor(rows, self._device)
+        batch = self._room(rows.shape[0])
+        if self._tensor is not None:
+            return rows, batch.copy_(self._tensor[start:stop])  # with as many threads as there are
+        np.copyto(batch.numpy(), rows)
+        return rows, batch
+
+    def _take_moved(self, indices):
+        if self._tensor is None:
+            self._tensor = torch.tensor(self._X, device=self._device)
+        return torch.index_select(self._tensor, 0, indices)
+
+    def _room(self, n_rows):
+        """Memory for so many rows, the same for as many as before."""
+        if n_rows != self._n_rows:
+            if n_rows > self._buffer.shape[0]:
+                self._buffer = self._buffer.new_empty((n_rows, self._X.shape[1]))
+            self._batch, self._n_rows = self._buffer[:n_rows], n_rows
+        return self._batch
+
+
+class SparseRows(Rows):
+    """The same of a CSR matrix, whose rows become dense as they are taken."""
+
+    _is_torchs = False
+
+    def take(self, indices):
+        """The rows at some indices; valid until the next call."""
+        return self._dense(self._X[indices.cpu().numpy()])
+
+    def span(self, start, stop):
+        """Rows that follow each other, as an array and as a tensor; valid until the next call."""
+        batch = self._dense(self._X[start:stop])
+        return batch.cpu().numpy(), batch
+
+    def _dense(self, rows):
+        batch = self._room(rows.shape[0])
+        rows.toarray(out=batch.numpy())
         return batch.to(self._device)
+
+
+def rows_of(X, device):
+    """The `Rows` of an array or CSR matrix."""
+    return SparseRows(X, device) if issparse(X) else Rows(X, device)
 
 
 def dense(rows):

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+LINE = 64  # bytes: of the cache, and where torch has its memory begin
+
 
 def find_device(name):
     """The torch device for the parameter `device`; ValueError where it is not there."""
@@ -42,12 +44,17 @@ def _is_available(kind, index):
 
 
 def as_tensor(array, device="cpu"):
-    """A tensor of an array; shares memory where it can, copies read-only arrays."""
+    """A tensor of an array, which begins where torch's own do (see `Layout`).
+
+    On the CPU it shares the array's memory where that begins there, and is not read-only.
+    """
     if lacks_float64(device) and array.dtype == np.float64:
         array = array.astype(np.float32)
     if not array.flags.writeable:
         return torch.tensor(array, device=device)
-    return torch.from_numpy(array).to(device)
+    tensor = torch.from_numpy(array)
+    on_the_cpu = torch.device(device).type == "cpu"
+    return tensor.clone() if on_the_cpu and tensor.data_ptr() % LINE else tensor.to(device)
 
 
 def off_torch(X):

@@ -4,7 +4,7 @@ import torch
 
 from skae._engine.network import Network
 from skae._engine.streams import stream
-from skae._engine.training import State, Trainer
+from skae._engine.training import State, Trainer, copied
 
 
 class FullBatchTrainer(Trainer):
@@ -68,5 +68,4 @@ class FullBatchTrainer(Trainer):
         )
 
     def _finished_state(self, n_epochs):
-        weights = self.weights.cpu().numpy().copy()
-        return State(weights, self.state.seed, n_epochs=n_epochs, solver="lbfgs")
+        return State(copied(self.weights), self.state.seed, n_epochs=n_epochs, solver="lbfgs")

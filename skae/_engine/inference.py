@@ -2,8 +2,8 @@
 
 import math
 
-from skae._engine.data import dense
-from skae._engine.devices import as_tensor, memory_errors, own_modes
+from skae._engine.data import rows_of
+from skae._engine.devices import memory_errors, own_modes
 from skae._engine.threads import enough_threads
 
 # Numbers a chunk of rows may take in its widest layer: bounds the memory of `transform`.
@@ -31,15 +31,15 @@ def in_chunks(function, X, build, device, check_finite, expansion=1):
         network = build(device)
     perceptron = network.perceptron
     n_rows = max(1, CHUNK_SIZE // (perceptron.width * expansion))
+    rows_of_X = rows_of(X, device)
     for start in range(0, X.shape[0], n_rows):
-        rows = dense(X[start : start + n_rows])
         # Entered anew each time: a generator would leak them to its caller.
         with (
             own_modes(gradients=False),
             memory_errors(LESS_ROWS),
-            enough_threads(len(rows) * expansion, perceptron),
+            enough_threads(min(n_rows, X.shape[0]) * expansion, perceptron),
         ):
-            x = as_tensor(rows, device)
+            rows, x = rows_of_X.span(start, start + n_rows)
             if not math.isfinite(x.sum()):  # while it is in the cache; NaN, inf, overflow
                 check_finite(rows)
             result = function(network, x).cpu().numpy()

@@ -22,7 +22,7 @@ def initial_weights(perceptron, generator):
     He, Zhang, Ren and Sun, "Delving deep into rectifiers", ICCV 2015,
     https://doi.org/10.1109/ICCV.2015.123.
     """
-    flat = torch.zeros(perceptron.n_parameters, dtype=torch.float64, device="cpu")
+    flat = torch.zeros(perceptron.length, dtype=torch.float64, device="cpu")
     network = Network(perceptron, flat)
     # A tied layer is the encoder's: drawn once, for the encoder's activation.
     weights = (*network.encoder_weights, *network.own_decoder_weights)

@@ -23,8 +23,11 @@ def two_heads(output, activation):
     h = activation.function(first)
 
     def pullback(gradient, second_gradient):
-        gradient = activation.pull_back(gradient, first, h)
-        return (torch.cat([gradient, second_gradient], dim=-1),)
+        whole = torch.empty_like(output)
+        first_gradient, rest = whole.chunk(2, dim=-1)
+        activation.pull_back(gradient, first, h, first_gradient)
+        rest.copy_(second_gradient)
+        return (whole,)
 
     return (h, second), pullback
 
@@ -35,9 +38,9 @@ class Network:
     Parameters
     ----------
     perceptron : Perceptron
-    flat : Tensor of shape (n_parameters,)
+    flat : Tensor of shape (length,)
         The weights; shared, not copied.
-    gradient : Tensor of shape (n_parameters,), default=None
+    gradient : Tensor of shape (length,), default=None
         Where `backward` adds the gradient; None for a network that is not trained.
 
     Attributes
@@ -54,23 +57,21 @@ class Network:
     def __init__(self, perceptron, flat, gradient=None):
         self.perceptron = perceptron
         self.flat = flat
-        tensors = perceptron.split(flat)
+        tensors = perceptron.layout.split(flat)
         if gradient is not None:
-            for tensor, its_gradient in zip(tensors, perceptron.split(gradient), strict=True):
-                tensor.requires_grad_().grad = its_gradient
-        weights = iter([tensor for tensor in tensors if tensor.ndim >= 2])
-        others = iter([tensor for tensor in tensors if tensor.ndim < 2])
-        self.encoder_weights = [next(weights) for _ in perceptron.encoder_shapes]
-        self.own_decoder_weights = [
-            None if tied else next(weights) for tied in perceptron.tied[::-1]
-        ]
-        self.encoder_biases = [next(others) for _ in perceptron.encoder_shapes]
-        self.decoder_biases = [next(others) for _ in perceptron.decoder_shapes]
-        self.front_tensors, self.back_tensors = (
-            [next(weights if len(s) > 1 else others) for s in (block.shapes if block else ())]
-            for block in (perceptron.front, perceptron.back)
-        )
-        self.extra = next(others)
+            gradients = chain.from_iterable(perceptron.layout.split(gradient).values())
+            for tensor, its in zip(chain.from_iterable(tensors.values()), gradients, strict=True):
+                tensor.requires_grad_().grad = its
+        self.encoder_weights = tensors["encoder_weights"]
+        self.encoder_biases = tensors["encoder_biases"]
+        own = iter(tensors["decoder_weights"])
+        self.own_decoder_weights = [None if tied else next(own) for tied in perceptron.tied[::-1]]
+        self.decoder_biases = tensors["decoder_biases"]
+        self.front_tensors, self.back_tensors = tensors["front"], tensors["back"]
+        (self.extra,) = tensors["extra"]
+        # Whether the dense layers' outputs are what `encode` and `decode` give.
+        self._is_plain_code = perceptron.code_heads == 1 and not perceptron.image
+        self._is_plain_output = perceptron.output_heads == 1 and perceptron.back is None
 
     @cached_property
     def front(self):
@@ -137,7 +138,10 @@ class Network:
 
     def encode(self, x):
         """Code of shape (n, n_components); with two heads, a pair (code, second head)."""
-        return self._code_heads(self._as_rows(_through(self.encoder_layers, self.features(x))))
+        heads = _heads(self.encoder_layers, self.perceptron.code_heads, self.features(x))
+        if len(heads) == 1:
+            return self._as_rows(heads[0])
+        return self._as_rows(self.code_activation.function(heads[0])), self._as_rows(heads[1])
 
     def units(self, code):
         """A code with a column for each unit: one that is an image has a row for each pixel."""
@@ -162,8 +166,11 @@ class Network:
     def decode(self, code):
         """Output of shape (n, n_features) before the last activation (for a loss); with
         two heads, a pair (output, second head)."""
-        h = _through(self.decoder_layers, self._at_pixels(code, self.perceptron.decoded_image))
-        return self._output_heads(self._behind(h))
+        code = self._at_pixels(code, self.perceptron.decoded_image)
+        if self.back is not None:
+            return self._output_heads(self._behind(_through(self.decoder_layers, code)))
+        heads = _heads(self.decoder_layers, self.perceptron.output_heads, code)
+        return heads if len(heads) == 2 else heads[0]
 
     def _as_rows(self, output):
         """Of an output at each pixel, (n, n_pixels, width), the image as a row."""
@@ -214,7 +221,7 @@ class Network:
             return output
         return self.apply(two_heads, output, activation=IDENTITY)
 
-    @property
+    @cached_property
     def encoder_layers(self):
         """Triples (weight, bias, activation); with two heads, the last one without any."""
         activations = list(map(find_activation, self.perceptron.encoder_activations))
@@ -222,7 +229,7 @@ class Network:
             activations[-1] = IDENTITY
         return list(zip(self.encoder_weights, self.encoder_biases, activations, strict=True))
 
-    @property
+    @cached_property
     def decoder_layers(self):
         """Triples (weight, bias, activation); the output's is the loss's business."""
         activations = list(map(find_activation, self.perceptron.decoder_activations[:-1]))
@@ -243,8 +250,22 @@ class Network:
 
 def _through(layers, x):
     for weight, bias, activation in layers:
-        x = activation.function(functional.linear(x, weight, bias))
+        x = functional.linear(x, weight, bias)
+        x = (activation.in_place or activation.function)(x)
     return x
+
+
+def _heads(layers, n_heads, x):
+    """What some layers make of x, in one piece or two.
+
+    Each head is a product of its own: so a code is the same, to the bit, in a network that
+    has lost its second head.
+    """
+    if n_heads == 1:
+        return (_through(layers, x),)
+    *below, (weight, bias, _) = layers
+    h, halves = _through(below, x), zip(weight.chunk(2), bias.chunk(2), strict=True)
+    return tuple(functional.linear(h, *half) for half in halves)
 
 
 def _interleaved(weights, biases):
@@ -278,7 +299,7 @@ def put_on_top(layer, network):
         encoder_activations=its.encoder_activations,
         front=its.front,
     )
-    whole = Network(perceptron, network.flat.new_zeros(perceptron.n_parameters))
+    whole = Network(perceptron, network.flat.new_zeros(perceptron.length))
     for part, name in ((network, ENCODER), (layer, DECODER)):
         for own, its in matching_tensors(whole, [part], name):
             own.copy_(its)

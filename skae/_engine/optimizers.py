@@ -5,40 +5,62 @@ import math
 import torch
 
 
-def adam_step(weights, gradient, moments, n_steps, learning_rate):
-    """One step of Adam, in place, with beta = (0.9, 0.999) and epsilon = 1e-8.
+class Adam:
+    """Adam, in place, with beta = (0.9, 0.999) and epsilon = 1e-8.
+
+    Parameters
+    ----------
+    weights, gradient : Tensor of shape (length,)
+    moments : Tensor of shape (2, length)
+        Running averages of the gradient and of its square.
+    n_steps : Tensor of shape ()
+        Steps behind the moments.
 
     References
     ----------
     Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015,
     https://arxiv.org/abs/1412.6980.
     """
-    n_steps += 1
-    torch._fused_adam_(
-        [weights],
-        [gradient],
-        [moments[0]],
-        [moments[1]],
-        [],
-        [n_steps],
-        lr=learning_rate,
-        beta1=0.9,
-        beta2=0.999,
-        weight_decay=0.0,
-        eps=1e-8,
-        amsgrad=False,
-        maximize=False,
-    )
+
+    def __init__(self, weights, gradient, moments, n_steps):
+        self._vectors = [[vector] for vector in (weights, gradient, *moments)]
+        self._n_steps, self._one = n_steps, torch.ones_like(n_steps)
+
+    def step(self, learning_rate):
+        """Move the weights."""
+        self._n_steps.add_(self._one)
+        torch._fused_adam_(
+            *self._vectors,
+            [],
+            [self._n_steps],
+            lr=learning_rate,
+            beta1=0.9,
+            beta2=0.999,
+            weight_decay=0.0,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+        )
 
 
-def sgd_step(weights, gradient, moments, n_steps, learning_rate):
-    """One step of gradient descent with Nesterov's momentum of 0.9, in place."""
-    velocity = moments[0].mul_(0.9).add_(gradient)
-    weights.add_(gradient.add(velocity, alpha=0.9), alpha=-learning_rate)
-    n_steps += 1
+class Momentum:
+    """Gradient descent with Nesterov's momentum of 0.9, in place; arguments as for `Adam`.
+
+    The second row of the moments is unused.
+    """
+
+    def __init__(self, weights, gradient, moments, n_steps):
+        self._weights, self._gradient, self._n_steps = weights, gradient, n_steps
+        self._velocity = moments[0]
+
+    def step(self, learning_rate):
+        """Move the weights."""
+        velocity = self._velocity.mul_(0.9).add_(self._gradient)
+        self._weights.add_(self._gradient.add(velocity, alpha=0.9), alpha=-learning_rate)
+        self._n_steps += 1
 
 
-SOLVERS = {"adam": adam_step, "sgd": sgd_step}
+SOLVERS = {"adam": Adam, "sgd": Momentum}
 
 
 def schedule(name, progress):

@@ -5,6 +5,7 @@ of other kinds may stand around it, in a front and a back.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 from skae._engine.blocks import Block
@@ -99,14 +100,14 @@ class Perceptron:
         """Of one row's code, before it is made a vector."""
         return (self.sizes[-1], *self.image)
 
-    @property
+    @cached_property
     def width(self):
         """Of the widest layer."""
         encoder, decoder = max(self.sizes), max(self.decoder_sizes)
         dense = encoder * prod(self.image), decoder * prod(self.decoded_image)
         return max(*dense, *(block.width for block in self._blocks))
 
-    @property
+    @cached_property
     def n_products(self):
         """Multiplications for one row in the layer that needs most."""
         encoder, decoder = (
@@ -118,52 +119,114 @@ class Perceptron:
         )
         return max(encoder, decoder, *(block.n_products for block in self._blocks))
 
-    @property
+    @cached_property
     def encoder_shapes(self):
         """Shapes (fan_out, fan_in) of the encoder's weights."""
         return _shapes(self.sizes, self.code_heads)
 
-    @property
+    @cached_property
     def decoder_shapes(self):
         """Shapes (fan_out, fan_in) of the decoder's weights, tied ones included."""
         return _shapes(self.decoder_sizes, self.output_heads if self.back is None else 1)
 
-    @property
-    def shapes(self):
-        """Shapes of all tensors in the flat vector: first every weight, then the rest."""
+    @cached_property
+    def layout(self):
+        """The `Layout` of the flat vector, in three parts: encoder, decoder and the rest."""
         own = [s for s, tied in zip(self.decoder_shapes, self.tied[::-1], strict=True) if not tied]
-        biases = [(s[0],) for s in (*self.encoder_shapes, *self.decoder_shapes)]
-        others = [shape for block in self._blocks for shape in block.shapes]
-        shapes = [*self.encoder_shapes, *own, *biases, *others, (self.n_extra,)]
-        return sorted(shapes, key=lambda shape: len(shape) < 2)  # stable
+        return Layout(
+            encoder={
+                "front": self.front.shapes if self.front else (),
+                "encoder_weights": self.encoder_shapes,
+                "encoder_biases": [shape[:1] for shape in self.encoder_shapes],
+            },
+            decoder={
+                "decoder_weights": own,
+                "decoder_biases": [shape[:1] for shape in self.decoder_shapes],
+                "back": self.back.shapes if self.back else (),
+            },
+            rest={"extra": [(self.n_extra,)]},
+        )
 
     @property
-    def n_weights(self):
-        """Length of the flat vector's first part, the weights without biases."""
-        return sum(prod(shape) for shape in self.shapes if len(shape) >= 2)
+    def length(self):
+        """Of the flat vector."""
+        return self.layout.length
 
     @property
     def n_parameters(self):
-        """Length of the flat vector."""
-        return sum(map(prod, self.shapes))
-
-    def split(self, flat):
-        """The flat vector's tensors, as views. Each is an autograd leaf of its own: views
-        of one leaf would send every gradient through the whole vector."""
-        parts = flat.detach().split(list(map(prod, self.shapes)))
-        return [_view(p.detach(), shape) for p, shape in zip(parts, self.shapes, strict=True)]
+        """How many numbers are trained; the flat vector is longer, see `Layout`."""
+        return self.layout.n_numbers
 
     @property
     def _blocks(self):
         return [block for block in (self.front, self.back) if block is not None]
 
 
-def _view(part, shape):
+# In numbers: 64 bytes of float32, which is a line of the cache and the widest register. Products
+# round differently for operands that begin elsewhere, so that where a tensor lies would show.
+ALIGNMENT = 16
+
+
+class Layout:
+    """Where tensors lie in a flat vector.
+
+    Each part lies in one piece, its weights (tensors of two or more axes) before the others.
+    Each tensor begins at a multiple of `ALIGNMENT`; the gaps hold zeros, which no gradient
+    ever reaches.
+
+    Parameters
+    ----------
+    **parts : dict of {str: sequence of shapes}
+        Shapes of tensors, by a name for the tensors of a kind.
+
+    Attributes
+    ----------
+    length : int
+        Of the vector.
+    n_numbers : int
+        In all tensors, without the gaps.
+    parts : dict of slice
+        What each part takes up.
+    weights : dict of slice
+        What the weights of each part take up.
+    """
+
+    def __init__(self, **parts):
+        self.length, self.n_numbers, self._places = 0, 0, {}
+        self.parts, self.weights = {}, {}
+        for part, kinds in parts.items():
+            start = self.length
+            self._place(kinds, lambda shape: len(shape) >= 2)
+            self.weights[part] = slice(start, self.length)
+            self._place(kinds, lambda shape: len(shape) < 2)
+            self.parts[part] = slice(start, self.length)
+
+    def _place(self, kinds, is_next):
+        for kind, shapes in kinds.items():
+            places = self._places.setdefault(kind, [None] * len(shapes))
+            for number, shape in enumerate(shapes):
+                if is_next(shape):
+                    places[number] = shape, _strides(shape), self.length
+                    self.n_numbers += prod(shape)
+                    self.length += -(-prod(shape) // ALIGNMENT) * ALIGNMENT
+
+    def split(self, flat):
+        """The vector's tensors as lists by kind, each a view that is an autograd leaf of its own:
+        views of one leaf would send every gradient through the whole vector."""
+        flat = flat.detach()
+        begin, view = flat.storage_offset(), flat.as_strided
+        return {
+            kind: [view(shape, strides, begin + start) for shape, strides, start in places]
+            for kind, places in self._places.items()
+        }
+
+
+def _strides(shape):
     if len(shape) != 4:
-        return part.view(shape)
+        return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
     # The kernels of a convolution, channels last: without downsampling half as fast again.
-    n_outer, n_inner, *kernel = shape
-    return part.view(n_outer, *kernel, n_inner).permute(0, 3, 1, 2)
+    _, n_inner, *kernel = shape
+    return n_inner * prod(kernel), 1, n_inner * kernel[1], n_inner
 
 
 def _shapes(sizes, heads):

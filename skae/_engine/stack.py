@@ -79,7 +79,7 @@ def _first_head(perceptron):
     """A network of zeros of what a stack keeps of a perceptron."""
     heads = 1 if perceptron.back is None else perceptron.output_heads
     perceptron = replace(perceptron, code_heads=1, output_heads=heads, n_extra=0)
-    return Network(perceptron, torch.zeros(perceptron.n_parameters, device="cpu"))
+    return Network(perceptron, torch.zeros(perceptron.length, device="cpu"))
 
 
 def stacked_tensors(network, parts):

@@ -5,13 +5,21 @@ operations that every objective is made of have their derivatives written out, a
 pullbacks; whatever else an objective does is left to autograd, and the two mix freely.
 """
 
-from typing import NamedTuple
+from functools import cached_property
 
 import torch
-from torch.nn import functional
 
-from skae._engine.activations import IDENTITY, Activation
+from skae._engine.activations import IDENTITY
 from skae._engine.network import Network
+from skae._engine.workspace import Layers, Record, Workspace
+
+PRECISIONS = {"float": None, "bf16": torch.bfloat16}
+
+
+def keeps_memory(formula):
+    """Mark a formula whose gradient at the first input may lie in memory that it gets as `out`."""
+    formula.keeps_memory = True
+    return formula
 
 
 class Tape(Network):
@@ -21,42 +29,54 @@ class Tape(Network):
     recorded with its inputs and its pullback, so that `backward` can go on from the
     gradient that arrives at it, whether autograd or a later pullback has brought it.
 
+    Codes and outputs lie in memory that is kept for the next step: they are valid until
+    `backward` has ended.
+
     Parameters
     ----------
-    perceptron : Perceptron
-    flat : Tensor of shape (n_parameters,)
-        The weights; shared, not copied.
-    gradient : Tensor of shape (n_parameters,)
+    network : Network
+        The one to train; its weights are shared, not copied.
+    gradient : Tensor of shape (length,)
         Where `backward` adds the gradient.
     dtype : torch.dtype, default=None
-        What to round to in the layers; None for the dtype of the data.
+        What to round to in the layers; None for the dtype of the weights.
     """
 
-    def __init__(self, perceptron, flat, gradient, dtype=None):
-        super().__init__(perceptron, flat, gradient)
-        weights, gradients = Network(perceptron, flat), Network(perceptron, gradient)
-        self._dtype = dtype
-        self._encoder = Layers(weights.encoder_layers, gradients.encoder_layers, dtype)
-        self._decoder = Layers(weights.decoder_layers, gradients.decoder_layers, dtype)
-        # For slopes, which are autograd's: its layers one by one, without activations.
-        self._linear_parts = [
-            Layers([(weight, bias, IDENTITY)], [gradient], dtype)
-            for (weight, bias, _), gradient in zip(
-                weights.encoder_layers, gradients.encoder_layers, strict=True
-            )
+    def __init__(self, network, gradient, dtype=None):
+        super().__init__(network.perceptron, network.flat, gradient)
+        self._gradient, self._dtype = gradient, dtype
+        # What the layers compute with: the weights and the gradient themselves, or rounded ones.
+        self._own = (network.flat, gradient)
+        if dtype is not None:
+            self._own = [torch.zeros_like(vector, dtype=dtype) for vector in self._own]
+            network = Network(network.perceptron, self._own[0])
+        gradients = Network(network.perceptron, self._own[1])
+        self._encoder = self._layers(network.encoder_layers, gradients.encoder_layers)
+        self._decoder = self._layers(network.decoder_layers, gradients.decoder_layers)
+        self._records, self._passes = [], {}  # passes by the ids of their outputs
+
+    def _layers(self, layers, gradients):
+        return Layers(layers, gradients, rounds=self._dtype is not None)
+
+    @cached_property
+    def _linear_parts(self):
+        """The encoder's layers one by one, without their activations: slopes are autograd's."""
+        return [
+            self._layers([(weight, bias, IDENTITY)], [(*gradients, IDENTITY)])
+            for weight, bias, *gradients in self._encoder.tensors
         ]
-        self._records = []
 
     def encode(self, x):
         """As `Network.encode`."""
-        features = self.features(x)
-        output = self._record((features,), *self._encoder(features))
-        return self._code_heads(self._as_rows(output))
+        output = self._pass(self._encoder, x if self.front is None else self.features(x))
+        return output if self._is_plain_code else self._code_heads(self._as_rows(output))
 
     def decode(self, code):
         """As `Network.decode`."""
+        if self._is_plain_output:
+            return self._pass(self._decoder, code)
         code = self._at_pixels(code, self.perceptron.decoded_image)
-        return self._output_heads(self._behind(self._record((code,), *self._decoder(code))))
+        return self._output_heads(self._behind(self._pass(self._decoder, code)))
 
     def apply(self, formula, *inputs, **constants):
         """The value of a formula that comes with its pullback.
@@ -68,7 +88,7 @@ class Tape(Network):
             and its pullback: a function of the gradients at the value (at a scalar,
             perhaps a float) that returns the gradients at the inputs and changes
             nothing but what is its own. Inputs at the end that need no gradient may be
-            left out. It is called once.
+            left out. It is called at most once.
         *inputs : Tensor
         **constants : object
 
@@ -76,8 +96,15 @@ class Tape(Network):
         -------
         value : Tensor or tuple of Tensor
         """
-        plain = [tensor.detach() if tensor.requires_grad else tensor for tensor in inputs]
-        return self._record(inputs, *formula(*plain, **constants))
+        if hasattr(formula, "keeps_memory"):
+            record = self._passes.get(id(inputs[0]))
+            constants["out"] = None if record is None else record.memory()
+        value, pullback = formula(*map(self._without_graph, inputs), **constants)
+        outputs = value if isinstance(value, tuple) else (value,)
+        for output in outputs:
+            output.requires_grad_()
+        self._records.append(Record(inputs, outputs, pullback))
+        return value
 
     def backward(self, objective):
         """Add the gradient of a scalar, computed since the last call, and forget the rest.
@@ -85,14 +112,25 @@ class Tape(Network):
         Gradients must be switched off around it.
         """
         records, self._records = self._records, []
+        self._passes.clear()
         arrived = {}
         _bring(objective, 1.0, arrived)
-        for inputs, outputs, pullback in reversed(records):
-            gradients = _arrived_at(outputs, arrived)
-            if gradients is not None:
-                for tensor, gradient in zip(inputs, pullback(*gradients), strict=False):
-                    if tensor.requires_grad:
-                        _bring(tensor, gradient, arrived)
+        while records:
+            record = records.pop()
+            pulled = _pulled(record, arrived)
+            for tensor, gradient in zip(record.inputs, pulled, strict=False):
+                if tensor.requires_grad:
+                    _bring(tensor, gradient, arrived)
+        if self._dtype is not None:
+            self._gradient.add_(self._own[1])
+        self._release()
+
+    def _release(self):
+        """Let the next step have the workspaces of this one."""
+        self._encoder.release()
+        self._decoder.release()
+        for part in vars(self).get("_linear_parts", ()):
+            part.release()
 
     def _run(self, module, x):
         if self._dtype is None:
@@ -101,18 +139,36 @@ class Tape(Network):
             return module(x).to(x.dtype)
 
     def _encoder_output(self, number, x):
-        return self._record((x,), *self._linear_parts[number](x))
+        return self._pass(self._linear_parts[number], x)
 
-    def _record(self, inputs, value, pullback):
-        outputs = value if isinstance(value, tuple) else (value,)
-        for output in outputs:
-            output.requires_grad_()
-        self._records.append((inputs, outputs, pullback))
-        return value
+    def _pass(self, layers, x):
+        if self._dtype is not None and not self._records:  # a step begins
+            self._own[0].copy_(self.flat)
+            self._own[1].zero_()
+        record = layers(x, self._without_graph(x))
+        self._records.append(record)
+        output = record.outputs[0]
+        if type(record) is Workspace:
+            self._passes[id(output)] = record
+        return output
+
+    def _without_graph(self, tensor):
+        """The same numbers for autograd to leave alone."""
+        if not tensor.requires_grad:
+            return tensor
+        record = self._passes.get(id(tensor))
+        return tensor.detach() if record is None else record.plain
+
+
+# A gradient arrives at a recorded tensor in two ways. Autograd adds it to the tensor's `grad`.
+# Pullbacks' are in `arrived`, by the tensor's id: as `grad` they would have to be tensors of their
+# own, which autograd may change, while a pullback may return one tensor for two inputs, or a float.
+# (Formulas as `torch.autograd.Function` would need neither, and make the step of a network of
+# 64-32-8-32-64 1.6 times as long.)
 
 
 def _bring(tensor, gradient, arrived):
-    """Add a gradient at a tensor: `arrived` holds those at recorded ones, by their ids."""
+    """Add a gradient at a tensor."""
     if tensor.grad_fn is not None:  # computed by autograd, from what was recorded before
         gradient = torch.as_tensor(gradient, dtype=tensor.dtype, device=tensor.device)
         tensor.backward(gradient, retain_graph=True)
@@ -123,106 +179,23 @@ def _bring(tensor, gradient, arrived):
         arrived[id(tensor)] = gradient if before is None else before + gradient
 
 
-def _arrived_at(outputs, arrived):
-    """The gradients at some outputs, with zeros for none; None if there are none at all."""
-    gradients, n_missing = [], 0
-    for output in outputs:
-        gradient = arrived.get(id(output))
-        if output.grad is not None:
-            gradient = output.grad if gradient is None else output.grad + gradient
-        n_missing += gradient is None
-        gradients.append(gradient)
-    if n_missing == 0:
-        return gradients
-    if n_missing == len(outputs):
-        return None
+def _pulled(record, arrived):
+    """The gradients at a record's inputs; none if nothing depends on its outputs."""
+    outputs = record.outputs
+    if len(outputs) == 1:
+        gradient = _taken(outputs[0], arrived)
+        return () if gradient is None else record.pullback(gradient)
+    gradients = [_taken(output, arrived) for output in outputs]
+    if all(gradient is None for gradient in gradients):
+        return ()
     pairs = zip(outputs, gradients, strict=True)
-    return [torch.zeros_like(o) if gradient is None else gradient for o, gradient in pairs]
+    return record.pullback(*(torch.zeros_like(o) if g is None else g for o, g in pairs))
 
 
-PRECISIONS = {"float": None, "bf16": torch.bfloat16}
-
-
-class Layer(NamedTuple):
-    """One layer, and where its gradients are added."""
-
-    weight: torch.Tensor
-    bias: torch.Tensor
-    activation: Activation
-    weight_gradient: torch.Tensor
-    bias_gradient: torch.Tensor
-
-
-class Layers:
-    """An encoder's or decoder's layers.
-
-    Parameters
-    ----------
-    layers, gradients : list of (weight, bias, activation)
-        In the order in which a row passes them.
-    dtype : torch.dtype or None
-        See `Tape`.
-    """
-
-    def __init__(self, layers, gradients, dtype):
-        pairs = zip(layers, gradients, strict=True)
-        self._layers = [Layer(*layer, *gradient[:2]) for layer, gradient in pairs]
-        self._dtype = dtype
-        self._ones = torch.ones(0)
-
-    def __call__(self, x):
-        """The output for x of shape (..., fan_in), and its pullback."""
-        wants_gradient, passed = x.requires_grad, []
-        h = rows = self._enter(x.detach())
-        for layer in self._rounded_layers():
-            below, a = h, functional.linear(h, layer.weight, layer.bias)
-            h = layer.activation.function(a)
-            passed.append((layer, below, a, h))
-
-        def pullback(gradient):
-            gradient = self._enter(gradient)
-            for layer, below, a, h in reversed(passed):
-                if h is not a:
-                    gradient = layer.activation.pull_back(gradient, a, h)
-                self._add_gradients(layer, gradient, below)
-                if below is not rows or wants_gradient:
-                    gradient = gradient @ layer.weight
-            return (self._leave(gradient, x) if wants_gradient else None,)
-
-        return self._leave(h, x), pullback
-
-    def _enter(self, tensor):
-        """Flatten leading dimensions and round."""
-        if tensor.ndim == 2 and self._dtype is None:
-            return tensor
-        return tensor.flatten(0, -2).to(self._dtype or tensor.dtype)
-
-    def _leave(self, tensor, like):
-        """Undo what `_enter` did to `like`."""
-        if like.ndim == 2 and self._dtype is None:
-            return tensor
-        return tensor.to(like.dtype).view(*like.shape[:-1], -1)
-
-    def _rounded_layers(self):
-        if self._dtype is None:
-            return self._layers
-        return [
-            layer._replace(weight=layer.weight.to(self._dtype), bias=layer.bias.to(self._dtype))
-            for layer in self._layers
-        ]
-
-    def _add_gradients(self, layer, gradient, below):
-        transposed = gradient.t()
-        if self._dtype is None:
-            layer.weight_gradient.addmm_(transposed, below)
-            # A sum over rows, as a product with ones: faster.
-            layer.bias_gradient.addmv_(transposed, self._ones_for(gradient))
-        else:
-            layer.weight_gradient.add_(transposed @ below)
-            layer.bias_gradient.add_(gradient.sum(dim=0))
-
-    def _ones_for(self, gradient):
-        n_rows = gradient.shape[0]
-        if self._ones.shape[0] < n_rows:  # made here, where dtype and device are known
-            self._ones = gradient.new_ones(n_rows)
-        return self._ones[:n_rows]
+def _taken(output, arrived):
+    """The gradient at an output, or None; its memory may be the next step's."""
+    gradient = arrived.get(id(output))
+    if output.grad is not None:
+        gradient = output.grad if gradient is None else output.grad + gradient
+        output.grad = None
+    return gradient

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from skae._engine.data import Rows
+from skae._engine.data import rows_of
 from skae._engine.devices import find_device
 from skae._engine.network import Network
 from skae._engine.optimizers import SOLVERS, schedule
 from skae._engine.streams import stream
 from skae._engine.tape import PRECISIONS, Tape
 from skae._engine.threads import enough_threads
+
+# As the function `torch.set_grad_enabled`, which makes an object first.
+switch_gradients = torch._C._set_grad_enabled
 
 
 @dataclass
@@ -27,8 +30,9 @@ class State:
 
     Parameters
     ----------
-    weights : ndarray of shape (n_parameters,)
-    moments : ndarray of shape (2, n_parameters)
+    weights : ndarray of shape (length,)
+        With the gaps of the perceptron's `Layout`.
+    moments : ndarray of shape (2, length)
         The optimiser's running averages; the second row is unused by "sgd".
     n_steps : int
         Optimiser steps behind the moments.
@@ -49,6 +53,60 @@ class State:
     n_epochs: int = 0
     solver: str = "adam"
     idle: np.ndarray = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training goes by: an estimator's parameters, read once, with numbers for "auto".
+
+    Parameters
+    ----------
+    alpha : float
+    solver : str
+    learning_rate : str
+    learning_rate_init : float
+    batch_size : int
+        At most the number of rows.
+    max_iter : int
+    shuffle : bool
+    tol : float
+    n_iter_no_change : int or inf
+    dtype : torch.dtype or None
+        What the layers round to.
+    device : torch.device
+    verbose : bool
+    """
+
+    alpha: float
+    solver: str
+    learning_rate: str
+    learning_rate_init: float
+    batch_size: int
+    max_iter: int
+    shuffle: bool
+    tol: float
+    n_iter_no_change: float
+    dtype: torch.dtype
+    device: torch.device
+    verbose: bool
+
+    @classmethod
+    def of(cls, estimator, n_rows):
+        """Those of an estimator whose parameters have been checked."""
+        same = {"alpha", "solver", "learning_rate", "learning_rate_init", "max_iter", "shuffle"}
+        same |= {"tol", "n_iter_no_change", "verbose"}
+        batch_size = 200 if estimator.batch_size == "auto" else int(estimator.batch_size)
+        return cls(
+            **{name: getattr(estimator, name) for name in same},
+            batch_size=min(batch_size, n_rows),
+            dtype=PRECISIONS[estimator.precision],
+            device=find_device(estimator.device),
+        )
+
+
+def constantly(part):
+    """The factor of a learning rate that stays."""
+    return 1.0
 
 
 class Stopping:
@@ -76,8 +134,7 @@ class Stopping:
 class Trainer:
     """Trains an estimator's network on rows of data.
 
-    Hyperparameters are read from the estimator under their public names; what a batch
-    costs is the estimator's `_objective(network, x, noise)`, a mean over rows (or
+    Hyperparameters are the estimator's (see `Settings`); what a batch costs is the estimator's `_objective(network, x, noise)`, a mean over rows (or
     `_objective(network, x, noise, target)`, where the data have targets).
 
     Parameters
@@ -105,60 +162,60 @@ class Trainer:
 
     def __init__(self, estimator, perceptron, state, data, split):
         self.estimator = estimator
-        self.device = find_device(estimator.device)
-        self.alpha = estimator.alpha
-        self.data = data
-        self._tables = [Rows(table, self.device) for table in data.tables]
-        batch_size = 200 if estimator.batch_size == "auto" else int(estimator.batch_size)
-        self.batch_size = min(batch_size, len(data))
-        self._full_batch = min(self.batch_size, len(split.training))
+        self.settings = settings = Settings.of(estimator, len(data))
+        self.device, self.alpha = settings.device, settings.alpha
+        self.data, self.split = data, split
+        self._tables = [rows_of(table, self.device) for table in data.tables]
+        self._full_batch = min(settings.batch_size, len(split.training))
         self.weights = torch.tensor(state.weights, device=self.device)
         self.gradient = torch.zeros_like(self.weights)
         self.network = Network(perceptron, self.weights)
-        dtype = PRECISIONS[estimator.precision]
-        self._tape = Tape(perceptron, self.weights, self.gradient, dtype)
+        self._tape = Tape(self.network, self.gradient, settings.dtype)
         self.state = state
         self._load_optimizer(state)
+        # A GPU's losses are read at an epoch's end: to read one is to wait for it.
+        self._kept = torch.Tensor.item if self.device.type == "cpu" else torch.clone
         self.losses, self.validation_losses, self.n_iter = [], [], 0
-        self.split = split
 
     def fit(self, progress):
         """Run epochs until the budget, the tolerance or a callback ends them."""
-        estimator = self.estimator
-        holds_out = self.split.held_out is not None
-        stopping, best_weights = Stopping(estimator.tol, self._patience), None
+        settings, holds_out = self.settings, self.split.held_out is not None
+        stopping, best_weights = Stopping(settings.tol, self._patience), None
         if holds_out and self.state.n_epochs:  # going on: do not get worse
             stopping.improved(self.evaluate(self.split.held_out))
             best_weights = self.weights.clone()
-        for epoch in range(estimator.max_iter):
+        for epoch in range(settings.max_iter):
             started = time.perf_counter()
-            with progress.task("epoch", lambda: estimator._attributes_after(self)) as task:
-                loss = self.run_epoch(
-                    lambda part, epoch=epoch: schedule(
-                        estimator.learning_rate, (epoch + part) / estimator.max_iter
-                    ),
-                    progress=epoch / estimator.max_iter,
-                )
+            with progress.task("epoch", lambda: self.estimator._attributes_after(self)) as task:
+                loss = self.run_epoch(self._rate_from(epoch), progress=epoch / settings.max_iter)
                 # Losses of different objectives do not compare.
-                warm = self.state.n_epochs > estimator._warmup_epochs
+                warm = self.state.n_epochs > self.estimator._warmup_epochs
                 improved = warm and stopping.improved(loss)
                 if holds_out and improved:
                     best_weights = self.weights.clone()
-            if estimator.verbose:
-                self.report(f"{epoch + 1}/{estimator.max_iter}", time.perf_counter() - started)
+            if settings.verbose:
+                self.report(f"{epoch + 1}/{settings.max_iter}", time.perf_counter() - started)
             if task.stop or stopping.exhausted:
                 break
         if best_weights is not None:
             self.weights.copy_(best_weights)
             self.state = self._finished_state(self.state.n_epochs)
 
+    def _rate_from(self, epoch):
+        """The learning rate's factor as a function of the part of this epoch that is over."""
+        name, max_iter = self.settings.learning_rate, self.settings.max_iter
+        if name == "constant":
+            return constantly
+        return lambda part: schedule(name, (epoch + part) / max_iter)
+
     @property
     def _patience(self):
-        if self.estimator.learning_rate != "constant" and self.split.held_out is None:
+        if self.settings.learning_rate != "constant" and self.split.held_out is None:
             return math.inf  # a schedule is only right when it runs to its end
-        return self.estimator.n_iter_no_change
+        return self.settings.n_iter_no_change
 
-    def run_epoch(self, rate=lambda part: 1.0, progress=0.0):
+    @torch.no_grad()
+    def run_epoch(self, rate=constantly, progress=0.0):
         """One pass over the training rows.
 
         Parameters
@@ -176,21 +233,14 @@ class Trainer:
         """
         seed, epoch = self.state.seed, self.state.n_epochs
         self._tape.n_epochs, self._tape.active = epoch, None
-        with torch.no_grad():
-            self.estimator._begin_epoch(self, progress)
-        order = self.split.training
-        if self.estimator.shuffle:
-            shuffle = stream(seed, "shuffle", epoch)
-            order = order[torch.randperm(len(order), generator=shuffle, device="cpu")]
+        self.estimator._begin_epoch(self, progress)
         noise = stream(seed, "noise", epoch, device=self.device)
-        batches = order.to(self.device).split(self.batch_size)
-        losses = self.weights.new_empty(len(batches))
+        batches = self._order(seed, epoch).to(self.device).split(self.settings.batch_size)
+        losses = []
         with self._enough_threads():
-            for number, (indices, kept) in enumerate(zip(batches, losses, strict=True)):
-                learning_rate = self.estimator.learning_rate_init * rate(number / len(batches))
-                # Copied: small tensors that stay would leave gaps between the large ones of
-                # each step, which then find no room and make the memory grow.
-                kept.copy_(self._step(indices, noise, learning_rate))
+            for number, indices in enumerate(batches):
+                learning_rate = self.settings.learning_rate_init * rate(number / len(batches))
+                losses.append(self._kept(self._step(indices, noise, learning_rate)))
         loss = _mean_over_rows(losses, batches)
         validation_loss = None
         if self.split.held_out is not None:
@@ -198,61 +248,76 @@ class Trainer:
         self._finish_epoch(loss, validation_loss)
         return loss if validation_loss is None else validation_loss
 
+    def _order(self, seed, epoch):
+        """The training rows, as this epoch takes them."""
+        order = self.split.training
+        if not self.settings.shuffle:
+            return order
+        shuffle = stream(seed, "shuffle", epoch)
+        permutation = torch.randperm(len(order), generator=shuffle, device="cpu")
+        return permutation if self.split.held_out is None else order[permutation]
+
     def _step(self, indices, noise, learning_rate):
         """One step of the optimiser; returns the batch's objective, still on the device."""
-        loss, n_rows = self._objective(self._tape, self.take(indices), noise), indices.shape[0]
-        with torch.no_grad():
-            loss = self._differentiate(loss)
-            if n_rows < self._full_batch:
-                # A ragged last batch counts by its rows, or one stray row would move the
-                # weights as far as a full batch.
-                self.gradient.mul_(n_rows / self._full_batch)
-            self._optimizer_step(
-                self.weights, self.gradient, self._moment_rows, self._n_steps, learning_rate
-            )
-            self.estimator._constrain(self.network)
+        # The epoch has switched gradients off, and will restore what was before.
+        switch_gradients(True)
+        loss = self._objective(self._tape, self.take(indices), noise)
+        switch_gradients(False)
+        loss, n_rows = self._differentiate(loss), indices.shape[0]
+        if n_rows < self._full_batch:
+            # A ragged last batch counts by its rows, or one stray row would move the
+            # weights as far as a full batch.
+            self.gradient.mul_(n_rows / self._full_batch)
+        self._optimizer.step(learning_rate)
+        self.estimator._constrain(self.network)
         return loss
 
     def _differentiate(self, loss):
         """The objective, weight decay included, whose gradient it leaves in `gradient`."""
         self.gradient.zero_()
         self._tape.backward(loss)
-        return self._with_decay(loss.detach())
+        return self._with_decay(loss)
 
     def take(self, indices):
         """A batch: these rows and, where there are any, their targets."""
-        return [rows.take(indices) for rows in self._tables]
+        if len(self._tables) == 1:
+            return (self._tables[0].take(indices),)
+        return tuple(rows.take(indices) for rows in self._tables)
 
     def _objective(self, network, batch, noise):
-        return self.estimator._objective(network, batch[0], noise, *batch[1:])
+        x, *target = batch
+        return self.estimator._objective(network, x, noise, *target)
 
     def _with_decay(self, loss):
         """Add alpha/2 * ||W||^2 to the loss, and its gradient to the gradient."""
         if self.alpha == 0:
             return loss
-        weights = self._penalized()
-        self.gradient[: len(weights)].add_(weights, alpha=self.alpha)
-        return loss + 0.5 * self.alpha * weights.square().sum()
+        for part in self._penalized:
+            self.gradient[part].add_(self.weights[part], alpha=self.alpha)
+        return loss + self._decay()
+
+    def _decay(self):
+        return 0.5 * self.alpha * sum(self.weights[p].square().sum() for p in self._penalized)
 
     @torch.no_grad()
     def evaluate(self, indices):
         """The objective per row at these rows, with the same noise at every call."""
         noise = stream(self.state.seed, "validation", device=self.device)
-        batches = indices.to(self.device).split(self.batch_size)
-        losses = self.weights.new_empty(len(batches))
+        batches = indices.to(self.device).split(self.settings.batch_size)
+        losses = []
         with self._enough_threads():
-            for rows, kept in zip(batches, losses, strict=True):
-                kept.copy_(self._objective(self.network, self.take(rows), noise))
-        decay = 0.5 * self.alpha * self._penalized().square().sum().item()
-        return _mean_over_rows(losses, batches) + decay
+            for rows in batches:
+                losses.append(self._kept(self._objective(self.network, self.take(rows), noise)))
+        return _mean_over_rows(losses, batches) + float(self._decay())
 
     def _enough_threads(self):
         n_rows = self._full_batch * self.estimator._rows_per_row
         return enough_threads(n_rows, self.network.perceptron)
 
+    @property
     def _penalized(self):
-        """The part of the weights on which the weight decay acts, a view."""
-        return self.weights[: self.network.perceptron.n_weights]
+        """What the weight decay acts on, slices of the flat vector."""
+        return self.network.perceptron.layout.weights.values()
 
     def _finish_epoch(self, loss, validation_loss):
         epoch = self.state.n_epochs + 1
@@ -271,26 +336,27 @@ class Trainer:
 
     @property
     def _remedy(self):
-        return f"Lower learning_rate_init (now {self.estimator.learning_rate_init:g}) or scale X"
+        return f"Lower learning_rate_init (now {self.settings.learning_rate_init:g}) or scale X"
 
     def _load_optimizer(self, state):
-        solver = self.estimator.solver
-        self._optimizer_step = SOLVERS[solver]
+        solver = self.settings.solver
         fresh = state.moments is None or state.solver != solver
         moments = np.zeros((2, len(state.weights)), state.weights.dtype)
         self.moments = torch.tensor(moments if fresh else state.moments, device=self.device)
-        self._moment_rows = self.moments.unbind()
         n_steps = 0.0 if fresh else float(state.n_steps)
         self._n_steps = torch.tensor(n_steps, dtype=torch.float32, device=self.device)
+        self._optimizer = SOLVERS[solver](
+            self.weights, self.gradient, self.moments.unbind(), self._n_steps
+        )
 
     def _finished_state(self, n_epochs):
         return State(
-            weights=_copy(self.weights),
-            moments=_copy(self.moments),
+            weights=copied(self.weights),
+            moments=copied(self.moments),
             n_steps=int(self._n_steps),
             seed=self.state.seed,
             n_epochs=n_epochs,
-            solver=self.estimator.solver,
+            solver=self.settings.solver,
             idle=None if self._tape.active is None else ~self._tape.active.cpu().numpy(),
         )
 
@@ -304,10 +370,12 @@ class Trainer:
 
 def _mean_over_rows(losses, batches):
     """Mean objective per row: each batch counts by its rows. Waits for the device."""
+    if isinstance(losses[0], torch.Tensor):
+        losses = torch.stack(losses).tolist()
     n_rows = [indices.shape[0] for indices in batches]
-    sums = [n * loss for n, loss in zip(n_rows, losses.tolist(), strict=True)]
-    return sum(sums) / sum(n_rows)
+    return sum(n * loss for n, loss in zip(n_rows, losses, strict=True)) / sum(n_rows)
 
 
-def _copy(tensor):
-    return tensor.cpu().numpy().copy()
+def copied(tensor):
+    """A tensor's numbers as an array of its own, which begins where torch would have it."""
+    return tensor.detach().to("cpu", copy=True).numpy()

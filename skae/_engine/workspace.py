@@ -1,0 +1,193 @@
+"""Passes through dense layers, forwards and backwards, into memory that is kept.
+
+A step of a small network spends as much on memory and views, made anew each time, as on
+its products. So a pass writes where the last one of as many rows has written.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import torch
+
+from skae._engine.activations import IDENTITY, Activation
+
+MOST_SIZES = 8  # of batches, whose workspaces are kept
+
+
+class Layer(NamedTuple):
+    """One layer, and where its gradients are added."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+    activation: Activation
+    weight_gradient: torch.Tensor
+    bias_gradient: torch.Tensor
+
+
+class Record(NamedTuple):
+    """What was computed from what, and how gradients go back.
+
+    Attributes
+    ----------
+    inputs, outputs : tuple of Tensor
+    pullback : callable
+        Of the gradients at the outputs; see `Tape.apply`.
+    """
+
+    inputs: tuple
+    outputs: tuple
+    pullback: callable
+
+
+class Layers:
+    """An encoder's or decoder's layers.
+
+    Parameters
+    ----------
+    layers, gradients : list of (weight, bias, activation)
+        In the order in which a row passes them.
+    rounds : bool
+        Whether they are of a lower precision than the rows.
+    """
+
+    def __init__(self, layers, gradients, rounds):
+        pairs = zip(layers, gradients, strict=True)
+        self._layers = [Layer(*layer, *gradient[:2]) for layer, gradient in pairs]
+        self._rounds = rounds
+        self._spare, self._in_use = {}, []
+
+    def __call__(self, x, plain):
+        """The record of a pass of x, of shape (..., fan_in), whose numbers are in `plain`."""
+        if plain.ndim != 2 or self._rounds or not self._layers:
+            return self._reshaped(x, plain)
+        workspace = self._workspace(plain.shape[0])
+        workspace.forward(x, plain)
+        return workspace
+
+    def _reshaped(self, x, plain):
+        if not self._layers:
+            return Record((x,), (plain.detach().requires_grad_(),), lambda gradient: (gradient,))
+        rows = self._as_rows(plain)
+        workspace = self._workspace(rows.shape[0])
+        workspace.forward(x, rows)
+
+        def pullback(gradient):
+            (gradient,) = workspace.pullback(self._as_rows(gradient))
+            return (gradient if gradient is None else _shaped(gradient, plain),)
+
+        output = _shaped(workspace.plain.detach(), plain).requires_grad_()
+        return Record((x,), (output,), pullback)
+
+    def release(self):
+        """Let the next passes have the workspaces of the last ones."""
+        for workspace in self._in_use:
+            self._spare.setdefault(workspace.n_rows, []).append(workspace)
+        self._in_use.clear()
+
+    @property
+    def tensors(self):
+        """For each layer its weight, its bias and their gradients."""
+        return [(*layer[:2], *layer[3:]) for layer in self._layers]
+
+    def _as_rows(self, tensor):
+        return tensor.flatten(0, -2).to(self._layers[0].weight.dtype)
+
+    def _workspace(self, n_rows):
+        spare = self._spare.get(n_rows)
+        if spare:
+            workspace = spare.pop()
+        else:
+            if len(self._spare) >= MOST_SIZES:
+                self._spare.clear()
+            workspace = Workspace(self._layers, n_rows)
+        self._in_use.append(workspace)
+        return workspace
+
+
+def _shaped(rows, like):
+    """Rows with the leading axes and the dtype of a tensor."""
+    return rows.to(like.dtype).view(*like.shape[:-1], -1)
+
+
+class Workspace:
+    """The memory of one pass through some layers, and what need not be found out twice.
+
+    It serves as the pass's `Record`.
+
+    Parameters
+    ----------
+    layers : list of Layer
+    n_rows : int
+
+    Attributes
+    ----------
+    plain : Tensor of shape (n_rows, fan_out)
+        The output, as autograd does not see it.
+    """
+
+    def __init__(self, layers, n_rows):
+        self.n_rows = n_rows
+        self._ones = layers[0].weight.new_ones(n_rows)
+        self._forward, self._backward, below, gradient_below = [], [], None, None
+        for layer in layers:
+            a = layer.weight.new_empty(n_rows, len(layer.weight))
+            at_a = torch.empty_like(a)
+            h, at_h, activate, pull_back = _bound(layer.activation, a, at_a)
+            self._forward.append((layer.bias, below, layer.weight.t(), a, activate))
+            transposed = at_a.t()
+            adds = layer.weight_gradient.addmm_, layer.bias_gradient.addmv_
+            views = at_h, transposed, gradient_below
+            self._backward.append((layer.weight, *adds, below, pull_back, *views))
+            below, gradient_below = h, at_h
+        self._backward.reverse()
+        self._first_weight, self._at_rows = layers[0].weight, None
+        self.plain, self._gradient = below, gradient_below
+        self.outputs = (below.detach().requires_grad_(),)  # for autograd, a leaf
+
+    def forward(self, x, rows):
+        """Fill the memory, given x and its numbers as rows of shape (n_rows, fan_in)."""
+        self.inputs, self._rows, self._is_spare = (x,), rows, True
+        addmm = torch.addmm
+        for bias, below, transposed, a, activate in self._forward:
+            addmm(bias, rows if below is None else below, transposed, out=a)
+            if activate is not None:
+                activate()
+
+    def memory(self):
+        """Memory for the gradient at the output: once for each pass, then None."""
+        is_spare, self._is_spare = self._is_spare, False
+        return self._gradient if is_spare else None
+
+    def pullback(self, gradient):
+        """Add the weights' gradients, given the one at the output; returns the one at x."""
+        rows, ones = self._rows, self._ones
+        for weight, add_mm, add_mv, below, pull_back, own, transposed, own_below in self._backward:
+            if pull_back is not None:
+                gradient = pull_back(gradient)
+            elif gradient is not own:
+                transposed = gradient.t()
+            add_mm(transposed, rows if below is None else below)
+            add_mv(transposed, ones)  # a sum over rows, as a product with ones: faster
+            if below is not None:
+                gradient = torch.mm(gradient, weight, out=own_below)
+        (x,) = self.inputs
+        if not x.requires_grad:
+            return (None,)
+        if self._at_rows is None:
+            self._at_rows = torch.empty_like(self._rows)
+        return (torch.mm(gradient, self._first_weight, out=self._at_rows),)
+
+
+def _bound(activation, a, at_a):
+    """h(a), memory for the gradient at h, and functions that compute h and pull that back to a."""
+    if activation is IDENTITY:
+        return a, at_a, None, None
+    if activation.in_place is None:
+        h = torch.empty_like(a)
+
+        def activate():
+            h.copy_(activation.function(a))
+    else:
+        h, activate = a, partial(activation.in_place, a)
+    pull_back = activation.pull_back
+    return h, torch.empty_like(a), activate, lambda gradient: pull_back(gradient, a, h, at_a)
