@@ -230,4 +230,4 @@ class Autoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     def _objective(self, network, x, noise):
-        return network.apply(self._loss.mean, network.decode(network.encode(x)), x)
+        return network.apply(self._output.mean_loss, network.decode(network.encode(x)), x)

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from skae._columns import column_means, has_missing, sums_of_squares, value_range, weighted_r2
+from skae._columns import column_means, has_missing, sums_of_squares, weighted_r2
 from skae._compat import InvalidParameterError, StrOptions, fit_context
 from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS
 from skae._engine.blocks import describe_pair
@@ -23,7 +23,7 @@ from skae._engine.perceptron import Perceptron
 from skae._engine.streams import stream
 from skae._engine.training import State
 from skae._estimator import NetworkEstimator, draw_seed, make_trainer
-from skae._losses import LOSSES
+from skae._outputs import LOSSES
 
 
 def trains_by_epochs(estimator):
@@ -149,9 +149,9 @@ class BaseAutoencoder(NetworkEstimator):
         self._check_parameters()
         X = self._validate_X(X, reset)
         data = Data(X, self._validate_target(target, X))
-        self._check_loss_range(data.targets, "X" if target is None else "target")
-        if self._loss.needs_counts and target is not None:
-            self._check_loss_range(data.X)  # its total is that of the reconstruction
+        self._check_values(data.targets, "X" if target is None else "target")
+        if self._output.has_totals and target is not None:
+            self._check_values(data.X)  # its total is that of the reconstruction
         if reset:
             self._check_network_spec(data)
         return data
@@ -303,7 +303,7 @@ class BaseAutoencoder(NetworkEstimator):
             were trained to become others of another width (see `DenoisingAutoencoder`).
         """
         X = self._validate_rows(X)
-        self._check_loss_range(X, loss=self._fitted_loss)
+        self._check_values(X, output=self._perceptron.output)
         return self._map(self._minus_loss, X)
 
     def score(self, X, y=None):
@@ -354,40 +354,18 @@ class BaseAutoencoder(NetworkEstimator):
             )
         return score
 
-    def _check_loss_range(self, X, name="X", loss=None):
-        """Refuse values that the loss, the parameter's by default, is not defined for."""
-        loss = self._loss if loss is None else loss
-        if not (loss.needs_unit_interval or loss.needs_counts):
-            return
-        low, high = value_range(X)
-        parameter = self._loss_parameter.partition("=")[0]
-        rounding = 10 * np.finfo(X.dtype).eps
-        if loss.needs_unit_interval and (low < -rounding or high > 1 + rounding):
-            raise ValueError(
-                f"{self._loss_parameter} needs {name} in [0, 1], but found values from {low} to "
-                f"{high}: scale it, for example with MinMaxScaler(clip=True), or choose another "
-                f"{parameter}."
-            )
-        if loss.needs_counts and low < 0:
-            raise ValueError(
-                f"{self._loss_parameter} needs {name} of counts or proportions, but found values "
-                f"down to {low}: do not centre it, or choose another {parameter}."
-            )
+    def _check_values(self, X, name="X", output=None):
+        """Refuse values that an output, the parameter's by default, is not for."""
+        output = self._output if output is None else output
+        output.check(X, name, parameter=self._output_parameter, of=self._whose_output)
 
     def _reconstruct(self, network, x):
         reconstructions = network.reconstruct(self._encode(network, x))
-        if network.perceptron.decoder_activations[-1] == "softmax":  # of proportions, counts
-            reconstructions = reconstructions * _totals(x, reconstructions)
-        return reconstructions
+        return network.perceptron.output.reconstructed(reconstructions, x)
 
     def _minus_loss(self, network, x):
-        return -self._fitted_loss.rows(network.decode(self._encode(network, x)), x)
-
-    @property
-    def _fitted_loss(self):
-        """The loss of the fit; the parameter may have been set to another since."""
-        activation = self._perceptron.decoder_activations[-1]
-        return next(loss for loss in LOSSES.values() if loss.activation == activation)
+        output = network.decode(self._encode(network, x))
+        return -network.perceptron.output.loss_of_rows(output, x)
 
     @property
     def decoder_(self):
@@ -416,6 +394,7 @@ class BaseAutoencoder(NetworkEstimator):
 
     def _describe_perceptron(self, n_features):
         n_inputs, n_outputs = self._widths(n_features)
+        n_extra = self._output.n_extra(n_outputs, has_back=self.network is not None)
         front, back, into_back = None, None, ()
         if self.network is not None:
             front, back = self._describe_blocks(n_features, n_inputs, n_outputs)
@@ -426,9 +405,10 @@ class BaseAutoencoder(NetworkEstimator):
         return Perceptron(
             sizes=(n_inputs, *sizes),
             encoder_activations=(*hidden, self._auto_code_activation if code == "auto" else code),
-            decoder_activations=(*hidden, *into_back, self._loss.activation),
+            decoder_activations=(*hidden, *into_back, self._output),
             tied=(bool(self.tied_weights),) * len(sizes),
-            output_heads=self._output_heads,
+            output_heads=self._output.n_heads,
+            n_extra=n_extra,
             decoder_sizes=(*sizes[::-1], n_outputs),
             front=front,
             back=back,
@@ -439,32 +419,23 @@ class BaseAutoencoder(NetworkEstimator):
             clone(self.network),
             n_features=n_features,
             n_inputs=n_inputs,
-            n_outputs=n_outputs * self._output_heads,
+            n_outputs=n_outputs * self._output.n_heads,
             activation=self.activation,
         )
-
-    _output_heads = 1  # how many vectors of the data's width the decoder gives
 
     def _widths(self, n_features):
         """Of what the encoder gets, and of what the decoder's output is compared with."""
         return n_features, n_features
 
     def _initial_weights(self, perceptron, generator, data):
-        return initial_weights(perceptron, generator)
+        weights = initial_weights(perceptron, generator)
+        perceptron.output.start(Network(perceptron, weights), data)
+        return weights
 
     @property
-    def _loss(self):
+    def _output(self):
+        """What the decoder's output means, as the parameters have it."""
         return LOSSES[self.loss]
 
-    @property
-    def _loss_parameter(self):
-        return f"loss={self.loss!r}"
-
-
-def _totals(x, proportions):
-    """Each row's total; with missing cells, the one that the observed cells' share implies."""
-    total = x.nansum(dim=1, keepdim=True)
-    if x.shape != proportions.shape:
-        return total
-    unseen = proportions.where(x.isnan(), 0.0).sum(dim=1, keepdim=True)
-    return total / (1.0 - unseen).clamp(min=torch.finfo(x.dtype).eps)
+    _output_parameter = "loss"  # which the output is chosen by
+    _whose_output = ""  # in errors that name it

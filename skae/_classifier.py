@@ -9,8 +9,8 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skae._compat import StrOptions
 from skae._engine.devices import off_torch
-from skae._losses import LOSSES
 from skae._missing import is_missing
+from skae._outputs import LOSSES
 from skae._supervised import BaseSupervised, labelled_rows
 
 
@@ -209,7 +209,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         "unlabeled": [Real, str, None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
-    _loss = LOSSES["categorical_cross_entropy"]
+    _output = LOSSES["categorical_cross_entropy"]
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ import torch
 
 from skae._base import BaseAutoencoder
 from skae._compat import Interval, StrOptions
-from skae._losses import penalized
+from skae._outputs import penalized
 
 
 class QuadraticForms(torch.autograd.Function):
@@ -461,10 +461,10 @@ class ContractiveAutoencoder(BaseAutoencoder):
 
     def _objective(self, network, x, noise):
         if self.contraction_weight == 0:
-            return network.apply(self._loss.mean, network.decode(network.encode(x)), x)
+            return network.apply(self._output.mean_loss, network.decode(network.encode(x)), x)
         features, to_input = through_front(network, x)
         code, slopes = network.encode_with_slopes(features)
-        error = network.apply(self._loss.mean, network.decode(code), x)
+        error = network.apply(self._output.mean_loss, network.decode(code), x)
         if self.jacobian_method == "exact":
             norms = self._exact_norms(network, slopes, to_input)
         else:

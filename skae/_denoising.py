@@ -26,7 +26,7 @@ from skae._engine.devices import as_tensor, find_device_or_cpu
 from skae._engine.inference import CHUNK_SIZE
 from skae._engine.streams import stream
 from skae._estimator import draw_seed
-from skae._missing import FillMissing, fill_missing, mean_over_observed, without_missing
+from skae._missing import FillMissing, fill_missing
 
 LEAST_CHAINS = 100  # where each takes cells of the others
 ROWS_FOR_VARIANCE = 1000  # at most; bounds the cost of `noise_variance_`
@@ -500,26 +500,23 @@ class DenoisingAutoencoder(BaseAutoencoder):
             if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name}={value!r} must be an integer of at least 1.")
         self._check_that_a_chain_exists()
-        device = find_device_or_cpu(self.device)
-        generator = stream(draw_seed(random_state), "sample", device=device)
+        device, seed = find_device_or_cpu(self.device), draw_seed(random_state)
+        generator, rng = stream(seed, "sample", device=device), np.random.default_rng(seed)
+        output, variance = self._perceptron.output, vars(self).get("noise_variance_")
 
-        def step(network, x):
-            reconstruction = self._reconstruct(network, self._corrupt(x, generator))
-            if self._fitted_loss.needs_unit_interval:
-                return reconstruction.bernoulli(generator=generator)
-            std = as_tensor(np.sqrt(self.noise_variance_), x.device)
-            return add_gaussian_noise(reconstruction, std, generator)
+        def denoised(network, x):
+            return self._reconstruct(network, self._corrupt(x, generator))
 
         low, high = (as_tensor(a, device) for a in (self.data_min_, self.data_max_))
         n_chains = max(n_samples, LEAST_CHAINS) if self.corruption == "swap" else n_samples
         uniform = uniform_like(low.repeat(n_chains, 1), generator)
         X = (low + (high - low) * uniform).cpu().numpy()
         for _ in range(n_steps):
-            X = self._map(step, X)
+            X = output.draw(self._map(denoised, X), rng, variance)
         return X[:n_samples]
 
     def _check_that_a_chain_exists(self):
-        if self.corruption is None or self._fitted_loss.needs_counts:
+        if self.corruption is None or self._perceptron.output.has_totals:
             name = "corruption" if self.corruption is None else "loss"
             raise ValueError(
                 f"There is no chain to sample from with {name}={getattr(self, name)!r}: "
@@ -535,8 +532,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         target = x if target is None else target
         code = network.encode(self._training_inputs(self._corrupt(x, noise)))
         if self._lacks_cells_:
-            return network.apply(mean_over_observed, network.decode(code), target, loss=self._loss)
-        return network.apply(self._loss.mean, network.decode(code), target)
+            return network.apply(self._output.mean_loss_of_observed, network.decode(code), target)
+        return network.apply(self._output.mean_loss, network.decode(code), target)
 
     def _corrupted_copy(self, X, generator):
         x = torch.tensor(X, device="cpu")
@@ -580,8 +577,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     def _minus_loss(self, network, x):
         self._check_width(x)
-        output = network.decode(self._encode(network, x))
-        return -self._fitted_loss.rows(*without_missing(self._fitted_loss, output, x))
+        output, kind = network.decode(self._encode(network, x)), network.perceptron.output
+        return -kind.loss_of_rows(*kind.without_missing(output, x))
 
     def _check_width(self, target):
         if target.shape[1] != self.n_features_out_:

@@ -12,7 +12,7 @@ from skae._elbo import gaussian_kl, log_importance, moment_matched_normal, repar
 from skae._engine.devices import memory_errors
 from skae._engine.streams import stream
 from skae._estimator import draw_seed
-from skae._likelihoods import Bernoulli, Categorical, Gaussian, likelihood_of
+from skae._outputs import Gaussian
 
 MIN_SCORE_DRAWS = 64
 DRAWS_AT_ONCE = 50  # of `log_likelihood`: bounds its memory
@@ -84,14 +84,14 @@ class DensityMixin:
         rng = np.random.default_rng(draw_seed(random_state))
         codes = rng.standard_normal((n_samples, self.n_components_))
         means = self.inverse_transform(codes)
-        if isinstance(self._fitted_likelihood, Bernoulli):
-            return (rng.random(means.shape) < means).astype(means.dtype)
-        if isinstance(self._fitted_likelihood, Categorical):
-            proportions = means / means.sum(axis=1, keepdims=True, dtype=np.float64)
-            total = round(self._total_ / self._n_rows_)
-            return rng.multinomial(total, proportions).astype(means.dtype)
-        noise = rng.standard_normal(means.shape).astype(means.dtype)
-        return means + np.sqrt(self._decoded_variance(codes), dtype=means.dtype) * noise
+        return self._perceptron.output.draw(means, rng, self._spread(codes))
+
+    def _spread(self, codes):
+        """What a draw from p(x|z) needs besides its mean: a variance, or a row's total."""
+        output = self._perceptron.output
+        if output.has_totals:
+            return self._total_ / self._n_rows_
+        return self._decoded_variance(codes) if isinstance(output, Gaussian) else None
 
     def score_samples(self, X):
         """The ELBO of each row: a lower bound of log p(x), in nats.
@@ -118,7 +118,7 @@ class DensityMixin:
             that the likelihood is not for.
         """
         X = self._validate_rows(X)
-        self._check_loss_range(X)
+        self._check_values(X, output=self._perceptron.output)
         noise = moment_matched_normal(
             max(MIN_SCORE_DRAWS, self.n_draws),
             self.n_components_,
@@ -128,7 +128,7 @@ class DensityMixin:
         def elbo(network, x):
             mean, log_variance = network.encode(x)
             output = network.decode(reparameterize(mean, log_variance, noise.to(x)))
-            log_likelihood = self._fitted_likelihood.log_rows(network, output, x).mean(dim=0)
+            log_likelihood = network.perceptron.output.log_rows(network, output, x).mean(dim=0)
             return _minus_inf_where_nan(log_likelihood - gaussian_kl(mean, log_variance).sum(dim=1))
 
         return self._map(elbo, X, expansion=len(noise))
@@ -194,7 +194,7 @@ class DensityMixin:
         https://arxiv.org/abs/1509.00519.
         """
         X = self._validate_rows(X)
-        self._check_loss_range(X)
+        self._check_values(X, output=self._perceptron.output)
         if not isinstance(n_draws, Integral) or isinstance(n_draws, bool) or n_draws < 1:
             raise ValueError(f"n_draws={n_draws!r} must be an integer of at least 1.")
         generator = stream(self._state.seed, "score")
@@ -217,20 +217,19 @@ class DensityMixin:
     def noise_variance_(self):
         """Variance of the gaussian likelihood."""
         check_is_fitted(self)
-        likelihood = self._fitted_likelihood
-        if not isinstance(likelihood, Gaussian) or self._perceptron.output_heads == 2:
+        output = self._perceptron.output
+        if not isinstance(output, Gaussian) or output.n_heads == 2:
             raise AttributeError(
                 "noise_variance_ is there only with likelihood='gaussian', and not with "
                 "noise_variance='heteroscedastic', where each cell has its own."
             )
-        variance = likelihood.noise_variance(self._fitted_network()).numpy()
-        return variance if self._varies_by_feature_ else variance.item()
+        variance = output.variance(self._fitted_network()).numpy()
+        return variance if output.noise_variance == "per_feature" else variance.item()
 
     def _log_weights(self, network, x, mean, log_variance, noise, beta=1.0):
         """log [p(x|z) (p(z) / q(z|x))^beta] of draws z, shape (n_draws, n)."""
         draws = reparameterize(mean, log_variance, noise)
-        likelihood = likelihood_of(network.perceptron, self._fixed_variance_)
-        log_likelihood = likelihood.log_rows(network, network.decode(draws), x)
+        log_likelihood = network.perceptron.output.log_rows(network, network.decode(draws), x)
         return log_likelihood + beta * log_importance(log_variance, draws, noise)
 
     def _decoded_variance(self, codes):
@@ -239,13 +238,9 @@ class DensityMixin:
             return self.noise_variance_
 
         def variance(network, z):
-            return self._fitted_likelihood.moments(network, network.decode(z))[1]
+            return network.perceptron.output.moments(network, network.decode(z))[1]
 
         return self._map(variance, codes.astype(self._state.weights.dtype))
-
-    @property
-    def _fitted_likelihood(self):
-        return likelihood_of(self._perceptron, self._fixed_variance_)
 
     def _encode(self, network, x):
         mean, _ = network.encode(x)

@@ -1,4 +1,4 @@
-"""What is missing: cells, which are NaN, what encoders and losses make of them; labels."""
+"""What is missing: cells, which are NaN, and what encoders make of them; labels."""
 
 import numpy as np
 import torch
@@ -35,17 +35,3 @@ class FillMissing(nn.Module):
 
     def forward(self, x):
         return fill_missing(x, self.means, with_mask=True)
-
-
-def without_missing(loss, output, x):
-    """Output and x, changed where x is missing so that these cells add nothing to the loss."""
-    missing = x.isnan()
-    return output.masked_fill(missing, loss.absent), x.masked_fill(missing, 0.0)
-
-
-def mean_over_observed(output, x, loss):
-    """Mean of a `Loss` over rows, of their observed cells, and its pullback.
-
-    That of the loss, whose gradient at missing cells is 0.
-    """
-    return loss.mean(*without_missing(loss, output, x))

@@ -5,7 +5,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, column_or_1d
 
 from skae._engine.devices import off_torch
-from skae._losses import LOSSES
+from skae._outputs import LOSSES
 from skae._supervised import BaseSupervised, labelled_rows
 
 
@@ -172,7 +172,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
     True
     """
 
-    _loss = LOSSES["squared_error"]
+    _output = LOSSES["squared_error"]
 
     def __init__(
         self,

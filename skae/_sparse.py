@@ -15,7 +15,7 @@ from skae._compat import Interval, InvalidParameterError, StrOptions, align_spar
 from skae._engine.activations import TopK
 from skae._engine.network import Network
 from skae._engine.streams import stream
-from skae._losses import penalized
+from skae._outputs import penalized
 
 CANDIDATES = 2**21  # numbers in the rows among which dead units find theirs
 REVIVAL_ENDS = 0.7  # of the training: who is revived needs time to learn
@@ -452,7 +452,7 @@ class SparseAutoencoder(BaseAutoencoder):
 
     def _objective(self, network, x, noise):
         code = network.encode(x)
-        error = network.apply(self._loss.mean, network.decode(code), x)
+        error = network.apply(self._output.mean_loss, network.decode(code), x)
         if self.sparsity == "topk":
             active = (network.units(code.detach()) != 0).any(dim=0)
             network.active = active if network.active is None else network.active | active

@@ -379,7 +379,7 @@ class StackedAutoencoder(BaseAutoencoder):
                 "tied_weights=True does not go with a network in the same stack, unless it is of "
                 "the last layer: set tied_weights=False."
             )
-        if any(prototype._loss.needs_counts for prototype in prototypes[1:]):
+        if any(prototype._output.has_totals for prototype in prototypes[1:]):
             raise InvalidParameterError(
                 "loss='categorical_cross_entropy' is for the first layer alone, since codes are "
                 "no counts: give estimator a list with another loss from the second layer on."
@@ -399,15 +399,17 @@ class StackedAutoencoder(BaseAutoencoder):
         return stack(perceptrons)
 
     def _objective(self, network, x, noise):
-        return network.apply(self._loss.mean, network.decode(network.encode(x)), x)
+        return network.apply(self._output.mean_loss, network.decode(network.encode(x)), x)
 
     def _n_fit_tasks(self):
         return len(self.layer_sizes) + 1
 
     @property
-    def _loss(self):
-        return self._prototypes()[0]._loss
+    def _output(self):
+        return self._prototypes()[0]._output
 
     @property
-    def _loss_parameter(self):
-        return f"The first layer's {self._prototypes()[0]._loss_parameter}"
+    def _output_parameter(self):
+        return self._prototypes()[0]._output_parameter
+
+    _whose_output = "The first layer's "

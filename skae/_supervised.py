@@ -19,7 +19,6 @@ from skae._engine.perceptron import output_layer
 from skae._engine.streams import stream, stream_seed
 from skae._engine.training import State
 from skae._estimator import NetworkEstimator, draw_seed, make_trainer
-from skae._missing import mean_over_observed
 from skae._stacked import StackedAutoencoder
 
 
@@ -57,7 +56,7 @@ class BaseSupervised(NetworkEstimator):
     """An autoencoder's encoder and an output layer. Abstract.
 
     A subclass says which rows of y are labelled (`_is_labelled`), what the outputs are to
-    become (`_encode_targets`) and with which `_loss`.
+    become (`_encode_targets`) and with which `_output`.
     """
 
     _parameter_constraints = {
@@ -112,7 +111,7 @@ class BaseSupervised(NetworkEstimator):
                 "learns to predict y."
             )
         if not frozen:
-            self._prototype._check_loss_range(X, "X")
+            self._prototype._check_values(X)
             self._prototype._check_network_spec(Data(X))
         y = self._validate_y(off_torch(y))
         check_consistent_length(X, y)
@@ -155,7 +154,7 @@ class BaseSupervised(NetworkEstimator):
         seen = split.seen(Data(codes)).X
         self._centre_, self._scale_ = centre_and_scale(seen, centred=not self.fine_tune)
         data = Data((codes - self._centre_) / self._scale_, data.target)
-        layer = output_layer(*(table.shape[1] for table in data.tables), self._loss.activation)
+        layer = output_layer(*(table.shape[1] for table in data.tables), self._output)
         weights = initial_weights(layer, stream(seed, "weights")).numpy().astype(data.X.dtype)
         trainer = make_trainer(self, layer, State(weights, seed), data, split)
         trainer.alpha = self.alpha / self._scale_**2  # the decay of the weights it stands for
@@ -190,8 +189,8 @@ class BaseSupervised(NetworkEstimator):
     def _objective(self, network, x, noise, target):
         output = self._output(network, x)
         if self._lacks_targets_:
-            return network.apply(mean_over_observed, output, target, loss=self._loss)
-        return network.apply(self._loss.mean, output, target)
+            return network.apply(self._output.mean_loss_of_observed, output, target)
+        return network.apply(self._output.mean_loss, output, target)
 
     def _output(self, network, x):
         """What the network makes of rows; an output layer alone gets their codes."""

@@ -9,19 +9,12 @@ import numpy as np
 import torch
 
 from skae._base import BaseAutoencoder
-from skae._columns import mean_squares
 from skae._compat import Interval, InvalidParameterError, StrOptions
 from skae._density import COLLAPSED, DensityMixin
 from skae._elbo import gaussian_kl, sample_posterior
 from skae._engine.network import Network
-from skae._likelihoods import LOG_VARIANCE_SCALE, likelihood_of
-from skae._losses import LOSSES, penalized
+from skae._outputs import LIKELIHOODS, Gaussian, penalized
 
-RECONSTRUCTION_LOSSES = {
-    "gaussian": "squared_error",
-    "bernoulli": "binary_cross_entropy",
-    "categorical": "categorical_cross_entropy",
-}
 LEARNED_VARIANCES = ("shared", "per_feature", "heteroscedastic")
 ACTIVE_VARIANCE = 0.01  # of a component's posterior mean (Burda et al. 2016)
 
@@ -245,7 +238,7 @@ class VAE(DensityMixin, BaseAutoencoder):
 
     _parameter_constraints = {
         **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k != "loss"},
-        "likelihood": [StrOptions(set(RECONSTRUCTION_LOSSES))],
+        "likelihood": [StrOptions(set(LIKELIHOODS))],
         "noise_variance": [
             StrOptions(set(LEARNED_VARIANCES)),
             Interval(Real, 0, None, closed="neither"),
@@ -331,8 +324,8 @@ class VAE(DensityMixin, BaseAutoencoder):
             weights = self._log_weights(network, x, mean, log_variance, draws, beta)
             return math.log(self.n_draws) - weights.logsumexp(dim=0).mean()
         code, kl = network.apply(sample_posterior, mean, log_variance, noise=draws)
-        likelihood = likelihood_of(network.perceptron, self._fixed_variance_)
-        surprise = likelihood.mean_surprise(network, network.decode(code), x)
+        output = network.perceptron.output
+        surprise = output.mean_surprise(network, network.decode(code), x)
         return network.apply(penalized, surprise, kl, weight=beta)
 
     def _kl_weight(self, n_epochs):
@@ -361,38 +354,20 @@ class VAE(DensityMixin, BaseAutoencoder):
                 f"binarize=True needs likelihood='bernoulli', but found {self.likelihood!r}: "
                 "change one of them."
             )
-        if self._decodes_variance and self.tied_weights:
+        if self._output.n_heads == 2 and self.tied_weights:
             raise InvalidParameterError(
                 "noise_variance='heteroscedastic' needs tied_weights=False: the decoder's last "
                 "layer has outputs that no weights of the encoder belong to."
             )
 
-    @property
-    def _decodes_variance(self):
-        return self.likelihood == "gaussian" and self.noise_variance == "heteroscedastic"
-
     def _prepare(self, data, continues):
-        learned = self.noise_variance in LEARNED_VARIANCES
-        self._fixed_variance_ = None if learned else self.noise_variance
-        self._varies_by_feature_ = self.noise_variance == "per_feature"
-        if self.likelihood == "categorical":
+        if self._output.has_totals:
             before = (self._total_, self._n_rows_) if continues else (0.0, 0)
             self._total_ = before[0] + float(data.X.sum(dtype=np.float64))
             self._n_rows_ = before[1] + len(data)
 
-    @property
-    def _output_heads(self):
-        return 1 + self._decodes_variance
-
     def _describe_perceptron(self, n_features):
-        n_learned = {"shared": 1, "per_feature": n_features}.get(self.noise_variance, 0)
-        if self._decodes_variance and self.network is not None:
-            n_learned = n_features  # what is added to logarithms from layers that may lack biases
-        return replace(
-            super()._describe_perceptron(n_features),
-            code_heads=2,
-            n_extra=n_learned if self.likelihood == "gaussian" else 0,
-        )
+        return replace(super()._describe_perceptron(n_features), code_heads=2)
 
     def _initial_weights(self, perceptron, generator, data):
         weights = super()._initial_weights(perceptron, generator, data)
@@ -400,18 +375,6 @@ class VAE(DensityMixin, BaseAutoencoder):
         # The posterior starts with the prior's variance, whatever the scale of X.
         for head in (network.encoder_weights[-1], network.encoder_biases[-1]):
             head[perceptron.sizes[-1] :].zero_()
-        # The noise starts as large as the data: the best while the decoder gives zeros.
-        moments = mean_squares(data.X)
-        if self.noise_variance == "shared":
-            moments = moments.mean(keepdims=True)
-        log_moments = torch.from_numpy(np.log(np.where(moments > 0, moments, 1.0)))
-        if perceptron.output_heads == 1 and perceptron.n_extra:
-            network.extra.copy_(log_moments / LOG_VARIANCE_SCALE)
-        elif perceptron.n_extra:
-            network.extra.copy_(log_moments)
-        elif perceptron.output_heads == 2:
-            network.own_decoder_weights[-1][perceptron.n_outputs :].zero_()
-            network.decoder_biases[-1][perceptron.n_outputs :].copy_(log_moments)
         return weights
 
     def _summarize(self, data):
@@ -425,9 +388,8 @@ class VAE(DensityMixin, BaseAutoencoder):
             warnings.warn(COLLAPSED, UserWarning, stacklevel=stacklevel)
 
     @property
-    def _loss(self):
-        return LOSSES[RECONSTRUCTION_LOSSES[self.likelihood]]
+    def _output(self):
+        kind = LIKELIHOODS[self.likelihood]
+        return kind(self.noise_variance) if kind is Gaussian else kind()
 
-    @property
-    def _loss_parameter(self):
-        return f"likelihood={self.likelihood!r}"
+    _output_parameter = "likelihood"

@@ -6,13 +6,12 @@ import torch
 from helpers import UNIT_X, X, assert_same_with_gradients, normal, small
 from torch.distributions import Bernoulli, Normal
 
-from skae import _likelihoods
-from skae._likelihoods import (
+from skae import _outputs
+from skae._outputs import (
     MIN_NOISE_VARIANCE,
-    bernoulli_log_likelihood,
+    Gaussian,
     gaussian_log_likelihood,
     learned_variance,
-    likelihood_of,
     mean_gaussian_surprise,
 )
 
@@ -81,13 +80,13 @@ def test_the_mean_surprise_has_the_mean_log_likelihoods_gradient(variance):
 def test_bernoulli_log_likelihood_equals_torchs():
     output, x = (4 * normal(5, 20, 3)).requires_grad_(), (normal(20, 3, seed=1) > 0).double()
     expected = Bernoulli(logits=output).log_prob(x).sum(dim=-1)
-    assert_same_with_gradients(bernoulli_log_likelihood(output, x), expected, (output,))
+    assert_same_with_gradients(_outputs.Bernoulli().log_rows(None, output, x), expected, (output,))
 
 
 def test_bernoulli_log_likelihood_of_grey_values_is_the_cross_entropy():
     output, x = 4 * normal(20, 3), torch.sigmoid(normal(20, 3, seed=1))
     expected = Bernoulli(logits=output, validate_args=False).log_prob(x).sum(dim=-1)
-    torch.testing.assert_close(bernoulli_log_likelihood(output, x), expected, **EXACT)
+    torch.testing.assert_close(_outputs.Bernoulli().log_rows(None, output, x), expected, **EXACT)
 
 
 # Learned variances.
@@ -117,7 +116,7 @@ def test_a_fitted_variance_has_the_floor(kind):
     vae = small("VAE", **KINDS[kind]).fit(X)
     network = vae._fitted_network()
     network.extra.fill_(-100.0)
-    assert (vae._fitted_likelihood.noise_variance(network) == MIN_NOISE_VARIANCE).all()
+    assert (vae._perceptron.output.variance(network) == MIN_NOISE_VARIANCE).all()
 
 
 def test_constant_features_reach_the_floor_and_no_further():
@@ -136,7 +135,7 @@ def test_constant_features_reach_the_floor_and_no_further():
 def test_moments_have_the_shape_of_their_kind(kind):
     vae = small("VAE", **KINDS[kind]).fit(X)
     network, codes = vae._fitted_network(), normal(4, 9, 3)
-    mean, variance = vae._fitted_likelihood.moments(network, network.decode(codes))
+    mean, variance = vae._perceptron.output.moments(network, network.decode(codes))
     np.testing.assert_allclose(mean, vae.inverse_transform(codes.flatten(0, 1)).reshape(4, 9, 6))
     assert variance.shape == SHAPES[kind]
     assert (variance > 0).all()
@@ -145,7 +144,7 @@ def test_moments_have_the_shape_of_their_kind(kind):
 @every_kind
 def test_mean_surprise_is_minus_the_mean_of_the_rows(kind):
     vae = small("VAE", **KINDS[kind]).fit(X)
-    network, likelihood = vae._fitted_network(), vae._fitted_likelihood
+    network, likelihood = vae._fitted_network(), vae._perceptron.output
     output, x = network.decode(normal(4, 9, 3)), torch.tensor(X[:9])
     rows = likelihood.log_rows(network, output, x)
     assert rows.shape == (4, 9)
@@ -155,8 +154,8 @@ def test_mean_surprise_is_minus_the_mean_of_the_rows(kind):
 
 def test_a_network_knows_its_likelihood():
     gaussian, bernoulli = small("VAE").fit(X), small("VAE", likelihood="bernoulli").fit(UNIT_X)
-    assert isinstance(likelihood_of(gaussian._perceptron), _likelihoods.Gaussian)
-    assert isinstance(likelihood_of(bernoulli._perceptron), _likelihoods.Bernoulli)
+    assert isinstance(gaussian._perceptron.output, Gaussian)
+    assert isinstance(bernoulli._perceptron.output, _outputs.Bernoulli)
 
 
 @pytest.mark.parametrize("kind", ["per feature", "heteroscedastic"])
@@ -164,7 +163,7 @@ def test_learned_variances_start_at_each_features_second_moment(kind):
     scaled = X * [1e-2, 0.1, 1, 10, 100, 0]
     vae = small("VAE", **KINDS[kind], **STILL).fit(scaled)
     network = vae._fitted_network()
-    _, variance = vae._fitted_likelihood.moments(network, network.decode(normal(9, 3)))
+    _, variance = vae._perceptron.output.moments(network, network.decode(normal(9, 3)))
     expected = np.square(scaled).mean(axis=0)
     expected[-1] = 1  # there is no variance of 0 to start from
     np.testing.assert_allclose(variance.expand(9, 6)[0], expected + 1e-6, rtol=1e-6)

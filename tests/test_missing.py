@@ -16,7 +16,7 @@ from skae import DenoisingAutoencoder
 from skae._engine.data import Data, split_rows
 from skae._engine.network import Network
 from skae._engine.tape import Tape
-from skae._losses import LOSSES
+from skae._outputs import LOSSES
 
 NOT_DENOISING = [name for name in SMALL if name != "DenoisingAutoencoder"]
 CORRUPTIONS = ["masking", "gaussian", "salt_and_pepper", "swap", None, lambda x, g: x + 1]
@@ -187,7 +187,7 @@ def _mean_of_rows(loss, network, x):
     filled = torch.where(seen, x, torch.tensor(MEANS))
     outputs = network.decode(network.encode(torch.cat([filled, seen.double()], dim=1)))
     rows = [
-        LOSSES[loss].rows(output[cells], row[cells])
+        LOSSES[loss].loss_of_rows(output[cells], row[cells])
         for output, row, cells in zip(outputs, x, seen, strict=True)
         if cells.any()
     ]

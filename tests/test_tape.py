@@ -23,8 +23,7 @@ from skae._engine.data import Data
 from skae._engine.network import Network, two_heads
 from skae._engine.perceptron import Perceptron
 from skae._engine.tape import Tape
-from skae._likelihoods import learned_variance, mean_gaussian_surprise
-from skae._losses import LOSSES, penalized
+from skae._outputs import LOSSES, learned_variance, mean_gaussian_surprise, penalized
 from skae._sparse import kl_penalty, l1_penalty
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
@@ -256,7 +255,7 @@ def scalar(number):
 
 
 def mean_loss(name, output):
-    return LOSSES[name].mean(output, BATCH)
+    return LOSSES[name].mean_loss(output, BATCH)
 
 
 VARIANCES = {
@@ -325,7 +324,7 @@ def test_pullback_of_a_formula_is_autograds(formula, inputs, number):
 @pytest.mark.parametrize("shape", [(20, 6), (3, 20, 6)], ids=["rows", "draws"])
 def test_a_mean_loss_is_the_mean_over_rows_and_draws(shape, loss):
     output = normal(*shape)
-    expected = LOSSES[loss].rows(output, BATCH).mean()
+    expected = LOSSES[loss].loss_of_rows(output, BATCH).mean()
     torch.testing.assert_close(mean_loss(loss, output)[0], expected, rtol=1e-12, atol=0)
 
 
@@ -359,7 +358,7 @@ def test_the_kl_penalty_pulls_at_dead_and_saturated_units(dtype):
 
 
 def error(network, code, x=BATCH):
-    return network.apply(LOSSES["squared_error"].mean, network.decode(code), x)
+    return network.apply(LOSSES["squared_error"].mean_loss, network.decode(code), x)
 
 
 def some_of_the_code(network):
@@ -369,7 +368,7 @@ def some_of_the_code(network):
 
 def some_of_the_output(network):
     output = network.decode(network.encode(BATCH))
-    return network.apply(LOSSES["squared_error"].mean, output, BATCH) + output.cos().mean()
+    return network.apply(LOSSES["squared_error"].mean_loss, output, BATCH) + output.cos().mean()
 
 
 def some_of_the_reconstruction(network):
@@ -635,7 +634,10 @@ def test_a_gradient_in_float32_is_autograds(name):
 @both_dtypes
 @each_class
 def test_a_gradient_in_bf16_is_near_the_unrounded_one(name, dtype):
-    training = in_training(small(name), BATCH.to(dtype))
+    estimator = small(name)
+    if "activation" in estimator.get_params():  # rounding may take a unit across a kink
+        estimator.set_params(activation="tanh")
+    training = in_training(estimator, BATCH.to(dtype))
     expected_value, expected = by_autograd(*training, dtype)
     value, gradient = by_tape(*training, dtype, torch.bfloat16)
     assert value.dtype == gradient.dtype == dtype
@@ -656,7 +658,7 @@ def test_layers_round_and_losses_do_not(dtype):
     tape = Tape(Network(DEEP, flat), gradient, torch.bfloat16)
     x = BATCH.to(dtype)
     output = tape.decode(tape.encode(x))
-    value = tape.apply(LOSSES["squared_error"].mean, output, x)
+    value = tape.apply(LOSSES["squared_error"].mean_loss, output, x)
     assert output.dtype == value.dtype == dtype
     assert torch.equal(output, output.bfloat16().to(dtype))
     torch.testing.assert_close(value, (output - x).square().sum(dim=1).mean())

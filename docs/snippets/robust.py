@@ -4,7 +4,7 @@ from numbers import Real
 
 from skae._base import BaseAutoencoder
 from skae._compat import Interval
-from skae._losses import LOSSES
+from skae._outputs import LOSSES
 
 
 class RobustAutoencoder(BaseAutoencoder):
@@ -29,7 +29,7 @@ class RobustAutoencoder(BaseAutoencoder):
         "scale": [Interval(Real, 0, None, closed="neither")],
     }
     del _parameter_constraints["loss"]
-    _loss = LOSSES["squared_error"]  # of `score_samples`; and the output is linear
+    _output = LOSSES["squared_error"]  # of `score_samples`; and the output is linear
 
     # 2: all parameters, of which `scale` is its own
     def __init__(

@@ -66,9 +66,7 @@ ACTIVATIONS = {
     "elu": Activation(
         functional.elu,
         lambda a, h: 1.0 - torch.relu(-h),
-        lambda gradient, a, h, out: _elu_backward(
-            gradient, 1.0, 1.0, 1.0, True, h, grad_input=out
-        ),
+        lambda gradient, a, h, out: _elu_backward(gradient, 1.0, 1.0, 1.0, True, h, grad_input=out),
         nn.ELU,
         in_place=partial(functional.elu, inplace=True),
         gain=2.0**0.5,
@@ -143,9 +141,14 @@ class ActivationLayer(nn.Module):
         return str(self.function)
 
 
+def activation_name(output):
+    """The name of the activation of what a perceptron holds for its output."""
+    return getattr(output, "activation", output)
+
+
 def find_activation(name):
-    """The `Activation` that a perceptron names."""
+    """The `Activation` that a perceptron names, or that of an output it holds."""
     if isinstance(name, TopK):
         gain = ACTIVATIONS[name.activation].gain
         return Activation(name, name.slope, name.pull_back, name.layer, gain=gain)
-    return OUTPUT_ACTIVATIONS[name]
+    return OUTPUT_ACTIVATIONS[activation_name(name)]

@@ -1,5 +1,8 @@
-"""Numbers as tensors: an operation with a Python number first makes a tensor of it, for more than
-a small operation itself costs."""
+"""Numbers as tensors.
+
+An operation with a Python number first makes a tensor of it, which takes longer than a small
+operation itself.
+"""
 
 from functools import lru_cache
 
@@ -12,7 +15,7 @@ def _constant(value, dtype, device):
 
 
 def constant(value, like):
-    """A number as a tensor of shape (), of the dtype and on the device of another; not to be changed."""
+    """A number as a tensor of shape (), like another one; not to be changed."""
     return _constant(value, like.dtype, like.device)
 
 

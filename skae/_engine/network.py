@@ -245,7 +245,7 @@ class Network:
     @property
     def output_activation(self):
         """That which turns the decoder's output into a reconstruction."""
-        return find_activation(self.perceptron.decoder_activations[-1])
+        return find_activation(self.perceptron.output)
 
 
 def _through(layers, x):

@@ -23,8 +23,8 @@ class Perceptron:
         layers act at each of its pixels; the code is then an image, too.
     encoder_activations, decoder_activations : tuple of str or TopK
         One per layer, in the order in which a row passes them; one more for the back. The
-        decoder's last one turns its output into a reconstruction; losses take the output
-        before it.
+        decoder's last one is what its output means, an object with an `activation` that
+        turns it into a reconstruction; losses take the output before that.
     tied : tuple of bool
         One per decoder layer, the code's last: whether it uses the weights of the encoder's
         layer between the same two widths, transposed (the first input columns' only, if
@@ -59,6 +59,10 @@ class Perceptron:
         if self.decoder_sizes is None:
             object.__setattr__(self, "decoder_sizes", self.sizes[::-1])
 
+    def __getstate__(self):
+        """The fields alone, without what is cached."""
+        return {name: value for name, value in vars(self).items() if name in self.__match_args__}
+
     def __str__(self):
         widths = "-".join(map(str, self.sizes))
         if self.n_outputs != self.sizes[0]:
@@ -72,6 +76,11 @@ class Perceptron:
         extra = f", {self.n_extra} learned variance" if self.n_extra else ""
         around = [f" {word} {b}" for word, b in (("after", self.front), ("before", self.back)) if b]
         return f"{widths} ({encoder} / {decoder}{tied}{heads}{extra}){''.join(around)}"
+
+    @property
+    def output(self):
+        """What the decoder's output means."""
+        return self.decoder_activations[-1]
 
     @property
     def n_inputs(self):
@@ -236,8 +245,8 @@ def _shapes(sizes, heads):
     return tuple(zip(outputs, sizes, strict=False))
 
 
-def output_layer(n_components, n_outputs, activation):
+def output_layer(n_components, n_outputs, output):
     """A perceptron without an encoder, whose decoder is one layer."""
     return Perceptron(
-        (n_components,), (), (activation,), (False,), decoder_sizes=(n_components, n_outputs)
+        (n_components,), (), (output,), (False,), decoder_sizes=(n_components, n_outputs)
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from skae._engine.activations import find_activation
+from skae._engine.activations import activation_name, find_activation
 from skae._engine.blocks import describe
 from skae._engine.modules import FirstHead, decoder_module, encoder_module
 from skae._engine.network import DECODER, ENCODER, Network, matching_tensors
@@ -21,10 +21,12 @@ def stack(perceptrons):
     if any(p.front is not None for p in perceptrons):
         return _with_blocks(tuple(perceptrons))
     first, *rest = perceptrons
+    decoders = [(*p.decoder_activations[:-1], activation_name(p.output)) for p in perceptrons]
+    hidden = sum(decoders[::-1], ())[:-1]
     return Perceptron(
         sizes=first.sizes + sum((p.sizes[1:] for p in rest), ()),
         encoder_activations=sum((p.encoder_activations for p in perceptrons), ()),
-        decoder_activations=sum((p.decoder_activations for p in perceptrons[::-1]), ()),
+        decoder_activations=(*hidden, first.output),
         tied=sum((p.tied for p in perceptrons), ()),
         decoder_sizes=sum(
             (p.decoder_sizes[1:] for p in perceptrons[::-1]), perceptrons[-1].sizes[-1:]
@@ -38,7 +40,7 @@ def _with_blocks(perceptrons):
     dense = top.decoder_activations[: len(top.decoder_shapes)]
     return replace(
         top,
-        decoder_activations=(*dense, first.decoder_activations[-1]),
+        decoder_activations=(*dense, first.output),
         code_heads=1,
         output_heads=1,
         n_extra=0,
@@ -70,7 +72,7 @@ class StackedLayers:
         if top.back is not None:
             its = [top.back.source(), FirstHead(top.n_outputs)]
         if top.back is not None and below:
-            its.append(find_activation(top.decoder_activations[-1]).layer())
+            its.append(find_activation(top.output).layer())
         decoders = [decoder_module(n, with_activation=n is not networks[0]) for n in networks[::-1]]
         return nn.Sequential(*its, *decoders)
 

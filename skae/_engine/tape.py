@@ -44,13 +44,11 @@ class Tape(Network):
 
     def __init__(self, network, gradient, dtype=None):
         super().__init__(network.perceptron, network.flat, gradient)
-        self._gradient, self._dtype = gradient, dtype
-        # What the layers compute with: the weights and the gradient themselves, or rounded ones.
-        self._own = (network.flat, gradient)
+        self._dtype, self._is_rounded = dtype, False
         if dtype is not None:
-            self._own = [torch.zeros_like(vector, dtype=dtype) for vector in self._own]
-            network = Network(network.perceptron, self._own[0])
-        gradients = Network(network.perceptron, self._own[1])
+            network = Network(network.perceptron, torch.zeros_like(network.flat, dtype=dtype))
+        self._used = network.flat  # by the layers: the weights themselves, or rounded ones
+        gradients = Network(network.perceptron, gradient)
         self._encoder = self._layers(network.encoder_layers, gradients.encoder_layers)
         self._decoder = self._layers(network.decoder_layers, gradients.decoder_layers)
         self._records, self._passes = [], {}  # passes by the ids of their outputs
@@ -121,8 +119,7 @@ class Tape(Network):
             for tensor, gradient in zip(record.inputs, pulled, strict=False):
                 if tensor.requires_grad:
                     _bring(tensor, gradient, arrived)
-        if self._dtype is not None:
-            self._gradient.add_(self._own[1])
+        self._is_rounded = False  # as weights are to change now
         self._release()
 
     def _release(self):
@@ -142,9 +139,9 @@ class Tape(Network):
         return self._pass(self._linear_parts[number], x)
 
     def _pass(self, layers, x):
-        if self._dtype is not None and not self._records:  # a step begins
-            self._own[0].copy_(self.flat)
-            self._own[1].zero_()
+        if self._dtype is not None and not self._is_rounded:
+            self._used.copy_(self.flat)
+            self._is_rounded = True
         record = layers(x, self._without_graph(x))
         self._records.append(record)
         output = record.outputs[0]

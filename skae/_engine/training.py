@@ -134,8 +134,9 @@ class Stopping:
 class Trainer:
     """Trains an estimator's network on rows of data.
 
-    Hyperparameters are the estimator's (see `Settings`); what a batch costs is the estimator's `_objective(network, x, noise)`, a mean over rows (or
-    `_objective(network, x, noise, target)`, where the data have targets).
+    Hyperparameters are the estimator's (see `Settings`); what a batch costs is its
+    `_objective(network, x, noise)`, a mean over rows (or `_objective(network, x, noise,
+    target)`, where the data have targets).
 
     Parameters
     ----------

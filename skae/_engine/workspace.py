@@ -99,7 +99,7 @@ class Layers:
         else:
             if len(self._spare) >= MOST_SIZES:
                 self._spare.clear()
-            workspace = Workspace(self._layers, n_rows)
+            workspace = Workspace(self._layers, n_rows, self._rounds)
         self._in_use.append(workspace)
         return workspace
 
@@ -118,6 +118,8 @@ class Workspace:
     ----------
     layers : list of Layer
     n_rows : int
+    rounds : bool
+        See `Layers`.
 
     Attributes
     ----------
@@ -125,7 +127,7 @@ class Workspace:
         The output, as autograd does not see it.
     """
 
-    def __init__(self, layers, n_rows):
+    def __init__(self, layers, n_rows, rounds):
         self.n_rows = n_rows
         self._ones = layers[0].weight.new_ones(n_rows)
         self._forward, self._backward, below, gradient_below = [], [], None, None
@@ -135,7 +137,7 @@ class Workspace:
             h, at_h, activate, pull_back = _bound(layer.activation, a, at_a)
             self._forward.append((layer.bias, below, layer.weight.t(), a, activate))
             transposed = at_a.t()
-            adds = layer.weight_gradient.addmm_, layer.bias_gradient.addmv_
+            adds = _rounded_adds(layer) if rounds else _adds(layer)
             views = at_h, transposed, gradient_below
             self._backward.append((layer.weight, *adds, below, pull_back, *views))
             below, gradient_below = h, at_h
@@ -176,6 +178,24 @@ class Workspace:
         if self._at_rows is None:
             self._at_rows = torch.empty_like(self._rows)
         return (torch.mm(gradient, self._first_weight, out=self._at_rows),)
+
+
+def _adds(layer):
+    """Functions that add to the gradients of a layer's weights and biases."""
+    return layer.weight_gradient.addmm_, layer.bias_gradient.addmv_
+
+
+def _rounded_adds(layer):
+    """The same where products are of a lower precision than the gradients that they add to."""
+    weights, biases = layer.weight_gradient, layer.bias_gradient
+
+    def add_mm(transposed, below):
+        weights.add_(transposed @ below)
+
+    def add_mv(transposed, ones):
+        biases.add_(transposed.sum(dim=1))
+
+    return add_mm, add_mv
 
 
 def _bound(activation, a, at_a):

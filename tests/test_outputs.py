@@ -1,14 +1,15 @@
-"""The reconstruction losses against torch's."""
+"""Reconstruction losses against torch's; what else an output means."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from skae._losses import (
-    LOSSES,
-    binary_cross_entropy,
-    categorical_cross_entropy,
-    squared_error,
+from skae._outputs import LOSSES, Gaussian, SquaredError
+
+squared_error, binary_cross_entropy, categorical_cross_entropy = (
+    LOSSES[name].loss_of_rows
+    for name in ("squared_error", "binary_cross_entropy", "categorical_cross_entropy")
 )
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
@@ -97,9 +98,28 @@ def test_each_loss_knows_its_reconstruction():
         "binary_cross_entropy": "logistic",
         "categorical_cross_entropy": "softmax",
     }
-    assert [name for name, loss in LOSSES.items() if loss.needs_unit_interval] == [
-        "binary_cross_entropy"
-    ]
-    assert [name for name, loss in LOSSES.items() if loss.needs_counts] == [
+    assert [name for name, loss in LOSSES.items() if loss.has_totals] == [
         "categorical_cross_entropy"
     ]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_draws_have_the_means_that_they_are_drawn_around(name):
+    rng = np.random.default_rng(0)
+    means = np.tile([0.2, 0.5, 0.3], (4000, 1))
+    spread = {"squared_error": 0.25, "categorical_cross_entropy": 10}.get(name)
+    drawn = LOSSES[name].draw(means, rng, spread)
+    scale = 10 if name == "categorical_cross_entropy" else 1
+    np.testing.assert_allclose(drawn.mean(axis=0), scale * means[0], atol=0.03 * scale)
+    if name == "squared_error":
+        np.testing.assert_allclose(drawn.var(axis=0), 0.25, rtol=0.1)
+    else:
+        assert (drawn == drawn.round()).all() and drawn.min() >= 0
+    if name == "categorical_cross_entropy":
+        assert (drawn.sum(axis=1) == 10).all()
+
+
+def test_outputs_are_compared_by_what_they_are():
+    assert Gaussian("shared") != SquaredError()
+    assert Gaussian(0.1) == Gaussian(0.2)  # training may go on with another one
+    assert str(SquaredError()) == "squared_error"

@@ -1,0 +1,418 @@
+"""What a decoder's output means: its activation, its loss, what X may be, how to draw; one
+entry per kind.
+
+Losses are summed over features, in the units of the papers. They are computed from the output
+before its activation, so that none overflows where a probability rounds to 0 or 1. A
+likelihood is a loss that is a whole density, for the `VAE`.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from skae._columns import mean_squares, value_range
+from skae._engine.constants import constant, scaled_
+from skae._engine.tape import keeps_memory
+
+MIN_NOISE_VARIANCE = 1e-6
+# A variance that is a parameter is exp(10 * w): Adam moves every w by about the learning
+# rate, and at 1e-3 a step a log-variance itself would not arrive within a usual training.
+LOG_VARIANCE_SCALE = 10.0
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a decoder's output means. Abstract: a kind says what its loss is.
+
+    Objects are compared and saved as a part of a network's description, so they hold
+    numbers and strings alone.
+
+    Attributes
+    ----------
+    name : str
+        What the estimator's parameter calls it.
+    activation : str
+        What makes a reconstruction of an output.
+    absent : float
+        An output that costs nothing where x is 0: what stands in for a missing cell's.
+    has_totals : bool
+        Whether rows are counts that add up to something, and reconstructions proportions.
+    n_heads : int
+        How many vectors of the data's width the decoder gives.
+    """
+
+    name: ClassVar[str] = None
+    activation: ClassVar[str] = "identity"
+    absent: ClassVar[float] = 0.0
+    has_totals: ClassVar[bool] = False
+    n_heads: ClassVar[int] = 1
+
+    def __str__(self):
+        return self.name or type(self).__name__
+
+    def loss_of_rows(self, output, x):
+        """The loss of each row, of shape (...), for both of shape (..., n_features)."""
+        raise NotImplementedError
+
+    def mean_loss(self, output, x):
+        """The mean of `loss_of_rows` over all rows, and its pullback (see `Tape.apply`)."""
+        raise NotImplementedError
+
+    def check(self, X, name, parameter, of=""):
+        """Refuse values that the loss is not defined for.
+
+        Parameters
+        ----------
+        X : ndarray or CSR matrix
+        name, parameter : str
+            What errors call X, and the parameter that the output was chosen by.
+        of : str, default=""
+            Whose parameter that is.
+        """
+
+    def reconstructed(self, reconstructions, x):
+        """Reconstructions on the scale of the rows that were encoded."""
+        return reconstructions
+
+    def draw(self, means, rng, spread):
+        """Draw rows around reconstructions.
+
+        Parameters
+        ----------
+        means : ndarray of shape (n, n_features)
+        rng : numpy.random.Generator
+        spread : float or ndarray
+            The variance of a Gaussian, the total of counts; else without meaning.
+
+        Returns
+        -------
+        X : ndarray of shape (n, n_features)
+        """
+        raise NotImplementedError
+
+    def n_extra(self, n_features, has_back):
+        """How many numbers it learns besides the weights of layers.
+
+        `has_back` is whether the last layers are a user's own, which may lack biases.
+        """
+        return 0
+
+    def start(self, network, data):
+        """Set, in place, the numbers of a new network that depend on what they mean.
+
+        Parameters
+        ----------
+        network : Network
+            Whose output layer starts without biases.
+        data : Data
+            What it will be trained on.
+        """
+
+    def without_missing(self, output, x):
+        """Both, changed where x is missing (NaN), so that these cells cost nothing."""
+        missing = x.isnan()
+        return output.masked_fill(missing, self.absent), x.masked_fill(missing, 0.0)
+
+    def mean_loss_of_observed(self, output, x):
+        """`mean_loss` of observed cells, and its pullback: gradients at missing cells are 0."""
+        return self.mean_loss(*self.without_missing(output, x))
+
+
+@dataclass(frozen=True)
+class SquaredError(Output):
+    """||x - r||^2 of any numbers; the reconstruction r is the output itself."""
+
+    name = "squared_error"
+
+    def loss_of_rows(self, output, x):
+        """||x - r||^2 for each row."""
+        return (output - x).square().sum(dim=-1)
+
+    @keeps_memory
+    def mean_loss(self, output, x, out=None):
+        """Its mean over all rows, and its pullback."""
+        n_rows = output.numel() // output.shape[-1]
+        difference = torch.sub(output, x, out=out)
+        flat = difference.reshape(-1)
+        mean = torch.dot(flat, flat).mul_(constant(1.0 / n_rows, flat))
+        return mean, lambda gradient: (scaled_(difference, gradient, 2.0 / n_rows),)
+
+    def draw(self, means, rng, spread):
+        """Independent normals of these means, with the variance `spread`."""
+        noise = rng.standard_normal(means.shape).astype(means.dtype)
+        return means + np.sqrt(spread, dtype=means.dtype) * noise
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Output):
+    """-sum_j x_j log r_j + (1 - x_j) log(1 - r_j) of x in [0, 1], in nats; r = logistic(output).
+
+    It is computed as log(1 + e^o) - x o.
+    """
+
+    name = "binary_cross_entropy"
+    activation = "logistic"
+    absent = -1e30
+
+    def loss_of_rows(self, output, x):
+        """The cross-entropy of each row, in nats."""
+        return (functional.softplus(output) - x * output).sum(dim=-1)
+
+    @keeps_memory
+    def mean_loss(self, output, x, out=None):
+        """Its mean over all rows, and its pullback."""
+        n_rows = output.numel() // output.shape[-1]
+        mean = (functional.softplus(output) - x * output).sum().mul_(constant(1.0 / n_rows, output))
+
+        def pullback(gradient):
+            difference = torch.sigmoid(output, out=out).sub_(x)
+            return (scaled_(difference, gradient, 1.0 / n_rows),)
+
+        return mean, pullback
+
+    def check(self, X, name, parameter, of=""):
+        """Refuse values outside [0, 1]."""
+        low, high = value_range(X)
+        rounding = 10 * np.finfo(X.dtype).eps
+        if low < -rounding or high > 1 + rounding:
+            raise ValueError(
+                f"{of}{parameter}={self.name!r} needs {name} in [0, 1], but found values from "
+                f"{low} to {high}: scale it, for example with MinMaxScaler(clip=True), or choose "
+                f"another {parameter}."
+            )
+
+    def draw(self, means, rng, spread):
+        """Zeros and ones."""
+        return (rng.random(means.shape) < means).astype(means.dtype)
+
+
+@dataclass(frozen=True)
+class CategoricalCrossEntropy(Output):
+    """-sum_j x_j log r_j of rows of counts or proportions, in nats; r = softmax(output)."""
+
+    name = "categorical_cross_entropy"
+    activation = "softmax"
+    absent = -1e30
+    has_totals = True
+
+    def loss_of_rows(self, output, x):
+        """The cross-entropy of each row, in nats."""
+        return -(x * functional.log_softmax(output, dim=-1)).sum(dim=-1)
+
+    def mean_loss(self, output, x):
+        """Its mean over all rows, and its pullback."""
+        n_rows, log_r = output.numel() // output.shape[-1], functional.log_softmax(output, dim=-1)
+        mean = -(x * log_r).sum() / n_rows
+
+        def pullback(gradient):
+            totals = x.sum(dim=-1, keepdim=True)
+            return ((log_r.exp().mul_(totals) - x).mul_(gradient / n_rows),)
+
+        return mean, pullback
+
+    def check(self, X, name, parameter, of=""):
+        """Refuse values below 0."""
+        low, _ = value_range(X)
+        if low < 0:
+            raise ValueError(
+                f"{of}{parameter}={self.name!r} needs {name} of counts or proportions, but found "
+                f"values down to {low}: do not centre it, or choose another {parameter}."
+            )
+
+    def reconstructed(self, reconstructions, x):
+        """Proportions times each row's total."""
+        return reconstructions * _totals(x, reconstructions)
+
+    def draw(self, means, rng, spread):
+        """Counts that add up to `spread`."""
+        proportions = means / means.sum(axis=1, keepdims=True, dtype=np.float64)
+        return rng.multinomial(round(spread), proportions).astype(means.dtype)
+
+
+def _totals(x, proportions):
+    """Each row's total; with missing cells, the one that the observed cells' share implies."""
+    total = x.nansum(dim=1, keepdim=True)
+    if x.shape != proportions.shape:
+        return total
+    unseen = proportions.where(x.isnan(), 0.0).sum(dim=1, keepdim=True)
+    return total / (1.0 - unseen).clamp(min=torch.finfo(x.dtype).eps)
+
+
+LOSSES = {
+    output.name: output
+    for output in (SquaredError(), BinaryCrossEntropy(), CategoricalCrossEntropy())
+}
+
+
+def penalized(loss, penalty, weight):
+    """loss + weight * penalty, and its pullback."""
+    return torch.add(loss, penalty, alpha=weight), lambda gradient: (gradient, gradient * weight)
+
+
+# The densities of the VAE, p(x|z), in nats. Each has two methods more:
+# mean_surprise(network, output, x), the mean of -log p(x|z) over rows and draws, with its
+# pullback on the tape; and log_rows(network, output, x), log p(x|z) of each row, of shape
+# (..., n) for an output of shape (..., n, n_features).
+
+
+@dataclass(frozen=True)
+class Bernoulli(BinaryCrossEntropy):
+    """Independent cells, one with the probability logistic(output).
+
+    x in between 0 and 1 counts as an expectation.
+    """
+
+    name = "bernoulli"
+
+    def mean_surprise(self, network, output, x):
+        """Mean of -log p(x|z) over rows and draws."""
+        return network.apply(self.mean_loss, output, x)
+
+    def log_rows(self, network, output, x):
+        """log p(x|z) of each row."""
+        return -self.loss_of_rows(output, x)
+
+
+@dataclass(frozen=True)
+class Categorical(CategoricalCrossEntropy):
+    """Counts from a multinomial distribution with the probabilities softmax(output).
+
+    Each row has its own number of trials, its total.
+    """
+
+    name = "categorical"
+
+    def mean_surprise(self, network, output, x):
+        """Mean of -log p(x|z) over rows and draws."""
+        surprise = network.apply(self.mean_loss, output, x)
+        orders = log_multinomial_coefficient(x).mean()
+        return network.apply(penalized, surprise, orders, weight=-1.0)
+
+    def log_rows(self, network, output, x):
+        """log p(x|z) of each row."""
+        return log_multinomial_coefficient(x) - self.loss_of_rows(output, x)
+
+
+@dataclass(frozen=True)
+class Gaussian(SquaredError):
+    """Independent cells around the output, with one of four kinds of variance.
+
+    Parameters
+    ----------
+    noise_variance : {"shared", "per_feature", "heteroscedastic"} or float
+        Learned, one for all cells or one for each feature; from the decoder, for every
+        cell; or fixed. Training may go on with another one that is fixed.
+    """
+
+    noise_variance: str | float = field(default="shared", compare=False)
+
+    name = "gaussian"
+
+    @property
+    def is_fixed(self):
+        """Whether the variance is not learned."""
+        return not isinstance(self.noise_variance, str)
+
+    @property
+    def n_heads(self):
+        """Two where the decoder gives variances, too."""
+        return 1 + (self.noise_variance == "heteroscedastic")
+
+    def n_extra(self, n_features, has_back):
+        """How many numbers a variance takes, or is shifted by, that the decoder does not give."""
+        shifts = n_features if has_back else 0
+        numbers = {"shared": 1, "per_feature": n_features, "heteroscedastic": shifts}
+        return numbers.get(self.noise_variance, 0)
+
+    def start(self, network, data):
+        """Let the noise start as large as the data: the best while the decoder gives zeros."""
+        moments = mean_squares(data.targets)
+        if self.noise_variance == "shared":
+            moments = moments.mean(keepdims=True)
+        log_moments = torch.from_numpy(np.log(np.where(moments > 0, moments, 1.0)))
+        perceptron = network.perceptron
+        if perceptron.n_extra:
+            scale = 1.0 if self.n_heads == 2 else LOG_VARIANCE_SCALE
+            network.extra.copy_(log_moments / scale)
+        elif self.n_heads == 2:
+            network.own_decoder_weights[-1][perceptron.n_outputs :].zero_()
+            network.decoder_biases[-1][perceptron.n_outputs :].copy_(log_moments)
+
+    def mean_surprise(self, network, output, x):
+        """Mean of -log p(x|z) over rows and draws."""
+        mean, variance = self.moments(network, output)
+        return network.apply(mean_gaussian_surprise, mean, variance, x)
+
+    def log_rows(self, network, output, x):
+        """log p(x|z) of each row."""
+        mean, variance = self.moments(network, output)
+        return gaussian_log_likelihood(mean, x, variance)
+
+    def moments(self, network, output):
+        """Mean (..., n_features), and variance (), (1,), (n_features,) or as the mean."""
+        if self.n_heads == 1:
+            return output, self.variance(network)
+        mean, parameter = output
+        if network.perceptron.n_extra:
+            parameter = parameter + network.extra
+        return mean, network.apply(learned_variance, parameter, scale=1.0)
+
+    def variance(self, network):
+        """The variance, where it does not depend on the code."""
+        if self.is_fixed:
+            return network.extra.new_full((), self.noise_variance)
+        return network.apply(learned_variance, network.extra, scale=LOG_VARIANCE_SCALE)
+
+
+LIKELIHOODS = {kind.name: kind for kind in (Gaussian, Bernoulli, Categorical)}
+
+
+def log_multinomial_coefficient(x):
+    """log of the number of orders in which the counts of each row may have come."""
+    return torch.lgamma(x.sum(dim=-1) + 1.0) - torch.lgamma(x + 1.0).sum(dim=-1)
+
+
+def learned_variance(parameter, scale):
+    """The variances that parameters stand for, floored; and the pullback (see `Tape.apply`)."""
+    free = torch.exp(scale * parameter)
+    return free + MIN_NOISE_VARIANCE, lambda gradient: (scale * gradient * free,)
+
+
+def gaussian_log_likelihood(output, x, variance):
+    """log N(x; output, diag(variance)) of each row, in nats, shape (..., n).
+
+    Parameters
+    ----------
+    output : Tensor of shape (..., n, n_features)
+    x : Tensor of shape (n, n_features)
+    variance : float or Tensor that broadcasts to `output`
+    """
+    variance = torch.as_tensor(variance, dtype=output.dtype, device=output.device)
+    cells = (output - x).square() / variance + torch.log(2.0 * math.pi * variance)
+    return -0.5 * cells.sum(dim=-1)
+
+
+def mean_gaussian_surprise(output, variance, x):
+    """Mean over all rows of -log N(x; output, diag(variance)), in nats, and its pullback.
+
+    Arguments as above, the variance as a Tensor.
+    """
+    n_rows = output.numel() // output.shape[-1]
+    per_variance = output.numel() / variance.numel()
+    difference = output - x
+    scaled = difference / variance
+    square = torch.dot(scaled.flatten(), difference.flatten())
+    log_volume = torch.log(2.0 * math.pi * variance).sum()
+    surprise = torch.add(square, log_volume, alpha=per_variance) * (0.5 / n_rows)
+
+    def pullback(gradient):
+        factor = gradient / n_rows
+        # d/dv of ((x - o)^2 / v + log v) / 2, summed over the cells that share v.
+        slope = (per_variance / variance) - scaled.square().sum_to_size(variance.shape)
+        return scaled * factor, slope * (0.5 * factor)
+
+    return surprise, pullback
