@@ -1,5 +1,6 @@
 """BaseAutoencoder: how every autoencoder is trained, as scikit-learn sees it."""
 
+import operator
 import time
 from copy import copy
 from dataclasses import replace
@@ -24,6 +25,11 @@ from skae._engine.streams import stream
 from skae._engine.training import State
 from skae._estimator import NetworkEstimator, draw_seed, make_trainer
 from skae._outputs import LOSSES
+
+
+def are_the_same(objects, others):
+    """Whether two lists are of the same objects; the first may be None."""
+    return objects is not None and all(map(operator.is_, objects, others))
 
 
 def trains_by_epochs(estimator):
@@ -123,9 +129,10 @@ class BaseAutoencoder(NetworkEstimator):
         return self._run_partial_fit(X)
 
     def _run_partial_fit(self, X, target=None):
-        continues = self.__sklearn_is_fitted__()
-        if continues:
-            self._validate_params()  # scikit-learn does so only in the first call
+        continues, parameters = self.__sklearn_is_fitted__(), self._parameters()
+        # scikit-learn does so only in the first call; parameters seldom change between calls.
+        if continues and not are_the_same(self._state.parameters, parameters):
+            self._validate_params()
         with self._transaction():
             started = time.perf_counter()
             data = self._validate(X, target, reset=not continues)
@@ -133,6 +140,7 @@ class BaseAutoencoder(NetworkEstimator):
             trainer.n_iter = self.n_iter_ if continues else 0
             trainer.run_epoch()
             self._commit(trainer)
+            self._state.parameters = parameters
         if self.verbose:
             trainer.report(self.n_iter_, time.perf_counter() - started)
         return self

@@ -318,7 +318,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         """
 
         def log_probabilities(network, x):
-            return self._output(network, x).log_softmax(dim=1)
+            return self._decoded(network, x).log_softmax(dim=1)
 
         return self._map(log_probabilities, self._validate_rows(X))
 

@@ -3,6 +3,7 @@
 import warnings
 from contextlib import contextmanager
 from copy import copy
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -29,6 +30,8 @@ from skae._engine.network import Network
 from skae._engine.training import Trainer
 from skae._version import __version__
 
+ACCEPTED = {"accept_sparse": "csr", "order": "C"}  # of X, by `validate_data`
+
 
 def draw_seed(random_state):
     """A seed from the parameter `random_state`.
@@ -54,20 +57,31 @@ def make_trainer(estimator, perceptron, state, data, split):
     return trainer(estimator, perceptron, state, data, split)
 
 
-@contextmanager
-def hints(X):
+@lru_cache
+def parameter_names(estimator_class):
+    """Of the constructor; found once, since scikit-learn's way takes as long as a step."""
+    return estimator_class._get_param_names()
+
+
+class hints:
     """Adds to scikit-learn's errors what they cannot know: notes, shown below the message."""
-    try:
-        yield
-    except ValueError as error:
-        if getattr(X, "ndim", 2) > 2:
+
+    def __init__(self, X):
+        self._X = X
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, error, traceback):
+        if not isinstance(error, ValueError):
+            return
+        if getattr(self._X, "ndim", 2) > 2:
             error.add_note(
                 "Every sample is a row, images too: pass X.reshape(len(X), -1), and their shape as "
                 "network=ConvNet(image_shape=...) if there are to be convolutions."
             )
         elif "contains NaN" in str(error):
             error.add_note("DenoisingAutoencoder takes missing cells (NaN), and fills them.")
-        raise
 
 
 class NetworkEstimator(
@@ -139,6 +153,10 @@ class NetworkEstimator(
     def _memory_remedy(self):
         return f"lower batch_size (now {self.batch_size!r}) or the widths of the layers"
 
+    def _parameters(self):
+        """The parameters' values, in one order."""
+        return [getattr(self, name) for name in parameter_names(type(self))]
+
     @contextmanager
     def _transaction(self):
         """Whatever fails inside leaves the estimator as it was, unless it has committed."""
@@ -208,8 +226,9 @@ class NetworkEstimator(
 
     def _validate_rows(self, X, **options):
         """X as an array in the dtype of the fit; `_chunks` checks that it is finite."""
-        check_is_fitted(self)
-        options = {**self._accepted, "ensure_all_finite": False, **options}
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)  # for its error; to ask it each time takes a while
+        options = {**ACCEPTED, "ensure_all_finite": False, **options}
         X = off_torch(X)
         with hints(X):
             return validate_data(self, X, reset=False, dtype=self._state.weights.dtype, **options)
@@ -218,7 +237,7 @@ class NetworkEstimator(
     def _accepted(self):
         """What X may be, for `validate_data`."""
         finite = "allow-nan" if get_tags(self).input_tags.allow_nan else True
-        return {"accept_sparse": "csr", "order": "C", "ensure_all_finite": finite}
+        return {**ACCEPTED, "ensure_all_finite": finite}
 
     def _codes(self, X):
         """`transform` of validated rows: always an array, whatever `set_output` says."""
@@ -248,7 +267,8 @@ class NetworkEstimator(
     def _chunks(self, function, X, expansion=1):
         """Pairs (rows of X, `function(network, rows)`); see `in_chunks`."""
         device = find_device_or_cpu(self.device)
-        return in_chunks(function, X, self._fitted_network, device, self._check_finite, expansion)
+        build, check = self._fitted_network, self._check_finite
+        return in_chunks(function, X, self._fitted_perceptron, build, device, check, expansion)
 
     def _check_finite(self, rows):
         with hints(rows):
@@ -266,7 +286,12 @@ class NetworkEstimator(
 
     def _fitted_network(self, device="cpu"):
         """The network of the fitted weights, only to be read."""
-        return Network(self._fitted_perceptron, as_tensor(self._state.weights, device))
+        perceptron, state = self._fitted_perceptron, self._state
+        if perceptron is not self._perceptron or torch.device(device).type != "cpu":
+            return Network(perceptron, as_tensor(state.weights, device))
+        if state.network is None:  # built once, as it takes longer than a row
+            state.network = Network(perceptron, as_tensor(state.weights))
+        return state.network
 
     @property
     def n_components_(self):

@@ -232,7 +232,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
             If X has not as many columns as in `fit`, or cells that the autoencoder does
             not take, such as NaN.
         """
-        y = self._map(self._output, self._validate_rows(X))
+        y = self._map(self._decoded, self._validate_rows(X))
         y = (y * self._target_scale_ + self._target_mean_).astype(y.dtype)
         return y.ravel() if self._is_flat_ else y
 

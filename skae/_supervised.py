@@ -187,12 +187,12 @@ class BaseSupervised(NetworkEstimator):
         return attributes
 
     def _objective(self, network, x, noise, target):
-        output = self._output(network, x)
+        output = self._decoded(network, x)
         if self._lacks_targets_:
             return network.apply(self._output.mean_loss_of_observed, output, target)
         return network.apply(self._output.mean_loss, output, target)
 
-    def _output(self, network, x):
+    def _decoded(self, network, x):
         """What the network makes of rows; an output layer alone gets their codes."""
         return network.decode(self._encode(network, x) if has_encoder(network) else x)
 

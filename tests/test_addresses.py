@@ -4,6 +4,7 @@ Products round differently for operands that begin elsewhere, by as little as a 
 """
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def test_results_with_weights_elsewhere_are_the_same(kind, dtype):
     codes = model.transform(rows)
     weights, expected = model._state.weights, results(model, rows, codes)
     for n_numbers in (0, *MOVES):
-        model._state.weights = moved(weights, n_numbers)
+        model._state = replace(model._state, weights=moved(weights, n_numbers))
         assert_same(results(model, rows, codes), expected)
 
 

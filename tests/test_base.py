@@ -358,11 +358,12 @@ def test_training_cannot_go_on_with_another_network(name, method):
 
 
 @each_class
-def test_many_partial_fits_leave_nothing_but_numbers(name):
+def test_of_many_partial_fits_nothing_but_numbers_is_saved(name):
     estimator = small(name, batch_size="auto")
     for _ in range(300):
         estimator.partial_fit(X[:8])
-    assert not any(isinstance(value, Tensor | nn.Module) for value in values_within(estimator))
+    saved = pickle.loads(pickle.dumps(estimator))
+    assert not any(isinstance(value, Tensor | nn.Module) for value in values_within(saved))
     assert all(type(loss) is float for loss in estimator.loss_curve_)
 
 

@@ -101,8 +101,8 @@ def test_inference_without_enough_memory(name, method, error, monkeypatch):
     before = fitted_state(estimator)
     expected = getattr(estimator, method)(X)
     with monkeypatch.context() as patch:
-        for module in (_estimator, inference):
-            patch.setattr(module, "as_tensor", lacking(error))
+        patch.setattr(_estimator, "as_tensor", lacking(error))
+        patch.setattr(inference, "rows_of", lacking(error))
         with pytest.raises(MemoryError, match="fewer rows"):
             getattr(estimator, method)(X)
     assert fitted_state(estimator) == before

@@ -4,6 +4,7 @@ import pickle
 import random
 import re
 from copy import deepcopy
+from dataclasses import replace
 from itertools import cycle
 from math import ceil, prod
 
@@ -215,13 +216,14 @@ def test_every_image_starts_alike_at_each_of_its_pixels():
 def copying_first_pixels(estimator, channel):
     """A fitted estimator whose encoder copies one channel of X to the code's first channel."""
     estimator = deepcopy(estimator)
-    network = estimator._fitted_network()  # shares memory with the state
+    network = estimator._network_copy()
     front = [*network.front.parameters()]
     for tensor in (*front, *network.encoder_weights, *network.encoder_biases):
         tensor.zero_()
     centre = front[0].shape[2] // 2, front[0].shape[3] // 2
     front[0][0, channel][centre] = 1.0
     network.encoder_weights[0][0, 0] = 1.0
+    estimator._state = replace(estimator._state, weights=network.flat.numpy())
     return estimator
 
 

@@ -267,7 +267,9 @@ def test_pull_back_of_top_k_is_autograds_of_a_mask(code, n_active):
     top_k, plain = TopK(code, n_active), a.detach()
     h = top_k(plain)
     torch.testing.assert_close(h, expected.detach(), rtol=0, atol=0)
-    torch.testing.assert_close(top_k.pull_back(incoming, plain, h), gradient, rtol=0, atol=0)
+    torch.testing.assert_close(
+        top_k.pull_back(incoming, plain, h, torch.empty_like(h)), gradient, rtol=0, atol=0
+    )
     torch.testing.assert_close(incoming * top_k.slope(plain, h), gradient, rtol=0, atol=0)
 
 

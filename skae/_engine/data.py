@@ -93,8 +93,8 @@ class Rows:
     def __init__(self, X, device):
         self._X, self._device, self._tensor = X, device, None
         self._on_cpu = device.type == "cpu"
-        self._buffer = torch.from_numpy(np.empty((0, X.shape[1]), X.dtype))
-        self._batch, self._n_rows = self._buffer, 0
+        self._buffer = self._batch = None
+        self._n_rows = self._n_most = 0
         if self._on_cpu and self._is_torchs:
             self._tensor = torch.from_numpy(X)
 
@@ -116,7 +116,7 @@ class Rows:
     def span(self, start, stop):
         """Rows that follow each other, as an array and as a tensor; valid until the next call."""
         rows = self._X[start:stop]
-        if not self._on_cpu:
+        if not self._on_cpu or len(rows) == len(self._X):
             return rows, as_tensor(rows, self._device)
         batch = self._room(rows.shape[0])
         if self._tensor is not None:
@@ -132,9 +132,13 @@ class Rows:
     def _room(self, n_rows):
         """Memory for so many rows, the same for as many as before."""
         if n_rows != self._n_rows:
-            if n_rows > self._buffer.shape[0]:
-                self._buffer = self._buffer.new_empty((n_rows, self._X.shape[1]))
-            self._batch, self._n_rows = self._buffer[:n_rows], n_rows
+            if n_rows > self._n_most:
+                like = torch.from_numpy(np.empty(0, self._X.dtype))
+                self._buffer = self._batch = like.new_empty((n_rows, self._X.shape[1]))
+                self._n_most = n_rows
+            else:
+                self._batch = self._buffer[:n_rows]
+            self._n_rows = n_rows
         return self._batch
 
 

@@ -2,12 +2,14 @@
 
 import traceback
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import torch
 
 LINE = 64  # bytes: of the cache, and where torch has its memory begin
+KINDS = ("cpu", "cuda", "mps")
+# As the function `torch.set_grad_enabled`, which makes an object first.
+switch_gradients = torch._C._set_grad_enabled
 
 
 def find_device(name):
@@ -15,7 +17,7 @@ def find_device(name):
     if name == "auto":
         name = next((kind for kind in ("cuda", "mps") if _is_available(kind, 0)), "cpu")
     kind, colon, index = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or bool(colon) != index.isdecimal():
+    if kind not in KINDS or bool(colon) != index.isdecimal():
         raise ValueError(
             f"device={name!r} is not known: use 'cpu', 'cuda', 'cuda:1', 'mps' or 'auto'."
         )
@@ -70,37 +72,49 @@ def lacks_float64(device):
     return torch.device(device).type == "mps"
 
 
-@contextmanager
-def own_modes(gradients):
+# These contexts are classes, since they surround every call: a generator's takes four times longer.
+
+
+class own_modes:
     """A context with gradients or without, whatever of torch's modes the caller has set."""
-    # Inference mode would forbid what needs slopes to ask autograd for them.
-    with torch.inference_mode(False), torch.set_grad_enabled(gradients), _no_autocast():
-        yield
 
+    def __init__(self, gradients):
+        self._gradients = gradients
 
-@contextmanager
-def _no_autocast():
-    kinds = [kind for kind in ("cpu", "cuda", "mps") if torch.is_autocast_enabled(kind)]
-    for kind in kinds:
-        torch.set_autocast_enabled(kind, False)
-    try:
-        yield
-    finally:
-        for kind in kinds:
+    def __enter__(self):
+        # Inference mode would forbid what needs slopes to ask autograd for them.
+        self._inference = torch.inference_mode(False) if torch.is_inference_mode_enabled() else None
+        if self._inference is not None:
+            self._inference.__enter__()
+        self._before = torch.is_grad_enabled()
+        switch_gradients(self._gradients)
+        self._autocast = [kind for kind in KINDS if torch.is_autocast_enabled(kind)]
+        for kind in self._autocast:
+            torch.set_autocast_enabled(kind, False)
+
+    def __exit__(self, *error):
+        for kind in self._autocast:
             torch.set_autocast_enabled(kind, True)
+        switch_gradients(self._before)
+        if self._inference is not None:
+            self._inference.__exit__(*error)
 
 
-@contextmanager
-def memory_errors(remedy):
+class memory_errors:
     """Turn torch's errors for lack of memory into MemoryError, whose message ends with a remedy."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not _lacks_memory(error):
-            raise
-        traceback.clear_frames(error.__traceback__)  # or they would keep what took the memory
+
+    def __init__(self, remedy):
+        self._remedy = remedy
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, error, traceback_):
+        if not (isinstance(error, RuntimeError) and _lacks_memory(error)):
+            return
+        traceback.clear_frames(traceback_)  # or they would keep what took the memory
         summary = str(error).partition("\n")[0]
-        raise MemoryError(f"Not enough memory: {remedy}. ({summary})") from error
+        raise MemoryError(f"Not enough memory: {self._remedy}. ({summary})") from error
 
 
 def _lacks_memory(error):

@@ -11,7 +11,7 @@ CHUNK_SIZE = 2**19
 LESS_ROWS = "pass fewer rows at once, or set device='cpu'"
 
 
-def in_chunks(function, X, build, device, check_finite, expansion=1):
+def in_chunks(function, X, perceptron, build, device, check_finite, expansion=1):
     """Pairs (rows of X, `function(network, rows)`) that bound the memory.
 
     Parameters
@@ -19,6 +19,8 @@ def in_chunks(function, X, build, device, check_finite, expansion=1):
     function : callable
         Of a `Network` and a tensor of rows.
     X : ndarray or CSR matrix of shape (n_samples, n_features)
+    perceptron : Perceptron
+        The network's.
     build : callable
         Gives the network on a device.
     device : torch.device
@@ -27,19 +29,14 @@ def in_chunks(function, X, build, device, check_finite, expansion=1):
     expansion : int, default=1
         How many times wider than the network's layers `function` gets.
     """
-    with own_modes(gradients=False), memory_errors(LESS_ROWS):
-        network = build(device)
-    perceptron = network.perceptron
     n_rows = max(1, CHUNK_SIZE // (perceptron.width * expansion))
-    rows_of_X = rows_of(X, device)
+    n_most, network = min(n_rows, X.shape[0]) * expansion, None
     for start in range(0, X.shape[0], n_rows):
         # Entered anew each time: a generator would leak them to its caller.
-        with (
-            own_modes(gradients=False),
-            memory_errors(LESS_ROWS),
-            enough_threads(min(n_rows, X.shape[0]) * expansion, perceptron),
-        ):
-            rows, x = rows_of_X.span(start, start + n_rows)
+        with own_modes(False), memory_errors(LESS_ROWS), enough_threads(n_most, perceptron):
+            if network is None:
+                network, all_rows = build(device), rows_of(X, device)
+            rows, x = all_rows.span(start, start + n_rows)
             if not math.isfinite(x.sum()):  # while it is in the cache; NaN, inf, overflow
                 check_finite(rows)
             result = function(network, x).cpu().numpy()

@@ -57,21 +57,57 @@ class Network:
     def __init__(self, perceptron, flat, gradient=None):
         self.perceptron = perceptron
         self.flat = flat
-        tensors = perceptron.layout.split(flat)
-        if gradient is not None:
-            gradients = chain.from_iterable(perceptron.layout.split(gradient).values())
-            for tensor, its in zip(chain.from_iterable(tensors.values()), gradients, strict=True):
-                tensor.requires_grad_().grad = its
-        self.encoder_weights = tensors["encoder_weights"]
-        self.encoder_biases = tensors["encoder_biases"]
-        own = iter(tensors["decoder_weights"])
-        self.own_decoder_weights = [None if tied else next(own) for tied in perceptron.tied[::-1]]
-        self.decoder_biases = tensors["decoder_biases"]
-        self.front_tensors, self.back_tensors = tensors["front"], tensors["back"]
-        (self.extra,) = tensors["extra"]
+        self._gradient = gradient
         # Whether the dense layers' outputs are what `encode` and `decode` give.
         self._is_plain_code = perceptron.code_heads == 1 and not perceptron.image
         self._is_plain_output = perceptron.output_heads == 1 and perceptron.back is None
+
+    @cached_property
+    def _tensors(self):
+        """All tensors, by kind. Made when they are needed: of a tape's own, seldom."""
+        tensors = self.perceptron.layout.split(self.flat)
+        if self._gradient is not None:
+            gradients = self.perceptron.layout.split(self._gradient)
+            for kind, its in gradients.items():
+                for tensor, gradient in zip(tensors[kind], its, strict=True):
+                    tensor.requires_grad_().grad = gradient
+        return tensors
+
+    @property
+    def encoder_weights(self):
+        """Of its dense layers, each of shape (fan_out, fan_in), the input side's first."""
+        return self._tensors["encoder_weights"]
+
+    @property
+    def encoder_biases(self):
+        """Of the same layers, each of shape (fan_out,)."""
+        return self._tensors["encoder_biases"]
+
+    @cached_property
+    def own_decoder_weights(self):
+        """Of the decoder's dense layers, the code's first; None for tied ones."""
+        own = iter(self._tensors["decoder_weights"])
+        return [None if tied else next(own) for tied in self.perceptron.tied[::-1]]
+
+    @property
+    def decoder_biases(self):
+        """Of the same layers, each of shape (fan_out,)."""
+        return self._tensors["decoder_biases"]
+
+    @property
+    def front_tensors(self):
+        """The parameters of the front's module."""
+        return self._tensors["front"]
+
+    @property
+    def back_tensors(self):
+        """The parameters of the back's module."""
+        return self._tensors["back"]
+
+    @property
+    def extra(self):
+        """Trained numbers that belong to no layer, of shape (n_extra,)."""
+        return self._tensors["extra"][0]
 
     @cached_property
     def front(self):

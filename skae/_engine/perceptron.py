@@ -5,7 +5,7 @@ of other kinds may stand around it, in a front and a back.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 
 from skae._engine.blocks import Block
@@ -142,18 +142,17 @@ class Perceptron:
     def layout(self):
         """The `Layout` of the flat vector, in three parts: encoder, decoder and the rest."""
         own = [s for s, tied in zip(self.decoder_shapes, self.tied[::-1], strict=True) if not tied]
-        return Layout(
-            encoder={
-                "front": self.front.shapes if self.front else (),
-                "encoder_weights": self.encoder_shapes,
-                "encoder_biases": [shape[:1] for shape in self.encoder_shapes],
-            },
-            decoder={
-                "decoder_weights": own,
-                "decoder_biases": [shape[:1] for shape in self.decoder_shapes],
-                "back": self.back.shapes if self.back else (),
-            },
-            rest={"extra": [(self.n_extra,)]},
+        front, back = (block.shapes if block else () for block in (self.front, self.back))
+        return layout_of(
+            (
+                ("encoder", "front", tuple(front)),
+                ("encoder", "encoder_weights", self.encoder_shapes),
+                ("encoder", "encoder_biases", tuple(s[:1] for s in self.encoder_shapes)),
+                ("decoder", "decoder_weights", tuple(own)),
+                ("decoder", "decoder_biases", tuple(s[:1] for s in self.decoder_shapes)),
+                ("decoder", "back", tuple(back)),
+                ("rest", "extra", ((self.n_extra,),)),
+            )
         )
 
     @property
@@ -185,8 +184,8 @@ class Layout:
 
     Parameters
     ----------
-    **parts : dict of {str: sequence of shapes}
-        Shapes of tensors, by a name for the tensors of a kind.
+    groups : tuple of (part, kind, shapes)
+        Names of a part and of a kind of tensors in it, and the shapes of these.
 
     Attributes
     ----------
@@ -200,10 +199,11 @@ class Layout:
         What the weights of each part take up.
     """
 
-    def __init__(self, **parts):
+    def __init__(self, groups):
         self.length, self.n_numbers, self._places = 0, 0, {}
         self.parts, self.weights = {}, {}
-        for part, kinds in parts.items():
+        for part in dict.fromkeys(part for part, _, _ in groups):
+            kinds = {kind: shapes for its, kind, shapes in groups if its == part}
             start = self.length
             self._place(kinds, lambda shape: len(shape) >= 2)
             self.weights[part] = slice(start, self.length)
@@ -228,6 +228,10 @@ class Layout:
             kind: [view(shape, strides, begin + start) for shape, strides, start in places]
             for kind, places in self._places.items()
         }
+
+
+# Perceptrons are described anew with each call of `partial_fit`, mostly alike.
+layout_of = lru_cache(maxsize=64)(Layout)
 
 
 def _strides(shape):

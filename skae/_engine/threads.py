@@ -1,6 +1,6 @@
 """How many threads to compute with."""
 
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
@@ -18,20 +18,22 @@ def enough_threads(n_rows, perceptron):
     """
     if n_rows * perceptron.n_products >= SMALL_PRODUCT:
         return nullcontext()
-    return _one_thread()
+    return _OneThread()
 
 
-@contextmanager
-def _one_thread():
-    # As ThreadpoolController.limit, which also gathers versions and takes ten times longer.
-    before = [(library, library.get_num_threads()) for library in _openmp()]
-    try:
-        for library, _ in before:
-            library.set_num_threads(1)
-        yield
-    finally:
-        for library, n_threads in before:
-            library.set_num_threads(n_threads)
+class _OneThread:
+    """As ThreadpoolController.limit, which also gathers versions and takes ten times longer."""
+
+    def __enter__(self):
+        self._before = [(library, library.get_num_threads()) for library in _openmp()]
+        for library, n_threads in self._before:
+            if n_threads != 1:
+                library.set_num_threads(1)
+
+    def __exit__(self, *error):
+        for library, n_threads in self._before:
+            if n_threads != 1:
+                library.set_num_threads(n_threads)
 
 
 @cache

@@ -13,15 +13,12 @@ import numpy as np
 import torch
 
 from skae._engine.data import rows_of
-from skae._engine.devices import find_device
+from skae._engine.devices import find_device, switch_gradients
 from skae._engine.network import Network
 from skae._engine.optimizers import SOLVERS, schedule
 from skae._engine.streams import stream
 from skae._engine.tape import PRECISIONS, Tape
 from skae._engine.threads import enough_threads
-
-# As the function `torch.set_grad_enabled`, which makes an object first.
-switch_gradients = torch._C._set_grad_enabled
 
 
 @dataclass
@@ -53,6 +50,15 @@ class State:
     n_epochs: int = 0
     solver: str = "adam"
     idle: np.ndarray = None
+
+    # What has been found out once, and is never saved: the network that has these weights, and the
+    # parameters, checked, with which training has arrived at them.
+    network = None
+    parameters = None
+
+    def __getstate__(self):
+        found = ("network", "parameters")
+        return {name: value for name, value in vars(self).items() if name not in found}
 
 
 @dataclass(frozen=True)
