@@ -256,7 +256,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
         'float': training computes in the dtype of X. 'bf16': the layers round to
         bfloat16, which has 8 bits of precision, in training only; weights, losses and
         penalties do not. Nearly twice as fast for layers of a thousand units on
-        processors made for it, slower than 'float' for small ones.
+        processors with bfloat16 instructions, slower than 'float' for small ones, and
+        many times slower on other processors, where `fit` warns.
     verbose : bool or int, default=False
         Whether to print a line per epoch: its number, its loss, that of held-out rows
         if there are any, and the seconds that it took.

@@ -18,6 +18,7 @@ from skae._engine.devices import (
     as_tensor,
     find_device,
     find_device_or_cpu,
+    lacks_bfloat16,
     lacks_float64,
     memory_errors,
     off_torch,
@@ -127,6 +128,13 @@ class NetworkEstimator(
         X = off_torch(X)
         with hints(X):
             X = validate_data(self, X, reset=reset, dtype=dtype, **self._accepted)
+        if self.precision == "bf16" and lacks_bfloat16(device):
+            warnings.warn(
+                "precision='bf16' is slower than 'float' here, many times for most networks: this "
+                "processor has no bfloat16 instructions, and torch emulates them.",
+                UserWarning,
+                stacklevel=6,
+            )
         if lacks_float64(device) and X.dtype == np.float64:
             warnings.warn(
                 f"device={self.device!r} has no float64: X is computed in float32.",

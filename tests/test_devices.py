@@ -1,6 +1,8 @@
 """Devices, and arrays of all kinds on their way there."""
 
+import warnings
 from functools import partial
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -265,3 +267,21 @@ def test_mps_computes_float64_in_float32(monkeypatch):
         validated = estimator._validate(X, None, reset=True).X
     assert validated.dtype == np.float32
     assert estimator._validate(X.astype(np.float32), None, reset=True).X.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "capabilities, warns",
+    [
+        ({"avx2": True, "avx512_bf16": False, "amx_bf16": False}, True),
+        ({"avx2": True, "avx512_bf16": True, "amx_bf16": False}, False),
+        ({"asimd": True}, False),  # nothing is known
+    ],
+)
+def test_bf16_warns_where_it_is_emulated(capabilities, warns, monkeypatch):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities, raising=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        small("Autoencoder", precision="bf16", max_iter=1).fit(X)
+        small("Autoencoder", max_iter=1).fit(X)
+    assert [str(warning.message)[:24] for warning in caught] == ["precision='bf16' is slow"] * warns
+    assert all(Path(warning.filename) == Path(__file__) for warning in caught)

@@ -67,6 +67,14 @@ def off_torch(X):
     return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
 
 
+def lacks_bfloat16(device):
+    """Whether bfloat16 is emulated there: of CPUs torch tells which instructions they have."""
+    if torch.device(device).type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    has = [has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name]
+    return bool(has) and not any(has)
+
+
 def lacks_float64(device):
     """Whether the device computes in float32 at most."""
     return torch.device(device).type == "mps"
