@@ -2,6 +2,8 @@
 
 import torch
 
+from skae._engine.constants import constant
+
 
 def gaussian_kl(mean, log_variance):
     """KL(N(mean, variance) || N(0, 1)) of each component, in nats; same shape."""
@@ -28,17 +30,20 @@ def sample_posterior(mean, log_variance, noise):
     pullback : callable
         See `Tape.apply`.
     """
-    std, n_rows = torch.exp(0.5 * log_variance), mean.shape[0]
-    kl = gaussian_kl(mean, log_variance).sum() / n_rows
+    n_rows, half = mean.shape[0], constant(0.5, mean)
+    std = torch.mul(log_variance, half).exp_()
+    excess = torch.square(std).sub_(constant(1.0, mean))  # of the variance over the prior's
+    # The sum of `gaussian_kl`, term by term.
+    kl = torch.addcmul(excess, mean, mean).sub_(log_variance).sum().mul_(half)
 
     def pullback(gradient, kl_gradient):
         scale = kl_gradient / n_rows
         log_variance_gradient = (gradient * noise).sum_to_size(mean.shape).mul_(std)
-        log_variance_gradient.addcmul_(std, std, value=scale).sub_(scale).mul_(0.5)
+        log_variance_gradient.add_(excess, alpha=scale).mul_(half)
         mean_gradient = torch.add(gradient.sum_to_size(mean.shape), mean, alpha=scale)
         return mean_gradient, log_variance_gradient
 
-    return (torch.addcmul(mean, std, noise), kl), pullback
+    return (torch.addcmul(mean, std, noise), kl.mul_(constant(1.0 / n_rows, kl))), pullback
 
 
 def log_importance(log_variance, draws, noise):

@@ -344,6 +344,9 @@ class Gaussian(SquaredError):
 
     def mean_surprise(self, network, output, x):
         """Mean of -log p(x|z) over rows and draws."""
+        if self.n_heads == 1 and not self.is_fixed:
+            scale = LOG_VARIANCE_SCALE
+            return network.apply(mean_learned_surprise, output, network.extra, x, scale=scale)
         mean, variance = self.moments(network, output)
         return network.apply(mean_gaussian_surprise, mean, variance, x)
 
@@ -378,8 +381,12 @@ def log_multinomial_coefficient(x):
 
 def learned_variance(parameter, scale):
     """The variances that parameters stand for, floored; and the pullback (see `Tape.apply`)."""
-    free = torch.exp(scale * parameter)
-    return free + MIN_NOISE_VARIANCE, lambda gradient: (scale * gradient * free,)
+    free = torch.mul(parameter, constant(scale, parameter)).exp_()
+
+    def pullback(gradient):
+        return ((gradient * free).mul_(constant(scale, parameter)),)
+
+    return free + constant(MIN_NOISE_VARIANCE, parameter), pullback
 
 
 def gaussian_log_likelihood(output, x, variance):
@@ -396,14 +403,17 @@ def gaussian_log_likelihood(output, x, variance):
     return -0.5 * cells.sum(dim=-1)
 
 
-def mean_gaussian_surprise(output, variance, x):
+@keeps_memory
+def mean_gaussian_surprise(output, variance, x, out=None):
     """Mean over all rows of -log N(x; output, diag(variance)), in nats, and its pullback.
 
     Arguments as above, the variance as a Tensor.
     """
-    n_rows = output.numel() // output.shape[-1]
-    per_variance = output.numel() / variance.numel()
-    difference = output - x
+    n_rows, n_cells = output.numel() // output.shape[-1], output.numel()
+    per_variance = n_cells / variance.numel()
+    difference = torch.sub(output, x, out=out)
+    if variance.numel() == 1:
+        return _surprise_of_one_variance(difference, variance, n_rows, n_cells)
     scaled = difference / variance
     square = torch.dot(scaled.flatten(), difference.flatten())
     log_volume = torch.log(2.0 * math.pi * variance).sum()
@@ -414,5 +424,33 @@ def mean_gaussian_surprise(output, variance, x):
         # d/dv of ((x - o)^2 / v + log v) / 2, summed over the cells that share v.
         slope = (per_variance / variance) - scaled.square().sum_to_size(variance.shape)
         return scaled * factor, slope * (0.5 * factor)
+
+    return surprise, pullback
+
+
+def _surprise_of_one_variance(difference, variance, n_rows, n_cells):
+    """The same where all cells share a variance: only the differences are as large as the data."""
+    flat, precision = difference.reshape(-1), variance.reciprocal()
+    square = torch.mul(precision, torch.dot(flat, flat))
+    log_volume = torch.mul(variance, constant(2.0 * math.pi, variance)).log_()
+    surprise = torch.add(square, log_volume, alpha=n_cells).mul_(constant(0.5 / n_rows, square))
+
+    def pullback(gradient):
+        factor = gradient / n_rows
+        slope = torch.sub(constant(n_cells, square), square).mul_(precision)
+        return difference.mul_(precision * factor), slope.mul_(0.5 * factor)
+
+    return surprise.reshape(()), pullback
+
+
+@keeps_memory
+def mean_learned_surprise(output, parameter, x, scale, out=None):
+    """`mean_gaussian_surprise` of a `learned_variance`, in one formula: faster."""
+    variance, pull_back_variance = learned_variance(parameter, scale)
+    surprise, pull_back = mean_gaussian_surprise(output, variance, x, out)
+
+    def pullback(gradient):
+        output_gradient, variance_gradient = pull_back(gradient)
+        return output_gradient, *pull_back_variance(variance_gradient)
 
     return surprise, pullback

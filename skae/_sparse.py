@@ -13,6 +13,7 @@ from torch.nn import functional
 from skae._base import BaseAutoencoder
 from skae._compat import Interval, InvalidParameterError, StrOptions, align_sparse_interface
 from skae._engine.activations import TopK
+from skae._engine.constants import constant, scaled_
 from skae._engine.network import Network
 from skae._engine.streams import stream
 from skae._outputs import penalized
@@ -31,38 +32,39 @@ def kl_sparsity(mean_activation, target):
     target : float
         rho.
     """
-    return _divergence(*_ratios(mean_activation, target), target)
+    ratios, weights = _ratios(mean_activation, target)
+    return ratios.log().mul_(weights).sum()
 
 
 def kl_penalty(code, target):
     """`kl_sparsity` of the units' means over a batch, and its pullback (see `Tape.apply`)."""
-    active, inactive = _ratios(code.mean(dim=0), target)
+    ratios, weights = _ratios(code.mean(dim=0), target)
 
     def pullback(gradient):
-        return ((inactive - active).mul_(gradient / code.shape[0]).expand_as(code),)
+        active, inactive = ratios
+        slope = scaled_(inactive - active, gradient, 1.0 / code.shape[0])
+        return (slope.expand_as(code),)
 
-    return _divergence(active, inactive, target), pullback
+    return ratios.log().mul_(weights).sum(), pullback
 
 
 def _ratios(mean_activation, target):
-    """rho / rho_j, and the same of the complements."""
+    """rho / rho_j and, in a second row, the same of the complements; with rho and its own."""
     edge = torch.finfo(mean_activation.dtype).eps
     rho_j = mean_activation.clamp(edge, 1.0 - edge)
-    return target / rho_j, (1.0 - target) / (1.0 - rho_j)
-
-
-def _divergence(active, inactive, target):
-    return torch.add(target * active.log(), inactive.log(), alpha=1.0 - target).sum()
+    weights = constant(((target,), (1.0 - target,)), rho_j)
+    return weights / torch.stack((rho_j, constant(1.0, rho_j) - rho_j)), weights
 
 
 def l1_sparsity(code):
     """Mean over rows of sum_j |h_j|, for a code of shape (n, n_components)."""
-    return code.abs().sum() / code.shape[0]
+    return code.abs().sum().mul_(constant(1.0 / code.shape[0], code))
 
 
 def l1_penalty(code):
     """`l1_sparsity`, and its pullback."""
-    return l1_sparsity(code), lambda gradient: (code.sign().mul_(gradient / code.shape[0]),)
+    n_rows = code.shape[0]
+    return l1_sparsity(code), lambda gradient: (scaled_(code.sign(), gradient, 1.0 / n_rows),)
 
 
 def bounded_pull_back(atoms, gradient, axis=1):

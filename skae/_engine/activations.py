@@ -151,4 +151,4 @@ def find_activation(name):
     if isinstance(name, TopK):
         gain = ACTIVATIONS[name.activation].gain
         return Activation(name, name.slope, name.pull_back, name.layer, gain=gain)
-    return OUTPUT_ACTIVATIONS[activation_name(name)]
+    return OUTPUT_ACTIVATIONS[name if type(name) is str else name.activation]

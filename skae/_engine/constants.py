@@ -15,7 +15,10 @@ def _constant(value, dtype, device):
 
 
 def constant(value, like):
-    """A number as a tensor of shape (), like another one; not to be changed."""
+    """A number as a tensor of shape (), or a tuple as one of its shape, like another tensor.
+
+    It is kept, and not to be changed.
+    """
     return _constant(value, like.dtype, like.device)
 
 

@@ -58,9 +58,6 @@ class Network:
         self.perceptron = perceptron
         self.flat = flat
         self._gradient = gradient
-        # Whether the dense layers' outputs are what `encode` and `decode` give.
-        self._is_plain_code = perceptron.code_heads == 1 and not perceptron.image
-        self._is_plain_output = perceptron.output_heads == 1 and perceptron.back is None
 
     @cached_property
     def _tensors(self):
@@ -260,18 +257,14 @@ class Network:
     @cached_property
     def encoder_layers(self):
         """Triples (weight, bias, activation); with two heads, the last one without any."""
-        activations = list(map(find_activation, self.perceptron.encoder_activations))
-        if self.perceptron.code_heads == 2:
-            activations[-1] = IDENTITY
-        return list(zip(self.encoder_weights, self.encoder_biases, activations, strict=True))
+        functions = self.perceptron.encoder_functions
+        return list(zip(self.encoder_weights, self.encoder_biases, functions, strict=True))
 
     @cached_property
     def decoder_layers(self):
         """Triples (weight, bias, activation); the output's is the loss's business."""
-        activations = list(map(find_activation, self.perceptron.decoder_activations[:-1]))
-        if self.back is None:
-            activations.append(IDENTITY)
-        return list(zip(self.decoder_weights, self.decoder_biases, activations, strict=True))
+        functions = self.perceptron.decoder_functions
+        return list(zip(self.decoder_weights, self.decoder_biases, functions, strict=True))
 
     @property
     def code_activation(self):

@@ -6,8 +6,10 @@ of other kinds may stand around it, in a front and a back.
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import chain, islice
 from math import prod
 
+from skae._engine.activations import IDENTITY, find_activation
 from skae._engine.blocks import Block
 
 
@@ -77,6 +79,28 @@ class Perceptron:
         around = [f" {word} {b}" for word, b in (("after", self.front), ("before", self.back)) if b]
         return f"{widths} ({encoder} / {decoder}{tied}{heads}{extra}){''.join(around)}"
 
+    @cached_property
+    def encoder_functions(self):
+        """The `Activation` of each of the encoder's layers; the last one's, if it has one head."""
+        functions = list(map(find_activation, self.encoder_activations))
+        return functions if self.code_heads == 1 else [*functions[:-1], IDENTITY]
+
+    @cached_property
+    def decoder_functions(self):
+        """The same of the decoder's layers; that of the output is the loss's business."""
+        functions = list(map(find_activation, self.decoder_activations[:-1]))
+        return functions if self.back else [*functions, IDENTITY]
+
+    @cached_property
+    def has_plain_code(self):
+        """Whether the code is just what the encoder's dense layers give."""
+        return self.code_heads == 1 and not self.image
+
+    @cached_property
+    def has_plain_output(self):
+        """Whether the output is just what the decoder's dense layers give."""
+        return self.output_heads == 1 and self.back is None
+
     @property
     def output(self):
         """What the decoder's output means."""
@@ -141,16 +165,16 @@ class Perceptron:
     @cached_property
     def layout(self):
         """The `Layout` of the flat vector, in three parts: encoder, decoder and the rest."""
-        own = [s for s, tied in zip(self.decoder_shapes, self.tied[::-1], strict=True) if not tied]
-        front, back = (block.shapes if block else () for block in (self.front, self.back))
+        encoder, decoder = self.encoder_shapes, self.decoder_shapes
+        own = [shape for shape, tied in zip(decoder, self.tied[::-1], strict=True) if not tied]
         return layout_of(
             (
-                ("encoder", "front", tuple(front)),
-                ("encoder", "encoder_weights", self.encoder_shapes),
-                ("encoder", "encoder_biases", tuple(s[:1] for s in self.encoder_shapes)),
+                ("encoder", "front", self.front.shapes if self.front else ()),
+                ("encoder", "encoder_weights", encoder),
+                ("encoder", "encoder_biases", tuple([shape[:1] for shape in encoder])),
                 ("decoder", "decoder_weights", tuple(own)),
-                ("decoder", "decoder_biases", tuple(s[:1] for s in self.decoder_shapes)),
-                ("decoder", "back", tuple(back)),
+                ("decoder", "decoder_biases", tuple([shape[:1] for shape in decoder])),
+                ("decoder", "back", self.back.shapes if self.back else ()),
                 ("rest", "extra", ((self.n_extra,),)),
             )
         )
@@ -224,10 +248,9 @@ class Layout:
         views of one leaf would send every gradient through the whole vector."""
         flat = flat.detach()
         begin, view = flat.storage_offset(), flat.as_strided
-        return {
-            kind: [view(shape, strides, begin + start) for shape, strides, start in places]
-            for kind, places in self._places.items()
-        }
+        places = chain.from_iterable(self._places.values())
+        views = iter([view(shape, strides, begin + start) for shape, strides, start in places])
+        return {kind: list(islice(views, len(its))) for kind, its in self._places.items()}
 
 
 # Perceptrons are described anew with each call of `partial_fit`, mostly alike.

@@ -67,11 +67,11 @@ class Tape(Network):
     def encode(self, x):
         """As `Network.encode`."""
         output = self._pass(self._encoder, x if self.front is None else self.features(x))
-        return output if self._is_plain_code else self._code_heads(self._as_rows(output))
+        return output if self.perceptron.has_plain_code else self._code_heads(self._as_rows(output))
 
     def decode(self, code):
         """As `Network.decode`."""
-        if self._is_plain_output:
+        if self.perceptron.has_plain_output:
             return self._pass(self._decoder, code)
         code = self._at_pixels(code, self.perceptron.decoded_image)
         return self._output_heads(self._behind(self._pass(self._decoder, code)))
