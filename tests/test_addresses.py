@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from helpers import LABELS, SMALL, SUPERVISED, X, small
 from sklearn.frozen import FrozenEstimator
 
 from skae import AutoencoderClassifier, StackedAutoencoder
+from skae._engine.network import Network
 from skae.networks import ConvNet
 
 KINDS = {
@@ -22,6 +24,7 @@ KINDS = {
     "heteroscedastic": ("VAE", {"noise_variance": "heteroscedastic"}),
     "convolutions": ("Autoencoder", {"network": ConvNet((1, 2, 3), channels=(2,))}),
     "bf16": ("Autoencoder", {"precision": "bf16"}),
+    "momentum and decay": ("Autoencoder", {"solver": "sgd", "alpha": 0.1}),
 }
 MOVES = range(1, 9)
 READ = ("transform", "inverse_transform", "reconstruct", "score_samples", "score")
@@ -143,3 +146,18 @@ def test_a_layer_gives_in_a_stack_what_it_gives_alone(name, dtype):
     for layer in stack.estimators_:
         codes = layer.transform(codes)
     np.testing.assert_array_equal(stack.transform(rows), codes)
+
+
+@each_kind
+def test_gaps_between_tensors_are_never_trained(kind):
+    """They would be counted by norms and sums over all weights."""
+    model = fitted(kind, X)
+    is_trained = torch.zeros(model._perceptron.length)
+    network = Network(model._perceptron, is_trained)
+    for tensor in (*network.encoder_tensors, *network.decoder_tensors, network.extra):
+        tensor.fill_(1.0)
+    gaps = is_trained.numpy() == 0
+    assert 0 < gaps.sum() == len(gaps) - model._perceptron.n_parameters
+    assert not model._state.weights[gaps].any()
+    if model._state.moments is not None:
+        assert not model._state.moments[:, gaps].any()
