@@ -21,3 +21,8 @@ __all__ = [
     "StackedAutoencoder",
     "__version__",
 ]
+
+# Files and representations call a class by where it is found, which stays, not by a private module.
+for _name in __all__:
+    if _name != "__version__":
+        globals()[_name].__module__ = __name__

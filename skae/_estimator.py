@@ -3,6 +3,7 @@
 import warnings
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from functools import lru_cache
 from math import prod
 
@@ -28,6 +29,7 @@ from skae._engine.full_batch import FullBatchTrainer
 from skae._engine.inference import in_chunks
 from skae._engine.modules import encoder_module
 from skae._engine.network import Network
+from skae._engine.saved import plain, restored
 from skae._engine.training import Trainer
 from skae._version import __version__
 
@@ -413,8 +415,17 @@ class NetworkEstimator(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    def __copy__(self):
+        # Shallow, as copies are made whenever training ends: nothing is made plain.
+        new = type(self).__new__(type(self))
+        vars(new).update(vars(self))
+        return new
+
     def __getstate__(self):
-        return {**super().__getstate__(), "_skae_version": __version__}
+        """The attributes, those of private classes as plain values: classes may be renamed."""
+        state = {**super().__getstate__(), "_skae_version": __version__}
+        its = {name: plain(state[name]) for name in ("_perceptron", "_state") if name in state}
+        return {**state, **its}
 
     def __setstate__(self, state):
         state = dict(state)
@@ -426,4 +437,8 @@ class NetworkEstimator(
                 UserWarning,
                 stacklevel=2,
             )
+        if "_state" in state:
+            state["_perceptron"], reached = map(restored, (state["_perceptron"], state["_state"]))
+            # Where a file has them begin, each network would copy the weights (see `Layout`).
+            state["_state"] = replace(reached, weights=as_tensor(reached.weights).numpy())
         super().__setstate__(state)

@@ -111,7 +111,12 @@ def assert_same_with_gradients(found, expected, inputs):
 def fitted_state(estimator):
     """A hash of everything that fit has left."""
     params = estimator.get_params(deep=False)
-    return joblib.hash({k: v for k, v in vars(estimator).items() if k not in params})
+    return joblib.hash({k: v for k, v in estimator.__getstate__().items() if k not in params})
+
+
+def is_public(name):
+    """Whether the full name of a class is of skae, without a private module."""
+    return name.startswith("skae.") and not any(part.startswith("_") for part in name.split("."))
 
 
 def assert_not_fitted(estimator):

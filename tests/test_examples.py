@@ -8,7 +8,7 @@ import pytest
 
 import skae
 
-MODULES = [module.name for module in pkgutil.walk_packages(skae.__path__, "skae.")]
+MODULES = ["skae"] + [module.name for module in pkgutil.walk_packages(skae.__path__, "skae.")]
 
 
 @pytest.mark.parametrize("name", MODULES)

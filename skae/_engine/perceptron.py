@@ -61,10 +61,6 @@ class Perceptron:
         if self.decoder_sizes is None:
             object.__setattr__(self, "decoder_sizes", self.sizes[::-1])
 
-    def __getstate__(self):
-        """The fields alone, without what is cached."""
-        return {name: value for name, value in vars(self).items() if name in self.__match_args__}
-
     def __str__(self):
         widths = "-".join(map(str, self.sizes))
         if self.n_outputs != self.sizes[0]:

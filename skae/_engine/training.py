@@ -51,14 +51,10 @@ class State:
     solver: str = "adam"
     idle: np.ndarray = None
 
-    # What has been found out once, and is never saved: the network that has these weights, and the
-    # parameters, checked, with which training has arrived at them.
+    # No fields, so they are never saved: the network of these weights, built once, and the
+    # parameters, which have been checked, that training has arrived at them with.
     network = None
     parameters = None
-
-    def __getstate__(self):
-        found = ("network", "parameters")
-        return {name: value for name, value in vars(self).items() if name not in found}
 
 
 @dataclass(frozen=True)

@@ -16,3 +16,6 @@ __all__ = [
     "make_rectangles",
     "rotate_images",
 ]
+
+for _name in __all__:
+    globals()[_name].__module__ = __name__  # see skae/__init__.py

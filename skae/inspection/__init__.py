@@ -18,3 +18,6 @@ __all__ = [
     "LossCurveDisplay",
     "ReconstructionDisplay",
 ]
+
+for _name in __all__:
+    globals()[_name].__module__ = __name__  # see skae/__init__.py
