@@ -45,21 +45,83 @@ def trains_by_epochs(estimator):
 class BaseAutoencoder(NetworkEstimator):
     """What all autoencoders share. Abstract: it has no constructor of its own.
 
-    A variant lists its parameters in `__init__` and `_parameter_constraints` and writes
-    `_objective`; everything else here serves it. Where its paper asks for more, it may
-    also override
+    A variant lists its parameters in `__init__` and `_parameter_constraints`, and writes
+    `_objective`; everything else here serves it. Where its paper asks for more than an
+    objective, it overrides some of the hooks below.
 
-    - `_auto_code_activation`: what `code_activation="auto"` stands for,
-    - `_check_parameters`: what parameters forbid together,
-    - `_prepare`: what to learn of the data before training,
-    - `_describe_perceptron`, `_initial_weights`: the layers and where they start,
-    - `_begin_epoch`: what happens between epochs,
-    - `_constrain`: what must hold after every step of the optimiser (and
-      `_pull_back_constraint`, its derivative),
-    - `_summarize`: fitted attributes that describe the codes of the training set,
-    - `_warn_of_fit`: what the user should know of the result,
+    See Also
+    --------
+    skae.Autoencoder : The plain one.
+    Output : What a decoder's output means.
 
-    and `_inputs` and `_encode` of `NetworkEstimator`.
+    Notes
+    -----
+    These hooks are attributes or properties:
+
+    `_auto_code_activation`
+        What `code_activation="auto"` stands for; "identity" by default.
+    `_output`
+        What the decoder's output means, an `Output`; by default the one that the
+        parameter `loss` names.
+    `_rows_per_row`
+        How many rows the objective makes of each row, 1 by default. The number of threads
+        depends on it.
+    `_warmup_epochs`
+        How many epochs pass, 0 by default, before the objective is the one to minimise.
+        Stopping and `best_loss_` ignore them.
+
+    These are called before training:
+
+    `_check_parameters()`
+        Raises an error if parameters contradict each other. It first calls `super()`'s.
+    `_prepare(data, continues)`
+        Learns from the training rows, `data.X`, what the objective needs, such as the
+        range of each column. `continues` tells whether an earlier training goes on.
+    `_describe_perceptron(n_features)`
+        Returns the layers: what `super()`'s returns, with other values in some fields, such
+        as two heads for the encoder.
+    `_initial_weights(perceptron, generator, data)`
+        Returns the weights to start with as one vector: what `super()`'s returns, changed
+        in place.
+
+    These are called in training:
+
+    `_begin_epoch(trainer, progress)`
+        Acts before each epoch, for example by reviving units. `progress`, from 0 to 1, is
+        how much of the training is over.
+    `_constrain(network)`
+        Changes the weights in place after every step, so that a constraint on them holds.
+    `_pull_back_constraint(free, gradient)`
+        The derivative of `_constrain`, for `solver="lbfgs"`: turns the gradient at the
+        constrained weights into the one at the free weights, in place.
+
+    These are called after training, the last three for all that reads the fitted state:
+
+    `_summarize(data)`
+        Sets fitted attributes, such as those that describe the codes.
+    `_warn_of_fit(data, stacklevel)`
+        Warns of a result that the user should know of, such as a collapsed code.
+    `_inputs(x)`
+        Returns what the encoder gets of rows x; by default, the rows.
+    `_input_layers()`
+        Returns `_inputs` as a list of torch modules, which `encoder_` begins with.
+    `_encode(network, x)`
+        Returns the code of rows x, for encoders that give more than a code.
+
+    Examples
+    --------
+    An autoencoder whose decoder adds parts up and never subtracts any:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import Autoencoder
+    >>> class NonnegativeAutoencoder(Autoencoder):
+    ...     def _constrain(self, network):
+    ...         for weight in network.decoder_weights:
+    ...             weight.clamp_(min=0)
+    >>> X = load_digits().data / 16
+    >>> nonnegative = NonnegativeAutoencoder(16, code_activation="relu", max_iter=5)
+    >>> bool((nonnegative.fit(X).coefs_[-1] >= 0).all())
+    True
     """
 
     _parameter_constraints = {

@@ -97,14 +97,12 @@ class NetworkEstimator(
     """Training, state and what scikit-learn asks of both. Abstract.
 
     A subclass writes `_validate`, which makes `Data` of what `fit` gets, `_fit`, which
-    makes trainers of it and has them trained, and `_objective`. The other hooks do
-    nothing unless they are overridden.
+    makes trainers of it and has them trained, and `_objective`. The other hooks, which the
+    docstring of `BaseAutoencoder` lists, do nothing unless they are overridden.
 
     The methods that only read the fitted state go through X a chunk at a time, on the
     device that the parameter names, and build the network anew from NumPy arrays: nothing
-    is cached, so that several threads may share one fitted estimator. A variant whose
-    encoder gets other than rows of X overrides `_inputs` and `_input_layers`; one whose
-    encoder gives more than a code, `_encode`.
+    is cached, so that several threads may share one fitted estimator.
     """
 
     _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is

@@ -29,8 +29,9 @@ LOG_VARIANCE_SCALE = 10.0
 class Output:
     """What a decoder's output means. Abstract: a kind says what its loss is.
 
-    Objects are compared and saved as a part of a network's description, so they hold
-    numbers and strings alone.
+    A kind overrides `loss_of_rows` and `mean_loss`, and what else differs from what is
+    here. Objects are compared and saved as a part of a network's description, so they
+    hold numbers and strings alone.
 
     Attributes
     ----------
@@ -44,6 +45,30 @@ class Output:
         Whether rows are counts that add up to something, and reconstructions proportions.
     n_heads : int
         How many vectors of the data's width the decoder gives.
+
+    See Also
+    --------
+    SquaredError : Of any numbers.
+    BinaryCrossEntropy : Of numbers in [0, 1].
+    CategoricalCrossEntropy : Of counts or proportions.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.base import Output
+    >>> class AbsoluteError(Output):
+    ...     '''sum_j |x_j - r_j|, in the unit of x; the reconstruction r is the output.'''
+    ...
+    ...     name = "absolute_error"
+    ...
+    ...     def loss_of_rows(self, output, x):
+    ...         return (output - x).abs().sum(dim=-1)
+    ...
+    ...     def mean_loss(self, output, x):
+    ...         slope = (output - x).sign() / (output.numel() / output.shape[-1])
+    ...         return self.loss_of_rows(output, x).mean(), lambda gradient: (slope * gradient,)
+    >>> AbsoluteError().loss_of_rows(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]]))
+    tensor([3.])
     """
 
     name: ClassVar[str] = None
@@ -56,11 +81,41 @@ class Output:
         return self.name or type(self).__name__
 
     def loss_of_rows(self, output, x):
-        """The loss of each row, of shape (...), for both of shape (..., n_features)."""
+        """Compute the loss of each row.
+
+        Parameters
+        ----------
+        output : Tensor of shape (..., n_features)
+            What the decoder gives, before the activation.
+        x : Tensor of shape (..., n_features)
+            The rows that it stands for.
+
+        Returns
+        -------
+        losses : Tensor of shape (...)
+            Summed over features: in nats for cross-entropies, in the squared unit of `x`
+            for the squared error.
+        """
         raise NotImplementedError
 
     def mean_loss(self, output, x):
-        """The mean of `loss_of_rows` over all rows, and its pullback (see `Tape.apply`)."""
+        """Compute the mean loss over all rows, and its pullback.
+
+        Parameters
+        ----------
+        output : Tensor of shape (..., n_features)
+            What the decoder gives, before the activation.
+        x : Tensor of shape (..., n_features)
+            The rows that it stands for.
+
+        Returns
+        -------
+        mean : Tensor of shape ()
+            The mean of `loss_of_rows`, in its unit.
+        pullback : callable
+            Turns the gradient at the mean, a scalar, into a tuple of the gradient at
+            `output`, of the shape of `output`.
+        """
         raise NotImplementedError
 
     def check(self, X, name, parameter, of=""):
@@ -68,15 +123,36 @@ class Output:
 
         Parameters
         ----------
-        X : ndarray or CSR matrix
-        name, parameter : str
-            What errors call X, and the parameter that the output was chosen by.
+        X : ndarray or CSR matrix of shape (n_samples, n_features)
+            What the decoder's output is to be compared with.
+        name : str
+            What the error calls X.
+        parameter : str
+            Which parameter the output was chosen by.
         of : str, default=""
-            Whose parameter that is.
+            Whose parameter that is, if not the estimator's own.
+
+        Raises
+        ------
+        ValueError
+            If X has such values.
         """
 
     def reconstructed(self, reconstructions, x):
-        """Reconstructions on the scale of the rows that were encoded."""
+        """Bring reconstructions to the scale of the rows that were encoded.
+
+        Parameters
+        ----------
+        reconstructions : Tensor of shape (n, n_features)
+            The output after its activation.
+        x : Tensor of shape (n, n_inputs)
+            The rows that were encoded.
+
+        Returns
+        -------
+        reconstructions : Tensor of shape (n, n_features)
+            In the unit of the data.
+        """
         return reconstructions
 
     def draw(self, means, rng, spread):
@@ -85,47 +161,107 @@ class Output:
         Parameters
         ----------
         means : ndarray of shape (n, n_features)
+            The reconstructions.
         rng : numpy.random.Generator
+            Where the random numbers come from.
         spread : float or ndarray
-            The variance of a Gaussian, the total of counts; else without meaning.
+            The variance around a mean, in the squared unit of the data, or the total of
+            the counts of a row; other kinds ignore it.
 
         Returns
         -------
         X : ndarray of shape (n, n_features)
+            The rows, in the unit of the data.
         """
         raise NotImplementedError
 
     def n_extra(self, n_features, has_back):
-        """How many numbers it learns besides the weights of layers.
+        """Count the numbers that are learned besides the weights of layers.
 
-        `has_back` is whether the last layers are a user's own, which may lack biases.
+        Parameters
+        ----------
+        n_features : int
+            Width of the output.
+        has_back : bool
+            Whether the last layers are the user's own, which may lack biases.
+
+        Returns
+        -------
+        n_extra : int
+            How many numbers, none by default.
         """
         return 0
 
     def start(self, network, data):
-        """Set, in place, the numbers of a new network that depend on what they mean.
+        """Set, in place, the numbers of a new network that depend on the kind of output.
 
         Parameters
         ----------
         network : Network
-            Whose output layer starts without biases.
+            Whose output layer starts with biases of zero.
         data : Data
-            What it will be trained on.
+            What it will be trained on: rows `data.X` and what they are to become,
+            `data.targets`.
         """
 
     def without_missing(self, output, x):
-        """Both, changed where x is missing (NaN), so that these cells cost nothing."""
+        """Change both where x is missing, so that these cells cost nothing.
+
+        Parameters
+        ----------
+        output : Tensor of shape (..., n_features)
+            What the decoder gives, before the activation.
+        x : Tensor of shape (..., n_features)
+            The rows that it stands for; NaN where a cell is missing.
+
+        Returns
+        -------
+        output : Tensor of shape (..., n_features)
+            `absent` where x is missing.
+        x : Tensor of shape (..., n_features)
+            Zero where it is missing.
+        """
         missing = x.isnan()
         return output.masked_fill(missing, self.absent), x.masked_fill(missing, 0.0)
 
     def mean_loss_of_observed(self, output, x):
-        """`mean_loss` of observed cells, and its pullback: gradients at missing cells are 0."""
+        """Compute the mean loss of the observed cells, and its pullback.
+
+        Parameters
+        ----------
+        output : Tensor of shape (..., n_features)
+            What the decoder gives, before the activation.
+        x : Tensor of shape (..., n_features)
+            The rows that it stands for; NaN where a cell is missing.
+
+        Returns
+        -------
+        mean : Tensor of shape ()
+            As from `mean_loss`.
+        pullback : callable
+            As from `mean_loss`; the gradient at a missing cell is 0.
+        """
         return self.mean_loss(*self.without_missing(output, x))
 
 
 @dataclass(frozen=True)
 class SquaredError(Output):
-    """||x - r||^2 of any numbers; the reconstruction r is the output itself."""
+    """||x - r||^2 of any numbers; the reconstruction r is the output itself.
+
+    Its unit is the square of the data's unit.
+
+    See Also
+    --------
+    BinaryCrossEntropy : Of numbers in [0, 1].
+    CategoricalCrossEntropy : Of counts or proportions.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.base import SquaredError
+    >>> SquaredError().loss_of_rows(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]]))
+    tensor([5.])
+    """
 
     name = "squared_error"
 
@@ -152,7 +288,19 @@ class SquaredError(Output):
 class BinaryCrossEntropy(Output):
     """-sum_j x_j log r_j + (1 - x_j) log(1 - r_j) of x in [0, 1], in nats; r = logistic(output).
 
-    It is computed as log(1 + e^o) - x o.
+    It is computed as log(1 + e^o) - x o, of the output o, which never overflows.
+
+    See Also
+    --------
+    SquaredError : Of any numbers.
+    CategoricalCrossEntropy : Of counts or proportions.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.base import BinaryCrossEntropy
+    >>> BinaryCrossEntropy().loss_of_rows(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
+    tensor([1.3863])
     """
 
     name = "binary_cross_entropy"
@@ -193,7 +341,22 @@ class BinaryCrossEntropy(Output):
 
 @dataclass(frozen=True)
 class CategoricalCrossEntropy(Output):
-    """-sum_j x_j log r_j of rows of counts or proportions, in nats; r = softmax(output)."""
+    """-sum_j x_j log r_j of rows of counts or proportions, in nats; r = softmax(output).
+
+    Reconstructions are proportions times the total of the row that was encoded.
+
+    See Also
+    --------
+    SquaredError : Of any numbers.
+    BinaryCrossEntropy : Of numbers in [0, 1].
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.base import CategoricalCrossEntropy
+    >>> CategoricalCrossEntropy().loss_of_rows(torch.zeros(1, 2), torch.tensor([[1.0, 3.0]]))
+    tensor([2.7726])
+    """
 
     name = "categorical_cross_entropy"
     activation = "softmax"
@@ -243,6 +406,7 @@ def _totals(x, proportions):
     return total / (1.0 - unseen).clamp(min=torch.finfo(x.dtype).eps)
 
 
+#: The kinds of output that the parameter `loss` names, by name.
 LOSSES = {
     output.name: output
     for output in (SquaredError(), BinaryCrossEntropy(), CategoricalCrossEntropy())
@@ -250,7 +414,38 @@ LOSSES = {
 
 
 def penalized(loss, penalty, weight):
-    """loss + weight * penalty, and its pullback."""
+    """Add a penalty to a loss, with its pullback.
+
+    In an objective, `network.apply(penalized, loss, penalty, weight=0.1)` is the sum.
+
+    Parameters
+    ----------
+    loss : Tensor of shape ()
+        The mean loss of a batch.
+    penalty : Tensor of shape ()
+        The penalty, a mean over the same rows.
+    weight : float
+        What the penalty is multiplied by.
+
+    Returns
+    -------
+    objective : Tensor of shape ()
+        The sum, loss + weight * penalty, in the unit of the loss.
+    pullback : callable
+        Turns the gradient at the objective, a scalar, into those at loss and penalty.
+
+    See Also
+    --------
+    BaseAutoencoder : What has the objective.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.base import penalized
+    >>> objective, pullback = penalized(torch.tensor(2.0), torch.tensor(3.0), weight=0.1)
+    >>> round(objective.item(), 6), pullback(1.0)
+    (2.3, (1.0, 0.1))
+    """
     return torch.add(loss, penalty, alpha=weight), lambda gradient: (gradient, gradient * weight)
 
 

@@ -6,7 +6,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import numpy as np
 import pytest
 import sklearn.datasets
 from sklearn.linear_model import LogisticRegression
@@ -17,7 +16,8 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.glob("*.rst"), *DOCS.glob("user_guide/*.rst")])
 BLOCK = re.compile(r"^( *)\.\. code-block:: python\n\n((?:\1 +\S.*\n|\s*\n)+)", re.MULTILINE)
-MODULES = ["networks", "datasets", "metrics", "inspection"]
+SNIPPETS = [path.stem for path in DOCS.glob("snippets/*.py")]
+MODULES = ["networks", "datasets", "metrics", "inspection", "base"]
 
 
 def code_of(page):
@@ -47,7 +47,8 @@ def small_data(monkeypatch):
     monkeypatch.syspath_prepend(DOCS / "snippets")
     yield
     pyplot.close("all")
-    sys.modules.pop("robust", None)
+    for name in SNIPPETS:
+        sys.modules.pop(name, None)
 
 
 PROGRAMS = {page.relative_to(DOCS).as_posix(): code_of(page) for page in PAGES}
@@ -73,17 +74,6 @@ def test_code_of_the_readme_runs_and_gives_what_it_says():
     on_pixels = LogisticRegression(max_iter=1000).fit(X[:100], y[:100])
     assert names["classifier"].score(X[100:], y[100:]) > on_pixels.score(X[100:], y[100:])
     assert names["convolutional"].score(X) > 0.7
-
-
-def test_the_robust_autoencoder_is_the_plain_one_at_a_large_scale(small_data):
-    robust = importlib.import_module("robust").RobustAutoencoder
-    X = sklearn.datasets.load_digits().data / 16
-    setting = {"max_iter": 5, "random_state": 0}
-    plain = skae.Autoencoder(4, **setting).fit(X)
-    np.testing.assert_allclose(
-        robust(4, scale=1e4, **setting).fit(X).loss_curve_, plain.loss_curve_, rtol=1e-4
-    )
-    assert robust(4, scale=0.1, **setting).fit(X).loss_ < 0.5 * plain.loss_
 
 
 def test_every_page_with_code_is_found():

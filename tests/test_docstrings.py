@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from helpers import LABELS, SMALL, SUPERVISED, UNIT_X, AnyWidth, may_collapse, small
 
+import skae.base
 import skae.datasets
 import skae.inspection
 import skae.metrics
@@ -32,6 +33,7 @@ FUNCTIONS = [
 ]
 DISPLAYS = [f"skae.inspection.{name}" for name in skae.inspection.__all__]
 NETWORKS = [f"skae.networks.{name}" for name in skae.networks.__all__]
+OUTPUTS = ["Output", "SquaredError", "BinaryCrossEntropy", "CategoricalCrossEntropy"]
 METHODS = [
     (name, method)
     for name, cls in CLASSES.items()
@@ -44,7 +46,7 @@ PROPERTIES = [
     for attribute, _ in inspect.getmembers(cls, lambda member: isinstance(member, property))
     if not attribute.startswith("_")
 ]
-MODULES = [  # numpydoc's validation fails with packages
+MODULES = [  # numpydoc's validation fails with packages, and where nothing is defined
     module
     for module in (skae.datasets, skae.inspection, skae.metrics, skae.networks)
     if not hasattr(module, "__path__")
@@ -143,6 +145,17 @@ def test_docstring_of_a_display(display):
     assert errors(display, IGNORED) == []
     for method in ("from_estimator", "plot"):
         assert errors(f"{display}.{method}", IGNORED_FOR_METHODS) == []
+
+
+@pytest.mark.parametrize("name", ["BaseAutoencoder", "penalized", *OUTPUTS])
+def test_docstring_of_what_variants_import(name):
+    assert errors(f"skae.base.{name}", IGNORED) == []
+
+
+@pytest.mark.parametrize("method", [name for name in vars(skae.base.Output) if name[0] != "_"])
+def test_docstring_of_a_method_of_outputs(method):
+    if callable(getattr(skae.base.Output, method)):
+        assert errors(f"skae.base.Output.{method}", IGNORED_FOR_METHODS) == []
 
 
 @each_class

@@ -1,6 +1,7 @@
 """The training loop: losses, batches, stopping, interruption."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skae import Autoencoder, DenoisingAutoencoder
 from skae._engine.streams import stream
+from skae._engine.tape import Tape
 from skae._engine.training import Stopping, Trainer
 
 # Losses.
@@ -442,6 +444,91 @@ def test_divergence_names_the_epoch():
             estimator.fit(X.astype(dtype))
         errors.append(int(str(error.value).split("epoch ")[1].split(".")[0]))
     assert 1 < errors[0] < errors[1]
+
+
+class Broken(Autoencoder):
+    """The plain autoencoder, but for one thing that `how` names and that is not finite."""
+
+    how = None
+
+    def _objective(self, network, x, noise):
+        objective, n = super()._objective(network, x, noise), len(x)
+        if self.how == "divides by n - 1":
+            return objective / (n - 1) * n if n > 1 else objective * math.nan
+        if self.how == "gradient":
+            return objective + (network.encode(x) * 0).square().sum().sqrt()  # at 0
+        if self.how == "held-out rows" and not isinstance(network, Tape):
+            return objective * math.inf
+        return objective
+
+
+def error_of(how, X=X, **params):
+    estimator = Broken(3, hidden_layer_sizes=(5,), batch_size=16, random_state=0, **params)
+    estimator.how = how
+    with pytest.raises(ValueError, match="Training diverged") as error:
+        estimator.fit(X)
+    del estimator.how
+    assert_not_fitted(estimator)
+    return str(error.value)
+
+
+def test_an_objective_that_fails_for_a_single_row_is_recognised():
+    message = error_of("divides by n - 1", X[:49], shuffle=False)
+    assert message.startswith(
+        "Training diverged: the objective of the last batch of epoch 1, which has 1 row, is nan, "
+        "while those of the 3 other batches, of 16 rows, are finite. "
+    )
+    assert "divides by n - 1" in message
+    assert "batch_size (now 16)" in message
+    assert "learning_rate_init" not in message
+    assert "that of the other batch, of 16 rows, is finite" in error_of("divides by n - 1", X[:17])
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_an_objective_that_fails_for_the_only_row_is_recognised(solver):
+    message = error_of("divides by n - 1", X[:1], solver=solver)
+    assert "the last batch of epoch 1, which has 1 row, is nan. An objective" in message
+    assert "divides by n - 1" in message
+    assert "learning_rate_init" not in message
+
+
+def test_divergence_names_the_first_batch_that_is_not_finite():
+    message = error_of(None, np.vstack([X[:40], 1e200 * X[40:]]), shuffle=False)
+    assert "the objective of batch 3 of 4, which has 16 rows, is inf in epoch 1. Lower" in message
+    diverging = {**DIVERGING, "learning_rate_init": 1e200, "activation": "identity"}
+    assert error_of(None, **diverging).startswith(
+        "Training diverged: with the weights that batch 1 has left, the objective of batch 2 of 4, "
+        "which has 16 rows, is "
+    )
+
+
+def test_divergence_in_a_small_last_batch_is_not_taken_for_its_size():
+    """With weights that are still finite, that batch has an objective like the others'."""
+    diverging = {**DIVERGING, "learning_rate_init": 1e200, "activation": "identity"}
+    message = error_of(None, X[:17], **diverging)
+    assert "with the weights that batch 1 has left, the objective of batch 2 of 2, which" in message
+    assert "Lower learning_rate_init (now 1e+200)" in message
+
+
+def test_a_gradient_that_is_not_finite_is_named():
+    message = error_of("gradient", X[:16])
+    assert "the gradient of batch 1 of 1, which has 16 rows, is not finite, although" in message
+    assert "in epoch 1. Lower learning_rate_init (now 0.001)" in message
+    assert "square root" in message
+    assert "with the weights that batch 1 has left, the" in error_of("gradient", X)
+    assert "with the weights that the line search" in error_of("gradient", X, solver="lbfgs")
+
+
+def test_weights_that_are_not_finite_are_named():
+    message = error_of(None, X[:16], **{**DIVERGING, "learning_rate_init": 1e308})
+    assert "the weights after batch 1 of 1, which has 16 rows, are not finite" in message
+
+
+def test_an_objective_of_held_out_rows_that_is_not_finite_is_named():
+    message = error_of("held-out rows", early_stopping=True, validation_fraction=0.3)
+    assert "the objective of held-out batch 1 of 2, which has 16 rows, is inf in epoch 1" in message
+    message = error_of("divides by n - 1", X[:33], early_stopping=True, validation_fraction=0.03)
+    assert "the last held-out batch of epoch 1, which has 1 row, is nan. An objective" in message
 
 
 def test_divergence_in_the_pretraining():

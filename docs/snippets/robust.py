@@ -2,9 +2,7 @@
 
 from numbers import Real
 
-from skae._base import BaseAutoencoder
-from skae._compat import Interval
-from skae._outputs import LOSSES
+from skae.base import LOSSES, BaseAutoencoder, Interval
 
 
 class RobustAutoencoder(BaseAutoencoder):

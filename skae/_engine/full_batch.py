@@ -20,7 +20,7 @@ class FullBatchTrainer(Trainer):
     Mathematical Programming 45, 1989, https://doi.org/10.1007/BF01589116.
     """
 
-    _remedy = "Scale X"
+    remedy = "Scale X"
     _patience = 1
 
     def __init__(self, estimator, perceptron, state, data, split):
@@ -35,7 +35,7 @@ class FullBatchTrainer(Trainer):
         with self._enough_threads():
             self._optimizer.step(self._evaluate)
             loss = self._evaluate().item()
-        self._finish_epoch(loss, None)
+        self._finish_epoch(loss, None, [loss], [self.split.training])
         return loss
 
     def _evaluate(self):

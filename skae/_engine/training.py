@@ -14,6 +14,7 @@ import torch
 
 from skae._engine.data import rows_of
 from skae._engine.devices import find_device, switch_gradients
+from skae._engine.divergence import divergence
 from skae._engine.network import Network
 from skae._engine.optimizers import SOLVERS, schedule
 from skae._engine.streams import stream
@@ -244,11 +245,12 @@ class Trainer:
             for number, indices in enumerate(batches):
                 learning_rate = self.settings.learning_rate_init * rate(number / len(batches))
                 losses.append(self._kept(self._step(indices, noise, learning_rate)))
+        losses = as_floats(losses)
         loss = _mean_over_rows(losses, batches)
         validation_loss = None
         if self.split.held_out is not None:
             validation_loss = self.evaluate(self.split.held_out)
-        self._finish_epoch(loss, validation_loss)
+        self._finish_epoch(loss, validation_loss, losses, batches)
         return loss if validation_loss is None else validation_loss
 
     def _order(self, seed, epoch):
@@ -305,13 +307,17 @@ class Trainer:
     @torch.no_grad()
     def evaluate(self, indices):
         """The objective per row at these rows, with the same noise at every call."""
+        return _mean_over_rows(*self.objectives(indices)) + float(self._decay())
+
+    def objectives(self, indices):
+        """The same without weight decay batch by batch, and the batches."""
         noise = stream(self.state.seed, "validation", device=self.device)
         batches = indices.to(self.device).split(self.settings.batch_size)
         losses = []
         with self._enough_threads():
             for rows in batches:
                 losses.append(self._kept(self._objective(self.network, self.take(rows), noise)))
-        return _mean_over_rows(losses, batches) + float(self._decay())
+        return as_floats(losses), batches
 
     def _enough_threads(self):
         n_rows = self._full_batch * self.estimator._rows_per_row
@@ -322,15 +328,12 @@ class Trainer:
         """What the weight decay acts on, slices of the flat vector."""
         return self.network.perceptron.layout.weights.values()
 
-    def _finish_epoch(self, loss, validation_loss):
-        epoch = self.state.n_epochs + 1
+    def _finish_epoch(self, loss, validation_loss, losses, batches):
         watched = loss if validation_loss is None else validation_loss
         if not all(map(math.isfinite, (loss, watched, self.weights.sum().item()))):
-            raise ValueError(
-                f"Training diverged: the loss became non-finite in epoch {epoch}. {self._remedy}, "
-                "for example with StandardScaler."
-            )
-        state = self._finished_state(epoch)  # what may be interrupted comes first
+            raise divergence(self, losses, batches)
+        # What may be interrupted comes first.
+        state = self._finished_state(self.state.n_epochs + 1)
         self.n_iter += 1
         self.losses.append(loss)
         if validation_loss is not None:
@@ -338,7 +341,8 @@ class Trainer:
         self.state = state
 
     @property
-    def _remedy(self):
+    def remedy(self):
+        """What helps against divergence, the beginning of a sentence."""
         return f"Lower learning_rate_init (now {self.settings.learning_rate_init:g}) or scale X"
 
     def _load_optimizer(self, state):
@@ -371,10 +375,13 @@ class Trainer:
         print(f"{line}, {seconds:.2f} s")
 
 
+def as_floats(losses):
+    """Objectives as numbers; waits for the device."""
+    return torch.stack(losses).tolist() if isinstance(losses[0], torch.Tensor) else losses
+
+
 def _mean_over_rows(losses, batches):
-    """Mean objective per row: each batch counts by its rows. Waits for the device."""
-    if isinstance(losses[0], torch.Tensor):
-        losses = torch.stack(losses).tolist()
+    """Mean objective per row: each batch counts by its rows."""
     n_rows = [indices.shape[0] for indices in batches]
     return sum(n * loss for n, loss in zip(n_rows, losses, strict=True)) / sum(n_rows)
 

@@ -1,0 +1,123 @@
+"""The error of a training whose numbers are no longer finite: what was not, where, and what helps.
+
+All of it is found after the epoch that failed, so that the steps of training cost no more.
+"""
+
+import math
+
+import torch
+
+from skae._engine.network import Network
+from skae._engine.streams import stream
+
+
+@torch.no_grad()
+def divergence(trainer, losses, batches):
+    """The error of an epoch that has left something that is not finite.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        After the epoch; its `state` is still the one before it.
+    losses : list of float
+        The objective of each batch.
+    batches : sequence of Tensor of shape (n,)
+        The rows of each batch.
+
+    Returns
+    -------
+    error : ValueError
+    """
+    if not _all_finite(losses):
+        return ValueError(f"Training diverged: {_of_objective(trainer, losses, batches)}")
+    if not trainer.weights.isfinite().all():
+        return ValueError(f"Training diverged: {_of_step(trainer, batches)}")
+    if trainer.split.held_out is not None:
+        losses, batches = trainer.objectives(trainer.split.held_out)
+        if not _all_finite(losses):
+            found = _of_objective(trainer, losses, batches, "held-out ")
+            return ValueError(f"Training diverged: {found}")
+    what = "the mean objective or the sum of the weights overflows"
+    return ValueError(f"Training diverged: {what} in {_epoch_and_remedy(trainer)}")
+
+
+def _all_finite(losses):
+    return all(map(math.isfinite, losses))
+
+
+def _of_objective(trainer, losses, batches, kind=""):
+    """What to say of the first batch whose objective is not finite."""
+    number = next(n for n, loss in enumerate(losses) if not math.isfinite(loss))
+    rows, value = batches[number], losses[number]
+    is_last, n_rows = number == len(batches) - 1, len(rows)
+    was_finite = _was_finite(trainer, rows)
+    if is_last and not was_finite and (n_rows == 1 or n_rows < len(batches[0])):
+        return _of_size(trainer, value, batches, kind)
+    before = ""
+    if was_finite and not kind:
+        left_by = f"batch {number}" if number else "the line search"
+        before = f"with the weights that {left_by} has left, "
+    return (
+        f"{before}the objective of {kind}{_batch(batches, number)}, is {value} "
+        f"in {_epoch_and_remedy(trainer)}"
+    )
+
+
+def _was_finite(trainer, rows):
+    """Whether the objective of a batch is finite at the weights that the epoch began with."""
+    state = trainer.state
+    weights = torch.tensor(state.weights, device=trainer.device)
+    network = Network(trainer.network.perceptron, weights)
+    network.n_epochs = state.n_epochs
+    noise = stream(state.seed, "validation", device=trainer.device)
+    batch = trainer.take(rows.to(trainer.device))
+    return math.isfinite(trainer._objective(network, batch, noise).item())
+
+
+def _of_size(trainer, value, batches, kind):
+    """What to say if the objective does not stand the size of the last batch."""
+    n, others = len(batches[-1]), len(batches) - 1
+    found = (
+        f"the objective of the last {kind}batch of epoch {trainer.state.n_epochs + 1}, which has "
+        f"{_rows(n)}, is {value}"
+    )
+    remedy = (
+        f"An objective must be finite for any number of rows, {n} included; one that divides by "
+        f"n - {n}, for example, is not"
+    )
+    if not others:
+        return f"{found}. {remedy}."
+    have = "that of the other batch" if others == 1 else f"those of the {others} other batches"
+    return (
+        f"{found}, while {have}, of {_rows(len(batches[0]))}, {'is' if others == 1 else 'are'} "
+        f"finite. {remedy}. Another batch_size (now {trainer.settings.batch_size}) avoids such a "
+        "batch."
+    )
+
+
+def _of_step(trainer, batches):
+    """What to say of weights that are not finite although all objectives are."""
+    batch = _batch(batches, len(batches) - 1)
+    if trainer.gradient.isfinite().all():
+        return (
+            f"the weights after {batch}, are not finite, although its objective and gradient are, "
+            f"in {_epoch_and_remedy(trainer)}"
+        )
+    return (
+        f"the gradient of {batch}, is not finite, although its objective is, "
+        f"in {_epoch_and_remedy(trainer)} The derivative of a square root at 0, for example, is "
+        "not finite."
+    )
+
+
+def _batch(batches, number):
+    return f"batch {number + 1} of {len(batches)}, which has {_rows(len(batches[number]))}"
+
+
+def _rows(n):
+    return "1 row" if n == 1 else f"{n} rows"
+
+
+def _epoch_and_remedy(trainer):
+    epoch = trainer.state.n_epochs + 1
+    return f"epoch {epoch}. {trainer.remedy}, for example with StandardScaler."

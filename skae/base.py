@@ -1,0 +1,40 @@
+"""What an autoencoder of your own is made of, beside skae's.
+
+This module is provisional: what it offers, the hooks of `BaseAutoencoder` included, may
+change in a minor version; the changelog then says how. The documentation's page "Add your
+own autoencoder" has two complete examples.
+
+- `BaseAutoencoder` is the class to inherit from.
+- `Interval`, `StrOptions` and `HasMethods` say what a parameter may be, in
+  `_parameter_constraints`; `InvalidParameterError`, a ValueError, is for parameters that
+  contradict each other. They are scikit-learn's.
+- `Output` says what a decoder's output means, and `SquaredError`, `BinaryCrossEntropy` and
+  `CategoricalCrossEntropy` are the kinds that the parameter `loss` names, by the names that
+  `LOSSES` has for them.
+- `penalized` adds a penalty to a loss, for `network.apply`.
+"""
+
+from skae._base import BaseAutoencoder
+from skae._compat import HasMethods, Interval, InvalidParameterError, StrOptions
+from skae._outputs import (
+    LOSSES,
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    Output,
+    SquaredError,
+    penalized,
+)
+
+__all__ = [
+    "LOSSES",
+    "BaseAutoencoder",
+    "BinaryCrossEntropy",
+    "CategoricalCrossEntropy",
+    "HasMethods",
+    "Interval",
+    "InvalidParameterError",
+    "Output",
+    "SquaredError",
+    "StrOptions",
+    "penalized",
+]
