@@ -6,29 +6,42 @@ the library lets one choose.
 """
 
 import contextlib
+import copy
+import functools
 import importlib.util
 import logging
 import os
 import tempfile
 import warnings
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from skae import Autoencoder
-from skae._engine.initial import initial_weights
-from skae._engine.modules import decoder_module, encoder_module
-from skae._engine.network import Network
-from skae._engine.streams import stream
 
 
 def initial_network(sizes):
     """A module with the weights that skae starts from, so that losses can be compared."""
+    return copy.deepcopy(_initial_network(tuple(sizes)))
+
+
+@functools.cache
+def _initial_network(sizes):
     n_features, *hidden, width = sizes[: len(sizes) // 2 + 1]
-    perceptron = Autoencoder(width, hidden_layer_sizes=hidden)._describe_perceptron(n_features)
-    network = Network(perceptron, initial_weights(perceptron, stream(0, "weights")).float())
-    return nn.Sequential(*encoder_module(network), *decoder_module(network))
+    estimator = untrained(Autoencoder(width, hidden_layer_sizes=hidden), n_features)
+    return nn.Sequential(*estimator.encoder_, *estimator.decoder_)
+
+
+def untrained(estimator, n_features):
+    """The estimator, fitted in one step that is too small to change its initial weights.
+
+    Biases that are 0 become about 1e-30.
+    """
+    estimator.set_params(solver="sgd", learning_rate="constant", learning_rate_init=1e-30)
+    estimator.set_params(batch_size=1, max_iter=1, random_state=0)
+    return estimator.fit(np.zeros((1, n_features), np.float32))
 
 
 class Bottleneck(nn.Sequential):
