@@ -1,9 +1,9 @@
 """BaseAutoencoder: how every autoencoder is trained, as scikit-learn sees it."""
 
-import operator
 import time
 from copy import copy
 from dataclasses import replace
+from types import NoneType
 
 import numpy as np
 import torch
@@ -27,9 +27,15 @@ from skae._estimator import NetworkEstimator, draw_seed, make_trainer
 from skae._outputs import LOSSES
 
 
-def are_the_same(objects, others):
-    """Whether two lists are of the same objects; the first may be None."""
-    return objects is not None and all(map(operator.is_, objects, others))
+def are_unchanged(before, now):
+    """Whether parameters, None if there were none, are surely what they were.
+
+    Of a list or an estimator that is not sure: it may have been changed itself.
+    """
+    return before is not None and all(
+        one is other and isinstance(other, (int, float, str, tuple, NoneType))
+        for one, other in zip(before, now, strict=True)
+    )
 
 
 def trains_by_epochs(estimator):
@@ -193,7 +199,7 @@ class BaseAutoencoder(NetworkEstimator):
     def _run_partial_fit(self, X, target=None):
         continues, parameters = self.__sklearn_is_fitted__(), self._parameters()
         # scikit-learn does so only in the first call; parameters seldom change between calls.
-        if continues and not are_the_same(self._state.parameters, parameters):
+        if continues and not are_unchanged(self._state.parameters, parameters):
             self._validate_params()
         with self._transaction():
             started = time.perf_counter()

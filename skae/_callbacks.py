@@ -50,7 +50,7 @@ class Progress:
     X, y : ndarray
         What callbacks are shown.
     context : CallbackContext or None
-        None where scikit-learn has no callbacks.
+        None where scikit-learn has no callbacks, or nobody has set one.
     """
 
     def __init__(self, estimator, X, y, context):
@@ -64,13 +64,14 @@ class Progress:
     def of_fit(cls, estimator, X, y, max_subtasks):
         """The whole fit as a task; once per call of a public method."""
         context = estimator._init_callback_context(max_subtasks=max_subtasks)
+        if not getattr(context, "_callbacks", True):
+            context = None  # nobody listens: contexts would take as long as a step of each epoch
         progress = cls(estimator, X, y, context)
         with progress._announced(dict):
             yield progress
 
-    @contextmanager
     def task(self, name, attributes=None, max_subtasks=0, runs=None):
-        """A subtask.
+        """A subtask, a context that gives its `Progress`.
 
         Parameters
         ----------
@@ -81,15 +82,19 @@ class Progress:
         runs : estimator, default=None
             One whose `fit` is what the task does; callbacks see the two as one.
         """
-        context = self.context
-        if context is not None:
-            context = context.subcontext(task_name=name, max_subtasks=max_subtasks)
+        if self.context is None:
+            return nullcontext(self)
+        return self._subtask(attributes, runs, task_name=name, max_subtasks=max_subtasks)
+
+    @contextmanager
+    def _subtask(self, attributes, runs, **names):
+        context = self.context.subcontext(**names)
         progress = Progress(self.estimator, self._data["X"], self._data["y"], context)
         with progress._handed_to(runs), progress._announced(attributes):
             yield progress
 
     def _handed_to(self, sub_estimator):
-        if self.context is None or sub_estimator is None:
+        if sub_estimator is None:
             return nullcontext()
         return self.context.propagate_callback_context(sub_estimator)
 

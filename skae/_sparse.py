@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from math import prod
 from numbers import Integral, Real
 
@@ -16,7 +17,7 @@ from skae._engine.activations import TopK
 from skae._engine.constants import constant, scaled_
 from skae._engine.network import Network
 from skae._engine.streams import stream
-from skae._outputs import penalized
+from skae._outputs import penalized_by
 
 CANDIDATES = 2**21  # numbers in the rows among which dead units find theirs
 REVIVAL_ENDS = 0.7  # of the training: who is revived needs time to learn
@@ -38,12 +39,14 @@ def kl_sparsity(mean_activation, target):
 
 def kl_penalty(code, target):
     """`kl_sparsity` of the units' means over a batch, and its pullback (see `Tape.apply`)."""
-    ratios, weights = _ratios(code.mean(dim=0), target)
+    n_rows = code.shape[0]
+    # A sum and a product: torch's own mean over rows takes ten times longer.
+    mean_activation = code.sum(dim=0).mul_(constant(1.0 / n_rows, code))
+    ratios, weights = _ratios(mean_activation, target)
 
     def pullback(gradient):
         active, inactive = ratios
-        slope = scaled_(inactive - active, gradient, 1.0 / code.shape[0])
-        return (slope.expand_as(code),)
+        return (scaled_(inactive - active, gradient, 1.0 / n_rows).expand_as(code),)
 
     return ratios.log().mul_(weights).sum(), pullback
 
@@ -462,10 +465,10 @@ class SparseAutoencoder(BaseAutoencoder):
         if self._weight == 0 or self.sparsity == "topk":
             return error
         if self.sparsity == "l1":
-            penalty = network.apply(l1_penalty, code)
+            penalty = l1_penalty
         else:
-            penalty = network.apply(kl_penalty, code, target=self.target_activation)
-        return network.apply(penalized, error, penalty, weight=self._weight)
+            penalty = partial(kl_penalty, target=self.target_activation)
+        return network.apply(penalized_by, error, code, penalty=penalty, weight=self._weight)
 
     def _begin_epoch(self, trainer, progress):
         idle = trainer.state.idle

@@ -562,3 +562,20 @@ def test_a_batch_may_be_as_large_as_integers_go():
 def test_numpys_global_generator_is_refused():
     with pytest.raises(ValueError, match="is NumPy's global generator"):
         small("DenoisingAutoencoder").fit(X).sample(random_state=np.random)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda estimator: estimator.set_params(alpha=-1.0),
+        lambda estimator: estimator.hidden_layer_sizes.append("wide"),
+    ],
+    ids=["another value", "a changed list"],
+)
+def test_partial_fit_checks_parameters_that_have_changed(change):
+    estimator = small("Autoencoder", hidden_layer_sizes=[5])
+    for _ in range(3):
+        estimator.partial_fit(X)
+    change(estimator)
+    with pytest.raises(InvalidParameterError):
+        estimator.partial_fit(X)

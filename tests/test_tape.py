@@ -23,7 +23,7 @@ from skae._engine.data import Data
 from skae._engine.network import Network, two_heads
 from skae._engine.perceptron import Perceptron
 from skae._engine.tape import Tape
-from skae._outputs import LOSSES, learned_variance, mean_gaussian_surprise, penalized
+from skae._outputs import LOSSES, learned_variance, mean_gaussian_surprise, penalized, penalized_by
 from skae._sparse import kl_penalty, l1_penalty
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
@@ -268,6 +268,11 @@ FORMULAS = {
     **{f"{name} of rows": (partial(mean_loss, name), normal(20, 6)) for name in LOSSES},
     **{f"{name} of draws": (partial(mean_loss, name), normal(3, 20, 6)) for name in LOSSES},
     "penalized": (partial(penalized, weight=0.7), scalar(2.0), scalar(3.0)),
+    "penalized_by": (
+        partial(penalized_by, penalty=partial(kl_penalty, target=0.05), weight=0.7),
+        scalar(2.0),
+        normal(20, 6).sigmoid(),
+    ),
     "kl_penalty": (partial(kl_penalty, target=0.05), normal(20, 6).sigmoid()),
     "l1_penalty": (l1_penalty, normal(20, 6).relu() - 0.5 * normal(20, 6, seed=2).relu()),
     **{

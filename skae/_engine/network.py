@@ -17,19 +17,31 @@ from skae._engine.activations import IDENTITY, find_activation
 from skae._engine.blocks import atoms_of
 
 
-def two_heads(output, activation):
+def keeps_memory(formula):
+    """Mark a formula whose gradient at the first input may lie in memory that it gets as `out`."""
+    formula.keeps_memory = True
+    return formula
+
+
+@keeps_memory
+def two_heads(output, activation, out=None):
     """Two halves of the output, the first one through an activation, and their pullback."""
-    first, second = output.chunk(2, dim=-1)
+    first, second = _halves(output)
     h = activation.function(first)
 
     def pullback(gradient, second_gradient):
-        whole = torch.empty_like(output)
-        first_gradient, rest = whole.chunk(2, dim=-1)
+        whole = torch.empty_like(output) if out is None else out
+        first_gradient, rest = _halves(whole)
         activation.pull_back(gradient, first, h, first_gradient)
         rest.copy_(second_gradient)
         return (whole,)
 
     return (h, second), pullback
+
+
+def _halves(output):
+    width = output.shape[-1] // 2
+    return output.narrow(-1, 0, width), output.narrow(-1, width, width)
 
 
 class Network:

@@ -16,12 +16,6 @@ from skae._engine.workspace import Layers, Record, Workspace
 PRECISIONS = {"float": None, "bf16": torch.bfloat16}
 
 
-def keeps_memory(formula):
-    """Mark a formula whose gradient at the first input may lie in memory that it gets as `out`."""
-    formula.keeps_memory = True
-    return formula
-
-
 class Tape(Network):
     """A `Network` that differentiates what is computed with it.
 

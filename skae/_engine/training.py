@@ -388,4 +388,4 @@ def _mean_over_rows(losses, batches):
 
 def copied(tensor):
     """A tensor's numbers as an array of its own, which begins where torch would have it."""
-    return tensor.detach().to("cpu", copy=True).numpy()
+    return tensor.to("cpu", copy=True).numpy()
