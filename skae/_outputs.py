@@ -644,9 +644,9 @@ def _surprise_of_one_variance(difference, variance, n_rows, n_cells):
     surprise = torch.add(square, log_volume, alpha=n_cells).mul_(constant(0.5 / n_rows, square))
 
     def pullback(gradient):
-        factor = gradient / n_rows
         slope = torch.sub(constant(n_cells, square), square).mul_(precision)
-        return difference.mul_(precision * factor), slope.mul_(0.5 * factor)
+        scale = scaled_(precision, gradient, 1.0 / n_rows)
+        return difference.mul_(scale), scaled_(slope, gradient, 0.5 / n_rows)
 
     return surprise.reshape(()), pullback
 

@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import Autoencoder, DenoisingAutoencoder, StackedAutoencoder
+from skae._corruption import mask
 from skae._engine.data import split_rows
 
 FAST = {"n_components": 16, "max_iter": 2, "random_state": 0}
@@ -793,6 +794,20 @@ def test_numbers_of_samples_and_steps_are_checked(number, name, digits):
     denoiser = DenoisingAutoencoder(**FAST).fit(digits)
     with pytest.raises(ValueError, match=f"{name}="):
         denoiser.sample(**{name: number})
+
+
+@pytest.mark.parametrize("level", [1e-3, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_cells_are_masked_with_the_probability_asked_for(level, dtype):
+    x = torch.ones(1001, 203, dtype=dtype)  # their number is no multiple of 4
+    masked = mask(x, level, torch.Generator().manual_seed(0)) == 0
+    expected = pytest.approx(level, abs=4 * (level * (1 - level) / 5e4) ** 0.5 + 1e-9)
+    # Four cells share a random word: each of the four is as likely as the others, and independent.
+    fourths = masked.flatten()[: x.numel() // 4 * 4].view(-1, 4).double()
+    for fourth in fourths.T:
+        assert fourth.mean().item() == expected
+    pairs = fourths.T.cov() - torch.diag(fourths.var(dim=0))
+    assert pairs.abs().max() < 4 / 5e4**0.5
 
 
 def test_sampling_needs_a_fit():
