@@ -12,7 +12,7 @@ from skae._elbo import gaussian_kl, log_importance, moment_matched_normal, repar
 from skae._engine.devices import memory_errors
 from skae._engine.streams import stream
 from skae._estimator import draw_seed
-from skae._outputs import Gaussian
+from skae._likelihoods import Gaussian
 
 MIN_SCORE_DRAWS = 64
 DRAWS_AT_ONCE = 50  # of `log_likelihood`: bounds its memory

@@ -13,7 +13,8 @@ from skae._compat import Interval, InvalidParameterError, StrOptions
 from skae._density import COLLAPSED, DensityMixin
 from skae._elbo import gaussian_kl, sample_posterior
 from skae._engine.network import Network
-from skae._outputs import LIKELIHOODS, Gaussian, penalized
+from skae._likelihoods import LIKELIHOODS, Gaussian
+from skae._outputs import penalized
 
 LEARNED_VARIANCES = ("shared", "per_feature", "heteroscedastic")
 ACTIVE_VARIANCE = 0.01  # of a component's posterior mean (Burda et al. 2016)

@@ -14,7 +14,7 @@ from skae import (
     SparseAutoencoder,
     StackedAutoencoder,
 )
-from skae._outputs import Categorical
+from skae._likelihoods import Categorical
 
 COUNTS = {"loss": "categorical_cross_entropy"}
 SHORT = {"max_iter": 3, "random_state": 0}

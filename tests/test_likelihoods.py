@@ -6,8 +6,8 @@ import torch
 from helpers import UNIT_X, X, assert_same_with_gradients, normal, small
 from torch.distributions import Bernoulli, Normal
 
-from skae import _outputs
-from skae._outputs import (
+from skae import _likelihoods
+from skae._likelihoods import (
     MIN_NOISE_VARIANCE,
     Gaussian,
     gaussian_log_likelihood,
@@ -80,13 +80,17 @@ def test_the_mean_surprise_has_the_mean_log_likelihoods_gradient(variance):
 def test_bernoulli_log_likelihood_equals_torchs():
     output, x = (4 * normal(5, 20, 3)).requires_grad_(), (normal(20, 3, seed=1) > 0).double()
     expected = Bernoulli(logits=output).log_prob(x).sum(dim=-1)
-    assert_same_with_gradients(_outputs.Bernoulli().log_rows(None, output, x), expected, (output,))
+    assert_same_with_gradients(
+        _likelihoods.Bernoulli().log_rows(None, output, x), expected, (output,)
+    )
 
 
 def test_bernoulli_log_likelihood_of_grey_values_is_the_cross_entropy():
     output, x = 4 * normal(20, 3), torch.sigmoid(normal(20, 3, seed=1))
     expected = Bernoulli(logits=output, validate_args=False).log_prob(x).sum(dim=-1)
-    torch.testing.assert_close(_outputs.Bernoulli().log_rows(None, output, x), expected, **EXACT)
+    torch.testing.assert_close(
+        _likelihoods.Bernoulli().log_rows(None, output, x), expected, **EXACT
+    )
 
 
 # Learned variances.
@@ -155,7 +159,7 @@ def test_mean_surprise_is_minus_the_mean_of_the_rows(kind):
 def test_a_network_knows_its_likelihood():
     gaussian, bernoulli = small("VAE").fit(X), small("VAE", likelihood="bernoulli").fit(UNIT_X)
     assert isinstance(gaussian._perceptron.output, Gaussian)
-    assert isinstance(bernoulli._perceptron.output, _outputs.Bernoulli)
+    assert isinstance(bernoulli._perceptron.output, _likelihoods.Bernoulli)
 
 
 @pytest.mark.parametrize("kind", ["per feature", "heteroscedastic"])

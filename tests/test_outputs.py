@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from skae._outputs import LOSSES, Gaussian, SquaredError
+from skae._likelihoods import Gaussian
+from skae._outputs import LOSSES, SquaredError
 
 squared_error, binary_cross_entropy, categorical_cross_entropy = (
     LOSSES[name].loss_of_rows

@@ -23,7 +23,8 @@ from skae._engine.data import Data
 from skae._engine.network import Network, two_heads
 from skae._engine.perceptron import Perceptron
 from skae._engine.tape import Tape
-from skae._outputs import LOSSES, learned_variance, mean_gaussian_surprise, penalized, penalized_by
+from skae._likelihoods import learned_variance, mean_gaussian_surprise
+from skae._outputs import LOSSES, penalized, penalized_by
 from skae._sparse import kl_penalty, l1_penalty
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))

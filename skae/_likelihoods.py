@@ -1,0 +1,222 @@
+"""What the VAE's decoder says of a row: p(x|z), of one of three kinds, in nats.
+
+A likelihood is an `Output` whose loss is a whole density. It has two methods more:
+`mean_surprise(network, output, x)`, the mean of -log p(x|z) over rows and draws, with its
+pullback on the tape; and `log_rows(network, output, x)`, log p(x|z) of each row, of shape (..., n)
+for an output of shape (..., n, n_features).
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from skae._columns import mean_squares
+from skae._engine.constants import constant, scaled_
+from skae._engine.network import keeps_memory
+from skae._engine.saved import KINDS
+from skae._outputs import BinaryCrossEntropy, CategoricalCrossEntropy, SquaredError, penalized
+
+MIN_NOISE_VARIANCE = 1e-6
+# A variance that is a parameter is exp(10 * w): Adam moves every w by about the learning
+# rate, and at 1e-3 a step a log-variance itself would not arrive within a usual training.
+LOG_VARIANCE_SCALE = 10.0
+
+
+@dataclass(frozen=True)
+class Bernoulli(BinaryCrossEntropy):
+    """Independent cells, one with the probability logistic(output).
+
+    x in between 0 and 1 counts as an expectation.
+    """
+
+    name = "bernoulli"
+
+    def mean_surprise(self, network, output, x):
+        """Mean of -log p(x|z) over rows and draws."""
+        return network.apply(self.mean_loss, output, x)
+
+    def log_rows(self, network, output, x):
+        """log p(x|z) of each row."""
+        return -self.loss_of_rows(output, x)
+
+
+@dataclass(frozen=True)
+class Categorical(CategoricalCrossEntropy):
+    """Counts from a multinomial distribution with the probabilities softmax(output).
+
+    Each row has its own number of trials, its total.
+    """
+
+    name = "categorical"
+
+    def mean_surprise(self, network, output, x):
+        """Mean of -log p(x|z) over rows and draws."""
+        surprise = network.apply(self.mean_loss, output, x)
+        orders = log_multinomial_coefficient(x).mean()
+        return network.apply(penalized, surprise, orders, weight=-1.0)
+
+    def log_rows(self, network, output, x):
+        """log p(x|z) of each row."""
+        return log_multinomial_coefficient(x) - self.loss_of_rows(output, x)
+
+
+@dataclass(frozen=True)
+class Gaussian(SquaredError):
+    """Independent cells around the output, with one of four kinds of variance.
+
+    Parameters
+    ----------
+    noise_variance : {"shared", "per_feature", "heteroscedastic"} or float
+        Learned, one for all cells or one for each feature; from the decoder, for every
+        cell; or fixed. Training may go on with another one that is fixed.
+    """
+
+    noise_variance: str | float = field(default="shared", compare=False)
+
+    name = "gaussian"
+
+    @property
+    def is_fixed(self):
+        """Whether the variance is not learned."""
+        return not isinstance(self.noise_variance, str)
+
+    @property
+    def n_heads(self):
+        """Two where the decoder gives variances, too."""
+        return 1 + (self.noise_variance == "heteroscedastic")
+
+    def n_extra(self, n_features, has_back):
+        """How many numbers a variance takes, or is shifted by, that the decoder does not give."""
+        shifts = n_features if has_back else 0
+        numbers = {"shared": 1, "per_feature": n_features, "heteroscedastic": shifts}
+        return numbers.get(self.noise_variance, 0)
+
+    def start(self, network, data):
+        """Let the noise start as large as the data: the best while the decoder gives zeros."""
+        moments = mean_squares(data.targets)
+        if self.noise_variance == "shared":
+            moments = moments.mean(keepdims=True)
+        log_moments = torch.from_numpy(np.log(np.where(moments > 0, moments, 1.0)))
+        perceptron = network.perceptron
+        if perceptron.n_extra:
+            scale = 1.0 if self.n_heads == 2 else LOG_VARIANCE_SCALE
+            network.extra.copy_(log_moments / scale)
+        elif self.n_heads == 2:
+            network.own_decoder_weights[-1][perceptron.n_outputs :].zero_()
+            network.decoder_biases[-1][perceptron.n_outputs :].copy_(log_moments)
+
+    def mean_surprise(self, network, output, x):
+        """Mean of -log p(x|z) over rows and draws."""
+        if self.n_heads == 1 and not self.is_fixed:
+            scale = LOG_VARIANCE_SCALE
+            return network.apply(mean_learned_surprise, output, network.extra, x, scale=scale)
+        mean, variance = self.moments(network, output)
+        return network.apply(mean_gaussian_surprise, mean, variance, x)
+
+    def log_rows(self, network, output, x):
+        """log p(x|z) of each row."""
+        mean, variance = self.moments(network, output)
+        return gaussian_log_likelihood(mean, x, variance)
+
+    def moments(self, network, output):
+        """Mean (..., n_features), and variance (), (1,), (n_features,) or as the mean."""
+        if self.n_heads == 1:
+            return output, self.variance(network)
+        mean, parameter = output
+        if network.perceptron.n_extra:
+            parameter = parameter + network.extra
+        return mean, network.apply(learned_variance, parameter, scale=1.0)
+
+    def variance(self, network):
+        """The variance, where it does not depend on the code."""
+        if self.is_fixed:
+            return network.extra.new_full((), self.noise_variance)
+        return network.apply(learned_variance, network.extra, scale=LOG_VARIANCE_SCALE)
+
+
+LIKELIHOODS = {kind.name: kind for kind in (Gaussian, Bernoulli, Categorical)}
+KINDS.update(LIKELIHOODS)  # files call them so
+
+
+def log_multinomial_coefficient(x):
+    """log of the number of orders in which the counts of each row may have come."""
+    return torch.lgamma(x.sum(dim=-1) + 1.0) - torch.lgamma(x + 1.0).sum(dim=-1)
+
+
+def learned_variance(parameter, scale):
+    """The variances that parameters stand for, floored; and the pullback (see `Tape.apply`)."""
+    free = torch.mul(parameter, constant(scale, parameter)).exp_()
+
+    def pullback(gradient):
+        return ((gradient * free).mul_(constant(scale, parameter)),)
+
+    return free + constant(MIN_NOISE_VARIANCE, parameter), pullback
+
+
+def gaussian_log_likelihood(output, x, variance):
+    """log N(x; output, diag(variance)) of each row, in nats, shape (..., n).
+
+    Parameters
+    ----------
+    output : Tensor of shape (..., n, n_features)
+    x : Tensor of shape (n, n_features)
+    variance : float or Tensor that broadcasts to `output`
+    """
+    variance = torch.as_tensor(variance, dtype=output.dtype, device=output.device)
+    cells = (output - x).square() / variance + torch.log(2.0 * math.pi * variance)
+    return -0.5 * cells.sum(dim=-1)
+
+
+@keeps_memory
+def mean_gaussian_surprise(output, variance, x, out=None):
+    """Mean over all rows of -log N(x; output, diag(variance)), in nats, and its pullback.
+
+    Arguments as above, the variance as a Tensor.
+    """
+    n_rows, n_cells = output.numel() // output.shape[-1], output.numel()
+    per_variance = n_cells / variance.numel()
+    difference = torch.sub(output, x, out=out)
+    if variance.numel() == 1:
+        return _surprise_of_one_variance(difference, variance, n_rows, n_cells)
+    scaled = difference / variance
+    square = torch.dot(scaled.flatten(), difference.flatten())
+    log_volume = torch.log(2.0 * math.pi * variance).sum()
+    surprise = torch.add(square, log_volume, alpha=per_variance) * (0.5 / n_rows)
+
+    def pullback(gradient):
+        factor = gradient / n_rows
+        # d/dv of ((x - o)^2 / v + log v) / 2, summed over the cells that share v.
+        slope = (per_variance / variance) - scaled.square().sum_to_size(variance.shape)
+        return scaled * factor, slope * (0.5 * factor)
+
+    return surprise, pullback
+
+
+def _surprise_of_one_variance(difference, variance, n_rows, n_cells):
+    """The same where all cells share a variance: only the differences are as large as the data."""
+    flat, precision = difference.reshape(-1), variance.reciprocal()
+    square = torch.mul(precision, torch.dot(flat, flat))
+    log_volume = torch.mul(variance, constant(2.0 * math.pi, variance)).log_()
+    surprise = torch.add(square, log_volume, alpha=n_cells).mul_(constant(0.5 / n_rows, square))
+
+    def pullback(gradient):
+        slope = torch.sub(constant(n_cells, square), square).mul_(precision)
+        scale = scaled_(precision, gradient, 1.0 / n_rows)
+        return difference.mul_(scale), scaled_(slope, gradient, 0.5 / n_rows)
+
+    return surprise.reshape(()), pullback
+
+
+@keeps_memory
+def mean_learned_surprise(output, parameter, x, scale, out=None):
+    """`mean_gaussian_surprise` of a `learned_variance`, in one formula: faster."""
+    variance, pull_back_variance = learned_variance(parameter, scale)
+    surprise, pull_back = mean_gaussian_surprise(output, variance, x, out)
+
+    def pullback(gradient):
+        output_gradient, variance_gradient = pull_back(gradient)
+        return output_gradient, *pull_back_variance(variance_gradient)
+
+    return surprise, pullback
