@@ -14,13 +14,13 @@ def mask(x, level, generator):
 
 def kept_cells(x, level, generator):
     """1 for each cell with probability 1 - level, otherwise 0; of the shape and dtype of x."""
-    if x.device.type != "cpu":
+    if x.device.type != "cpu" or level < 2**-10:
         return uniform_like(x, generator).ge_(level)
     # 16 random bits for a cell, where a uniform number takes 32 or 64: drawing them is what costs.
     words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device="cpu")
     bits = words.random_(-(2**63), None, generator=generator).view(torch.int16)
     bits = bits[: x.numel()].view(x.shape)
-    n_of_bits = max(1, round(level * 2**16))  # of the 2^16 numbers, below which a cell is not kept
+    n_of_bits = round(level * 2**16)  # of the 2^16 numbers, below which a cell is not kept
     return torch.gt(bits, constant(n_of_bits - 2**15 - 1, bits), out=torch.empty_like(x))
 
 

@@ -24,9 +24,10 @@ from skae._corruption import (
 from skae._engine.data import dense
 from skae._engine.devices import as_tensor, find_device_or_cpu
 from skae._engine.inference import CHUNK_SIZE
-from skae._engine.streams import stream
+from skae._engine.streams import stream, stream_seed
 from skae._estimator import draw_seed
 from skae._missing import FillMissing, fill_missing
+from skae._outputs import SquaredError
 
 LEAST_CHAINS = 100  # where each takes cells of the others
 ROWS_FOR_VARIANCE = 1000  # at most; bounds the cost of `noise_variance_`
@@ -502,7 +503,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 raise ValueError(f"{name}={value!r} must be an integer of at least 1.")
         self._check_that_a_chain_exists()
         device, seed = find_device_or_cpu(self.device), draw_seed(random_state)
-        generator, rng = stream(seed, "sample", device=device), np.random.default_rng(seed)
+        generator = stream(seed, "sample", device=device)
+        rng = np.random.default_rng(stream_seed(seed, "sample"))
         output, variance = self._perceptron.output, vars(self).get("noise_variance_")
 
         def denoised(network, x):
@@ -634,7 +636,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return n_features * (1 + self._takes_mask_), self._n_outputs_ or n_features
 
     def _summarize(self, data):
-        if self.loss == "squared_error":
+        if isinstance(self._perceptron.output, SquaredError):
             n_rows = max(1, min(ROWS_FOR_VARIANCE, CHUNK_SIZE // self._perceptron.width))
             some = data[:: math.ceil(len(data) / n_rows)]
             corrupted = self._corrupted_copy(dense(some.X), stream(self._state.seed, "corrupt"))

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae._elbo import gaussian_kl, log_importance, moment_matched_normal, reparameterize
 from skae._engine.devices import memory_errors
-from skae._engine.streams import stream
+from skae._engine.streams import stream, stream_seed
 from skae._estimator import draw_seed
 from skae._likelihoods import Gaussian
 
@@ -81,7 +81,7 @@ class DensityMixin:
             raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
         if self.n_active_components_ == 0:
             warnings.warn(f"The samples show no structure. {COLLAPSED}", UserWarning, stacklevel=2)
-        rng = np.random.default_rng(draw_seed(random_state))
+        rng = np.random.default_rng(stream_seed(draw_seed(random_state), "sample"))
         codes = rng.standard_normal((n_samples, self.n_components_))
         means = self.inverse_transform(codes)
         return self._perceptron.output.draw(means, rng, self._spread(codes))

@@ -101,8 +101,8 @@ class NetworkEstimator(
     docstring of `BaseAutoencoder` lists, do nothing unless they are overridden.
 
     The methods that only read the fitted state go through X a chunk at a time, on the
-    device that the parameter names, and build the network anew from NumPy arrays: nothing
-    is cached, so that several threads may share one fitted estimator.
+    device that the parameter names. On the CPU they share a network, views of the state's
+    arrays, which nothing writes to: several threads may share one fitted estimator.
     """
 
     _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is
@@ -298,7 +298,8 @@ class NetworkEstimator(
         if perceptron is not self._perceptron or torch.device(device).type != "cpu":
             return Network(perceptron, as_tensor(state.weights, device))
         if state.network is None:  # built once, as it takes longer than a row
-            state.network = Network(perceptron, as_tensor(state.weights))
+            with own_modes(gradients=False):  # or it would keep what a caller's modes have made
+                state.network = Network(perceptron, as_tensor(state.weights)).completed()
         return state.network
 
     @property

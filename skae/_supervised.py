@@ -37,7 +37,7 @@ def absorb(layer, centre, scale):
     """Make an output layer for (codes - centre) / scale one for codes."""
     (weight,), (bias,) = layer.own_decoder_weights, layer.decoder_biases
     weight.div_(scale)
-    bias.sub_(weight @ torch.tensor(centre))
+    bias.sub_(weight @ torch.tensor(centre, device="cpu"))
 
 
 def labelled_rows(is_labelled, X, y, sample_weight):
@@ -175,7 +175,9 @@ class BaseSupervised(NetworkEstimator):
         attributes = super()._attributes_after(trainer)
         attributes["n_iter_"] += vars(self).get("n_iter_", 0)  # the output layer's epochs
         # Of the last finished epoch: the trainer's own network may be in the midst of one.
-        network = Network(trainer.network.perceptron, torch.tensor(trainer.state.weights))
+        network = Network(
+            trainer.network.perceptron, torch.tensor(trainer.state.weights, device="cpu")
+        )
         if has_encoder(network):
             attributes["autoencoder_"] = self.autoencoder_._with_encoder(network)
         else:

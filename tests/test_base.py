@@ -579,3 +579,17 @@ def test_partial_fit_checks_parameters_that_have_changed(change):
     change(estimator)
     with pytest.raises(InvalidParameterError):
         estimator.partial_fit(X)
+
+
+def test_parameters_may_be_numpys_strings():
+    plain = small("Autoencoder", activation="tanh", code_activation="elu").fit(X)
+    numpys = {"activation": np.str_("tanh"), "code_activation": np.str_("elu")}
+    assert_same_fit(small("Autoencoder", **numpys, loss=np.str_("squared_error")).fit(X), plain)
+
+
+def test_the_modes_of_who_asks_first_do_not_stay():
+    model = pickle.loads(pickle.dumps(small("ContractiveAutoencoder", tied_weights=True).fit(X)))
+    expected = small("ContractiveAutoencoder", tied_weights=True).fit(X).jacobian(X)
+    with torch.inference_mode():
+        _ = model.encoder_, model.decoder_, model.coefs_
+    np.testing.assert_array_equal(model.jacobian(X), expected)

@@ -619,6 +619,40 @@ def test_batches_may_differ_in_size():
     torch.testing.assert_close(gradient, expected, **EXACT)
 
 
+def reversal(code):
+    """Its input itself, whose gradient is reversed."""
+    return code, lambda gradient: (-gradient,)
+
+
+def test_a_formula_may_give_its_input():
+    flat, gradient = flat_and_gradient(DEEP)
+    tape = Tape(Network(DEEP, flat), gradient)
+    for _ in range(3):
+        gradient.zero_()
+        backward(tape, tape.apply(l1_penalty, tape.apply(reversal, tape.encode(BATCH))))
+    _, expected = by_autograd(DEEP, lambda network: -l1_penalty(network.encode(BATCH))[0])
+    torch.testing.assert_close(gradient, expected, **EXACT)
+
+
+def added(a, b):
+    """A sum, whose pullback gives one tensor for both."""
+
+    def pullback(gradient):
+        whole = torch.ones_like(a) * gradient
+        return whole, whole
+
+    return (a + b).sum(), pullback
+
+
+def test_one_gradient_for_two_inputs_stays_two():
+    def objective(network):
+        one, other = network.encode(BATCH), network.encode(-BATCH)
+        total = network.apply(added, one.view(5, -1), other.view(5, -1))
+        return network.apply(l1_penalty, one) + total
+
+    assert_same_gradient(DEEP, objective)
+
+
 # Precision.
 
 

@@ -610,3 +610,10 @@ def test_a_failure_after_the_last_step_takes_nothing_over(name, error, monkeypat
     with pytest.raises(error):
         estimator.partial_fit(X)
     assert fitted_state(estimator) == before
+
+
+def test_a_row_that_overflows_is_not_taken_for_a_batch_of_a_wrong_size():
+    rows = np.vstack([X, np.full((1, 6), 1e200)])
+    with pytest.raises(ValueError, match="scale X") as raised:
+        small("Autoencoder", batch_size=20, shuffle=False).fit(rows)
+    assert "n - 1" not in str(raised.value)

@@ -120,7 +120,8 @@ class TopK:
 
     def pull_back(self, gradient, a, h, out):
         """Gradient at a, given the one at h."""
-        return ACTIVATIONS[self.activation].pull_back(gradient, a, h, out).mul_(h != 0)
+        is_active = h != 0  # before `out`, which may be h, is written to
+        return ACTIVATIONS[self.activation].pull_back(gradient, a, h, out).mul_(is_active)
 
     def layer(self):
         """A torch layer that computes it."""
@@ -151,4 +152,4 @@ def find_activation(name):
     if isinstance(name, TopK):
         gain = ACTIVATIONS[name.activation].gain
         return Activation(name, name.slope, name.pull_back, name.layer, gain=gain)
-    return OUTPUT_ACTIVATIONS[name if type(name) is str else name.activation]
+    return OUTPUT_ACTIVATIONS[name if isinstance(name, str) else name.activation]

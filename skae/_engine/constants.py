@@ -11,7 +11,8 @@ import torch
 
 @lru_cache(maxsize=64)
 def _constant(value, dtype, device):
-    return torch.tensor(value, dtype=dtype, device=device)
+    with torch.inference_mode(False):  # whatever the caller's mode, it serves other calls, too
+        return torch.tensor(value, dtype=dtype, device=device)
 
 
 def constant(value, like):

@@ -71,9 +71,8 @@ def split_rows(n_samples, fraction, seed, strata=None):
     if strata is not None:  # sorted by stratum, of every so many rows one
         order = order[torch.from_numpy(strata)[order].argsort(stable=True)]
         positions = torch.arange(n_held_out, device="cpu") * n_samples // n_held_out
-        order = torch.cat(
-            [order[positions], order[~torch.isin(torch.arange(n_samples), positions)]]
-        )
+        others = ~torch.isin(torch.arange(n_samples, device="cpu"), positions)
+        order = torch.cat([order[positions], order[others]])
     return Split(order[n_held_out:], order[:n_held_out])
 
 
@@ -81,8 +80,8 @@ class Rows:
     """The rows of an array as tensors, some at a time.
 
     On the CPU they are copied into the same memory each time: so no copy of X is made, and
-    what is computed does not depend on where X lies (see `Layout`). On another device X is
-    moved there once, to be taken rows of, or span by span.
+    what is computed does not depend on where X lies (see `Layout`). For another device,
+    training moves X there once, and inference moves it span by span.
 
     Parameters
     ----------
@@ -94,12 +93,12 @@ class Rows:
         self._X, self._device, self._tensor = X, device, None
         self._on_cpu = device.type == "cpu"
         self._buffer = self._batch = None
-        self._n_rows = self._n_most = 0
-        if self._on_cpu and self._is_torchs:
+        self._n_rows = self._n_max = 0
+        if self._on_cpu and self._shares_memory:
             self._tensor = torch.from_numpy(X)
 
     @property
-    def _is_torchs(self):
+    def _shares_memory(self):
         """Whether torch takes X without a copy: not what is read-only, as memory maps are."""
         return self._X.flags.writeable
 
@@ -132,10 +131,10 @@ class Rows:
     def _room(self, n_rows):
         """Memory for so many rows, the same for as many as before."""
         if n_rows != self._n_rows:
-            if n_rows > self._n_most:
+            if n_rows > self._n_max:
                 like = torch.from_numpy(np.empty(0, self._X.dtype))
                 self._buffer = self._batch = like.new_empty((n_rows, self._X.shape[1]))
-                self._n_most = n_rows
+                self._n_max = n_rows
             else:
                 self._batch = self._buffer[:n_rows]
             self._n_rows = n_rows
@@ -145,7 +144,7 @@ class Rows:
 class SparseRows(Rows):
     """The same of a CSR matrix, whose rows become dense as they are taken."""
 
-    _is_torchs = False
+    _shares_memory = False
 
     def take(self, indices):
         """The rows at some indices; valid until the next call."""
@@ -154,12 +153,12 @@ class SparseRows(Rows):
     def span(self, start, stop):
         """Rows that follow each other, as an array and as a tensor; valid until the next call."""
         batch = self._dense(self._X[start:stop])
-        return batch.cpu().numpy(), batch
+        return self._batch.numpy(), batch
 
     def _dense(self, rows):
         batch = self._room(rows.shape[0])
         rows.toarray(out=batch.numpy())
-        return batch.to(self._device)
+        return batch if self._on_cpu else as_tensor(batch.numpy(), self._device)
 
 
 def rows_of(X, device):

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 LINE = 64  # bytes: of the cache, and where torch has its memory begin
-KINDS = ("cpu", "cuda", "mps")
-# As the function `torch.set_grad_enabled`, which makes an object first.
+DEVICES = ("cpu", "cuda", "mps")
+# Like `torch.set_grad_enabled`, without making a context object.
 switch_gradients = torch._C._set_grad_enabled
 
 
@@ -17,7 +17,7 @@ def find_device(name):
     if name == "auto":
         name = next((kind for kind in ("cuda", "mps") if _is_available(kind, 0)), "cpu")
     kind, colon, index = name.partition(":")
-    if kind not in KINDS or bool(colon) != index.isdecimal():
+    if kind not in DEVICES or bool(colon) != index.isdecimal():
         raise ValueError(
             f"device={name!r} is not known: use 'cpu', 'cuda', 'cuda:1', 'mps' or 'auto'."
         )
@@ -96,7 +96,7 @@ class own_modes:
             self._inference.__enter__()
         self._before = torch.is_grad_enabled()
         switch_gradients(self._gradients)
-        self._autocast = [kind for kind in KINDS if torch.is_autocast_enabled(kind)]
+        self._autocast = [kind for kind in DEVICES if torch.is_autocast_enabled(kind)]
         for kind in self._autocast:
             torch.set_autocast_enabled(kind, False)
 

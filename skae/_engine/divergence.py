@@ -49,9 +49,9 @@ def _of_objective(trainer, losses, batches, kind=""):
     """What to say of the first batch whose objective is not finite."""
     number = next(n for n, loss in enumerate(losses) if not math.isfinite(loss))
     rows, value = batches[number], losses[number]
-    is_last, n_rows = number == len(batches) - 1, len(rows)
+    is_last = number == len(batches) - 1
     was_finite = _was_finite(trainer, rows)
-    if is_last and not was_finite and (n_rows == 1 or n_rows < len(batches[0])):
+    if is_last and not was_finite and _is_of_size(trainer, rows):
         return _of_size(trainer, value, batches, kind)
     before = ""
     if was_finite and not kind:
@@ -74,6 +74,11 @@ def _was_finite(trainer, rows):
     return math.isfinite(trainer._objective(network, batch, noise).item())
 
 
+def _is_of_size(trainer, rows):
+    """Whether the objective of a batch is finite if each of its rows comes more than once."""
+    return _was_finite(trainer, rows.repeat(1 + trainer.settings.batch_size // len(rows)))
+
+
 def _of_size(trainer, value, batches, kind):
     """What to say if the objective does not stand the size of the last batch."""
     n, others = len(batches[-1]), len(batches) - 1
@@ -81,10 +86,9 @@ def _of_size(trainer, value, batches, kind):
         f"the objective of the last {kind}batch of epoch {trainer.state.n_epochs + 1}, which has "
         f"{_rows(n)}, is {value}"
     )
-    remedy = (
-        f"An objective must be finite for any number of rows, {n} included; one that divides by "
-        f"n - {n}, for example, is not"
-    )
+    remedy = f"An objective must be finite for any number of rows, {n} included"
+    if n == 1:
+        remedy += "; one that divides by n - 1, for example, is not"
     if not others:
         return f"{found}. {remedy}."
     have = "that of the other batch" if others == 1 else f"those of the {others} other batches"

@@ -82,6 +82,11 @@ class Network:
                     tensor.requires_grad_().grad = gradient
         return tensors
 
+    def completed(self):
+        """The network with all made at once that is otherwise made when it is needed."""
+        _ = self.front, self.back, self.encoder_layers, self.decoder_layers
+        return self
+
     @property
     def encoder_weights(self):
         """Of its dense layers, each of shape (fan_out, fan_in), the input side's first."""

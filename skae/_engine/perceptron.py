@@ -190,9 +190,10 @@ class Perceptron:
         return [block for block in (self.front, self.back) if block is not None]
 
 
-# In numbers: 64 bytes of float32, which is a line of the cache and the widest register. Products
-# round differently for operands that begin elsewhere, so that where a tensor lies would show.
-ALIGNMENT = 16
+# In numbers: 64 bytes of bfloat16, the shortest, which is a line of the cache and the widest
+# register. Products round differently for operands that begin elsewhere: where a tensor lies would
+# show.
+ALIGNMENT = 32
 
 
 class Layout:

@@ -41,14 +41,14 @@ class Tape(Network):
         self._dtype, self._is_rounded = dtype, False
         if dtype is not None:
             network = Network(network.perceptron, torch.zeros_like(network.flat, dtype=dtype))
-        self._used = network.flat  # by the layers: the weights themselves, or rounded ones
+        self._layer_weights = network.flat  # by the layers: the weights themselves, or rounded ones
         gradients = Network(network.perceptron, gradient)
         self._encoder = self._layers(network.encoder_layers, gradients.encoder_layers)
         self._decoder = self._layers(network.decoder_layers, gradients.decoder_layers)
         self._records, self._passes = [], {}  # passes by the ids of their outputs
 
     def _layers(self, layers, gradients):
-        return Layers(layers, gradients, rounds=self._dtype is not None)
+        return Layers(layers, gradients, is_rounded=self._dtype is not None)
 
     @cached_property
     def _linear_parts(self):
@@ -83,6 +83,8 @@ class Tape(Network):
             left out. It is called at most once.
         *inputs : Tensor
         **constants : object
+            A formula that is marked with `keeps_memory` also gets `out`: memory of the
+            first input's shape for the gradient at it, or None.
 
         Returns
         -------
@@ -91,12 +93,12 @@ class Tape(Network):
         if hasattr(formula, "keeps_memory"):
             record = self._passes.get(id(inputs[0]))
             constants["out"] = None if record is None else record.memory()
-        value, pullback = formula(*map(self._without_graph, inputs), **constants)
+        plain = [*map(self._without_graph, inputs)]
+        value, pullback = formula(*plain, **constants)
         outputs = value if isinstance(value, tuple) else (value,)
-        for output in outputs:
-            output.requires_grad_()
+        outputs = tuple([_leaf(output, plain) for output in outputs])
         self._records.append(Record(inputs, outputs, pullback))
-        return value
+        return outputs if isinstance(value, tuple) else outputs[0]
 
     def backward(self, objective):
         """Add the gradient of a scalar, computed since the last call, and forget the rest.
@@ -134,7 +136,7 @@ class Tape(Network):
 
     def _pass(self, layers, x):
         if self._dtype is not None and not self._is_rounded:
-            self._used.copy_(self.flat)
+            self._layer_weights.copy_(self.flat)
             self._is_rounded = True
         record = layers(x, self._without_graph(x))
         self._records.append(record)
@@ -152,17 +154,25 @@ class Tape(Network):
 
 
 # A gradient arrives at a recorded tensor in two ways. Autograd adds it to the tensor's `grad`.
-# Pullbacks' are in `arrived`, by the tensor's id: as `grad` they would have to be tensors of their
-# own, which autograd may change, while a pullback may return one tensor for two inputs, or a float.
-# (Formulas as `torch.autograd.Function` would need neither, and make the step of a network of
-# 64-32-8-32-64 1.6 times as long.)
+# Pullbacks' are in `arrived`, by the tensor's id: they are never added to in place, since a
+# pullback may return one tensor for two inputs, and may be floats. (Formulas as
+# `torch.autograd.Function` would need neither, and make the step of a network of 64-32-8-32-64
+# 1.6 times as long.)
+
+
+def _leaf(output, inputs):
+    """What a formula gives as a leaf of autograd's graph; a formula may give an input itself."""
+    if any(output is tensor for tensor in inputs):
+        output = output.detach()
+    return output.requires_grad_()
 
 
 def _bring(tensor, gradient, arrived):
     """Add a gradient at a tensor."""
     if tensor.grad_fn is not None:  # computed by autograd, from what was recorded before
         gradient = torch.as_tensor(gradient, dtype=tensor.dtype, device=tensor.device)
-        tensor.backward(gradient, retain_graph=True)
+        # A copy: autograd may keep a view of it as the `grad` of a leaf, and add to that.
+        tensor.backward(gradient.clone(), retain_graph=True)
     elif tensor.grad is not None:  # a weight, or autograd has been here
         tensor.grad.add_(gradient)
     else:
@@ -184,7 +194,7 @@ def _pulled(record, arrived):
 
 
 def _taken(output, arrived):
-    """The gradient at an output, or None; its memory may be the next step's."""
+    """The gradient at an output, or None; `grad` is cleared, as the output is used again."""
     gradient = arrived.get(id(output))
     if output.grad is not None:
         gradient = output.grad if gradient is None else output.grad + gradient

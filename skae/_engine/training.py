@@ -107,11 +107,6 @@ class Settings:
         )
 
 
-def constantly(part):
-    """The factor of a learning rate that stays."""
-    return 1.0
-
-
 class Stopping:
     """Counts the epochs since the loss last improved by more than a relative `tol`."""
 
@@ -208,8 +203,6 @@ class Trainer:
     def _rate_from(self, epoch):
         """The learning rate's factor as a function of the part of this epoch that is over."""
         name, max_iter = self.settings.learning_rate, self.settings.max_iter
-        if name == "constant":
-            return constantly
         return lambda part: schedule(name, (epoch + part) / max_iter)
 
     @property
@@ -219,7 +212,7 @@ class Trainer:
         return self.settings.n_iter_no_change
 
     @torch.no_grad()
-    def run_epoch(self, rate=constantly, progress=0.0):
+    def run_epoch(self, rate=lambda part: 1.0, progress=0.0):
         """One pass over the training rows.
 
         Parameters
@@ -302,6 +295,8 @@ class Trainer:
         return loss + self._decay()
 
     def _decay(self):
+        if self.alpha == 0:
+            return 0.0
         return 0.5 * self.alpha * sum(self.weights[p].square().sum() for p in self._penalized)
 
     @torch.no_grad()
@@ -387,5 +382,5 @@ def _mean_over_rows(losses, batches):
 
 
 def copied(tensor):
-    """A tensor's numbers as an array of its own, which begins where torch would have it."""
+    """A tensor's numbers as an array of its own, aligned as torch allocates."""
     return tensor.to("cpu", copy=True).numpy()

@@ -11,7 +11,7 @@ import torch
 
 from skae._engine.activations import IDENTITY, Activation
 
-MOST_SIZES = 8  # of batches, whose workspaces are kept
+MAX_SIZES = 8  # of batches, whose workspaces are kept
 
 
 class Layer(NamedTuple):
@@ -46,19 +46,19 @@ class Layers:
     ----------
     layers, gradients : list of (weight, bias, activation)
         In the order in which a row passes them.
-    rounds : bool
+    is_rounded : bool
         Whether they are of a lower precision than the rows.
     """
 
-    def __init__(self, layers, gradients, rounds):
+    def __init__(self, layers, gradients, is_rounded):
         pairs = zip(layers, gradients, strict=True)
         self._layers = [Layer(*layer, *gradient[:2]) for layer, gradient in pairs]
-        self._rounds = rounds
+        self._is_rounded = is_rounded
         self._spare, self._in_use = {}, []
 
     def __call__(self, x, plain):
         """The record of a pass of x, of shape (..., fan_in), whose numbers are in `plain`."""
-        if plain.ndim != 2 or self._rounds or not self._layers:
+        if plain.ndim != 2 or self._is_rounded or not self._layers:
             return self._reshaped(x, plain)
         workspace = self._workspace(plain.shape[0])
         workspace.forward(x, plain)
@@ -81,6 +81,7 @@ class Layers:
     def release(self):
         """Let the next passes have the workspaces of the last ones."""
         for workspace in self._in_use:
+            workspace.inputs = workspace._rows = None  # or they would keep a graph
             self._spare.setdefault(workspace.n_rows, []).append(workspace)
         self._in_use.clear()
 
@@ -97,9 +98,9 @@ class Layers:
         if spare:
             workspace = spare.pop()
         else:
-            if len(self._spare) >= MOST_SIZES:
+            if len(self._spare) >= MAX_SIZES:
                 self._spare.clear()
-            workspace = Workspace(self._layers, n_rows, self._rounds)
+            workspace = Workspace(self._layers, n_rows, self._is_rounded)
         self._in_use.append(workspace)
         return workspace
 
@@ -110,7 +111,7 @@ def _shaped(rows, like):
 
 
 class Workspace:
-    """The memory of one pass through some layers, and what need not be found out twice.
+    """The memory of one pass through some layers, and its views.
 
     It serves as the pass's `Record`.
 
@@ -118,7 +119,7 @@ class Workspace:
     ----------
     layers : list of Layer
     n_rows : int
-    rounds : bool
+    is_rounded : bool
         See `Layers`.
 
     Attributes
@@ -127,17 +128,18 @@ class Workspace:
         The output, as autograd does not see it.
     """
 
-    def __init__(self, layers, n_rows, rounds):
+    def __init__(self, layers, n_rows, is_rounded):
         self.n_rows = n_rows
         self._ones = layers[0].weight.new_ones(n_rows)
         self._forward, self._backward, below, gradient_below = [], [], None, None
         for layer in layers:
             a = layer.weight.new_empty(n_rows, len(layer.weight))
-            at_a = torch.empty_like(a)
-            h, at_h, activate, pull_back = _bound(layer.activation, a, at_a)
+            h, activate, pull_back = _bound(layer.activation, a)
+            at_h = torch.empty_like(a)  # memory for the gradient at h
             self._forward.append((layer.bias, below, layer.weight.t(), a, activate))
-            transposed = at_a.t()
-            adds = _rounded_adds(layer) if rounds else _adds(layer)
+            # Pulled back to a, it lies where h was.
+            transposed = at_h.t() if pull_back is None else h.t()
+            adds = _rounded_adds(layer) if is_rounded else _adds(layer)
             views = at_h, transposed, gradient_below
             self._backward.append((layer.weight, *adds, below, pull_back, *views))
             below, gradient_below = h, at_h
@@ -148,7 +150,7 @@ class Workspace:
 
     def forward(self, x, rows):
         """Fill the memory, given x and its numbers as rows of shape (n_rows, fan_in)."""
-        self.inputs, self._rows, self._is_spare = (x,), rows, True
+        self.inputs, self._rows, self._gradient_is_free = (x,), rows, True
         addmm = torch.addmm
         for bias, below, transposed, a, activate in self._forward:
             addmm(bias, rows if below is None else below, transposed, out=a)
@@ -157,7 +159,7 @@ class Workspace:
 
     def memory(self):
         """Memory for the gradient at the output: once for each pass, then None."""
-        is_spare, self._is_spare = self._is_spare, False
+        is_spare, self._gradient_is_free = self._gradient_is_free, False
         return self._gradient if is_spare else None
 
     def pullback(self, gradient):
@@ -198,10 +200,14 @@ def _rounded_adds(layer):
     return add_mm, add_mv
 
 
-def _bound(activation, a, at_a):
-    """h(a), memory for the gradient at h, and functions that compute h and pull that back to a."""
+def _bound(activation, a):
+    """h(a), and functions that compute it in its place and pull a gradient at h back to a.
+
+    The latter writes over h, which nobody needs after that: passes go backwards from what
+    has been computed last.
+    """
     if activation is IDENTITY:
-        return a, at_a, None, None
+        return a, None, None
     if activation.in_place is None:
         h = torch.empty_like(a)
 
@@ -210,4 +216,4 @@ def _bound(activation, a, at_a):
     else:
         h, activate = a, partial(activation.in_place, a)
     pull_back = activation.pull_back
-    return h, torch.empty_like(a), activate, lambda gradient: pull_back(gradient, a, h, at_a)
+    return h, activate, lambda gradient: pull_back(gradient, a, h, h)
