@@ -24,7 +24,7 @@ def constant(value, like):
 
 
 def scaled_(tensor, gradient, factor):
-    """A tensor multiplied, in place, by a gradient that is a float or a tensor, and a number."""
+    """A tensor times a gradient, a float or a tensor of shape (), and a number; in place."""
     if isinstance(gradient, float):
         return tensor.mul_(constant(gradient * factor, tensor))
     return tensor.mul_(gradient * factor)

@@ -41,7 +41,7 @@ class Tape(Network):
         self._dtype, self._is_rounded = dtype, False
         if dtype is not None:
             network = Network(network.perceptron, torch.zeros_like(network.flat, dtype=dtype))
-        self._layer_weights = network.flat  # by the layers: the weights themselves, or rounded ones
+        self._layer_weights = network.flat  # the weights themselves, or rounded ones
         gradients = Network(network.perceptron, gradient)
         self._encoder = self._layers(network.encoder_layers, gradients.encoder_layers)
         self._decoder = self._layers(network.decoder_layers, gradients.decoder_layers)

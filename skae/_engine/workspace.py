@@ -15,10 +15,10 @@ MAX_SIZES = 8  # of batches, whose workspaces are kept
 
 
 class Layer(NamedTuple):
-    """One layer, and where its gradients are added."""
+    """One layer, and where its gradients are added, of the same shapes."""
 
-    weight: torch.Tensor
-    bias: torch.Tensor
+    weight: torch.Tensor  # (fan_out, fan_in)
+    bias: torch.Tensor  # (fan_out,)
     activation: Activation
     weight_gradient: torch.Tensor
     bias_gradient: torch.Tensor
@@ -159,11 +159,14 @@ class Workspace:
 
     def memory(self):
         """Memory for the gradient at the output: once for each pass, then None."""
-        is_spare, self._gradient_is_free = self._gradient_is_free, False
-        return self._gradient if is_spare else None
+        is_free, self._gradient_is_free = self._gradient_is_free, False
+        return self._gradient if is_free else None
 
     def pullback(self, gradient):
-        """Add the weights' gradients, given the one at the output; returns the one at x."""
+        """Add the weights' gradients, given the one at the output; returns the one at x.
+
+        Both are of the shapes of these, and in memory that the next step writes to.
+        """
         rows, ones = self._rows, self._ones
         for weight, add_mm, add_mv, below, pull_back, own, transposed, own_below in self._backward:
             if pull_back is not None:
