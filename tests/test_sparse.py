@@ -220,6 +220,13 @@ def test_top_k_keeps_the_largest_pre_activations(code, network, digits):
     assert code == "relu" or n_active.min() == 4
 
 
+def assert_near(output, codes):
+    """Up to rounding, as a module uses all threads; and the same units are active."""
+    found = output.detach().numpy()
+    np.testing.assert_allclose(found, codes, rtol=100 * np.finfo(codes.dtype).eps)
+    np.testing.assert_array_equal(found != 0, codes != 0)
+
+
 @every_network
 @both_codes
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -228,7 +235,7 @@ def test_encoder_of_top_k_is_transform(dtype, code, network, digits):
     top = SparseAutoencoder(**TOP, code_activation=code, **network).fit(X)
     codes, encoder = top.transform(X), top.encoder_
     assert codes.dtype == dtype
-    np.testing.assert_array_equal(encoder(torch.tensor(X)).detach().numpy(), codes)
+    assert_near(encoder(torch.tensor(X)), codes)
     reconstructions = top.decoder_(torch.tensor(codes)).detach().numpy()
     np.testing.assert_allclose(reconstructions, top.reconstruct(X), rtol=0, atol=1e-6)
     one_by_one = torch.func.vmap(encoder)(torch.tensor(X[:5])).detach().numpy()
@@ -253,7 +260,7 @@ def test_top_k_in_a_stack(digits):
     np.testing.assert_array_equal(second, codes)
     assert np.count_nonzero(first, axis=1).max() == 6
     assert np.count_nonzero(second, axis=1).max() == 2
-    np.testing.assert_array_equal(stacked.encoder_(torch.tensor(digits)).detach(), codes)
+    assert_near(stacked.encoder_(torch.tensor(digits)), codes)
 
 
 @pytest.mark.parametrize("n_active", [1, 3, 9])
@@ -333,7 +340,7 @@ def test_n_active_may_change_after_the_fit_and_while_training_goes_on(digits):
     many = top.transform(digits)
     assert n_active_of(top, digits) == 7
     np.testing.assert_array_equal(few[few != 0], many[few != 0])
-    np.testing.assert_array_equal(top.encoder_(torch.tensor(digits)).detach(), many)
+    assert_near(top.encoder_(torch.tensor(digits)), many)
     np.testing.assert_allclose(top.reconstruct(digits), top.inverse_transform(many))
     assert n_active_of(top.partial_fit(digits), digits) == 7
     top.set_params(n_active=2, warm_start=True).fit(digits)
