@@ -96,7 +96,10 @@ class Tape(Network):
         plain = [*map(self._without_graph, inputs)]
         value, pullback = formula(*plain, **constants)
         outputs = value if isinstance(value, tuple) else (value,)
-        outputs = tuple([_leaf(output, plain) for output in outputs])
+        if {*map(id, plain)} & {*map(id, outputs)}:  # it gives an input itself, which is no leaf
+            outputs = tuple([output.detach() for output in outputs])
+        for output in outputs:
+            output.requires_grad_()
         self._records.append(Record(inputs, outputs, pullback))
         return outputs if isinstance(value, tuple) else outputs[0]
 
@@ -158,13 +161,6 @@ class Tape(Network):
 # pullback may return one tensor for two inputs, and may be floats. (Formulas as
 # `torch.autograd.Function` would need neither, and make the step of a network of 64-32-8-32-64
 # 1.6 times as long.)
-
-
-def _leaf(output, inputs):
-    """What a formula gives as a leaf of autograd's graph; a formula may give an input itself."""
-    if any(output is tensor for tensor in inputs):
-        output = output.detach()
-    return output.requires_grad_()
 
 
 def _bring(tensor, gradient, arrived):
