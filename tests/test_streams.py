@@ -210,6 +210,14 @@ def test_stream_seeds_never_change():
     assert stream_seed(42, "shuffle", 7) == 4869642783114431893
 
 
+@pytest.mark.parametrize("seed", [0, 7, 2**32 - 1, 2**32, 2**63 - 1])
+@pytest.mark.parametrize("position", [(), (0,), (5,), (2**40, 3)], ids=str)
+def test_stream_seeds_are_numpys_hash(seed, position):
+    sequence = np.random.SeedSequence((seed, STREAMS["noise"], *position))
+    expected = int(sequence.generate_state(1, np.uint64)[0]) >> 1
+    assert stream_seed(seed, "noise", *position) == expected
+
+
 def test_stream_is_a_generator_of_its_own():
     one, other = stream(0, "noise", 3), stream(0, "noise", 3)
     torch.testing.assert_close(torch.rand(5, generator=one), torch.rand(5, generator=other))

@@ -29,8 +29,18 @@ def stream_seed(seed, stream, *position):
     Streams are hashed from (seed, stream, position), so noise never shifts the
     shuffles, and a position is all there is to remember for training to go on exactly.
     """
-    sequence = np.random.SeedSequence((seed, STREAMS[stream], *position))
+    words = [word for number in (seed, STREAMS[stream], *position) for word in _words(number)]
+    # As SeedSequence((seed, ...)), whose own way to these words takes longer than all the rest.
+    sequence = np.random.SeedSequence(np.array(words, np.uint32))
     return int(sequence.generate_state(1, np.uint64)[0]) >> 1
+
+
+def _words(number):
+    """An integer of at least 0 in words of 32 bits, the lowest first."""
+    words = [number & 0xFFFFFFFF]
+    while number := number >> 32:
+        words.append(number & 0xFFFFFFFF)
+    return words
 
 
 def stream(seed, name, *position, device="cpu"):
