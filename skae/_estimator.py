@@ -356,7 +356,8 @@ class NetworkEstimator(
         ----------
         network : Network
             In training a `Tape`; formulas that come with a pullback go through its
-            `apply`, everything else is differentiated by autograd.
+            `apply`, everything else is differentiated by autograd. The codes and outputs
+            that it gives are valid until the step ends.
         x : Tensor of shape (n, n_features)
             One batch; not to be kept or changed.
         noise : torch.Generator

@@ -53,6 +53,7 @@ code is an image of `n_components` channels, flattened.
 
 Weights start as the modules' constructors draw them, from a generator seeded by
 `random_state` in place of torch's global one; parameters that need no gradient stay so.
+Threads that share a fitted estimator share its modules, so that `forward` must keep nothing.
 Modules in which training differs from what comes after it, dropout and batch
 normalization, are refused. Weight decay acts on parameters of two or more axes, the bound
 on a sparse autoencoder's atoms on the weights of linear layers and convolutions, and
