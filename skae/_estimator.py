@@ -255,7 +255,7 @@ class NetworkEstimator(
         return network.encode(self._inputs(x))
 
     def _inputs(self, x):
-        """What the encoder gets of rows x."""
+        """What the encoder gets of rows x, which may be the user's own and stay as they are."""
         return x
 
     def _input_layers(self):

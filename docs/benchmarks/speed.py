@@ -87,7 +87,7 @@ PARTS = {
     "overhead": Part(
         _speed_costs.overhead,
         {
-            "64-32-8: partial_fit of one batch of 200": "1.5 ms on Zen 1",
+            "64-32-8: partial_fit of one batch of 200": "1.5 ms beside its step, on Zen 1",
             "64-32-8: transform of one row": "0.8 ms",
             "64-32-8: predict_proba of one row": "1 ms",
         },
