@@ -11,7 +11,13 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from skae._columns import column_means, has_missing, sums_of_squares, weighted_r2
+from skae._columns import (
+    column_means,
+    has_missing,
+    log_column_means,
+    sums_of_squares,
+    weighted_r2,
+)
 from skae._compat import InvalidParameterError, StrOptions, fit_context
 from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS
 from skae._engine.blocks import describe_pair
@@ -88,7 +94,7 @@ class BaseAutoencoder(NetworkEstimator):
         as two heads for the encoder.
     `_initial_weights(perceptron, generator, data)`
         Returns the weights to start with as one vector: what `super()`'s returns, changed
-        in place.
+        in place. After that the output's biases are set to where the data lie.
 
     These are called in training:
 
@@ -213,9 +219,11 @@ class BaseAutoencoder(NetworkEstimator):
             trainer.report(self.n_iter_, time.perf_counter() - started)
         return self
 
-    def _fit(self, data, continues, progress):
+    def _fit(self, data, continues):
         start = self._resume if continues else self._start
-        self._train(start(data, self._held_out_fraction), progress)
+        trainer = start(data, self._held_out_fraction)
+        with self._progress(data, trainer.settings.max_iter) as progress:
+            self._train(trainer, progress)
 
     @property
     def _continues_training(self):
@@ -260,6 +268,7 @@ class BaseAutoencoder(NetworkEstimator):
         self._prepare(seen, continues=False)
         perceptron = self._describe_perceptron(n_features)
         weights = self._initial_weights(perceptron, stream(seed, "weights"), seen)
+        perceptron.output.start(Network(perceptron, weights), seen)
         state = State(weights.numpy().astype(data.X.dtype), seed)
         return make_trainer(self, perceptron, state, data, split)
 
@@ -488,6 +497,7 @@ class BaseAutoencoder(NetworkEstimator):
             decoder_sizes=(*sizes[::-1], n_outputs),
             front=front,
             back=back,
+            log_inputs=self._output.has_totals,
         )
 
     def _describe_blocks(self, n_features, n_inputs, n_outputs):
@@ -505,8 +515,12 @@ class BaseAutoencoder(NetworkEstimator):
 
     def _initial_weights(self, perceptron, generator, data):
         weights = initial_weights(perceptron, generator)
-        perceptron.output.start(Network(perceptron, weights), data)
+        Network(perceptron, weights).origin.copy_(torch.from_numpy(self._mean_inputs(data.X)))
         return weights
+
+    def _mean_inputs(self, X):
+        """Of what the encoder gets of rows of X, before the first layer; float64."""
+        return log_column_means(X) if self._output.has_totals else column_means(X)
 
     @property
     def _output(self):

@@ -2,7 +2,11 @@
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
+
+SPAN_SIZE = 2**20  # numbers
 
 
 def has_missing(X):
@@ -30,13 +34,30 @@ def column_means(X):
     return sums / np.maximum(n_observed, 1.0)
 
 
-def mean_squares(X):
-    """Means of the squares in each column of an X that lacks no cell, a float64 array."""
+def log_column_means(X):
+    """Means of log(1 + x) in each column, a float64 array."""
+    sums = np.zeros(X.shape[1])
+    for rows in _spans(X):
+        logs = X[rows].log1p() if issparse(X) else np.log1p(X[rows])
+        sums += column_sums(logs)[0]
+    return sums / np.maximum(column_sums(X)[1], 1.0)
+
+
+def column_variances(X):
+    """Variances of the columns, a float64 array; 0 for a column without an observed cell."""
     if issparse(X):
-        sums = np.asarray(X.multiply(X).sum(axis=0, dtype=np.float64)).ravel()
+        _, variances = mean_variance_axis(X, 0)
     else:
-        sums = np.einsum("ij,ij->j", X, X, dtype=np.float64)
-    return sums / X.shape[0]
+        scaler = StandardScaler()
+        for rows in _spans(X):
+            scaler.partial_fit(X[rows])
+        variances = scaler.var_
+    return np.nan_to_num(variances.astype(np.float64))
+
+
+def _spans(X):
+    """Slices of so many rows that a copy of them is small beside X."""
+    return gen_batches(X.shape[0], max(1, SPAN_SIZE // X.shape[1]))
 
 
 def column_ranges(X):

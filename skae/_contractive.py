@@ -80,14 +80,19 @@ def squared_jacobian_norm(weights, slopes):
     return (slopes[-1].square() * norms).sum(dim=1)
 
 
+def has_plain_features(network):
+    """Whether the dense layers get the rows themselves, up to a constant."""
+    return network.front is None and not network.perceptron.log_inputs
+
+
 def through_front(network, x):
     """What the dense layers get of rows x, and a function v -> v^T d features / d x.
 
-    Without other layers than dense ones these are x itself and the identity; with them the
+    Where nothing but the origin is in front of them that is the identity; elsewhere the
     function is autograd's.
     """
-    if network.front is None:
-        return x, lambda vectors: vectors
+    if has_plain_features(network):
+        return network.features(x), lambda vectors: vectors
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         features = network.features(x)
@@ -341,12 +346,12 @@ class ContractiveAutoencoder(BaseAutoencoder):
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
-        learning_rate_init=1e-3,
+        learning_rate_init="auto",
         batch_size="auto",
-        max_iter=200,
+        max_iter="auto",
         shuffle=True,
         tol=1e-4,
-        n_iter_no_change=10,
+        n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,
         warm_start=False,
@@ -481,7 +486,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
     @staticmethod
     def _exact_norms(network, slopes, to_input):
         weights = network.encoder_weights
-        if network.front is None:
+        if has_plain_features(network):
             return squared_jacobian_norm(weights, slopes)
         return sum(row.square().sum(dim=1) for row in jacobian_rows(weights, slopes, to_input))
 
@@ -494,7 +499,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
     def _jacobian(network, x):
         features, to_input = through_front(network, x)
         _, slopes = network.encode_with_slopes(features)
-        if network.front is not None:
+        if not has_plain_features(network):
             return torch.stack([*jacobian_rows(network.encoder_weights, slopes, to_input)], dim=1)
         first, *rest = network.encoder_weights
         if not rest:

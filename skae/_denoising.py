@@ -290,12 +290,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
-        learning_rate_init=1e-3,
+        learning_rate_init="auto",
         batch_size="auto",
-        max_iter=200,
+        max_iter="auto",
         shuffle=True,
         tol=1e-4,
-        n_iter_no_change=10,
+        n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,
         warm_start=False,
@@ -634,6 +634,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     def _widths(self, n_features):
         return n_features * (1 + self._takes_mask_), self._n_outputs_ or n_features
+
+    def _mean_inputs(self, X):
+        means = super()._mean_inputs(X)
+        return np.concatenate([means, np.zeros_like(means)]) if self._takes_mask_ else means
 
     def _summarize(self, data):
         if isinstance(self._perceptron.output, SquaredError):

@@ -30,6 +30,7 @@ from skae._engine.inference import in_chunks
 from skae._engine.modules import encoder_module
 from skae._engine.network import Network
 from skae._engine.saved import plain, restored
+from skae._engine.settings import AUTO
 from skae._engine.training import Trainer
 from skae._version import __version__
 
@@ -112,14 +113,18 @@ class NetworkEstimator(
     def _run_fit(self, X, target=None):
         continues = self._continues_training
         with self._transaction():
+            self._check_budget()
             data = self._validate(X, target, reset=not continues)
         if not continues:
             self._forget()
-        shown, n_tasks = self._shown_to_callbacks(data), self._n_fit_tasks()
-        with Progress.of_fit(self, *shown, n_tasks) as progress, self._transaction():
-            self._fit(data, continues, progress)
+        with self._transaction():
+            self._fit(data, continues)
         self._warn_of_fit(data, stacklevel=5)
         return self
+
+    def _progress(self, data, n_tasks):
+        """A context that gives the `Progress` of a fit of so many tasks."""
+        return Progress.of_fit(self, *self._shown_to_callbacks(data), n_tasks)
 
     def _validate_X(self, X, reset, dtype=None):
         """X in the dtype to compute in, for parameters that have been checked."""
@@ -194,6 +199,7 @@ class NetworkEstimator(
         return {
             "_perceptron": trainer.network.perceptron,
             "_state": trainer.state,
+            **{f"{name}_": getattr(trainer.settings, name) for name in AUTO},
             "n_iter_": trainer.n_iter,
             "loss_": trainer.losses[-1],
             "best_loss_": min(watched),
@@ -296,7 +302,7 @@ class NetworkEstimator(
         """The network of the fitted weights, only to be read."""
         perceptron, state = self._fitted_perceptron, self._state
         if perceptron is not self._perceptron or torch.device(device).type != "cpu":
-            return Network(perceptron, as_tensor(state.weights, device))
+            return Network(perceptron, as_tensor(state.weights, device)).completed()
         if state.network is None:  # built once, as it takes longer than a row
             with own_modes(gradients=False):  # or it would keep what a caller's modes have made
                 state.network = Network(perceptron, as_tensor(state.weights)).completed()
@@ -323,7 +329,8 @@ class NetworkEstimator(
     def intercepts_(self):
         """Biases of all layers, encoder first; each (fan_out,)."""
         network = self._dense_network("intercepts_")
-        return [bias.numpy().copy() for bias in (*network.encoder_biases, *network.decoder_biases)]
+        biases = (bias for _, bias, _ in (*network.encoder_layers, *network.decoder_layers))
+        return [bias.numpy().copy() for bias in biases]
 
     def _dense_network(self, attribute):
         check_is_fitted(self)
@@ -346,7 +353,7 @@ class NetworkEstimator(
     def _validate(self, X, target, reset):
         raise NotImplementedError
 
-    def _fit(self, data, continues, progress):
+    def _fit(self, data, continues):
         raise NotImplementedError
 
     def _objective(self, network, x, noise):
@@ -374,8 +381,8 @@ class NetworkEstimator(
     def _check_parameters(self):
         pass
 
-    def _n_fit_tasks(self):
-        return self.max_iter
+    def _check_budget(self):
+        """Raise an error if parameters that only `fit` goes by contradict each other."""
 
     def _shown_to_callbacks(self, data):
         """X and y of the whole fit: scikit-learn's ScoringMonitor skips scoring without y."""
@@ -383,6 +390,10 @@ class NetworkEstimator(
 
     def _begin_epoch(self, trainer, progress):
         pass
+
+    def _has_learnt(self, trainer):
+        """Whether training, whose loss has not improved for a while, may end."""
+        return True
 
     def _constrain(self, network):
         pass

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from skae._columns import mean_squares
+from skae._columns import column_variances
 from skae._engine.constants import constant, scaled_
 from skae._engine.network import keeps_memory
 from skae._engine.saved import KINDS
@@ -94,18 +94,19 @@ class Gaussian(SquaredError):
         return numbers.get(self.noise_variance, 0)
 
     def start(self, network, data):
-        """Let the noise start as large as the data: the best while the decoder gives zeros."""
-        moments = mean_squares(data.targets)
+        """Let the noise start as large as the data vary: the best while they are decoded alike."""
+        super().start(network, data)
+        variances = column_variances(data.targets)
         if self.noise_variance == "shared":
-            moments = moments.mean(keepdims=True)
-        log_moments = torch.from_numpy(np.log(np.where(moments > 0, moments, 1.0)))
+            variances = variances.mean(keepdims=True)
+        log_variances = torch.from_numpy(np.log(np.where(variances > 0, variances, 1.0)))
         perceptron = network.perceptron
         if perceptron.n_extra:
             scale = 1.0 if self.n_heads == 2 else LOG_VARIANCE_SCALE
-            network.extra.copy_(log_moments / scale)
+            network.extra.copy_(log_variances / scale)
         elif self.n_heads == 2:
             network.own_decoder_weights[-1][perceptron.n_outputs :].zero_()
-            network.decoder_biases[-1][perceptron.n_outputs :].copy_(log_moments)
+            network.decoder_biases[-1][perceptron.n_outputs :].copy_(log_variances)
 
     def mean_surprise(self, network, output, x):
         """Mean of -log p(x|z) over rows and draws."""

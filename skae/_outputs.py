@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from skae._columns import value_range
+from skae._columns import column_means, column_sums, value_range
 from skae._engine.constants import constant, scaled_
 from skae._engine.network import keeps_memory
 from skae._engine.saved import KINDS
@@ -186,17 +186,39 @@ class Output:
         """
         return 0
 
+    def best_constant(self, X):
+        """Find the output that costs least among those that are the same for all rows.
+
+        A new network starts with it, so that training need not find out first where X lies.
+
+        Parameters
+        ----------
+        X : ndarray or CSR matrix of shape (n_samples, n_features)
+            What the output is to be compared with; NaN where a cell is missing.
+
+        Returns
+        -------
+        output : ndarray of shape (n_features,) or None
+            Before the activation. None, the default, lets a network start near 0.
+        """
+        return None
+
     def start(self, network, data):
-        """Set, in place, the numbers of a new network that depend on the kind of output.
+        """Set, in place, the numbers of a new network that depend on the data.
 
         Parameters
         ----------
         network : Network
-            Whose output layer starts with biases of zero.
+            Whose weights have been drawn.
         data : Data
             What it will be trained on: rows `data.X` and what they are to become,
             `data.targets`.
         """
+        output = self.best_constant(data.targets)
+        if output is not None:
+            has_encoder = network.perceptron.has_encoder
+            code = network.code_at_origin if has_encoder else _as_row(column_means(data.X))
+            network.answer(code, _as_row(output))
 
     def without_missing(self, output, x):
         """Change both where x is missing, so that these cells cost nothing.
@@ -263,6 +285,10 @@ class SquaredError(Output):
         """||x - r||^2 for each row."""
         return (output - x).square().sum(dim=-1)
 
+    def best_constant(self, X):
+        """The means of the columns."""
+        return column_means(X)
+
     @keeps_memory
     def mean_loss(self, output, x, out=None):
         """Its mean over all rows, and its pullback."""
@@ -304,6 +330,11 @@ class BinaryCrossEntropy(Output):
     def loss_of_rows(self, output, x):
         """The cross-entropy of each row, in nats."""
         return (functional.softplus(output) - x * output).sum(dim=-1)
+
+    def best_constant(self, X):
+        """The logits of the columns' means, as if there were one more row, of halves."""
+        sums, n_observed = column_sums(X)
+        return np.log((sums.clip(min=0.0) + 0.5) / ((n_observed - sums).clip(min=0.0) + 0.5))
 
     @keeps_memory
     def mean_loss(self, output, x, out=None):
@@ -361,6 +392,13 @@ class CategoricalCrossEntropy(Output):
         """The cross-entropy of each row, in nats."""
         return -(x * functional.log_softmax(output, dim=-1)).sum(dim=-1)
 
+    def best_constant(self, X):
+        """The logarithms of all rows' proportions, as if there were one more, of equal ones."""
+        means = column_means(X)
+        proportions = means / (means.sum() or 1.0)
+        n_rows = X.shape[0]
+        return np.log((n_rows * proportions + 1.0 / len(means)) / (n_rows + 1.0))
+
     def mean_loss(self, output, x):
         """Its mean over all rows, and its pullback."""
         n_rows, log_r = output.numel() // output.shape[-1], functional.log_softmax(output, dim=-1)
@@ -389,6 +427,11 @@ class CategoricalCrossEntropy(Output):
         """Counts that add up to `spread`."""
         proportions = means / means.sum(axis=1, keepdims=True, dtype=np.float64)
         return rng.multinomial(round(spread), proportions).astype(means.dtype)
+
+
+def _as_row(numbers):
+    """As a tensor of one row, of the dtype that weights are drawn in."""
+    return torch.from_numpy(np.asarray(numbers, np.float64)).unsqueeze(0)
 
 
 def _totals(x, proportions):

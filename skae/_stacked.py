@@ -13,7 +13,7 @@ from skae._compat import HasMethods, InvalidParameterError
 from skae._constraints import TRAINING_CONSTRAINTS, Sizes
 from skae._denoising import DenoisingAutoencoder
 from skae._engine.data import Data, split_rows
-from skae._engine.network import Network
+from skae._engine.network import Network, fold_origin
 from skae._engine.stack import stack, stacked_tensors
 from skae._engine.streams import stream_seed
 from skae._engine.training import State
@@ -227,12 +227,12 @@ class StackedAutoencoder(BaseAutoencoder):
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
-        learning_rate_init=1e-3,
+        learning_rate_init="auto",
         batch_size="auto",
-        max_iter=200,
+        max_iter="auto",
         shuffle=True,
         tol=1e-4,
-        n_iter_no_change=10,
+        n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,
         warm_start=False,
@@ -261,14 +261,18 @@ class StackedAutoencoder(BaseAutoencoder):
         self.precision = precision
         self.verbose = verbose
 
-    def _fit(self, data, continues, progress):
+    def _fit(self, data, continues):
+        with self._progress(data, len(self.layer_sizes) + 1) as progress:
+            self._fit_in_tasks(data, continues, progress)
+
+    def _fit_in_tasks(self, data, continues, progress):
         fraction = self._held_out_fraction if self.fine_tune else 0
         if continues:
             trainer = self._resume(data, fraction)
         else:
             trainer = self._pretrain(data, fraction, progress)
         if self.fine_tune:
-            with progress.task("fine-tuning", max_subtasks=self.max_iter) as task:
+            with progress.task("fine-tuning", max_subtasks=trainer.settings.max_iter) as task:
                 self._train(trainer, task)
         else:
             trainer.losses.append(trainer.evaluate(trainer.split.training))
@@ -295,12 +299,21 @@ class StackedAutoencoder(BaseAutoencoder):
             with _named(number):
                 start_layer(layer, codes)
             codes = layer._codes(codes)
-        parts = [layer._fitted_network() for layer in self.estimators_]
-        perceptron = stack([part.perceptron for part in parts])
+        perceptron = stack([layer._fitted_perceptron for layer in self.estimators_])
+        if perceptron.front is None:
+            self._fold_origins()
+        parts = [layer._network_copy() for layer in self.estimators_]
         weights = parts[0].flat.new_zeros(perceptron.length)
         for whole, part in stacked_tensors(Network(perceptron, weights), parts):
             whole.copy_(part)
         return make_trainer(self, perceptron, State(weights.numpy(), seed), data, split)
+
+    def _fold_origins(self):
+        """Leave the stack one origin, that of X: an upper layer's is a matter of its biases."""
+        for layer in self.estimators_[1:]:
+            network = layer._network_copy()
+            fold_origin(network)
+            layer._state = replace(layer._state, weights=network.flat.numpy())
 
     def _attributes_after(self, trainer):
         attributes = super()._attributes_after(trainer)
@@ -401,9 +414,6 @@ class StackedAutoencoder(BaseAutoencoder):
 
     def _objective(self, network, x, noise):
         return network.apply(self._output.mean_loss, network.decode(network.encode(x)), x)
-
-    def _n_fit_tasks(self):
-        return len(self.layer_sizes) + 1
 
     @property
     def _output(self):

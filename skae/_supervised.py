@@ -14,7 +14,7 @@ from skae._constraints import TRAINING_CONSTRAINTS
 from skae._engine.data import Data, split_rows
 from skae._engine.devices import off_torch
 from skae._engine.initial import initial_weights
-from skae._engine.network import Network, has_encoder, put_on_top
+from skae._engine.network import Network, put_on_top
 from skae._engine.perceptron import output_layer
 from skae._engine.streams import stream, stream_seed
 from skae._engine.training import State
@@ -117,7 +117,11 @@ class BaseSupervised(NetworkEstimator):
         check_consistent_length(X, y)
         return Data(X, y)
 
-    def _fit(self, data, continues, progress):
+    def _fit(self, data, continues):
+        with self._progress(data, (not self._frozen) + 1 + self.fine_tune) as progress:
+            self._fit_in_tasks(data, progress)
+
+    def _fit_in_tasks(self, data, progress):
         seed = draw_seed(self.random_state)
         labelled = np.flatnonzero(self._is_labelled(data.target))
         y = data.target[labelled]
@@ -155,17 +159,19 @@ class BaseSupervised(NetworkEstimator):
         self._centre_, self._scale_ = centre_and_scale(seen, centred=not self.fine_tune)
         data = Data((codes - self._centre_) / self._scale_, data.target)
         layer = output_layer(*(table.shape[1] for table in data.tables), self._output)
-        weights = initial_weights(layer, stream(seed, "weights")).numpy().astype(data.X.dtype)
-        trainer = make_trainer(self, layer, State(weights, seed), data, split)
+        weights = initial_weights(layer, stream(seed, "weights"))
+        layer.output.start(Network(layer, weights), split.seen(data))
+        state = State(weights.numpy().astype(data.X.dtype), seed)
+        trainer = make_trainer(self, layer, state, data, split)
         trainer.alpha = self.alpha / self._scale_**2  # the decay of the weights it stands for
-        with progress.task("output layer", max_subtasks=self.max_iter) as task:
+        with progress.task("output layer", max_subtasks=trainer.settings.max_iter) as task:
             self._train(trainer, task)
 
     def _train_all(self, data, split, progress):
         """Train encoder and output layer together, from where the output layer's training ended."""
         trainer = make_trainer(self, self._perceptron, self._state, data, split)
         try:
-            with progress.task("fine-tuning", max_subtasks=self.max_iter) as task:
+            with progress.task("fine-tuning", max_subtasks=trainer.settings.max_iter) as task:
                 self._train(trainer, task)
         except Exception:
             self._forget()  # after an interrupt, unlike this, the output layer is of use
@@ -178,7 +184,7 @@ class BaseSupervised(NetworkEstimator):
         network = Network(
             trainer.network.perceptron, torch.tensor(trainer.state.weights, device="cpu")
         )
-        if has_encoder(network):
+        if network.perceptron.has_encoder:
             attributes["autoencoder_"] = self.autoencoder_._with_encoder(network)
         else:
             absorb(network, self._centre_, self._scale_)
@@ -196,7 +202,7 @@ class BaseSupervised(NetworkEstimator):
 
     def _decoded(self, network, x):
         """What the network makes of rows; an output layer alone gets their codes."""
-        return network.decode(self._encode(network, x) if has_encoder(network) else x)
+        return network.decode(self._encode(network, x) if network.perceptron.has_encoder else x)
 
     def _inputs(self, x):
         return self.autoencoder_._inputs(x)
@@ -227,9 +233,6 @@ class BaseSupervised(NetworkEstimator):
         else:
             autoencoder._validate_params()
             autoencoder._check_parameters()
-
-    def _n_fit_tasks(self):
-        return (not self._frozen) + 1 + self.fine_tune
 
     def _shown_to_callbacks(self, data):
         labelled = np.flatnonzero(self._is_labelled(data.target))

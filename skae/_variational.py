@@ -271,12 +271,12 @@ class VAE(DensityMixin, BaseAutoencoder):
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
-        learning_rate_init=1e-3,
+        learning_rate_init="auto",
         batch_size="auto",
-        max_iter=200,
+        max_iter="auto",
         shuffle=True,
         tol=1e-4,
-        n_iter_no_change=10,
+        n_iter_no_change="auto",
         early_stopping=False,
         validation_fraction=0.1,
         warm_start=False,
@@ -344,11 +344,6 @@ class VAE(DensityMixin, BaseAutoencoder):
 
     def _check_parameters(self):
         super()._check_parameters()
-        if self.kl_warmup > self.max_iter:
-            raise InvalidParameterError(
-                f"kl_warmup={self.kl_warmup} must be at most max_iter={self.max_iter}: the KL "
-                "divergence would never get its full weight. Lower kl_warmup or raise max_iter."
-            )
         if self.kl_warmup > 0:
             self._refuse_lbfgs(f"kl_warmup={self.kl_warmup}", "kl_warmup=0")
         if self.binarize and self.likelihood != "bernoulli":
@@ -360,6 +355,13 @@ class VAE(DensityMixin, BaseAutoencoder):
             raise InvalidParameterError(
                 "noise_variance='heteroscedastic' needs tied_weights=False: the decoder's last "
                 "layer has outputs that no weights of the encoder belong to."
+            )
+
+    def _check_budget(self):
+        if self.max_iter != "auto" and self.kl_warmup > self.max_iter:
+            raise InvalidParameterError(
+                f"kl_warmup={self.kl_warmup} must be at most max_iter={self.max_iter}: the KL "
+                "divergence would never get its full weight. Lower kl_warmup or raise max_iter."
             )
 
     def _prepare(self, data, continues):

@@ -1,74 +1,126 @@
-"""`Autoencoder(d)` as it comes against `PCA(d)`: variance explained on held-out rows.
+"""Defaults on many tables: what estimators explain of held-out rows as they come, and in how long.
 
-Run with `python docs/benchmarks/defaults.py` (about a minute); writes defaults.md.
+Run with `python docs/benchmarks/defaults.py --data FOLDER`, a folder with `mnist.npz` (X_train
+(60000, 784), y_train, X_test (10000, 784) and y_test, 0 to 255) and `outliers/NAME.npz` (X, a
+table); without it their tables and checks are left out. Each fit, and each piece of a check, is
+kept in defaults.json when it is done, so that a run goes on where it was interrupted; one process
+at a time writes a file. `--only tables`, `--only checks` or the names of checks measure some,
+`--tables`, `--estimators` and `--splits` some fits, `--again` what has been measured before, too.
+`--out FILE` keeps records in another JSON file, and the report beside it, to compare variants;
+`--report` prints the report of what there is. Writes defaults.md.
 """
 
+import argparse
+import json
+import os
 import time
+import warnings
+from pathlib import Path
 
-import numpy as np
-from _report import table, write
-from sklearn.datasets import (
-    load_breast_cancer,
-    load_diabetes,
-    load_digits,
-    load_iris,
-    load_wine,
-    make_swiss_roll,
-)
-from sklearn.decomposition import PCA
-from sklearn.metrics import r2_score
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
+from _defaults_checks import CHECKS
+from _defaults_fits import ESTIMATORS, measure
+from _defaults_report import judged, paragraphs
+from _defaults_tables import MNIST, N_SPLITS, TABLES, needs_folder, splits_of
+from _report import processor_in_full, write_page
 
-from skae import Autoencoder
-
-N_SPLITS = 20
-DATA = {
-    "digits": (load_digits().data, 8),
-    "breast cancer": (load_breast_cancer().data, 4),
-    "wine": (load_wine().data, 3),
-    "iris": (load_iris().data, 2),
-    "diabetes": (load_diabetes().data, 4),
-    "swiss roll": (make_swiss_roll(1500, random_state=0)[0], 2),
-}
+NAMES = [*TABLES, *MNIST]
 
 
-def explained(reducer, X):
-    reconstructions = reducer.inverse_transform(reducer.transform(X))
-    return r2_score(X, reconstructions, multioutput="variance_weighted")
+class Records:
+    """What has been measured, in a JSON file with a line for each record."""
+
+    def __init__(self, path, again):
+        self.path, self.again = path, again
+        self.known = json.loads(path.read_text()) if path.exists() else {}
+
+    def lacks(self, key):
+        return self.again or key not in self.known
+
+    def keep(self, key, record):
+        """Replace the file as a whole, so that an interrupt leaves the old one or the new one."""
+        self.known[key] = record
+        lines = (f"{json.dumps(k)}: {json.dumps(v)}" for k, v in self.known.items())
+        new = self.path.with_suffix(".new")
+        new.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        os.replace(new, self.path)
 
 
-def compare(X, d, seed):
-    """Held-out explained variance of both, on one split."""
-    train, test = train_test_split(X, random_state=seed)
-    scaler = StandardScaler().fit(train)
-    train, test = scaler.transform(train), scaler.transform(test)
-    reducers = Autoencoder(d, random_state=seed), PCA(d)
-    return [explained(reducer.fit(train), test) for reducer in reducers]
+def fit_tables(arguments, records):
+    """Measure fits, table by table."""
+    for table in arguments.tables or NAMES:
+        if needs_folder(table) and arguments.data is None:
+            print(f"{table}: left out, as it needs --data", flush=True)
+            continue
+        for split in splits_of(table):
+            for name in arguments.estimators or ESTIMATORS:
+                key = f"tables | {table} | {name} | {split}"
+                if split in arguments.splits and records.lacks(key):
+                    records.keep(key, measure(table, name, split, arguments.data))
+                    print(key, tell(records.known[key]), flush=True)
 
 
-def main():
-    rows = []
-    for name, (X, d) in DATA.items():
-        started = time.perf_counter()
-        scores = np.array([compare(X, d, seed) for seed in range(N_SPLITS)])
-        seconds = (time.perf_counter() - started) / N_SPLITS
-        difference = scores[:, 0] - scores[:, 1]
-        error = difference.std(ddof=1) / N_SPLITS**0.5
-        above = (difference > 0).sum()
-        means = [f"{mean:.3f}" for mean in scores.mean(axis=0)]
-        gap = f"{difference.mean():+.3f} ± {error:.3f}"
-        rows.append([name, d, *means, gap, f"{above} of {N_SPLITS}", f"{seconds:.2f}"])
-    header = ["data", "d", "Autoencoder(d)", "PCA(d)", "difference", "above", "seconds a split"]
-    write(
-        __file__,
-        "# Defaults against PCA",
-        "Fraction of the variance of held-out rows that the reconstructions explain, after "
-        f"StandardScaler: means over {N_SPLITS} random splits (a quarter held out), each with "
-        "its own seed for the autoencoder; the difference with its standard error.",
-        table(header, rows),
+def tell(record):
+    """A record on a line."""
+    fields = ("error", "ev", "train_ev", "masked_ev", "n_iter", "seconds")
+    found = {field: record[field] for field in fields if record.get(field) is not None}
+    texts = [f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in found.items()]
+    kinds = ", ".join(sorted({kind for kind, _ in record["warnings"]}))
+    return "; ".join([*texts, *([kinds] if kinds else [])])
+
+
+def run_checks(arguments, records):
+    """Measure checks, piece by piece."""
+    for name, check in CHECKS.items():
+        for piece in check(arguments.data) if name in arguments.checks else ():
+            key = f"checks | {name} | {piece.what}"
+            if records.lacks(key):
+                records.keep(key, measure_piece(piece))
+                figure, bar, verdict = judged(piece, records.known[key])
+                print(
+                    f"{name}: {piece.what}: {figure} (bar: {bar or 'none'}) {verdict}", flush=True
+                )
+
+
+def measure_piece(piece):
+    """The record of a piece of a check."""
+    record, started = {"processor": processor_in_full()}, time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            record["figures"] = piece.measure()
+        except ValueError as failure:
+            record["error"] = str(failure)[:80]
+    return {**record, "seconds": round(time.perf_counter() - started, 3)}
+
+
+def parse():
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parts = ["tables", "checks", *CHECKS]
+    parser.add_argument("--data", type=Path, help="a folder with mnist.npz and outliers/")
+    parser.add_argument("--only", nargs="+", choices=parts, metavar="PART", help=", ".join(parts))
+    parser.add_argument("--tables", nargs="+", choices=NAMES, metavar="T", help=", ".join(NAMES))
+    parser.add_argument(
+        "--estimators", nargs="+", choices=ESTIMATORS, metavar="E", help=", ".join(ESTIMATORS)
     )
+    parser.add_argument("--splits", nargs="+", type=int, default=range(N_SPLITS), metavar="S")
+    parser.add_argument("--again", action="store_true", help="measure what has been measured, too")
+    parser.add_argument("--report", action="store_true", help="measure nothing, print the report")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    arguments = parser.parse_args()
+    only = arguments.only or ["tables", "checks"]
+    arguments.checks = list(CHECKS) if "checks" in only else [n for n in only if n in CHECKS]
+    arguments.fits = "tables" in only
+    return arguments
 
 
 if __name__ == "__main__":
-    main()
+    arguments = parse()
+    records = Records(arguments.out, arguments.again)
+    if arguments.report:
+        print("\n\n".join(paragraphs(records.known, arguments.data)))
+    else:
+        if arguments.fits:
+            fit_tables(arguments, records)
+        run_checks(arguments, records)
+        write_page(arguments.out, *paragraphs(records.known, arguments.data))

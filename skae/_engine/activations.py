@@ -25,6 +25,9 @@ def _gelu_slope(a, h):
     return 0.5 * (1.0 + torch.erf(a * 0.5**0.5)) + a * density
 
 
+# Those that level off on both sides: codes between two bounds.
+SATURATING = {"logistic", "tanh"}
+
 aten = torch.ops.aten
 # Looked up once: each of these names is a search through overloads.
 _logistic_backward = aten.sigmoid_backward.grad_input

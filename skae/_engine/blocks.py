@@ -129,6 +129,13 @@ def inputs_axis(layer):
     return 1 if isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd)) else None
 
 
+def output_biases(module):
+    """The biases of its last layer, a tensor to be changed in place; None without."""
+    layers = [layer for layer in module.modules() if inputs_axis(layer) is not None]
+    biases = layers[-1].bias if layers else None
+    return biases if biases is None else biases.data
+
+
 def atoms_of(module):
     """The weights of its layers, each with the axis along which its atoms are counted."""
     layers = [layer for layer in module.modules() if inputs_axis(layer) is not None]

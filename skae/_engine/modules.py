@@ -9,14 +9,22 @@ from skae._engine.blocks import PerPixel
 
 def encoder_module(network):
     """The encoder as a `torch.nn.Sequential` that holds copies of the weights."""
+    modules = [Log1p()] if network.perceptron.log_inputs else []
+    if network.perceptron.front is not None:
+        modules.append(Centre(network.origin))
+    return nn.Sequential(*modules, *layers_from_origin(network, network.folded_layers))
+
+
+def layers_from_origin(network, dense):
+    """The encoder's modules, given its dense layers, for rows that are counted from the origin."""
     perceptron = network.perceptron
     modules = _copied(perceptron.front, network.front_tensors, network.flat)
-    modules += _as_modules(network.encoder_layers, perceptron.image)
+    modules += _as_modules(dense, perceptron.image)
     if perceptron.image:
         modules.append(nn.Flatten())
     if perceptron.code_heads == 2:
         modules.append(TwoHeads(network.code_activation.layer()))
-    return nn.Sequential(*modules)
+    return modules
 
 
 def decoder_module(network, with_activation=True):
@@ -37,6 +45,27 @@ def decoder_module(network, with_activation=True):
     if with_activation:
         modules.append(network.output_activation.layer())
     return nn.Sequential(*modules)
+
+
+class Centre(nn.Module):
+    """Subtract an origin from each row; it is not trained."""
+
+    def __init__(self, origin):
+        super().__init__()
+        self.origin = nn.Parameter(origin.detach().clone(), requires_grad=False)
+
+    def forward(self, x):
+        return x - self.origin
+
+    def extra_repr(self):
+        return str(len(self.origin))
+
+
+class Log1p(nn.Module):
+    """log(1 + x) of counts x."""
+
+    def forward(self, x):
+        return x.clamp(min=0.0).log1p()
 
 
 class TwoHeads(nn.Module):

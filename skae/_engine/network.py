@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from skae._engine.activations import IDENTITY, find_activation
-from skae._engine.blocks import atoms_of
+from skae._engine.blocks import atoms_of, output_biases
 
 
 def keeps_memory(formula):
@@ -65,6 +65,7 @@ class Network:
 
     n_epochs = math.inf
     active = None
+    _subtracts = True  # the origin from rows, unless the first bias does that
 
     def __init__(self, perceptron, flat, gradient=None):
         self.perceptron = perceptron
@@ -77,15 +78,38 @@ class Network:
         tensors = self.perceptron.layout.split(self.flat)
         if self._gradient is not None:
             gradients = self.perceptron.layout.split(self._gradient)
+            del gradients["origin"]
             for kind, its in gradients.items():
                 for tensor, gradient in zip(tensors[kind], its, strict=True):
                     tensor.requires_grad_().grad = gradient
         return tensors
 
     def completed(self):
-        """The network with all made at once that is otherwise made when it is needed."""
-        _ = self.front, self.back, self.encoder_layers, self.decoder_layers
+        """The network, to be read only: with all made at once that is made when it is needed.
+
+        Where the first layer is dense its bias takes the origin away, which costs nothing.
+        """
+        _ = self.front, self.back, self.decoder_layers
+        self.encoder_layers = self.folded_layers
+        self._subtracts = self.front is not None
         return self
+
+    @property
+    def folded_layers(self):
+        """The encoder's layers, of which the first one takes the origin away if it is dense."""
+        if self.front is not None or not self._subtracts or not self.encoder_layers:
+            return self.encoder_layers
+        (weight, bias, activation), *rest = self.encoder_layers
+        return [(weight, bias - weight @ self.origin, activation), *rest]
+
+    @property
+    def origin(self):
+        """What rows are counted from, of shape (n_inputs,): the mean of those seen first.
+
+        It is not trained. Without it the first layer's gradient would be almost that of a
+        constant, for rows whose mean is large beside how much they vary.
+        """
+        return self._tensors["origin"][0]
 
     @property
     def encoder_weights(self):
@@ -156,7 +180,7 @@ class Network:
     def encoder_tensors(self):
         """All the encoder's tensors, in the order in which a row meets them."""
         dense = _interleaved(self.encoder_weights, self.encoder_biases)
-        return [*self.front_tensors, *dense]
+        return [*self._tensors["origin"], *self.front_tensors, *dense]
 
     @property
     def decoder_tensors(self):
@@ -179,8 +203,39 @@ class Network:
         dense = [(weight, 1) for weight in self.decoder_weights]
         return dense if self.back is None else [*dense, *atoms_of(self.back)]
 
+    @property
+    def code_at_origin(self):
+        """The code of a row at the origin, of shape (1, n_components)."""
+        rows = self.flat.new_zeros(1, self.perceptron.n_inputs)
+        code = self._encode(self._in_front(rows))
+        return code if self.perceptron.code_heads == 1 else code[0]
+
+    def answer(self, code, output):
+        """Let it decode a code to an output of shape (1, n_outputs), before the activation.
+
+        It does so in place, as far as its last biases reach: those of a convolution are one
+        for each channel, and other layers than dense ones and convolutions may have none.
+        """
+        biases = self.decoder_biases[-1] if self.back is None else output_biases(self.back)
+        n_biases = 0 if biases is None else len(biases) // self.perceptron.output_heads
+        if n_biases and self.perceptron.n_outputs % n_biases == 0:
+            missing = output - self._mean_output(code)
+            biases[:n_biases] += missing.reshape(n_biases, -1).mean(dim=1)
+
+    def _mean_output(self, code):
+        output = self.decode(code)
+        return output if self.perceptron.output_heads == 1 else output[0]
+
     def features(self, x):
         """What the dense layers get of rows x: (n, width), or (n, n_pixels, width)."""
+        return self._in_front(self._from_origin(x))
+
+    def _from_origin(self, x):
+        if self.perceptron.log_inputs:
+            x = x.clamp(min=0.0).log1p()
+        return x - self.origin if self._subtracts else x
+
+    def _in_front(self, x):
         if self.front is None:
             return x
         features = self._run(self.front, x)
@@ -188,7 +243,10 @@ class Network:
 
     def encode(self, x):
         """Code of shape (n, n_components); with two heads, a pair (code, second head)."""
-        heads = _heads(self.encoder_layers, self.perceptron.code_heads, self.features(x))
+        return self._encode(self.features(x))
+
+    def _encode(self, features):
+        heads = _heads(self.encoder_layers, self.perceptron.code_heads, features)
         if len(heads) == 1:
             return self._as_rows(heads[0])
         return self._as_rows(self.code_activation.function(heads[0])), self._as_rows(heads[1])
@@ -250,14 +308,12 @@ class Network:
 
     def reconstruct(self, code):
         """Reconstruction of shape (n, n_features): the output and its activation."""
-        output = self.decode(code)
-        if self.perceptron.output_heads == 2:
-            output, _ = output
-        return self.output_activation.function(output)
+        return self.output_activation.function(self._mean_output(code))
 
     def _encoder_output(self, number, x):
         """Linear output of one of the encoder's layers."""
-        return functional.linear(x, self.encoder_weights[number], self.encoder_biases[number])
+        weight, bias, _ = self.encoder_layers[number]
+        return functional.linear(x, weight, bias)
 
     def _code_heads(self, output):
         """What `encode` returns, given the output of the encoder's layers."""
@@ -318,6 +374,13 @@ def _interleaved(weights, biases):
     return [tensor for tensor in chain(*zip(weights, biases, strict=True)) if tensor is not None]
 
 
+def fold_origin(network):
+    """Let the first layer, a dense one, take the origin away from now on, in place."""
+    (_, folded, _), *_ = network.folded_layers
+    network.encoder_biases[0].copy_(folded)
+    network.origin.zero_()
+
+
 ENCODER, DECODER = "encoder_tensors", "decoder_tensors"
 
 
@@ -326,14 +389,14 @@ def matching_tensors(network, parts, name):
 
     Of a second head, which the network lacks, the parts' rows are left out.
     """
-    its = [tensor for part in parts for tensor in getattr(part, name)]
+    skips = name == ENCODER and network.perceptron.front is None  # the upper ones' are folded
+    its = [
+        tensor
+        for number, part in enumerate(parts)
+        for tensor in getattr(part, name)[skips and number > 0 :]
+    ]
     for whole, part in zip(getattr(network, name), its, strict=True):
         yield whole, part[: len(whole)]
-
-
-def has_encoder(network):
-    """Whether it is more than an output layer."""
-    return len(network.perceptron.sizes) > 1
 
 
 def put_on_top(layer, network):
@@ -344,6 +407,7 @@ def put_on_top(layer, network):
         sizes=its.sizes,
         encoder_activations=its.encoder_activations,
         front=its.front,
+        log_inputs=its.log_inputs,
     )
     whole = Network(perceptron, network.flat.new_zeros(perceptron.length))
     for part, name in ((network, ENCODER), (layer, DECODER)):

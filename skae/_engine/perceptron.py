@@ -44,6 +44,8 @@ class Perceptron:
         encoder's, backwards.
     front, back : Block, default=None
         What rows pass before the encoder's layers, and after the decoder's.
+    log_inputs : bool, default=False
+        Whether the first layer gets log(1 + x) of rows x, which are counts.
     """
 
     sizes: tuple
@@ -56,6 +58,7 @@ class Perceptron:
     decoder_sizes: tuple = None
     front: Block = None
     back: Block = None
+    log_inputs: bool = False
 
     def __post_init__(self):
         if self.decoder_sizes is None:
@@ -72,8 +75,9 @@ class Perceptron:
         tied = ", tied" if any(self.tied) else ""
         heads = ", decoded variance" if self.output_heads == 2 else ""
         extra = f", {self.n_extra} learned variance" if self.n_extra else ""
+        logs = "log(1 + x) to " if self.log_inputs else ""
         around = [f" {word} {b}" for word, b in (("after", self.front), ("before", self.back)) if b]
-        return f"{widths} ({encoder} / {decoder}{tied}{heads}{extra}){''.join(around)}"
+        return f"{logs}{widths} ({encoder} / {decoder}{tied}{heads}{extra}){''.join(around)}"
 
     @cached_property
     def encoder_functions(self):
@@ -101,6 +105,11 @@ class Perceptron:
     def output(self):
         """What the decoder's output means."""
         return self.decoder_activations[-1]
+
+    @property
+    def has_encoder(self):
+        """Whether it is more than an output layer."""
+        return len(self.sizes) > 1
 
     @property
     def n_inputs(self):
@@ -149,6 +158,17 @@ class Perceptron:
         return max(encoder, decoder, *(block.n_products for block in self._blocks))
 
     @cached_property
+    def n_products_in_all(self):
+        """Multiplications for one row in all dense layers, and in the greatest one of each block."""
+        return sum(
+            sum(map(prod, shapes)) * prod(image)
+            for shapes, image in (
+                (self.encoder_shapes, self.image),
+                (self.decoder_shapes, self.decoded_image),
+            )
+        ) + sum(block.n_products for block in self._blocks)
+
+    @cached_property
     def encoder_shapes(self):
         """Shapes (fan_out, fan_in) of the encoder's weights."""
         return _shapes(self.sizes, self.code_heads)
@@ -165,6 +185,7 @@ class Perceptron:
         own = [shape for shape, tied in zip(decoder, self.tied[::-1], strict=True) if not tied]
         return layout_of(
             (
+                ("encoder", "origin", ((self.n_inputs,),) if self.has_encoder else ()),
                 ("encoder", "front", self.front.shapes if self.front else ()),
                 ("encoder", "encoder_weights", encoder),
                 ("encoder", "encoder_biases", tuple([shape[:1] for shape in encoder])),
@@ -183,7 +204,7 @@ class Perceptron:
     @property
     def n_parameters(self):
         """How many numbers are trained; the flat vector is longer, see `Layout`."""
-        return self.layout.n_numbers
+        return self.layout.n_numbers - self.n_inputs * self.has_encoder  # not the origin
 
     @property
     def _blocks(self):

@@ -7,7 +7,7 @@ from torch import nn
 
 from skae._engine.activations import activation_name, find_activation
 from skae._engine.blocks import describe
-from skae._engine.modules import FirstHead, decoder_module, encoder_module
+from skae._engine.modules import Centre, FirstHead, decoder_module, layers_from_origin
 from skae._engine.network import DECODER, ENCODER, Network, matching_tensors
 from skae._engine.perceptron import Perceptron
 
@@ -31,6 +31,7 @@ def stack(perceptrons):
         decoder_sizes=sum(
             (p.decoder_sizes[1:] for p in perceptrons[::-1]), perceptrons[-1].sizes[-1:]
         ),
+        log_inputs=first.log_inputs,
     )
 
 
@@ -45,6 +46,7 @@ def _with_blocks(perceptrons):
         output_heads=1,
         n_extra=0,
         front=front,
+        log_inputs=first.log_inputs,
         back=describe(StackedLayers(perceptrons, "decoder"), front.shape_out),
     )
 
@@ -66,8 +68,7 @@ class StackedLayers:
         *below, top = self.perceptrons
         networks = [_first_head(p) for p in below]
         if self.part == "encoder":
-            its = [] if top.front is None else [top.front.source()]
-            return nn.Sequential(*(encoder_module(network) for network in networks), *its)
+            return nn.Sequential(*self._encoders(networks, top))
         its = []
         if top.back is not None:
             its = [top.back.source(), FirstHead(top.n_outputs)]
@@ -75,6 +76,18 @@ class StackedLayers:
             its.append(find_activation(top.output).layer())
         decoders = [decoder_module(n, with_activation=n is not networks[0]) for n in networks[::-1]]
         return nn.Sequential(*its, *decoders)
+
+    @staticmethod
+    def _encoders(networks, top):
+        """Each layer's, but for what the whole network does with its own rows."""
+        for number, network in enumerate(networks):
+            if number > 0:
+                yield Centre(network.origin)
+            yield nn.Sequential(*layers_from_origin(network, network.encoder_layers))
+        if networks:
+            yield Centre(torch.zeros(top.n_inputs, device="cpu"))
+        if top.front is not None:
+            yield top.front.source()
 
 
 def _first_head(perceptron):

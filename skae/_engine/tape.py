@@ -39,6 +39,7 @@ class Tape(Network):
     def __init__(self, network, gradient, dtype=None):
         super().__init__(network.perceptron, network.flat, gradient)
         self._dtype, self._is_rounded = dtype, False
+        self._origin = network.origin if network.perceptron.has_encoder else None
         if dtype is not None:
             network = Network(network.perceptron, torch.zeros_like(network.flat, dtype=dtype))
         self._layer_weights = network.flat  # the weights themselves, or rounded ones
@@ -58,9 +59,13 @@ class Tape(Network):
             for weight, bias, *gradients in self._encoder.tensors
         ]
 
-    def encode(self, x):
-        """As `Network.encode`."""
-        output = self._pass(self._encoder, x if self.front is None else self.features(x))
+    @property
+    def origin(self):
+        """As `Network.origin`."""
+        return self._origin
+
+    def _encode(self, features):
+        output = self._pass(self._encoder, features)
         return output if self.perceptron.has_plain_code else self._code_heads(self._as_rows(output))
 
     def decode(self, code):

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 
 from skae._engine.data import rows_of
-from skae._engine.devices import find_device, switch_gradients
+from skae._engine.devices import switch_gradients
 from skae._engine.divergence import divergence
 from skae._engine.network import Network
 from skae._engine.optimizers import SOLVERS, schedule
+from skae._engine.settings import Settings
 from skae._engine.streams import stream
-from skae._engine.tape import PRECISIONS, Tape
+from skae._engine.tape import Tape
 from skae._engine.threads import enough_threads
 
 
@@ -58,53 +59,9 @@ class State:
     parameters = None
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a training goes by: an estimator's parameters, read once, with numbers for "auto".
-
-    Parameters
-    ----------
-    alpha : float
-    solver : str
-    learning_rate : str
-    learning_rate_init : float
-    batch_size : int
-        At most the number of rows.
-    max_iter : int
-    shuffle : bool
-    tol : float
-    n_iter_no_change : int or inf
-    dtype : torch.dtype or None
-        What the layers round to.
-    device : torch.device
-    verbose : bool
-    """
-
-    alpha: float
-    solver: str
-    learning_rate: str
-    learning_rate_init: float
-    batch_size: int
-    max_iter: int
-    shuffle: bool
-    tol: float
-    n_iter_no_change: float
-    dtype: torch.dtype
-    device: torch.device
-    verbose: bool
-
-    @classmethod
-    def of(cls, estimator, n_rows):
-        """Those of an estimator whose parameters have been checked."""
-        same = {"alpha", "solver", "learning_rate", "learning_rate_init", "max_iter", "shuffle"}
-        same |= {"tol", "n_iter_no_change", "verbose"}
-        batch_size = 200 if estimator.batch_size == "auto" else int(estimator.batch_size)
-        return cls(
-            **{name: getattr(estimator, name) for name in same},
-            batch_size=min(batch_size, n_rows),
-            dtype=PRECISIONS[estimator.precision],
-            device=find_device(estimator.device),
-        )
+# A training that ends worse than its best epoch, by more than this part of what it had gained
+# until then, goes back to that: it has ended in the midst of a leap.
+CLEARLY = 0.02
 
 
 class Stopping:
@@ -113,20 +70,29 @@ class Stopping:
     def __init__(self, tol, patience):
         self.tol = tol
         self.patience = patience
-        self.best = math.inf
+        self.first, self.best, self.last = None, math.inf, math.inf
         self.waited = 0
 
     def improved(self, loss):
         """Whether `loss` is an improvement; note it if so, else count the epoch."""
+        self.first = loss if self.first is None else self.first
         better = self.best == math.inf or loss < self.best - self.tol * abs(self.best)
         self.best = loss if better else self.best
         self.waited = 0 if better else self.waited + 1
+        self.last = loss
         return better
 
     @property
     def exhausted(self):
         """Whether it is time to stop."""
         return self.waited >= self.patience
+
+    @property
+    def ends_clearly_worse(self):
+        """Whether the last loss is so far above the best one that this is no chance."""
+        return self.first is not None and (
+            self.last - self.best > CLEARLY * (self.first - self.best)
+        )
 
 
 class Trainer:
@@ -161,7 +127,7 @@ class Trainer:
 
     def __init__(self, estimator, perceptron, state, data, split):
         self.estimator = estimator
-        self.settings = settings = Settings.of(estimator, len(data))
+        self.settings = settings = Settings.of(estimator, perceptron, len(split.training))
         self.device, self.alpha = settings.device, settings.alpha
         self.data, self.split = data, split
         self._tables = [rows_of(table, self.device) for table in data.tables]
@@ -180,6 +146,8 @@ class Trainer:
         """Run epochs until the budget, the tolerance or a callback ends them."""
         settings, holds_out = self.settings, self.split.held_out is not None
         stopping, best_weights = Stopping(settings.tol, self._patience), None
+        if settings.verbose:
+            print(f"[{type(self.estimator).__name__}] {len(self.split.training)} rows, {settings}")
         if holds_out and self.state.n_epochs:  # going on: do not get worse
             stopping.improved(self.evaluate(self.split.held_out))
             best_weights = self.weights.clone()
@@ -190,15 +158,22 @@ class Trainer:
                 # Losses of different objectives do not compare.
                 warm = self.state.n_epochs > self.estimator._warmup_epochs
                 improved = warm and stopping.improved(loss)
-                if holds_out and improved:
+                if improved:
                     best_weights = self.weights.clone()
             if settings.verbose:
                 self.report(f"{epoch + 1}/{settings.max_iter}", time.perf_counter() - started)
-            if task.stop or stopping.exhausted:
+            if task.stop or stopping.exhausted and self._has_learnt(stopping):
                 break
-        if best_weights is not None:
+        if best_weights is not None and (holds_out or stopping.ends_clearly_worse):
             self.weights.copy_(best_weights)
             self.state = self._finished_state(self.state.n_epochs)
+
+    def _has_learnt(self, stopping):
+        """Whether it may stop; if not, it waits once more."""
+        has_learnt = self.estimator._has_learnt(self)
+        if not has_learnt:
+            stopping.waited = 0
+        return has_learnt
 
     def _rate_from(self, epoch):
         """The learning rate's factor as a function of the part of this epoch that is over."""

@@ -1,0 +1,111 @@
+"""Single fits of defaults.py: an estimator as it comes, on one split of one table."""
+
+import time
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from _defaults_tables import split_rows
+from _report import processor_in_full
+from sklearn.decomposition import PCA
+from sklearn.metrics import r2_score
+
+from skae import (
+    VAE,
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    StackedAutoencoder,
+)
+
+WIDE = 32
+
+
+class Estimator(NamedTuple):
+    """A class with nothing set but what the table asks for."""
+
+    title: str
+    make: object  # of w and of the largest width that PCA can have there, at most 32
+    reference: str  # the PCA of as many components
+
+
+ESTIMATORS = {
+    "pca": Estimator("PCA(w)", lambda w, most: PCA(w), "pca"),
+    "pca32": Estimator("PCA(32 or all)", lambda w, most: PCA(most), "pca32"),
+    "ae": Estimator("Autoencoder(w)", lambda w, most: Autoencoder(w), "pca"),
+    "vae": Estimator("VAE(w)", lambda w, most: VAE(w), "pca"),
+    "stack": Estimator("Stacked((128, w))", lambda w, most: StackedAutoencoder((128, w)), "pca"),
+    "dae": Estimator("Denoising(w)", lambda w, most: DenoisingAutoencoder(w), "pca"),
+    "dae32": Estimator("Denoising(32)", lambda w, most: DenoisingAutoencoder(WIDE), "pca32"),
+    "cae32": Estimator("Contractive(32)", lambda w, most: ContractiveAutoencoder(WIDE), "pca32"),
+    **{
+        sparsity: Estimator(
+            f"Sparse(128), {sparsity}",
+            lambda w, most, sparsity=sparsity: SparseAutoencoder(128, sparsity=sparsity),
+            "pca32",
+        )
+        for sparsity in ("kl", "l1", "topk")
+    },
+}
+OURS = [name for name in ESTIMATORS if not name.startswith("pca")]
+
+
+def explained(model, X, inputs=None):
+    """Fraction of the variance of X that is reconstructed, from other inputs if there are any."""
+    inputs = X if inputs is None else inputs
+    if isinstance(model, PCA):
+        reconstructions = model.inverse_transform(model.transform(inputs))
+    else:
+        reconstructions = model.reconstruct(inputs)
+    return float(r2_score(X, reconstructions, multioutput="variance_weighted"))
+
+
+def make(name, width, shape, seed):
+    """An estimator for training rows of that shape."""
+    return ESTIMATORS[name].make(width, min(WIDE, *shape)).set_params(random_state=seed)
+
+
+def measure(table, name, split, folder):
+    """The record of one fit."""
+    train, test, width = split_rows(table, split, folder)
+    model = make(name, width, train.shape, split)
+    record = {"shape": list(train.shape), "width": width, **fit(model, train)}
+    if "error" not in record:
+        record |= {"ev": explained(model, test), "train_ev": explained(model, train)}
+        record |= training_of(model)
+    if name == "dae" and "error" not in record:
+        record |= masked(model, PCA(width, random_state=split).fit(train), test, split)
+    return record
+
+
+def fit(model, X):
+    """Fit; seconds, what was warned of, and why it failed if it did."""
+    record, error = {"processor": processor_in_full()}, None
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        wall, cpu = time.perf_counter(), time.process_time()
+        try:
+            model.fit(X)
+        except ValueError as failure:  # of a training that diverges
+            error = str(failure)[:80]
+        record["seconds"] = round(time.perf_counter() - wall, 3)
+        record["cpu_seconds"] = round(time.process_time() - cpu, 3)
+    record["warnings"] = [[w.category.__name__, str(w.message)[:80]] for w in raised]
+    return record | ({"error": error} if error else {})
+
+
+def training_of(model):
+    """Epochs, and what "auto" came to where an estimator tells."""
+    names = {"n_iter": "n_iter_", "batch_size": "batch_size_", "step": "learning_rate_init_"}
+    found = {key: getattr(model, name, None) for key, name in names.items()}
+    return {key: x.item() if isinstance(x, np.generic) else x for key, x in found.items()}
+
+
+def masked(denoiser, pca, X, split):
+    """What both explain of clean rows, from rows that are masked as in training."""
+    inputs = denoiser.corrupt(X, random_state=split)
+    return {
+        "masked_ev": explained(denoiser, X, inputs),
+        "pca_masked_ev": explained(pca, X, inputs),
+    }

@@ -1,0 +1,251 @@
+"""The report of defaults.py: what its records come to, beside the bars."""
+
+import statistics
+from collections import defaultdict
+
+import numpy as np
+from _defaults_checks import CHECKS
+from _defaults_fits import ESTIMATORS, OURS
+from _defaults_tables import MNIST, TABLES
+from _report import table, versions
+
+SMALL = 100  # rows, of all; smaller tables are shown, not judged
+LEAST_OF_PCA = 0.1  # below this a ratio to it says nothing
+NEAR_PLANE = 0.9  # of held-out variance, by PCA(32 or all)
+WORST, MEAN = -0.02, 0.0  # differences to PCA(w)
+RATIO = 0.9  # to PCA(w), of Denoising(w)
+WIDE_MEAN, WIDE_LEAST = 0.8, 0.8
+# Cells of the training rows, and seconds that a fit may take, a stack's three times as many.
+SIZES = {1e4: 2, 2e5: 4, 1e6: 15, float("inf"): 90}
+
+
+class Fits:
+    """Records of tables, by (table, estimator, split)."""
+
+    def __init__(self, records):
+        keys = (key.split(" | ") for key in records if key.startswith("tables | "))
+        found = {(t, e, int(s)): records[f"tables | {t} | {e} | {s}"] for _, t, e, s in keys}
+        self.failed = {key: record for key, record in found.items() if "error" in record}
+        self.records = {key: record for key, record in found.items() if key not in self.failed}
+        known = {t for t, *_ in found}
+        self.tables = [name for name in (*TABLES, *MNIST) if name in known]
+
+    def figures(self, name, estimator, field="ev"):
+        """Of each split that has one."""
+        found = {s: r for (t, e, s), r in self.records.items() if (t, e) == (name, estimator)}
+        return {split: record[field] for split, record in found.items() if field in record}
+
+    def median(self, name, estimator, field="ev"):
+        """Over splits; None if there are none."""
+        figures = self.figures(name, estimator, field).values()
+        return statistics.median(figures) if figures else None
+
+    def difference(self, name, estimator, other):
+        """Median over splits that both have; None if there are none."""
+        ours, theirs = self.figures(name, estimator), self.figures(name, other)
+        found = [ours[split] - theirs[split] for split in ours.keys() & theirs.keys()]
+        return statistics.median(found) if found else None
+
+    def judged(self, function):
+        """Figures by table, of those with enough rows and a figure."""
+        found = {name: function(name) for name in self.tables if not self.is_small(name)}
+        return {name: figure for name, figure in found.items() if figure is not None}
+
+    def shape(self, name):
+        """Training rows and columns."""
+        return next(r["shape"] for (t, *_), r in self._all() if t == name)
+
+    def width(self, name):
+        return next(r["width"] for (t, *_), r in self._all() if t == name)
+
+    def is_small(self, name):
+        """Whether it has few rows, of which three quarters are for training."""
+        return name not in MNIST and self.shape(name)[0] < 0.75 * SMALL
+
+    def reference(self, key):
+        """The record of PCA with as many components, or None."""
+        name, estimator, split = key
+        return self.records.get((name, ESTIMATORS[estimator].reference, split))
+
+    def _all(self):
+        return [*self.records.items(), *self.failed.items()]
+
+
+def number(x, digits=3):
+    return "" if x is None else f"{x:.{digits}f}"
+
+
+def figure_rows(fits, field, digits):
+    """A row for each table, of all estimators."""
+    for name in fits.tables:
+        n_rows, n_columns = fits.shape(name)
+        title = f"{name} (small)" if fits.is_small(name) else name
+        figures = [number(fits.median(name, e, field), digits) for e in ESTIMATORS]
+        yield title, f"{n_rows} x {n_columns}", fits.width(name), *figures
+
+
+def masked_rows(fits):
+    """Denoising(w) and PCA(w), from masked rows."""
+    for name in fits.tables:
+        ours, theirs = (fits.median(name, "dae", f) for f in ("masked_ev", "pca_masked_ev"))
+        if ours is not None:
+            yield name, number(ours), number(theirs)
+
+
+def outcome(what, judge, found, bar, is_missed=None):
+    """A row: what, the figure, where it is, its bar, and tables that miss it."""
+    if not found:
+        return what, "", bar, ""
+    figure = judge(list(found.values()))
+    where = [name for name, x in found.items() if x == figure]
+    text = f"{number(figure)}, {where[0]}" if where and judge is not np.mean else number(figure)
+    missed = {name: x for name, x in found.items() if is_missed and is_missed(x)}
+    return what, text, bar, ", ".join(f"{name} {number(x)}" for name, x in missed.items())
+
+
+def summary(fits):
+    """Rows of `outcome`."""
+    for estimator in ("ae", "vae", "stack"):
+        yield from differences(fits, estimator)
+    for what, ours, theirs in (
+        ("clean rows", ("dae", "ev"), ("pca", "ev")),
+        ("masked rows", ("dae", "masked_ev"), ("dae", "pca_masked_ev")),
+    ):
+        yield ratios(fits, what, ours, theirs)
+    for estimator in OURS[OURS.index("dae32") :]:
+        yield from levels(fits, estimator)
+    yield from warned(fits)
+    yield from slowest(fits)
+    yield failures(fits)
+
+
+def differences(fits, estimator):
+    """Worst and mean difference to PCA(w)."""
+    found = fits.judged(lambda name: fits.difference(name, estimator, "pca"))
+    title = f"{ESTIMATORS[estimator].title} less PCA(w)"
+    yield outcome(f"{title}: worst", min, found, f"at least {WORST}", lambda x: x < WORST)
+    yield outcome(f"{title}: mean", np.mean, found, f"at least {MEAN}")
+
+
+def ratios(fits, what, ours, theirs):
+    """Worst ratio of Denoising(w) to PCA(w)."""
+
+    def ratio(name):
+        figures = fits.median(name, *ours), fits.median(name, *theirs)
+        is_told = None not in figures and figures[1] >= LEAST_OF_PCA
+        return figures[0] / figures[1] if is_told else None
+
+    title = f"Denoising(w) / PCA(w), {what}, where PCA >= {LEAST_OF_PCA}: worst"
+    found = fits.judged(ratio)
+    return outcome(title, min, found, f"at least {RATIO}", lambda x: x < RATIO)
+
+
+def levels(fits, estimator):
+    """What wide codes explain: mean and least, and least where PCA does."""
+    title, found = ESTIMATORS[estimator].title, fits.judged(lambda n: fits.median(n, estimator))
+    by_pca = fits.judged(lambda name: fits.median(name, "pca32"))
+    near = {name: x for name, x in found.items() if by_pca.get(name, 0) >= NEAR_PLANE}
+    yield outcome(f"{title}: mean", np.mean, found, f"at least {WIDE_MEAN}")
+    yield outcome(f"{title}: least", min, found, "")
+    what = f"{title}: least where PCA(32 or all) >= {NEAR_PLANE}"
+    yield outcome(what, min, near, f"at least {WIDE_LEAST}", lambda x: x < WIDE_LEAST)
+
+
+def warned(fits):
+    """Whether fits that have learnt little say so, and others do not."""
+    little, others = {}, {}
+    for key, record in fits.records.items():
+        pca = fits.reference(key)
+        if key[1] in OURS and pca is not None:
+            has_learnt_little = record["train_ev"] < pca["train_ev"] / 2
+            kinds = [kind for kind, _ in record["warnings"]]
+            (little if has_learnt_little else others)[key] = "ConvergenceWarning" in kinds
+    silent = [key for key, warns in little.items() if not warns]
+    loud = [key for key, warns in others.items() if warns]
+    what = "ConvergenceWarning where training rows are explained"
+    of_all = f"{len(little) - len(silent)} of {len(little)}"
+    yield f"{what} below half as much as by PCA", of_all, "all", listed(silent)
+    yield f"{what} better", f"{len(loud)} of {len(others)}", "0", listed(loud)
+
+
+def listed(keys):
+    """Tables and their estimators, with how many splits."""
+    n_splits = defaultdict(int)
+    for name, estimator, _ in keys:
+        n_splits[f"{name} {ESTIMATORS[estimator].title}"] += 1
+    return ", ".join(f"{name} x{n}" for name, n in n_splits.items())
+
+
+def slowest(fits):
+    """The largest seconds of a fit, by the size of its table."""
+    least = 0
+    for most, bar in SIZES.items():
+        for kind, names, bar_of_it in (
+            ("", [e for e in OURS if e != "stack"], bar),
+            (", stack", ["stack"], 3 * bar),
+        ):
+            found = {
+                f"{t} {ESTIMATORS[e].title}, split {s}": record["seconds"]
+                for (t, e, s), record in fits.records.items()
+                if e in names and least < np.prod(record["shape"]) <= most
+            }
+            above = f"above {least:g}" if most == float("inf") else f"up to {most:g}"
+            what = f"seconds of a fit, {above} cells{kind}"
+            yield outcome(what, max, found, f"at most {bar_of_it}", lambda x, b=bar_of_it: x > b)
+        least = most
+
+
+def failures(fits):
+    return "fits that end with an error", len(fits.failed), "0", listed(fits.failed)
+
+
+def check_rows(records, folder):
+    """Check, piece, figure, bar, and whether it is met."""
+    for name, check in CHECKS.items():
+        for piece in check(folder):
+            record = records.get(f"checks | {name} | {piece.what}")
+            if record:
+                yield name, piece.what, *judged(piece, record)
+
+
+def judged(piece, record):
+    """Figure, bar, verdict."""
+    bar = "" if piece.bar is None else f"{piece.sense} {piece.bar:g}"
+    if "error" in record:
+        return record["error"], bar, "missed"
+    figure = piece.judge(record["figures"])
+    verdict = "" if piece.bar is None else "met" if piece.is_met(figure) else "missed"
+    return f"{figure:.4g}", bar, verdict
+
+
+def paragraphs(records, folder):
+    """The page, but for what is measured on which machine."""
+    fits = Fits(records)
+    header = ["table", "rows", "w", *(estimator.title for estimator in ESTIMATORS.values())]
+    yield "# Defaults"
+    yield (
+        "Estimators as they come, with nothing set but the width of the code: fraction of the "
+        "variance of held-out rows that reconstructions explain (of the VAE `reconstruct`'s). "
+        "Medians over splits, each with its number as random_state; a quarter is held out, of "
+        "MNIST 2000 test images. Columns are standardised on the training rows except in those "
+        "named raw, digits_16, patches, spectra and MNIST. Bars are what the project aims at, met "
+        "or not."
+    )
+    yield table(header, figure_rows(fits, "ev", 3))
+    yield "## Against bars"
+    yield f"Tables of fewer than {SMALL} rows are left out, except of warnings and seconds."
+    yield table(["what", "measured", "bar", "missed by"], summary(fits))
+    yield "## From masked rows"
+    yield "Of clean held-out rows; `corrupt` masks 30% of the cells. PCA is fitted to clean rows."
+    yield table(["table", "Denoising(w)", "PCA(w)"], masked_rows(fits))
+    yield "## Seconds of a fit"
+    yield table(header, figure_rows(fits, "seconds", 2))
+    yield "## Checks"
+    yield table(["check", "of", "measured", "bar", ""], check_rows(records, folder))
+    yield setting(records)
+
+
+def setting(records):
+    """Where and with what."""
+    processors = {record["processor"]: None for record in records.values()}
+    return f"{'; '.join(processors)}; {versions()}"

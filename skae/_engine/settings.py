@@ -1,0 +1,135 @@
+"""What a training goes by, with numbers for "auto"."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from skae._engine.activations import SATURATING
+from skae._engine.devices import find_device
+from skae._engine.tape import PRECISIONS
+
+# "auto": small tables need steps, not epochs, and large ones no more than some epochs. The
+# figures are compared with others in docs/benchmarks/defaults.md.
+STEPS = 2_000, 20_000  # that a training takes at least and at most
+EPOCHS = 20  # where these are between those steps
+BATCH_SIZES = 16, 200
+BATCHES = 20  # that an epoch has, where they are between those sizes
+PATIENCE = 200  # steps without improvement
+LEAST_PATIENCE = 10  # epochs
+# Multiplications after which the least number of steps is enough, some seconds' on one core, and
+# what that number never falls below; and the rows whose products take as long as what a step
+# does with the weights besides.
+WORK = 2**38
+FEW_STEPS = 200
+ROWS_PER_UPDATE = 64
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training goes by: an estimator's parameters, read once, with numbers for "auto".
+
+    Parameters
+    ----------
+    alpha : float
+    solver : str
+    learning_rate : str
+    learning_rate_init : float
+    batch_size : int
+        At most the number of rows.
+    max_iter : int
+    shuffle : bool
+    tol : float
+    n_iter_no_change : int or inf
+    dtype : torch.dtype or None
+        What the layers round to.
+    device : torch.device
+    verbose : bool
+    """
+
+    alpha: float
+    solver: str
+    learning_rate: str
+    learning_rate_init: float
+    batch_size: int
+    max_iter: int
+    shuffle: bool
+    tol: float
+    n_iter_no_change: float
+    dtype: torch.dtype
+    device: torch.device
+    verbose: bool
+
+    @classmethod
+    def of(cls, estimator, perceptron, n_rows):
+        """Those of an estimator whose parameters have been checked.
+
+        Parameters
+        ----------
+        estimator : NetworkEstimator
+        perceptron : Perceptron
+            What it trains.
+        n_rows : int
+            How many rows it trains on.
+        """
+        same = ("alpha", "solver", "learning_rate", "shuffle", "tol", "verbose")
+        asked = {name: getattr(estimator, name) for name in AUTO}
+        batch_size = min(_auto(asked["batch_size"], batch_size_for(n_rows)), n_rows)
+        n_batches = math.ceil(n_rows / batch_size)
+        work = perceptron.n_products_in_all * (
+            batch_size * estimator._rows_per_row + ROWS_PER_UPDATE
+        )
+        max_iter = 200 if estimator.solver == "lbfgs" else n_epochs_for(n_batches, 3 * work)
+        return cls(
+            **{name: getattr(estimator, name) for name in same},
+            batch_size=batch_size,
+            # What comes before the objective to minimise is not a part of its budget.
+            max_iter=_auto(asked["max_iter"], estimator._warmup_epochs + max_iter),
+            n_iter_no_change=_auto(asked["n_iter_no_change"], patience_for(n_batches)),
+            learning_rate_init=_auto(
+                asked["learning_rate_init"], learning_rate_for(perceptron, estimator.solver)
+            ),
+            dtype=PRECISIONS[estimator.precision],
+            device=find_device(estimator.device),
+        )
+
+    def __str__(self):
+        return (
+            f"batch_size={self.batch_size}, learning_rate_init={self.learning_rate_init:g}, "
+            f"max_iter={self.max_iter}, n_iter_no_change={self.n_iter_no_change}"
+        )
+
+
+AUTO = ("batch_size", "max_iter", "n_iter_no_change", "learning_rate_init")
+
+
+def _auto(asked, number):
+    return number if isinstance(asked, str) else asked
+
+
+def batch_size_for(n_rows):
+    """About a twentieth of the rows, within limits."""
+    least, most = BATCH_SIZES
+    return min(max(n_rows // BATCHES, least), most)
+
+
+def n_epochs_for(n_batches, work):
+    """`EPOCHS` of so many batches, or what makes the least or most steps.
+
+    `work` is the multiplications of a step, forwards and backwards.
+    """
+    least, most = STEPS
+    least = max(FEW_STEPS, min(least, WORK // work))
+    return math.ceil(min(max(EPOCHS * n_batches, least), most) / n_batches)
+
+
+def patience_for(n_batches):
+    """Epochs without improvement, of so many batches."""
+    return max(LEAST_PATIENCE, math.ceil(PATIENCE / n_batches))
+
+
+def learning_rate_for(perceptron, solver):
+    """1e-3, or ten times that for a code whose layer is the only one and saturates."""
+    is_only = len(perceptron.encoder_activations) == 1 and perceptron.front is None
+    saturates = is_only and perceptron.encoder_activations[0] in SATURATING
+    return 1e-2 if saturates and solver != "sgd" else 1e-3
