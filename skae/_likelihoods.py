@@ -22,6 +22,7 @@ MIN_NOISE_VARIANCE = 1e-6
 # A variance that is a parameter is exp(10 * w): Adam moves every w by about the learning
 # rate, and at 1e-3 a step a log-variance itself would not arrive within a usual training.
 LOG_VARIANCE_SCALE = 10.0
+START_OF_NOISE = 0.01  # of the data's variance
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,13 @@ class Gaussian(SquaredError):
         return numbers.get(self.noise_variance, 0)
 
     def start(self, network, data):
-        """Let the noise start as large as the data vary: the best while they are decoded alike."""
+        """Let the noise start at a hundredth of the data's variance.
+
+        From the variance itself, the best while all rows are decoded alike, the KL divergence
+        would silence components that the decoder has yet to find a use for.
+        """
         super().start(network, data)
-        variances = column_variances(data.targets)
+        variances = START_OF_NOISE * column_variances(data.targets)
         if self.noise_variance == "shared":
             variances = variances.mean(keepdims=True)
         log_variances = torch.from_numpy(np.log(np.where(variances > 0, variances, 1.0)))

@@ -359,8 +359,10 @@ class StackedAutoencoder(BaseAutoencoder):
     def _prototypes(self):
         if isinstance(self.estimator, list):
             return self.estimator
-        prototype = DenoisingAutoencoder() if self.estimator is None else self.estimator
-        return [prototype] * len(self.layer_sizes)
+        if self.estimator is None:
+            first, upper = DenoisingAutoencoder(), DenoisingAutoencoder(loss="binary_cross_entropy")
+            return [first] + [upper] * (len(self.layer_sizes) - 1)
+        return [self.estimator] * len(self.layer_sizes)
 
     def _check_parameters(self):
         if self.warm_start and not self.fine_tune:

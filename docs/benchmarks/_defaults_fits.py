@@ -70,29 +70,26 @@ def measure(table, name, split, folder):
     """The record of one fit."""
     train, test, width = split_rows(table, split, folder)
     model = make(name, width, train.shape, split)
-    record = {"shape": list(train.shape), "width": width, **fit(model, train)}
-    if "error" not in record:
+    record = {"processor": processor_in_full(), "shape": list(train.shape), "width": width}
+    try:
+        record |= {**fit(model, train), **training_of(model)}
         record |= {"ev": explained(model, test), "train_ev": explained(model, train)}
-        record |= training_of(model)
-    if name == "dae" and "error" not in record:
-        record |= masked(model, PCA(width, random_state=split).fit(train), test, split)
+        if name == "dae":
+            record |= masked(model, PCA(width, random_state=split).fit(train), test, split)
+    except ValueError as failure:  # a training that diverges, or numbers that are not finite
+        record["error"] = str(failure)[:80]
     return record
 
 
 def fit(model, X):
-    """Fit; seconds, what was warned of, and why it failed if it did."""
-    record, error = {"processor": processor_in_full()}, None
+    """Fit; seconds and what was warned of."""
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always")
         wall, cpu = time.perf_counter(), time.process_time()
-        try:
-            model.fit(X)
-        except ValueError as failure:  # of a training that diverges
-            error = str(failure)[:80]
-        record["seconds"] = round(time.perf_counter() - wall, 3)
-        record["cpu_seconds"] = round(time.process_time() - cpu, 3)
-    record["warnings"] = [[w.category.__name__, str(w.message)[:80]] for w in raised]
-    return record | ({"error": error} if error else {})
+        model.fit(X)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    said = [[w.category.__name__, str(w.message)[:80]] for w in raised]
+    return {"seconds": round(wall, 3), "cpu_seconds": round(cpu, 3), "warnings": said}
 
 
 def training_of(model):

@@ -16,7 +16,7 @@ WORST, MEAN = -0.02, 0.0  # differences to PCA(w)
 RATIO = 0.9  # to PCA(w), of Denoising(w)
 WIDE_MEAN, WIDE_LEAST = 0.8, 0.8
 # Cells of the training rows, and seconds that a fit may take, a stack's three times as many.
-SIZES = {1e4: 2, 2e5: 4, 1e6: 15, float("inf"): 90}
+CELLS = {1e4: 2, 2e5: 4, 1e6: 15, float("inf"): 90}
 
 
 class Fits:
@@ -92,15 +92,30 @@ def masked_rows(fits):
             yield name, number(ours), number(theirs)
 
 
-def outcome(what, judge, found, bar, is_missed=None):
-    """A row: what, the figure, where it is, its bar, and tables that miss it."""
+def outcome(what, judge, found, sense="", bar=None):
+    """A row: what, the figure and where it is, the bar, the verdict, and what misses the bar."""
+    text = "" if bar is None else f"{sense} {bar:g}"
     if not found:
-        return what, "", bar, ""
-    figure = judge(list(found.values()))
-    where = [name for name, x in found.items() if x == figure]
-    text = f"{number(figure)}, {where[0]}" if where and judge is not np.mean else number(figure)
-    missed = {name: x for name, x in found.items() if is_missed and is_missed(x)}
-    return what, text, bar, ", ".join(f"{name} {number(x)}" for name, x in missed.items())
+        return what, "", text, "", ""
+    figure, missed = judge(list(found.values())), {}
+    if bar is not None and judge is not np.mean:
+        missed = {name: x for name, x in found.items() if misses(x, sense, bar)}
+    verdict = "" if bar is None else "missed" if misses(figure, sense, bar) else "met"
+    where = "".join(
+        f", {name}" for name, x in found.items() if judge is not np.mean and x == figure
+    )
+    names = ", ".join(f"{name} {number(x)}" for name, x in missed.items())
+    return what, number(figure) + where, text, verdict, names
+
+
+def misses(figure, sense, bar):
+    return figure < bar if sense == "at least" else figure > bar
+
+
+def count(what, n, of, bar, keys):
+    """A row of a number of fits, out of some."""
+    figure = f"{n} of {of}"
+    return what, figure, bar, "missed" if keys else "met", listed(keys)
 
 
 def summary(fits):
@@ -123,8 +138,8 @@ def differences(fits, estimator):
     """Worst and mean difference to PCA(w)."""
     found = fits.judged(lambda name: fits.difference(name, estimator, "pca"))
     title = f"{ESTIMATORS[estimator].title} less PCA(w)"
-    yield outcome(f"{title}: worst", min, found, f"at least {WORST}", lambda x: x < WORST)
-    yield outcome(f"{title}: mean", np.mean, found, f"at least {MEAN}")
+    yield outcome(f"{title}: worst", min, found, "at least", WORST)
+    yield outcome(f"{title}: mean", np.mean, found, "at least", MEAN)
 
 
 def ratios(fits, what, ours, theirs):
@@ -137,7 +152,7 @@ def ratios(fits, what, ours, theirs):
 
     title = f"Denoising(w) / PCA(w), {what}, where PCA >= {LEAST_OF_PCA}: worst"
     found = fits.judged(ratio)
-    return outcome(title, min, found, f"at least {RATIO}", lambda x: x < RATIO)
+    return outcome(title, min, found, "at least", RATIO)
 
 
 def levels(fits, estimator):
@@ -145,10 +160,10 @@ def levels(fits, estimator):
     title, found = ESTIMATORS[estimator].title, fits.judged(lambda n: fits.median(n, estimator))
     by_pca = fits.judged(lambda name: fits.median(name, "pca32"))
     near = {name: x for name, x in found.items() if by_pca.get(name, 0) >= NEAR_PLANE}
-    yield outcome(f"{title}: mean", np.mean, found, f"at least {WIDE_MEAN}")
-    yield outcome(f"{title}: least", min, found, "")
+    yield outcome(f"{title}: mean", np.mean, found, "at least", WIDE_MEAN)
+    yield outcome(f"{title}: least", min, found)
     what = f"{title}: least where PCA(32 or all) >= {NEAR_PLANE}"
-    yield outcome(what, min, near, f"at least {WIDE_LEAST}", lambda x: x < WIDE_LEAST)
+    yield outcome(what, min, near, "at least", WIDE_LEAST)
 
 
 def warned(fits):
@@ -163,9 +178,9 @@ def warned(fits):
     silent = [key for key, warns in little.items() if not warns]
     loud = [key for key, warns in others.items() if warns]
     what = "ConvergenceWarning where training rows are explained"
-    of_all = f"{len(little) - len(silent)} of {len(little)}"
-    yield f"{what} below half as much as by PCA", of_all, "all", listed(silent)
-    yield f"{what} better", f"{len(loud)} of {len(others)}", "0", listed(loud)
+    n_warned = len(little) - len(silent)
+    yield count(f"{what} below half as much as by PCA", n_warned, len(little), "all", silent)
+    yield count(f"{what} better", len(loud), len(others), "0", loud)
 
 
 def listed(keys):
@@ -179,7 +194,7 @@ def listed(keys):
 def slowest(fits):
     """The largest seconds of a fit, by the size of its table."""
     least = 0
-    for most, bar in SIZES.items():
+    for most, bar in CELLS.items():
         for kind, names, bar_of_it in (
             ("", [e for e in OURS if e != "stack"], bar),
             (", stack", ["stack"], 3 * bar),
@@ -189,20 +204,21 @@ def slowest(fits):
                 for (t, e, s), record in fits.records.items()
                 if e in names and least < np.prod(record["shape"]) <= most
             }
-            above = f"above {least:g}" if most == float("inf") else f"up to {most:g}"
-            what = f"seconds of a fit, {above} cells{kind}"
-            yield outcome(what, max, found, f"at most {bar_of_it}", lambda x, b=bar_of_it: x > b)
+            size = f"above {least:g}" if most == float("inf") else f"up to {most:g}"
+            what = f"seconds of a fit, {size} cells{kind}"
+            yield outcome(what, max, found, "at most", bar_of_it)
         least = most
 
 
 def failures(fits):
-    return "fits that end with an error", len(fits.failed), "0", listed(fits.failed)
+    n, of = len(fits.failed), len(fits.failed) + len(fits.records)
+    return count("fits that end with an error", n, of, "0", fits.failed)
 
 
-def check_rows(records, folder):
+def check_rows(records):
     """Check, piece, figure, bar, and whether it is met."""
     for name, check in CHECKS.items():
-        for piece in check(folder):
+        for piece in check(None):
             record = records.get(f"checks | {name} | {piece.what}")
             if record:
                 yield name, piece.what, *judged(piece, record)
@@ -218,7 +234,7 @@ def judged(piece, record):
     return f"{figure:.4g}", bar, verdict
 
 
-def paragraphs(records, folder):
+def paragraphs(records):
     """The page, but for what is measured on which machine."""
     fits = Fits(records)
     header = ["table", "rows", "w", *(estimator.title for estimator in ESTIMATORS.values())]
@@ -234,14 +250,14 @@ def paragraphs(records, folder):
     yield table(header, figure_rows(fits, "ev", 3))
     yield "## Against bars"
     yield f"Tables of fewer than {SMALL} rows are left out, except of warnings and seconds."
-    yield table(["what", "measured", "bar", "missed by"], summary(fits))
+    yield table(["what", "measured", "bar", "", "missed by"], summary(fits))
     yield "## From masked rows"
     yield "Of clean held-out rows; `corrupt` masks 30% of the cells. PCA is fitted to clean rows."
     yield table(["table", "Denoising(w)", "PCA(w)"], masked_rows(fits))
     yield "## Seconds of a fit"
     yield table(header, figure_rows(fits, "seconds", 2))
     yield "## Checks"
-    yield table(["check", "of", "measured", "bar", ""], check_rows(records, folder))
+    yield table(["check", "of", "measured", "bar", ""], check_rows(records))
     yield setting(records)
 
 

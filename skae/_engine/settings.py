@@ -15,7 +15,7 @@ STEPS = 2_000, 20_000  # that a training takes at least and at most
 EPOCHS = 20  # where these are between those steps
 BATCH_SIZES = 16, 200
 BATCHES = 20  # that an epoch has, where they are between those sizes
-PATIENCE = 200  # steps without improvement
+PATIENCE = 500  # steps without improvement
 LEAST_PATIENCE = 10  # epochs
 # Multiplications after which the least number of steps is enough, some seconds' on one core, and
 # what that number never falls below; and the rows whose products take as long as what a step
@@ -129,7 +129,7 @@ def patience_for(n_batches):
 
 
 def learning_rate_for(perceptron, solver):
-    """1e-3, or ten times that for a code whose layer is the only one and saturates."""
-    is_only = len(perceptron.encoder_activations) == 1 and perceptron.front is None
-    saturates = is_only and perceptron.encoder_activations[0] in SATURATING
-    return 1e-2 if saturates and solver != "sgd" else 1e-3
+    """1e-3, or ten times that for an encoder all of whose layers saturate: their slopes are small."""
+    activations = perceptron.encoder_activations
+    saturates = activations and all(name in SATURATING for name in activations)
+    return 1e-2 if saturates and perceptron.front is None and solver != "sgd" else 1e-3
