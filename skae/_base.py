@@ -15,22 +15,28 @@ from skae._columns import (
     column_means,
     has_missing,
     log_column_means,
+    principal_components,
     sums_of_squares,
     weighted_r2,
 )
 from skae._compat import InvalidParameterError, StrOptions, fit_context
 from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS
 from skae._engine.blocks import describe_pair
-from skae._engine.data import Data, dense, split_rows
+from skae._engine.data import Data, dense, sample, split_rows
 from skae._engine.devices import off_torch
-from skae._engine.initial import initial_weights
+from skae._engine.initial import initial_weights, n_linear_components, start_linear
 from skae._engine.modules import decoder_module
 from skae._engine.network import ENCODER, Network, matching_tensors
 from skae._engine.perceptron import Perceptron
 from skae._engine.streams import stream
 from skae._engine.training import State
 from skae._estimator import NetworkEstimator, draw_seed, make_trainer
-from skae._outputs import LOSSES
+from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
+from skae._outputs import LOSSES, SquaredError
+
+
+STRONG_DECAY = 0.01
+ROWS_FOR_COMPONENTS = 10_000
 
 
 def are_unchanged(before, now):
@@ -268,7 +274,9 @@ class BaseAutoencoder(NetworkEstimator):
         self._prepare(seen, continues=False)
         perceptron = self._describe_perceptron(n_features)
         weights = self._initial_weights(perceptron, stream(seed, "weights"), seen)
-        perceptron.output.start(Network(perceptron, weights), seen)
+        network = Network(perceptron, weights)
+        self._start_linear(network, seen)
+        perceptron.output.start(network, seen)
         state = State(weights.numpy().astype(data.X.dtype), seed)
         return make_trainer(self, perceptron, state, data, split)
 
@@ -307,6 +315,29 @@ class BaseAutoencoder(NetworkEstimator):
         trainer.losses = list(self.loss_curve_)
         trainer.validation_losses = list(self.validation_loss_curve_ or ())
         return trainer
+
+    # Whether training has come to anything.
+
+    @property
+    def _is_held_back(self):
+        """Whether its parameters ask for worse reconstructions than the defaults do."""
+        return self.alpha >= STRONG_DECAY
+
+    @property
+    def _n_components_at_once(self):
+        """How many components of a code a row may use."""
+        return self.n_components_
+
+    def _has_learnt(self, trainer):
+        some = sample(trainer.data, ROWS, trainer.state.seed, among=trainer.split.training)
+        explained = explained_deviance(self, trainer.network, some)
+        return explained is None or explained > LEARNT
+
+    def _warn_of_data(self, data, stacklevel):
+        warn_of_scales(self, data, stacklevel + 1)
+
+    def _warn_of_fit(self, data, stacklevel):
+        warn_of_little(self, data, stacklevel + 1)
 
     # What reads the fitted state and needs the decoder: reconstructions and scores.
 
@@ -517,6 +548,18 @@ class BaseAutoencoder(NetworkEstimator):
         weights = initial_weights(perceptron, generator)
         Network(perceptron, weights).origin.copy_(torch.from_numpy(self._mean_inputs(data.X)))
         return weights
+
+    def _start_linear(self, network, data):
+        """Start at principal components, where the network can, and its loss is theirs."""
+        n_most, is_theirs = n_linear_components(network.perceptron), data.target is None
+        if n_most and is_theirs and isinstance(network.perceptron.output, SquaredError):
+            rows = sample(data, ROWS_FOR_COMPONENTS, draw_seed(0)).X
+            directions, deviations = map(torch.from_numpy, principal_components(rows, n_most))
+            start_linear(network, directions, self._scale_code(network, deviations))
+
+    def _scale_code(self, network, deviations):
+        """What to divide components by that have these standard deviations."""
+        return torch.ones_like(deviations)
 
     def _mean_inputs(self, X):
         """Of what the encoder gets of rows of X, before the first layer; float64."""

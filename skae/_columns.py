@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
+from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
 SPAN_SIZE = 2**20  # numbers
@@ -53,6 +54,24 @@ def column_variances(X):
             scaler.partial_fit(X[rows])
         variances = scaler.var_
     return np.nan_to_num(variances.astype(np.float64))
+
+
+def principal_components(X, n_most):
+    """Directions (k, n_columns) in which X varies most, and the standard deviations along them.
+
+    As many as X has, n_most at most; X is an array. Missing cells are those of an average row.
+    """
+    X = np.asarray(X, np.float64)
+    X = np.nan_to_num(X - column_means(X))
+    _, lengths, directions = randomized_svd(X, min(n_most, *X.shape), n_iter=4, random_state=0)
+    varies = lengths > 1e-6 * max(lengths[0], np.finfo(float).tiny)
+    return directions[varies], lengths[varies] / np.sqrt(len(X))
+
+
+def explained_by_components(X, n_components):
+    """The fraction of the variance of an array that so many principal components explain."""
+    _, deviations = principal_components(X, n_components)
+    return float(np.square(deviations).sum() / column_variances(X).sum())
 
 
 def _spans(X):

@@ -7,9 +7,12 @@ import torch
 from skae._engine.constants import constant
 
 
-def mask(x, level, generator):
-    """Set each cell to 0 with probability `level` (on a CPU rounded to a multiple of 2^-16)."""
-    return kept_cells(x, level, generator).mul_(x)
+def mask(x, level, means, generator):
+    """Set each cell to its column's mean with probability `level`.
+
+    On a CPU the probability is rounded to a multiple of 2^-16.
+    """
+    return torch.lerp(means, x, kept_cells(x, level, generator))
 
 
 def kept_cells(x, level, generator):

@@ -117,6 +117,7 @@ class NetworkEstimator(
             data = self._validate(X, target, reset=not continues)
         if not continues:
             self._forget()
+        self._warn_of_data(data, stacklevel=5)
         with self._transaction():
             self._fit(data, continues)
         self._warn_of_fit(data, stacklevel=5)
@@ -410,6 +411,9 @@ class NetworkEstimator(
         """
 
     def _summarize(self, data):
+        pass
+
+    def _warn_of_data(self, data, stacklevel):
         pass
 
     def _warn_of_fit(self, data, stacklevel):

@@ -92,6 +92,23 @@ class Output:
         """
         raise NotImplementedError
 
+    def deviance_of_rows(self, output, x):
+        """Compute by how much the loss of each row exceeds the least one possible.
+
+        Parameters
+        ----------
+        output : Tensor of shape (..., n_features)
+            What the decoder gives, before the activation.
+        x : Tensor of shape (..., n_features)
+            The rows that it stands for.
+
+        Returns
+        -------
+        deviances : Tensor of shape (...)
+            In the unit of the loss, which it is by default.
+        """
+        return self.loss_of_rows(output, x)
+
     def mean_loss(self, output, x):
         """Compute the mean loss over all rows, and its pullback.
 
@@ -331,6 +348,11 @@ class BinaryCrossEntropy(Output):
         """The cross-entropy of each row, in nats."""
         return (functional.softplus(output) - x * output).sum(dim=-1)
 
+    def deviance_of_rows(self, output, x):
+        """The divergence of Bernoulli distributions, in nats."""
+        entropy = -(torch.xlogy(x, x) + torch.xlogy(1.0 - x, 1.0 - x)).sum(dim=-1)
+        return self.loss_of_rows(output, x) - entropy
+
     def best_constant(self, X):
         """The logits of the columns' means, as if there were one more row, of halves."""
         sums, n_observed = column_sums(X)
@@ -391,6 +413,12 @@ class CategoricalCrossEntropy(Output):
     def loss_of_rows(self, output, x):
         """The cross-entropy of each row, in nats."""
         return -(x * functional.log_softmax(output, dim=-1)).sum(dim=-1)
+
+    def deviance_of_rows(self, output, x):
+        """The divergence from the row's own proportions, times its total, in nats."""
+        totals = x.sum(dim=-1)
+        entropy = torch.xlogy(totals, totals) - torch.xlogy(x, x).sum(dim=-1)
+        return self.loss_of_rows(output, x) - entropy
 
     def best_constant(self, X):
         """The logarithms of all rows' proportions, as if there were one more, of equal ones."""

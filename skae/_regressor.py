@@ -52,26 +52,31 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         stop before their end, 'cosine' falls to zero, 'one_cycle' rises for the first
         30% of them, then falls to zero, and stands a larger `learning_rate_init`. With
         either of these, only `early_stopping` ends before `max_iter`.
-    learning_rate_init : float, default=0.001
+    learning_rate_init : float or 'auto', default='auto'
         Step size, at its peak where a schedule varies it. Lower it, by factors of 3, if
         `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
-        is smooth and still falls at its end.
+        is smooth and still falls at its end. 'auto' is 0.01 where solver='adam' and all
+        layers of the encoder saturate ('logistic', 'tanh'), 0.001 elsewhere.
     batch_size : int or 'auto', default='auto'
         Rows per step of the optimiser. Fewer make more steps of an epoch: it takes
-        longer, and gets further. 'auto' is min(200, n_samples); few rows want 20 to 50.
-    max_iter : int, default=200
+        longer, and gets further. 'auto' is a twentieth of the rows, but at least 16
+        and at most 200.
+    max_iter : int or 'auto', default='auto'
         Epochs, that is passes over the rows with labels, at most, of the output layer's
-        training and again of the fine-tuning; few rows need more of them. Reaching it
-        is no error and does not warn.
+        training and again of the fine-tuning. Reaching it is no error and does not warn.
+        'auto' is 20 epochs, or as many as make 2,000 steps; large networks and tables
+        with many more columns than rows get by with fewer steps, and none takes more
+        than 20,000. See :ref:`auto`.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new random order; if not, all epochs have
         the same batches.
     tol : float, default=1e-4
         An epoch counts as an improvement if its loss is below the best one by more than
         `tol * abs(best)`: it is relative, unlike in MLPRegressor. More stops sooner.
-    n_iter_no_change : int or np.inf, default=10
+    n_iter_no_change : int, np.inf or 'auto', default='auto'
         Epochs in a row without improvement after which training stops. Raise it where
-        losses waver, as those of few rows do, or with noise; np.inf never stops.
+        losses waver, as those of few rows do, or with noise; np.inf never stops. 'auto'
+        is 10, or as many as make 500 steps.
     early_stopping : bool, default=False
         Whether to hold out rows with labels, to stop when their loss stops improving,
         and to go back to the weights of its last improvement. The rows held out are
@@ -127,6 +132,10 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
     n_iter_ : int
         Epochs with labels: of the output layer's training and the fine-tuning. Those of
         the pretraining are `autoencoder_.n_iter_`.
+    batch_size_, max_iter_, n_iter_no_change_ : int
+        What these parameters have come to of the last training, where they are 'auto'.
+    learning_rate_init_ : float
+        Likewise.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)

@@ -237,25 +237,31 @@ class SparseAutoencoder(BaseAutoencoder):
         stop before their end, 'cosine' falls to zero, 'one_cycle' rises for the first
         30% of them, then falls to zero, and stands a larger `learning_rate_init`. With
         either of these, only `early_stopping` ends before `max_iter`.
-    learning_rate_init : float, default=0.001
+    learning_rate_init : float or 'auto', default='auto'
         Step size, at its peak where a schedule varies it. Lower it, by factors of 3, if
         `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
-        is smooth and still falls at its end.
+        is smooth and still falls at its end. 'auto' is 0.01 where solver='adam' and all
+        layers of the encoder saturate ('logistic', 'tanh'), 0.001 elsewhere.
     batch_size : int or 'auto', default='auto'
         Rows per step of the optimiser. Fewer make more steps of an epoch: it takes
-        longer, and gets further. 'auto' is min(200, n_samples); few rows want 20 to 50.
-    max_iter : int, default=200
-        Epochs, that is passes over X, at most; few rows need more of them. Reaching it
-        is no error and does not warn.
+        longer, and gets further. 'auto' is a twentieth of the rows, but at least 16
+        and at most 200.
+    max_iter : int or 'auto', default='auto'
+        Epochs, that is passes over X, at most. Reaching it is no error and does not warn.
+        'auto' is 20 epochs, or as many as make 2,000 steps; large networks and tables
+        with many more columns than rows get by with fewer steps, and none takes more
+        than 20,000. See :ref:`auto`.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new random order; if not, all epochs have
         the same batches.
     tol : float, default=1e-4
         An epoch counts as an improvement if its loss is below the best one by more than
         `tol * abs(best)`: it is relative, unlike in MLPRegressor. More stops sooner.
-    n_iter_no_change : int or np.inf, default=10
+    n_iter_no_change : int, np.inf or 'auto', default='auto'
         Epochs in a row without improvement after which training stops. Raise it where
-        losses waver, as those of few rows do, or with noise; np.inf never stops.
+        losses waver, as those of few rows do, or with noise; np.inf never stops. 'auto'
+        is 10, or as many as make 500 steps. However small it is, training does not stop
+        before it has learnt something.
     early_stopping : bool, default=False
         Whether to hold out rows, to stop when their loss stops improving, and to go
         back to the weights of its last improvement. For wide networks, which learn few
@@ -320,6 +326,10 @@ class SparseAutoencoder(BaseAutoencoder):
         Objective per held-out row after each epoch; None where none were held out.
     n_iter_ : int
         Epochs run by the last `fit`, and by `partial_fit` since.
+    batch_size_, max_iter_, n_iter_no_change_ : int
+        What these parameters have come to, where they are 'auto'.
+    learning_rate_init_ : float
+        Likewise.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -526,7 +536,16 @@ class SparseAutoencoder(BaseAutoencoder):
         self.code_density_ = float(n_active.mean() / len(data))
         self.dead_components_ = np.flatnonzero(n_active == 0)
 
+    @property
+    def _is_held_back(self):
+        return super()._is_held_back or self._weight > self._auto_weight
+
+    @property
+    def _n_components_at_once(self):
+        return self.n_active if self.sparsity == "topk" else self.n_components_
+
     def _warn_of_fit(self, data, stacklevel):
+        super()._warn_of_fit(data, stacklevel + 1)
         n_dead = len(self.dead_components_)
         if self.sparsity != "kl" and n_dead > self.n_components_ / 2:
             top_k = "centre X, use loss='squared_error'"
@@ -585,9 +604,11 @@ class SparseAutoencoder(BaseAutoencoder):
 
     @property
     def _weight(self):
-        if self.sparsity_weight == "auto":
-            return {"kl": 3.0, "l1": 0.1, "topk": 0.0}[self.sparsity]
-        return self.sparsity_weight
+        return self._auto_weight if self.sparsity_weight == "auto" else self.sparsity_weight
+
+    @property
+    def _auto_weight(self):
+        return {"kl": 3.0, "l1": 0.1, "topk": 0.0}[self.sparsity]
 
     @property
     def _auto_code_activation(self):

@@ -18,6 +18,7 @@ class Activation(NamedTuple):
     layer: type
     in_place: callable = None  # the function, in a's memory; None where pull_back needs a
     gain: float = 1.0  # for the initial weights, where a half of the inputs is cut off
+    pair: float = None  # (h(a) - h(-a)) / a, where that is the same for all a
 
 
 def _gelu_slope(a, h):
@@ -43,6 +44,7 @@ ACTIVATIONS = {
         lambda gradient, a, h, out: out.copy_(gradient),
         nn.Identity,
         in_place=lambda a: a,
+        pair=2.0,
     ),
     "logistic": Activation(
         torch.sigmoid,
@@ -65,6 +67,7 @@ ACTIVATIONS = {
         nn.ReLU,
         in_place=torch.relu_,
         gain=2.0**0.5,
+        pair=1.0,
     ),
     "elu": Activation(
         functional.elu,
@@ -80,12 +83,14 @@ ACTIVATIONS = {
         lambda gradient, a, h, out: _gelu_backward(gradient, a, grad_input=out),
         nn.GELU,
         gain=2.0**0.5,
+        pair=1.0,
     ),
     "softplus": Activation(
         functional.softplus,
         lambda a, h: torch.sigmoid(a),
         lambda gradient, a, h, out: _softplus_backward(gradient, a, 1.0, 20.0, grad_input=out),
         nn.Softplus,
+        pair=1.0,
     ),
 }
 

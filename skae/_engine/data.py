@@ -12,6 +12,9 @@ from skae._engine.devices import as_tensor
 from skae._engine.streams import stream
 
 
+SAMPLE_SIZE = 2**22  # numbers in a sample, at most
+
+
 @dataclass(frozen=True)
 class Data:
     """What to train on: rows, and what each is to become, unless that is the row itself.
@@ -164,6 +167,21 @@ class SparseRows(Rows):
 def rows_of(X, device):
     """The `Rows` of an array or CSR matrix."""
     return SparseRows(X, device) if issparse(X) else Rows(X, device)
+
+
+def sample(data, n_rows, seed, among=None):
+    """Some rows of data, or of those among which to draw, as dense `Data`.
+
+    Fewer than asked for where they are so wide that they would take much memory.
+    """
+    n_rows = max(2, min(n_rows, SAMPLE_SIZE // sum(t.shape[1] for t in data.tables)))
+    among = torch.arange(len(data), device="cpu") if among is None else among
+    if n_rows < len(among):
+        order = torch.randperm(len(among), generator=stream(seed, "sampled rows"), device="cpu")
+        among = among[order[:n_rows]]
+    if len(among) < len(data):
+        data = data[among.sort().values.numpy()]
+    return Data(*map(dense, data.tables))
 
 
 def dense(rows):

@@ -43,3 +43,58 @@ def initial_weights(perceptron, generator):
     if perceptron.front is not None:
         network.set_blocks(int(torch.randint(2**63 - 1, (), generator=generator)))
     return flat
+
+
+def n_linear_components(perceptron):
+    """How many components of the code can start as linear functions of the rows, and be decoded so.
+
+    Two hidden units that see opposite numbers make a linear one, where the activation allows it.
+    Up to half of a hidden layer does, so that the others can bend what these leave.
+    """
+    activations = (*perceptron.encoder_activations[:-1], *perceptron.decoder_activations[:-1])
+    is_dense = perceptron.front is None and perceptron.back is None
+    mirrors = perceptron.decoder_sizes == perceptron.sizes[::-1] and not any(perceptron.tied)
+    has_plain_code = perceptron.encoder_activations[-1:] == ("identity",)
+    pairs = all(find_activation(name).pair for name in activations)
+    if not (is_dense and mirrors and has_plain_code and pairs):
+        return 0
+    return min(perceptron.sizes[-1], *(width // 4 for width in perceptron.sizes[1:-1]))
+
+
+def start_linear(network, directions, scales):
+    """Let the code start as the projections on some directions, each divided by its scale.
+
+    The decoder starts as the way back: for principal components, the network is PCA. The other
+    units see what they have been drawn to see, but have no effect on the output yet.
+
+    Parameters
+    ----------
+    network : Network
+        Newly drawn, with `n_linear_components` of k or more; changed in place.
+    directions : Tensor of shape (k, n_features)
+        Orthonormal.
+    scales : Tensor of shape (k,)
+    """
+    perceptron, weights = network.perceptron, network.own_decoder_weights
+    encoder = network.encoder_weights, network.encoder_biases, perceptron.encoder_functions
+    _carry(*encoder, first=directions, last=scales.reciprocal().diag())
+    decoder = weights, network.decoder_biases, perceptron.decoder_functions
+    _carry(*decoder, first=scales.diag(), last=directions.t())
+
+
+def _carry(weights, biases, activations, first, last):
+    """Let layers compute last @ first @ x, the first factor in the first layer.
+
+    In between, a number is carried by two units that see opposite ones.
+    """
+    between = [torch.eye(len(first), dtype=first.dtype)] * (len(weights) - 2)
+    matrices = [first, *between, last] if len(weights) > 1 else [last @ first]
+    for number, matrix in enumerate(matrices):
+        if number > 0:
+            matrix = torch.cat([matrix, -matrix], dim=1) / activations[number - 1].pair
+        if number < len(matrices) - 1:
+            matrix = torch.cat([matrix, -matrix])
+        n_rows, n_columns = matrix.shape
+        weights[number][:n_rows].zero_()
+        weights[number][:n_rows, :n_columns].copy_(matrix)
+        biases[number][:n_rows].zero_()

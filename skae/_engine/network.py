@@ -219,10 +219,11 @@ class Network:
         biases = self.decoder_biases[-1] if self.back is None else output_biases(self.back)
         n_biases = 0 if biases is None else len(biases) // self.perceptron.output_heads
         if n_biases and self.perceptron.n_outputs % n_biases == 0:
-            missing = output - self._mean_output(code)
+            missing = output - self.mean_output(code)
             biases[:n_biases] += missing.reshape(n_biases, -1).mean(dim=1)
 
-    def _mean_output(self, code):
+    def mean_output(self, code):
+        """`decode`, without a second head."""
         output = self.decode(code)
         return output if self.perceptron.output_heads == 1 else output[0]
 
@@ -308,7 +309,7 @@ class Network:
 
     def reconstruct(self, code):
         """Reconstruction of shape (n, n_features): the output and its activation."""
-        return self.output_activation.function(self._mean_output(code))
+        return self.output_activation.function(self.mean_output(code))
 
     def _encoder_output(self, number, x):
         """Linear output of one of the encoder's layers."""

@@ -21,8 +21,9 @@ LEAST_PATIENCE = 10  # epochs
 # what that number never falls below; and the rows whose products take as long as what a step
 # does with the weights besides.
 WORK = 2**38
-FEW_STEPS = 200
+FEW_STEPS = 100
 ROWS_PER_UPDATE = 64
+NARROW = 20  # rows for each column, of tables with fewer of which fewer steps are enough
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class Settings:
         work = perceptron.n_products_in_all * (
             batch_size * estimator._rows_per_row + ROWS_PER_UPDATE
         )
-        max_iter = 200 if estimator.solver == "lbfgs" else n_epochs_for(n_batches, 3 * work)
+        least = least_steps(3 * work, n_rows / perceptron.n_inputs)
+        max_iter = 200 if estimator.solver == "lbfgs" else n_epochs_for(n_batches, least)
         return cls(
             **{name: getattr(estimator, name) for name in same},
             batch_size=batch_size,
@@ -113,13 +115,19 @@ def batch_size_for(n_rows):
     return min(max(n_rows // BATCHES, least), most)
 
 
-def n_epochs_for(n_batches, work):
-    """`EPOCHS` of so many batches, or what makes the least or most steps.
+def least_steps(work, rows_per_column):
+    """Steps that are enough, where `work` is the multiplications of a step, both ways.
 
-    `work` is the multiplications of a step, forwards and backwards.
+    From few rows of many columns a network learns noise by heart before long.
     """
-    least, most = STEPS
-    least = max(FEW_STEPS, min(least, WORK // work))
+    least, _ = STEPS
+    enough = min(least, WORK // work, int(least * rows_per_column / NARROW))
+    return max(FEW_STEPS, enough)
+
+
+def n_epochs_for(n_batches, least):
+    """`EPOCHS` of so many batches, or what makes the least or most steps."""
+    _, most = STEPS
     return math.ceil(min(max(EPOCHS * n_batches, least), most) / n_batches)
 
 

@@ -18,6 +18,7 @@ STREAMS = {
             "corrupt",
             "sample",
             "revival",
+            "sampled rows",
         )
     )
 }

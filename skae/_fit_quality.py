@@ -1,0 +1,125 @@
+"""Whether a fit has learnt anything, and warnings for those whose data or result say otherwise.
+
+All is judged by some rows of the training data, so that it costs next to nothing.
+"""
+
+import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from skae._columns import explained_by_components
+from skae._engine.data import sample
+from skae._engine.devices import as_tensor
+from skae._outputs import SquaredError
+
+ROWS = 1000  # that a fit is judged by
+MOST_COMPONENTS = 64  # of the PCA that a fit is compared with
+LEARNT = 0.05  # of the deviance, before `tol` may stop a training
+LITTLE = 0.01  # of it is as good as nothing, where there is no PCA to compare with
+HALF = 0.5  # of what principal components explain
+RATIO = 1000.0  # between scales of columns that no step size suits
+FAR = 1e-2, 1e3  # scales of X that are too far from 1
+_is_judged = ContextVar("is_judged", default=True)
+
+
+@contextmanager
+def unjudged():
+    """A context for fits that are a part of another one, which is judged as a whole."""
+    token = _is_judged.set(False)
+    try:
+        yield
+    finally:
+        _is_judged.reset(token)
+
+
+def explained_deviance(estimator, network, data):
+    """The fraction of the deviance of these targets that a network explains, D^2.
+
+    With the squared error it is the fraction of the variance. None for a kind of output that
+    has no best constant to compare with.
+    """
+    kind = network.perceptron.output
+    constant = kind.best_constant(data.targets)
+    if constant is None:
+        return None
+    device, dtype = network.flat.device, network.flat.dtype
+    x, targets = (as_tensor(table, device) for table in (data.X, data.targets))
+    output = network.mean_output(estimator._encode(network, x))
+    constant = torch.as_tensor(constant, dtype=dtype, device=device).expand_as(output)
+
+    def deviance(output):
+        return float(kind.deviance_of_rows(*kind.without_missing(output, targets)).sum())
+
+    to_explain = deviance(constant)
+    return 1.0 - deviance(output) / to_explain if to_explain > 0 else None
+
+
+def warn_of_little(estimator, data, stacklevel):
+    """Warn if the fit has learnt much less than could be expected."""
+    if not _is_judged.get() or estimator._is_held_back or len(data) < 2:
+        return
+    some = sample(data, ROWS, estimator._state.seed)
+    explained = explained_deviance(estimator, estimator._fitted_network(), some)
+    if explained is None or not explained < HALF:
+        return
+    kind = estimator._perceptron.output
+    if isinstance(kind, SquaredError) and data.target is None:
+        n_components = min(estimator._n_components_at_once, MOST_COMPONENTS, some.X.shape[1])
+        possible = explained_by_components(some.X, n_components)
+        found = f"{explained:.2g} of the variance of X, where {n_components} principal components "
+        found += f"explain {possible:.2g}"
+        is_little = explained < HALF * possible
+    else:
+        found = f"{max(explained, 0.0):.2g} of what there is to explain beyond the columns' means"
+        is_little = explained < LITTLE
+    if is_little:
+        warnings.warn(
+            f"The reconstructions explain {found}: {type(estimator).__name__} has learnt little. "
+            "If columns of X differ in scale, put a StandardScaler before it; if not, raise "
+            f"max_iter (now {estimator.max_iter_}) or n_iter_no_change (now "
+            f"{estimator.n_iter_no_change_}), then learning_rate_init (now "
+            f"{estimator.learning_rate_init_:g}).",
+            ConvergenceWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def warn_of_scales(estimator, data, stacklevel):
+    """Warn if columns differ so much in scale, or X from 1, that no step size suits them all."""
+    if not _is_judged.get() or not isinstance(estimator._output, SquaredError) or len(data) < 2:
+        return
+    X = np.asarray(sample(data, ROWS, seed=0).X, np.float64)
+    X[:, np.isnan(X).all(axis=0)] = 0.0  # columns without an observed cell
+    scales, ranges = np.nanstd(X, axis=0), np.nanmax(X, axis=0) - np.nanmin(X, axis=0)
+    varies = np.flatnonzero(ranges > 0)
+    if len(varies) == 0:
+        return
+    names = getattr(estimator, "feature_names_in_", None)
+    least, most = varies[scales[varies].argmin()], varies[scales[varies].argmax()]
+    # Cells that are seldom anything but 0, as pixels at the rim, have small deviations, too.
+    ratio = min(s[varies].max() / s[varies].min() for s in (scales, ranges))
+    typical = float(np.sqrt(np.square(scales[varies]).mean()))
+    if ratio >= RATIO:
+        first, last = (repr(str(names[j])) if names is not None else int(j) for j in (most, least))
+        found = (
+            f"Columns of X differ in scale: the standard deviation of column {first} is "
+            f"{scales[most]:.2g}, that of column {last} {scales[least]:.2g}. Only the largest ones "
+            "are reconstructed"
+        )
+    elif not FAR[0] < typical < FAR[1]:
+        found = (
+            f"The columns of X have standard deviations of about {typical:.2g}, far from 1, which "
+            "the default step sizes and weights are made for"
+        )
+    else:
+        return
+    warnings.warn(
+        f"{found}: put a StandardScaler before {type(estimator).__name__}, as in "
+        f"make_pipeline(StandardScaler(), {type(estimator).__name__}()).",
+        UserWarning,
+        stacklevel=stacklevel + 1,
+    )
