@@ -298,10 +298,14 @@ class ContractiveAutoencoder(BaseAutoencoder):
         Objective per held-out row after each epoch; None where none were held out.
     n_iter_ : int
         Epochs run by the last `fit`, and by `partial_fit` since.
-    batch_size_, max_iter_, n_iter_no_change_ : int
-        What these parameters have come to, where they are 'auto'.
+    batch_size_ : int
+        Rows per step that training took, which `batch_size` has come to.
     learning_rate_init_ : float
-        Likewise.
+        Step size that training took.
+    max_iter_ : int
+        Epochs that training might have taken.
+    n_iter_no_change_ : int or np.inf
+        Epochs without improvement that training would have waited for.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)

@@ -77,10 +77,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
     corruption : {'masking', 'gaussian', 'salt_and_pepper', 'swap'}, callable or None, \
             default='masking'
         What happens to the input in training, and so what the code learns to do
-        without. 'masking': cells are set to 0, for data whose 0 means nothing;
-        'gaussian': normal noise is added; 'salt_and_pepper': cells are set to their
-        column's least or greatest training value, by the toss of a coin, for nearly
-        binary data; 'swap': cells take the value that another row of the batch has in
+        without. 'masking': cells are set to their column's training mean, as missing
+        ones are; 'gaussian': normal noise is added; 'salt_and_pepper': cells are set to
+        their column's least or greatest training value, by the toss of a coin, for
+        nearly binary data; 'swap': cells take the value that another row of the batch has in
         their column, for tables whose columns differ in kind; None: nothing, which is
         the plain autoencoder. A callable `corruption(x, generator) -> tensor` gets a
         copy of a batch, a tensor of shape (n, n_features), and the `torch.Generator` to
@@ -230,10 +230,14 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Objective per held-out row after each epoch; None where none were held out.
     n_iter_ : int
         Epochs run by the last `fit`, and by `partial_fit` since.
-    batch_size_, max_iter_, n_iter_no_change_ : int
-        What these parameters have come to, where they are 'auto'.
+    batch_size_ : int
+        Rows per step that training took, which `batch_size` has come to.
     learning_rate_init_ : float
-        Likewise.
+        Step size that training took.
+    max_iter_ : int
+        Epochs that training might have taken.
+    n_iter_no_change_ : int or np.inf
+        Epochs without improvement that training would have waited for.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -243,6 +247,15 @@ class DenoisingAutoencoder(BaseAutoencoder):
     --------
     StackedAutoencoder : Several of these on top of each other.
     ContractiveAutoencoder : Codes that resist infinitesimal instead of finite changes.
+
+    Notes
+    -----
+    Vincent et al. mask cells by setting them to 0, which is their mean where X is centred.
+    Where it is not, zeros would leave the encoder with smaller inputs in training than it gets
+    afterwards. This callable does so all the same ::
+
+        def zeros(x, generator):
+            return x * torch.rand(x.shape, generator=generator).ge(0.3)
 
     References
     ----------

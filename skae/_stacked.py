@@ -186,10 +186,14 @@ class StackedAutoencoder(BaseAutoencoder):
     n_iter_ : int
         Epochs run by the last `fit`, in the pretraining of all layers and the
         fine-tuning, and by `partial_fit` since.
-    batch_size_, max_iter_, n_iter_no_change_ : int
-        What these parameters have come to of the fine-tuning, where they are 'auto'.
+    batch_size_ : int
+        Rows per step that the fine-tuning took, which `batch_size` has come to.
     learning_rate_init_ : float
-        Likewise.
+        Step size that the fine-tuning took.
+    max_iter_ : int
+        Epochs that the fine-tuning might have taken.
+    n_iter_no_change_ : int or np.inf
+        Epochs without improvement that the fine-tuning would have waited for.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)

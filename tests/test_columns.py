@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, csr_matrix
+from sklearn.decomposition import PCA
 
 from skae._columns import (
     column_means,
     column_ranges,
     column_sums,
+    column_variances,
+    explained_by_components,
     has_missing,
-    mean_squares,
+    log_column_means,
+    principal_components,
     value_range,
 )
 from skae._engine.data import dense
@@ -112,12 +116,43 @@ def test_cells_that_are_not_stored_belong_to_the_range(sign, kind):
 
 @kinds
 @dtypes
-def test_mean_squares(dtype, kind):
-    X = table(dtype)
-    found = mean_squares(kind(X))
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_column_variances_are_around_the_means(dtype, kind, offset):
+    X = table(dtype) + dtype(offset)
+    found = column_variances(kind(X))
     assert found.dtype == np.float64
-    expected = np.square(X.astype(np.float64)).mean(axis=0)
-    np.testing.assert_allclose(found, expected, **ROUNDING[dtype])
+    np.testing.assert_allclose(found, X.astype(np.float64).var(axis=0), rtol=1e-5, atol=1e-12)
+
+
+def test_column_variances_leave_missing_cells_out():
+    X = table(np.float64, missing=True)
+    expected = np.nan_to_num(np.nanvar(X, axis=0))
+    np.testing.assert_allclose(column_variances(X), expected)
+
+
+@kinds
+@dtypes
+def test_log_column_means(dtype, kind):
+    X = np.abs(table(dtype))
+    expected = np.log1p(X.astype(np.float64)).mean(axis=0)
+    np.testing.assert_allclose(log_column_means(kind(X)), expected, **ROUNDING[dtype])
+
+
+def test_principal_components_are_those_of_pca():
+    X = np.random.default_rng(0).normal(size=(50, 6)) * np.arange(1, 7) + 100.0
+    directions, deviations = principal_components(X, 3)
+    pca = PCA(3, svd_solver="full").fit(X)
+    np.testing.assert_allclose(np.abs(directions @ pca.components_.T), np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(deviations**2 * 50 / 49, pca.explained_variance_)
+    expected = pca.explained_variance_ratio_.sum()
+    assert explained_by_components(X, 3) == pytest.approx(expected)
+
+
+def test_there_are_no_more_components_than_directions_in_which_rows_vary():
+    X = np.ones((9, 3))
+    assert principal_components(X, 2)[0].shape == (0, 3)
+    X[:, 1] = np.arange(9)
+    assert principal_components(X, 2)[0].shape == (1, 3)
 
 
 @kinds

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
-from skae._engine.activations import SATURATING
+from skae._engine.activations import SATURATING, activation_name
 from skae._engine.devices import find_device
+from skae._engine.initial import n_linear_components
 from skae._engine.tape import PRECISIONS
 
 # "auto": small tables need steps, not epochs, and large ones no more than some epochs. The
@@ -23,6 +24,7 @@ LEAST_PATIENCE = 10  # epochs
 WORK = 2**38
 FEW_STEPS = 100
 ROWS_PER_UPDATE = 64
+LEAST_PART = 0.03  # of a step size, for few rows of many columns
 NARROW = 20  # rows for each column, of tables with fewer of which fewer steps are enough
 
 
@@ -80,7 +82,8 @@ class Settings:
         work = perceptron.n_products_in_all * (
             batch_size * estimator._rows_per_row + ROWS_PER_UPDATE
         )
-        least = least_steps(3 * work, n_rows / perceptron.n_inputs)
+        rows_per_column = n_rows / perceptron.n_inputs
+        least = least_steps(3 * work, rows_per_column)
         max_iter = 200 if estimator.solver == "lbfgs" else n_epochs_for(n_batches, least)
         return cls(
             **{name: getattr(estimator, name) for name in same},
@@ -89,7 +92,8 @@ class Settings:
             max_iter=_auto(asked["max_iter"], estimator._warmup_epochs + max_iter),
             n_iter_no_change=_auto(asked["n_iter_no_change"], patience_for(n_batches)),
             learning_rate_init=_auto(
-                asked["learning_rate_init"], learning_rate_for(perceptron, estimator.solver)
+                asked["learning_rate_init"],
+                learning_rate_for(perceptron, estimator.solver, rows_per_column),
             ),
             dtype=PRECISIONS[estimator.precision],
             device=find_device(estimator.device),
@@ -118,11 +122,10 @@ def batch_size_for(n_rows):
 def least_steps(work, rows_per_column):
     """Steps that are enough, where `work` is the multiplications of a step, both ways.
 
-    From few rows of many columns a network learns noise by heart before long.
+    From few rows of many columns a network soon learns noise by heart.
     """
     least, _ = STEPS
-    enough = min(least, WORK // work, int(least * rows_per_column / NARROW))
-    return max(FEW_STEPS, enough)
+    return int(max(FEW_STEPS, min(least, WORK // work, least * rows_per_column / NARROW)))
 
 
 def n_epochs_for(n_batches, least):
@@ -136,8 +139,19 @@ def patience_for(n_batches):
     return max(LEAST_PATIENCE, math.ceil(PATIENCE / n_batches))
 
 
-def learning_rate_for(perceptron, solver):
-    """1e-3, or ten times that for an encoder all of whose layers saturate: their slopes are small."""
+def learning_rate_for(perceptron, solver, rows_per_column):
+    """1e-3, or ten times that for an encoder all of whose layers saturate: their slopes are small.
+
+    From principal components, with fewer rows than columns, it is less: a step of Adam moves all
+    weights by about as much, however many of them add up to what a unit sees.
+    """
     activations = perceptron.encoder_activations
     saturates = activations and all(name in SATURATING for name in activations)
-    return 1e-2 if saturates and perceptron.front is None and solver != "sgd" else 1e-3
+    rate = 1e-2 if saturates and perceptron.front is None and solver != "sgd" else 1e-3
+    return rate * min(1.0, max(rows_per_column, LEAST_PART)) if starts_linear(perceptron) else rate
+
+
+def starts_linear(perceptron):
+    """Whether some of it may start at principal components."""
+    is_squared = activation_name(perceptron.output) == "identity"
+    return is_squared and n_linear_components(perceptron) > 0
