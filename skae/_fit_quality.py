@@ -92,9 +92,10 @@ def warn_of_scales(estimator, data, stacklevel):
     """Warn if columns differ so much in scale, or X from 1, that no step size suits them all."""
     if not _is_judged.get() or not isinstance(estimator._output, SquaredError) or len(data) < 2:
         return
-    X = np.asarray(sample(data, ROWS, seed=0).X, np.float64)
+    X = np.array(sample(data, ROWS, seed=0).X, np.float64)  # a copy: they may be the user's
     X[:, np.isnan(X).all(axis=0)] = 0.0  # columns without an observed cell
-    scales, ranges = np.nanstd(X, axis=0), np.nanmax(X, axis=0) - np.nanmin(X, axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scales, ranges = np.nanstd(X, axis=0), np.nanmax(X, axis=0) - np.nanmin(X, axis=0)
     varies = np.flatnonzero(ranges > 0)
     if len(varies) == 0:
         return

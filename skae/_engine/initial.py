@@ -58,7 +58,7 @@ def n_linear_components(perceptron):
     pairs = all(find_activation(name).pair for name in activations)
     if not (is_dense and mirrors and has_plain_code and pairs):
         return 0
-    return min(perceptron.sizes[-1], *(width // 4 for width in perceptron.sizes[1:-1]))
+    return min([perceptron.sizes[-1], *(width // 4 for width in perceptron.sizes[1:-1])])
 
 
 def start_linear(network, directions, scales):

@@ -77,7 +77,7 @@ class Settings:
         """
         same = ("alpha", "solver", "learning_rate", "shuffle", "tol", "verbose")
         asked = {name: getattr(estimator, name) for name in AUTO}
-        batch_size = min(_auto(asked["batch_size"], batch_size_for(n_rows)), n_rows)
+        batch_size = int(min(_auto(asked["batch_size"], batch_size_for(n_rows)), n_rows))
         n_batches = math.ceil(n_rows / batch_size)
         work = perceptron.n_products_in_all * (
             batch_size * estimator._rows_per_row + ROWS_PER_UPDATE
@@ -89,7 +89,7 @@ class Settings:
             **{name: getattr(estimator, name) for name in same},
             batch_size=batch_size,
             # What comes before the objective to minimise is not a part of its budget.
-            max_iter=_auto(asked["max_iter"], estimator._warmup_epochs + max_iter),
+            max_iter=int(_auto(asked["max_iter"], estimator._warmup_epochs + max_iter)),
             n_iter_no_change=_auto(asked["n_iter_no_change"], patience_for(n_batches)),
             learning_rate_init=_auto(
                 asked["learning_rate_init"],
