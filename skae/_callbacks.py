@@ -40,6 +40,10 @@ except ImportError:
 
 random.setstate(random_state)
 
+# Scikit-learn's attribute of an estimator that is being fitted; without it no callback is told of
+# the fit's end.
+CALLBACK_CONTEXT = "_callback_fit_ctx"
+
 
 class Progress:
     """A task of a fit, as scikit-learn's callbacks are told of it.

@@ -50,8 +50,9 @@ def column_variances(X):
         _, variances = mean_variance_axis(X, 0)
     else:
         scaler = StandardScaler()
-        for rows in _spans(X):
-            scaler.partial_fit(X[rows])
+        with np.errstate(divide="ignore", invalid="ignore"):  # of columns without an observed cell
+            for rows in _spans(X):
+                scaler.partial_fit(X[rows])
         variances = scaler.var_
     return np.nan_to_num(variances.astype(np.float64))
 

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
-from skae._callbacks import CallbackSupportMixin, Progress
+from skae._callbacks import CALLBACK_CONTEXT, CallbackSupportMixin, Progress
 from skae._compat import DocumentedMixin
 from skae._engine.devices import (
     as_tensor,
@@ -180,8 +180,9 @@ class NetworkEstimator(
                 yield
         except BaseException:
             if vars(self).get("_state") is before.get("_state"):
+                told = {k: v for k, v in vars(self).items() if k == CALLBACK_CONTEXT}
                 vars(self).clear()
-                vars(self).update(before)
+                vars(self).update(before | told)
             raise
 
     def _commit(self, trainer):

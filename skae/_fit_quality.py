@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skae._columns import explained_by_components
 from skae._engine.data import sample
 from skae._engine.devices import as_tensor
+from skae._engine.threads import enough_threads
 from skae._outputs import SquaredError
 
 ROWS = 1000  # that a fit is judged by
@@ -48,7 +49,8 @@ def explained_deviance(estimator, network, data):
         return None
     device, dtype = network.flat.device, network.flat.dtype
     x, targets = (as_tensor(table, device) for table in (data.X, data.targets))
-    output = network.mean_output(estimator._encode(network, x))
+    with enough_threads(len(x), network.perceptron):
+        output = network.mean_output(estimator._encode(network, x))
     constant = torch.as_tensor(constant, dtype=dtype, device=device).expand_as(output)
 
     def deviance(output):
@@ -84,7 +86,7 @@ def warn_of_little(estimator, data, stacklevel):
             f"{estimator.n_iter_no_change_}), then learning_rate_init (now "
             f"{estimator.learning_rate_init_:g}).",
             ConvergenceWarning,
-            stacklevel=stacklevel + 1,
+            stacklevel=stacklevel,
         )
 
 
@@ -94,7 +96,7 @@ def warn_of_scales(estimator, data, stacklevel):
         return
     X = np.array(sample(data, ROWS, seed=0).X, np.float64)  # a copy: they may be the user's
     X[:, np.isnan(X).all(axis=0)] = 0.0  # columns without an observed cell
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # squares may overflow
         scales, ranges = np.nanstd(X, axis=0), np.nanmax(X, axis=0) - np.nanmin(X, axis=0)
     varies = np.flatnonzero(ranges > 0)
     if len(varies) == 0:
@@ -102,7 +104,8 @@ def warn_of_scales(estimator, data, stacklevel):
     names = getattr(estimator, "feature_names_in_", None)
     least, most = varies[scales[varies].argmin()], varies[scales[varies].argmax()]
     # Cells that are seldom anything but 0, as pixels at the rim, have small deviations, too.
-    ratio = min(s[varies].max() / s[varies].min() for s in (scales, ranges))
+    with np.errstate(divide="ignore", invalid="ignore"):  # or vanish
+        ratio = min(s[varies].max() / s[varies].min() for s in (scales, ranges))
     typical = float(np.sqrt(np.square(scales[varies]).mean()))
     if ratio >= RATIO:
         first, last = (repr(str(names[j])) if names is not None else int(j) for j in (most, least))
@@ -122,5 +125,5 @@ def warn_of_scales(estimator, data, stacklevel):
         f"{found}: put a StandardScaler before {type(estimator).__name__}, as in "
         f"make_pipeline(StandardScaler(), {type(estimator).__name__}()).",
         UserWarning,
-        stacklevel=stacklevel + 1,
+        stacklevel=stacklevel,
     )

@@ -101,8 +101,9 @@ class StackedAutoencoder(BaseAutoencoder):
     learning_rate_init : float or 'auto', default='auto'
         Step size, at its peak where a schedule varies it. Lower it, by factors of 3, if
         `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
-        is smooth and still falls at its end. 'auto' is 0.01 where solver='adam' and all
-        layers of the encoder saturate ('logistic', 'tanh'), 0.001 elsewhere.
+        is smooth and still falls at its end. 'auto' depends on what the encoder is made
+        of: 0.01 for layers that saturate ('logistic', 'tanh'), at most 0.0005 for a
+        network that starts at principal components, 0.001 for others. See :ref:`auto`.
     batch_size : int or 'auto', default='auto'
         Rows per step of the optimiser. Fewer make more steps of an epoch: it takes
         longer, and gets further. 'auto' is a twentieth of the rows, but at least 16

@@ -140,15 +140,17 @@ def patience_for(n_batches):
 
 
 def learning_rate_for(perceptron, solver, rows_per_column):
-    """1e-3, or ten times that for an encoder all of whose layers saturate: their slopes are small.
+    """1e-3, ten times that where all layers of the encoder saturate, as their slopes are small.
 
-    From principal components, with fewer rows than columns, it is less: a step of Adam moves all
-    weights by about as much, however many of them add up to what a unit sees.
+    What starts at principal components is nearly there and takes half of it, and for fewer rows
+    than columns less: a step of Adam moves all weights by about as much, however many of them
+    add up to what a unit sees.
     """
+    if starts_linear(perceptron):
+        return 5e-4 * min(1.0, max(rows_per_column, LEAST_PART))
     activations = perceptron.encoder_activations
     saturates = activations and all(name in SATURATING for name in activations)
-    rate = 1e-2 if saturates and perceptron.front is None and solver != "sgd" else 1e-3
-    return rate * min(1.0, max(rows_per_column, LEAST_PART)) if starts_linear(perceptron) else rate
+    return 1e-2 if saturates and perceptron.front is None and solver != "sgd" else 1e-3
 
 
 def starts_linear(perceptron):
