@@ -312,6 +312,9 @@ class BaseAutoencoder(NetworkEstimator):
         split = split_rows(len(data), held_out_fraction, self._state.seed)
         self._prepare(split.seen(data), continues=True)
         trainer = make_trainer(self, perceptron, self._state, data, split)
+        if self.learning_rate_init == "auto":  # what it has come to, whatever rows follow
+            settings = replace(trainer.settings, learning_rate_init=self.learning_rate_init_)
+            trainer.settings = settings
         trainer.losses = list(self.loss_curve_)
         trainer.validation_losses = list(self.validation_loss_curve_ or ())
         return trainer

@@ -40,9 +40,9 @@ except ImportError:
 
 random.setstate(random_state)
 
-# Scikit-learn's attribute of an estimator that is being fitted; without it no callback is told of
-# the fit's end.
-CALLBACK_CONTEXT = "_callback_fit_ctx"
+# Scikit-learn's attributes of an estimator that is being fitted; without them no callback is told
+# of the fit's end.
+CALLBACK_CONTEXT = "_callback_fit_ctx", "_skl_callbacks_to_teardown"
 
 
 class Progress:

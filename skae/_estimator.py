@@ -180,7 +180,7 @@ class NetworkEstimator(
                 yield
         except BaseException:
             if vars(self).get("_state") is before.get("_state"):
-                told = {k: v for k, v in vars(self).items() if k == CALLBACK_CONTEXT}
+                told = {k: v for k, v in vars(self).items() if k in CALLBACK_CONTEXT}
                 vars(self).clear()
                 vars(self).update(before | told)
             raise

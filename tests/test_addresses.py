@@ -152,12 +152,13 @@ def test_a_layer_gives_in_a_stack_what_it_gives_alone(name, dtype):
 def test_gaps_between_tensors_are_never_trained(kind):
     """They would be counted by norms and sums over all weights."""
     model = fitted(kind, X)
-    is_trained = torch.zeros(model._perceptron.length)
-    network = Network(model._perceptron, is_trained)
+    perceptron, is_used = model._perceptron, torch.zeros(model._perceptron.length)
+    network = Network(perceptron, is_used)
     for tensor in (*network.encoder_tensors, *network.decoder_tensors, network.extra):
         tensor.fill_(1.0)
-    gaps = is_trained.numpy() == 0
-    assert 0 < gaps.sum() == len(gaps) - model._perceptron.n_parameters
+    gaps = is_used.numpy() == 0
+    assert 0 < gaps.sum() == len(gaps) - perceptron.n_parameters - perceptron.n_inputs
     assert not model._state.weights[gaps].any()
+    network.origin.zero_()
     if model._state.moments is not None:
-        assert not model._state.moments[:, gaps].any()
+        assert not model._state.moments[:, is_used.numpy() == 0].any()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 
 from skae import Autoencoder
 
@@ -17,6 +18,7 @@ def linear(request, digits):
         tied_weights=request.param,
         learning_rate="cosine",
         learning_rate_init=0.03,
+        batch_size=200,
         max_iter=400,
         random_state=0,
     ).fit(digits)
@@ -52,11 +54,35 @@ def test_a_tied_decoder_is_the_transposed_encoder(linear):
 @pytest.mark.parametrize("loss", ["squared_error", "binary_cross_entropy"])
 @pytest.mark.parametrize("hidden", [(), (64,), (64, 32)])
 def test_training_beats_random_weights(hidden, loss, digits):
-    fit = {"n_components": 8, "hidden_layer_sizes": hidden, "loss": loss, "random_state": 0}
+    """Which tied ones start with; others may start at principal components."""
+    fit = {"hidden_layer_sizes": hidden, "loss": loss, "tied_weights": True, "random_state": 0}
+    fit |= {"n_components": 8, "batch_size": 200, "learning_rate_init": 1e-3}
     trained = Autoencoder(**fit, max_iter=15).fit(digits)
-    untrained = Autoencoder(**fit, max_iter=1, learning_rate_init=1e-12).fit(digits)
+    untrained = Autoencoder(**{**fit, "learning_rate_init": 1e-12}, max_iter=1).fit(digits)
     assert trained.score(digits) > untrained.score(digits) + 0.1
     assert trained.score_samples(digits).mean() > untrained.score_samples(digits).mean()
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        {"hidden_layer_sizes": ()},
+        {"hidden_layer_sizes": (40,)},
+        {"hidden_layer_sizes": (64, 48), "activation": "gelu"},
+        {"hidden_layer_sizes": (40,), "activation": "softplus"},
+        {"hidden_layer_sizes": (40,), "activation": "identity"},
+    ],
+    ids=str,
+)
+def test_an_untrained_one_is_pca_where_layers_can_be_linear(layers, pca, digits):
+    still = {"max_iter": 1, "batch_size": 200, "learning_rate_init": 1e-12, "random_state": 0}
+    untrained = Autoencoder(10, **layers, **still).fit(digits)
+    expected = pca.explained_variance_ratio_.sum()
+    assert untrained.score(digits) == pytest.approx(expected, abs=1e-4)
+    codes, components = (
+        StandardScaler().fit_transform(e.transform(digits)) for e in (untrained, pca)
+    )
+    assert np.abs((codes * components)[:, :3].mean(axis=0)).min() > 0.999
 
 
 def test_hidden_layers_beat_pca_of_equal_width(standardized_digits):
@@ -64,7 +90,8 @@ def test_hidden_layers_beat_pca_of_equal_width(standardized_digits):
     pca = PCA(8).fit(train)
     deviations = np.square(test - test.mean(axis=0)).sum()
     unexplained = np.square(test - pca.inverse_transform(pca.transform(test))).sum()
-    autoencoder = Autoencoder(8, max_iter=60, random_state=0).fit(train)
+    fit = {"max_iter": 60, "batch_size": 140, "learning_rate_init": 1e-3, "random_state": 0}
+    autoencoder = Autoencoder(8, **fit).fit(train)
     assert autoencoder.score(test) > 1 - unexplained / deviations + 0.05
 
 

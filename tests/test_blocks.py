@@ -232,7 +232,8 @@ def test_all_tensors_together_are_the_flat_vector(heads, around):
     network = Network(perceptron, flat)
     tensors = [*network.encoder_tensors, *network.decoder_tensors, network.extra]
     numbers = torch.cat([tensor.detach().flatten() for tensor in tensors])
-    assert len(numbers) == len(numbers.unique()) == perceptron.n_parameters
+    n_numbers = perceptron.n_parameters + perceptron.n_inputs  # and the origin, not trained
+    assert len(numbers) == len(numbers.unique()) == n_numbers
     decaying = torch.cat([flat[part] for part in perceptron.layout.weights.values()])
     for tensor in tensors:
         assert (torch.isin(tensor, decaying) == (tensor.ndim >= 2)).all()
@@ -309,7 +310,8 @@ def test_a_parameter_used_twice_is_one():
     network, x = Network(perceptron, random_weights(perceptron)), rows(perceptron)
     weight, *biases = network.front.parameters()
     assert network.front.first.weight is network.front.second.weight
-    expected = functional.linear(torch.tanh(functional.linear(x, weight, biases[0])), weight)
+    h = torch.tanh(functional.linear(x - network.origin, weight, biases[0]))
+    expected = functional.linear(h, weight)
     torch.testing.assert_close(network.features(x), expected + biases[1])
     assert_same_gradient(perceptron, lambda network: through_both(network, x))
 
@@ -428,7 +430,7 @@ def test_the_default_dtype_does_not_keep_from_describing(around):
 def test_encode_is_front_and_dense_layers_and_the_encoder_module(heads, around):
     perceptron = perceptron_of(around, heads)
     network, x = Network(perceptron, random_weights(perceptron)), rows(perceptron)
-    h = network.front(x)
+    h = network.front(x - network.origin)
     if h.ndim > 2:  # 1 x 1 convolutions
         h = h.flatten(2).mT
     for number, (weight, bias) in enumerate(
@@ -475,8 +477,8 @@ def test_modules_are_copies():
     before = network.flat.clone()
     for module in (encoder_module(network), decoder_module(network)):
         with torch.no_grad():
-            for parameter in module.parameters():
-                assert parameter.requires_grad
+            for name, parameter in module.named_parameters():
+                assert parameter.requires_grad or name.endswith("origin")
                 parameter.zero_()
     assert torch.equal(network.flat, before)
 

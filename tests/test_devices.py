@@ -141,7 +141,8 @@ def test_small_data(name, shape, batch_size):
     data = X[: shape[0], : shape[1]]
     estimator = small(name, batch_size=batch_size).fit(data)
     untrained = small(name, learning_rate_init=1e-300, batch_size=batch_size).fit(data)
-    assert not np.array_equal(weights(estimator), weights(untrained))
+    # A single row may be reconstructed exactly from the start.
+    assert estimator.loss_ < 1e-9 or not np.array_equal(weights(estimator), weights(untrained))
     assert np.isfinite(weights(estimator)).all()
     assert estimator.transform(data).shape == (shape[0], estimator.n_components_)
 
@@ -281,6 +282,7 @@ def test_bf16_warns_where_it_is_emulated(capabilities, warns, monkeypatch):
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: capabilities, raising=False)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", "The reconstructions explain")
         small("Autoencoder", precision="bf16", max_iter=1).fit(X)
         small("Autoencoder", max_iter=1).fit(X)
     assert [str(warning.message)[:24] for warning in caught] == ["precision='bf16' is slow"] * warns

@@ -86,11 +86,13 @@ def objective_at_the_weights(estimator, rows=X):
 # The optimum.
 
 
-def test_a_linear_autoencoder_reaches_pca(digits):
-    digits = digits[::4]
-    linear = Autoencoder(
-        8, hidden_layer_sizes=(), solver="lbfgs", max_iter=300, tol=1e-8, random_state=0
-    ).fit(digits)
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_linear_autoencoder_reaches_pca(tied, digits):
+    """Which an untied one starts at."""
+    digits, shape = digits[::4], {"hidden_layer_sizes": (), "tied_weights": tied}
+    linear = Autoencoder(8, **shape, solver="lbfgs", max_iter=300, tol=1e-8, random_state=0).fit(
+        digits
+    )
     pca = PCA(8).fit(digits)
     assert linear.score(digits) == pytest.approx(pca.explained_variance_ratio_.sum(), abs=1e-3)
     residuals = digits - pca.inverse_transform(pca.transform(digits))
@@ -103,7 +105,7 @@ def test_it_ends_where_the_gradient_is_zero():
     estimator = Autoencoder(
         2, hidden_layer_sizes=(), alpha=0.1, solver="lbfgs", max_iter=300, tol=0.0, random_state=0
     ).fit(X)
-    network = estimator._fitted_network()
+    network = estimator._network_copy()
     parameters = [
         *network.encoder_weights,
         *network.decoder_weights,
@@ -420,7 +422,8 @@ def test_a_callback_may_stop_it(name):
 def test_verbose():
     with redirect_stdout(StringIO()) as shown:
         estimator = lbfgs("Autoencoder", verbose=True, early_stopping=True).fit(X)
-    lines = shown.getvalue().splitlines()
+    settings, *lines = shown.getvalue().splitlines()
+    assert settings.startswith("[Autoencoder] 60 rows, ") and settings.count("max_iter=5") == 1
     assert len(lines) == 5
     for number, (line, loss) in enumerate(zip(lines, estimator.loss_curve_, strict=True), start=1):
         assert line.startswith(f"[Autoencoder] epoch {number}/5, loss {loss:.6g}, ")
@@ -480,7 +483,7 @@ def test_missing_cells():
 
 
 def test_a_stack_is_fine_tuned_by_it(digits):
-    layer = DenoisingAutoencoder(max_iter=3)
+    layer = DenoisingAutoencoder(max_iter=3, batch_size=200, learning_rate_init=1e-3)
     shared = {"estimator": layer, "random_state": 0, "max_iter": 15}
     pretrained = StackedAutoencoder((16, 8), **shared, fine_tune=False).fit(digits)
     stacked = StackedAutoencoder((16, 8), **shared, solver="lbfgs").fit(digits)

@@ -237,8 +237,8 @@ def test_verbose_overrides_the_prototypes(digits, capsys):
     assert capsys.readouterr().out == ""
     stacked(verbose=True).fit(digits)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("]")[0][1:] for line in lines] == (
-        ["DenoisingAutoencoder"] * 6 + ["StackedAutoencoder"] * 3
+    assert [line.split("]")[0][1:] for line in lines] == (  # settings, then an epoch each
+        ["DenoisingAutoencoder"] * 2 * (1 + 3) + ["StackedAutoencoder"] * (1 + 3)
     )
 
 

@@ -4,6 +4,7 @@ import copy
 import itertools
 import pickle
 import random
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -210,10 +211,10 @@ def test_the_default_is_a_stack(make):
 
 def with_codes_times(factor, model):
     """A copy of a linear autoencoder whose codes are a multiple of the other's."""
-    wide = copy.deepcopy(model)
-    encoder = wide._fitted_network()
-    for tensor in (*encoder.encoder_weights, *encoder.encoder_biases):
+    wide, network = copy.deepcopy(model), model._network_copy()
+    for tensor in (*network.encoder_weights, *network.encoder_biases):
         tensor.mul_(factor)
+    wide._state = replace(wide._state, weights=network.flat.numpy())
     return wide
 
 
@@ -322,12 +323,18 @@ ONE_STEP = {"max_iter": 1, "solver": "sgd", "learning_rate_init": 0.05, "batch_s
 
 
 def torchs_step(start, error):
-    """Torch's own step of everything, by its own autograd: codes and outputs after it."""
+    """Torch's own step of everything, by its own autograd: codes and outputs after it.
+
+    In training, rows are counted from the mean of those that the autoencoder has seen first.
+    """
     head = torch.nn.Linear(*start.coefs_[-1].shape, dtype=torch.float64)
     with torch.no_grad():
         head.weight.copy_(torch.tensor(start.coefs_[-1].T))
         head.bias.copy_(torch.tensor(start.intercepts_[-1]))
-    encoder, x = start.autoencoder_.encoder_, torch.tensor(X)
+    encoder, mean = start.autoencoder_.encoder_, torch.tensor(X.mean(axis=0))
+    with torch.no_grad():
+        encoder[0].bias += encoder[0].weight @ mean
+    x = torch.tensor(X) - mean
     parameters = [*encoder.parameters(), *head.parameters()]
     solver = torch.optim.SGD(parameters, lr=0.05, momentum=0.9, nesterov=True)
     mean_code = (lambda code: code[0]) if isinstance(encoder(x), tuple) else (lambda code: code)
@@ -379,7 +386,7 @@ def test_it_learns_digits(digits):
 
 def test_it_learns_to_regress(digits):
     y = np.column_stack([LABELS == 0, digits.sum(axis=1)]).astype(float)
-    inner = frozen("Autoencoder", digits, n_components=20, hidden_layer_sizes=(), batch_size=100)
+    inner = frozen("Autoencoder", digits, n_components=10, hidden_layer_sizes=(), batch_size=100)
     tuned, unmoved = (
         AutoencoderRegressor(inner, fine_tune=tune, **FASTER).fit(digits, y).score(digits, y)
         for tune in (True, False)
@@ -1005,7 +1012,9 @@ def test_verbose_speaks_of_all_stages(make, capsys):
     model = fit(make, verbose=True, **NEVER_STOP)
     lines = capsys.readouterr().out.splitlines()
     name = type(model).__name__
-    assert [line.split("]")[0][1:] for line in lines] == ["Autoencoder"] * 4 + [name] * 8
+    assert [line.split("]")[0][1:] for line in lines] == (  # settings, then an epoch each
+        ["Autoencoder"] * (1 + 4) + [name] * 2 * (1 + 4)
+    )
 
 
 # Interrupts and failures.
@@ -1280,7 +1289,8 @@ SETTINGS = [
 @each_task
 @pytest.mark.parametrize("params", SETTINGS, ids=str)
 def test_every_setting_trains_both_stages(params, make):
-    untrained = fit(make, learning_rate_init=1e-12, max_iter=1)
+    decay = {"alpha": params.get("alpha", 0.0)}
+    untrained = fit(make, learning_rate_init=1e-12, max_iter=1, **decay)
     model = fit(make, **{"max_iter": 8, **params})
     assert model.loss_ < untrained.loss_
     assert_consistent(model)

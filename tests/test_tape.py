@@ -112,7 +112,7 @@ def assert_same_gradient(perceptron, objective):
 
 def in_training(estimator, x=BATCH):
     """The estimator's perceptron, and what it minimises as a function of the network."""
-    estimator._prepare(Data(X), continues=False)
+    estimator._prepare(Data(X.astype(x.numpy().dtype)), continues=False)
     perceptron = estimator._describe_perceptron(x.shape[1])
     return perceptron, lambda network: estimator._objective(network, x, generator(7))
 
@@ -226,14 +226,17 @@ def test_an_objective_leaves_data_and_weights_as_they_are(name):
 # Passes.
 
 
+def codes(network):
+    return as_tuple(network.encode(BATCH)) if network.perceptron.has_encoder else ()
+
+
 @every_perceptron
 def test_passes_are_those_of_a_network(perceptron):
     flat, gradient = flat_and_gradient(perceptron)
     tape, network = Tape(Network(perceptron, flat), gradient), Network(perceptron, flat)
     code = normal(20, perceptron.sizes[-1])
     found, expected = (
-        [*as_tuple(n.encode(BATCH)), *as_tuple(n.decode(code)), n.reconstruct(code)]
-        for n in (tape, network)
+        [*as_tuple(n.decode(code)), n.reconstruct(code), *codes(n)] for n in (tape, network)
     )
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-14)
 

@@ -3,9 +3,11 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from skae._engine.activations import SATURATING, activation_name
+from skae._engine.data import sample
 from skae._engine.devices import find_device
 from skae._engine.initial import n_linear_components
 from skae._engine.tape import PRECISIONS
@@ -24,7 +26,8 @@ LEAST_PATIENCE = 10  # epochs
 WORK = 2**38
 FEW_STEPS = 100
 ROWS_PER_UPDATE = 64
-LEAST_PART = 0.03  # of a step size, for few rows of many columns
+REACH = 0.3  # by which a step may move what a unit sees
+ROWS = 1000  # that tell how far that is
 NARROW = 20  # rows for each column, of tables with fewer of which fewer steps are enough
 
 
@@ -64,7 +67,7 @@ class Settings:
     verbose: bool
 
     @classmethod
-    def of(cls, estimator, perceptron, n_rows):
+    def of(cls, estimator, perceptron, data, split):
         """Those of an estimator whose parameters have been checked.
 
         Parameters
@@ -72,9 +75,11 @@ class Settings:
         estimator : NetworkEstimator
         perceptron : Perceptron
             What it trains.
-        n_rows : int
-            How many rows it trains on.
+        data : Data
+        split : Split
+            Which rows of it it trains on.
         """
+        n_rows = len(split.training)
         same = ("alpha", "solver", "learning_rate", "shuffle", "tol", "verbose")
         asked = {name: getattr(estimator, name) for name in AUTO}
         batch_size = int(min(_auto(asked["batch_size"], batch_size_for(n_rows)), n_rows))
@@ -82,8 +87,7 @@ class Settings:
         work = perceptron.n_products_in_all * (
             batch_size * estimator._rows_per_row + ROWS_PER_UPDATE
         )
-        rows_per_column = n_rows / perceptron.n_inputs
-        least = least_steps(3 * work, rows_per_column)
+        least = least_steps(3 * work, n_rows / perceptron.n_inputs)
         max_iter = 200 if estimator.solver == "lbfgs" else n_epochs_for(n_batches, least)
         return cls(
             **{name: getattr(estimator, name) for name in same},
@@ -93,7 +97,7 @@ class Settings:
             n_iter_no_change=_auto(asked["n_iter_no_change"], patience_for(n_batches)),
             learning_rate_init=_auto(
                 asked["learning_rate_init"],
-                learning_rate_for(perceptron, estimator.solver, rows_per_column),
+                learning_rate_for(perceptron, estimator.solver, data, split),
             ),
             dtype=PRECISIONS[estimator.precision],
             device=find_device(estimator.device),
@@ -139,18 +143,33 @@ def patience_for(n_batches):
     return max(LEAST_PATIENCE, math.ceil(PATIENCE / n_batches))
 
 
-def learning_rate_for(perceptron, solver, rows_per_column):
-    """1e-3, ten times that where all layers of the encoder saturate, as their slopes are small.
+def learning_rate_for(perceptron, solver, data, split):
+    """1e-3; half of it for what is nearly there, as it starts at principal components; ten times
+    it where all layers of the encoder saturate, as their slopes are small.
 
-    What starts at principal components is nearly there and takes half of it, and for fewer rows
-    than columns less: a step of Adam moves all weights by about as much, however many of them
-    add up to what a unit sees.
+    It is less for rows that are far from their mean, as those of many columns are: a step of
+    Adam moves all weights by as much, and what a unit sees by as much times that distance.
     """
-    if starts_linear(perceptron):
-        return 5e-4 * min(1.0, max(rows_per_column, LEAST_PART))
+    if perceptron.front is not None:
+        return 1e-3
     activations = perceptron.encoder_activations
-    saturates = activations and all(name in SATURATING for name in activations)
-    return 1e-2 if saturates and perceptron.front is None and solver != "sgd" else 1e-3
+    if starts_linear(perceptron):
+        rate = 5e-4
+    elif activations and all(name in SATURATING for name in activations) and solver != "sgd":
+        rate = 1e-2
+    else:
+        rate = 1e-3
+    distance = distance_from_mean(data, split, perceptron.log_inputs)
+    return min(rate, REACH / distance) if distance > 0 else rate
+
+
+def distance_from_mean(data, split, log_inputs):
+    """The mean over rows of the sum of their absolute distances from the columns' means."""
+    X = sample(data, ROWS, seed=0, among=split.training).X
+    X = np.log1p(X) if log_inputs else X
+    observed = ~np.isnan(X)
+    means = X.sum(axis=0, where=observed) / np.maximum(observed.sum(axis=0), 1)
+    return float(np.abs(X - means).sum(axis=1, where=observed).mean())
 
 
 def starts_linear(perceptron):

@@ -127,7 +127,7 @@ class Trainer:
 
     def __init__(self, estimator, perceptron, state, data, split):
         self.estimator = estimator
-        self.settings = settings = Settings.of(estimator, perceptron, len(split.training))
+        self.settings = settings = Settings.of(estimator, perceptron, data, split)
         self.device, self.alpha = settings.device, settings.alpha
         self.data, self.split = data, split
         self._tables = [rows_of(table, self.device) for table in data.tables]

@@ -1,0 +1,476 @@
+"""What "auto" stands for, that numbers are taken as they are, and where a fit shows it."""
+
+import math
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from helpers import (
+    LABELS,
+    SMALL,
+    SUPERVISED,
+    TRAINING,
+    X,
+    assert_same_state,
+    each_class,
+    small,
+)
+from sklearn import __version__ as sklearn_version
+from sklearn.base import clone
+from sklearn.utils.fixes import parse_version
+
+from skae import (
+    VAE,
+    Autoencoder,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    StackedAutoencoder,
+)
+from skae._compat import InvalidParameterError
+from skae._engine.settings import Settings
+from skae.networks import ConvNet
+
+try:
+    from sklearn.callback.tests import _utils as doubles
+except ImportError:
+    doubles = None
+
+needs_callbacks = pytest.mark.skipif(doubles is None, reason="needs scikit-learn 1.9")
+NAMES = ("batch_size", "max_iter", "n_iter_no_change", "learning_rate_init")
+AUTO = dict.fromkeys(NAMES, "auto")
+ALL = {**SMALL, **SUPERVISED}
+every_class = pytest.mark.parametrize("name", ALL)
+# Rows and columns of tables that a rule's cases differ in: tiny, wide, deep, at the limits.
+SHAPES = [
+    *((1, 1), (2, 5), (15, 3), (16, 3), (17, 3), (150, 4), (319, 4), (320, 4), (340, 4)),
+    *((60, 500), (5, 2000), (600, 64), (1800, 64), (3999, 30), (4000, 30), (4001, 30)),
+    *((5000, 784), (60_000, 784), (10**6, 30), (10**8, 10)),
+]
+each_shape = pytest.mark.parametrize(("n", "d"), SHAPES)
+
+
+def settings(estimator, n, d, **numbers):
+    """Those of a training on n rows of d columns."""
+    estimator = clone(estimator).set_params(**numbers)
+    return Settings.of(estimator, estimator._describe_perceptron(d), n)
+
+
+def taken(estimator):
+    """What a fitted estimator says it has trained with."""
+    return {name: getattr(estimator, f"{name}_") for name in NAMES}
+
+
+def pretraining_epochs(estimator):
+    return sum(layer.n_iter_ for layer in getattr(estimator, "estimators_", []))
+
+
+def fitted(name, **params):
+    """A small estimator of the class; its own parameters are "auto" unless they are given."""
+    y = (LABELS,) if name in SUPERVISED else ()
+    return small(name, **{**AUTO, **params}).fit(X, *y)
+
+
+# The rules, as docs/user_guide/defaults.rst has them.
+
+
+def n_multiplications(estimator, d):
+    """Of one row, through encoder and decoder."""
+    X = np.random.default_rng(0).normal(size=(2, d))
+    short = {"max_iter": 1, "batch_size": 2, "n_iter_no_change": 1}
+    return sum(weight.size for weight in clone(estimator).set_params(**short).fit(X).coefs_)
+
+
+def least_steps(m, batch_size, n, d):
+    return max(100, min(2000, 2**38 // (3 * m * (batch_size + 64)), 100 * n / d))
+
+
+@each_shape
+def test_a_batch_is_a_twentieth_of_the_rows_within_limits(n, d):
+    assert settings(Autoencoder(), n, d).batch_size == min(n, max(16, min(200, n // 20)))
+
+
+@each_shape
+def test_the_budget_is_twenty_epochs_within_limits_on_the_steps(n, d):
+    found = settings(Autoencoder(), n, d)
+    m, n_batches = 2 * (d * 128 + 128 * 32), math.ceil(n / found.batch_size)
+    least = int(least_steps(m, found.batch_size, n, d))
+    assert found.max_iter == math.ceil(min(20_000, max(20 * n_batches, least)) / n_batches)
+
+
+@each_shape
+def test_the_budget_has_no_epoch_too_many(n, d):
+    found = settings(Autoencoder(), n, d)
+    n_batches = math.ceil(n / found.batch_size)
+    steps = found.max_iter * n_batches
+    assert steps >= 100 or n_batches >= 20_000
+    assert steps - n_batches < max(min(20 * n_batches, 20_000), 2000)
+
+
+@each_shape
+def test_patience_is_500_steps_and_ten_epochs_at_least(n, d):
+    found = settings(Autoencoder(), n, d)
+    n_batches = math.ceil(n / found.batch_size)
+    assert found.n_iter_no_change == max(10, math.ceil(500 / n_batches))
+
+
+@pytest.mark.parametrize(
+    ("shape", "batch_size", "n_batches", "max_iter", "patience"),
+    [
+        ((150, 4), 16, 10, 200, 50),
+        ((1800, 64), 90, 20, 100, 25),
+        ((5000, 784), 200, 25, 26, 20),
+        ((60_000, 784), 200, 300, 20, 10),
+        ((1_000_000, 30), 200, 5000, 4, 10),
+    ],
+)
+def test_the_table_of_the_user_guide(shape, batch_size, n_batches, max_iter, patience):
+    found = settings(Autoencoder(), *shape)
+    assert (found.batch_size, found.max_iter) == (batch_size, max_iter)
+    assert math.ceil(shape[0] / found.batch_size) == n_batches
+    assert found.n_iter_no_change == patience
+
+
+# Of a class each, with and without tied weights, hidden layers and a second head.
+NETWORKS = {
+    "plain": Autoencoder(3, hidden_layer_sizes=(7, 5)),
+    "one layer": Autoencoder(3, hidden_layer_sizes=()),
+    "tied": Autoencoder(3, hidden_layer_sizes=(7,), tied_weights=True),
+    "sparse": SparseAutoencoder(9),
+    "two heads": VAE(3, hidden_layer_sizes=(5,)),
+    "decoded variance": VAE(3, hidden_layer_sizes=(5,), noise_variance="heteroscedastic"),
+    "stack": StackedAutoencoder((5, 3), estimator=SparseAutoencoder(max_iter=1)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*code has collapsed:UserWarning")
+@pytest.mark.parametrize("estimator", NETWORKS.values(), ids=NETWORKS)
+def test_work_counts_every_multiplication_of_a_row(estimator):
+    expected = n_multiplications(estimator, d=6)
+    assert clone(estimator)._describe_perceptron(6).n_products_in_all == expected
+
+
+@pytest.mark.parametrize("widths", [(128,), (1000,), (3000, 1000), (20_000, 20_000)], ids=str)
+def test_large_networks_take_fewer_steps_but_a_hundred_at_least(widths):
+    n, d = 2000, 100
+    sizes = (d, *widths, 32)
+    m = 2 * sum(a * b for a, b in pairwise(sizes))
+    found = settings(Autoencoder(hidden_layer_sizes=widths), n, d)
+    assert found.batch_size == 100
+    assert found.max_iter == max(20, math.ceil(int(least_steps(m, 100, n, d)) / 20))
+
+
+def test_work_counts_the_convolutions():
+    def n_epochs(*channels):
+        network = ConvNet((1, 8, 8), channels=channels)
+        return settings(Autoencoder(network=network), 2000, 64).max_iter
+
+    assert n_epochs(2) == n_epochs(4, 8) == 100
+    assert 100 > n_epochs(16, 32) > n_epochs(32, 64) == 20
+
+
+@pytest.mark.parametrize("n_draws", [1, 5, 50])
+def test_a_row_that_is_drawn_several_times_is_so_much_work(n_draws):
+    n, d, m = 2000, 20, 2 * (20 * 2000 + 2000 * 32) + 2000 * 32
+    found = settings(VAE(hidden_layer_sizes=(2000,), n_draws=n_draws), n, d)
+    least = int(least_steps(m, 100 * n_draws, n, d))
+    assert found.max_iter == max(20, math.ceil(least / 20))
+
+
+@pytest.mark.parametrize("estimator", NETWORKS.values(), ids=NETWORKS)
+@pytest.mark.parametrize(("n", "d"), [(50, 1000), (50, 50), (50, 10), (50, 5), (50, 2), (50, 1)])
+def test_tables_of_few_rows_for_each_column_take_fewer_steps(estimator, n, d):
+    n_batches = math.ceil(n / 16)
+    found = settings(estimator, n, d)
+    assert found.max_iter == math.ceil(max(100, min(2000, 100 * n // d)) / n_batches)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 50, 400])
+def test_budget_and_patience_go_by_the_batch_size_that_is_asked_for(batch_size):
+    found = settings(Autoencoder(2), 400, 4, batch_size=batch_size)
+    n_batches = math.ceil(400 / batch_size)
+    assert found.max_iter == max(20, math.ceil(2000 / n_batches))
+    assert found.n_iter_no_change == max(10, math.ceil(500 / n_batches))
+
+
+@pytest.mark.parametrize("kl_warmup", [0, 1, 30, 5000])
+def test_the_epochs_of_the_warm_up_come_on_top(kl_warmup):
+    plain, warming = (settings(VAE(2, kl_warmup=epochs), 150, 4) for epochs in (0, kl_warmup))
+    assert warming.max_iter == plain.max_iter + kl_warmup
+    assert warming.n_iter_no_change == plain.n_iter_no_change
+    assert settings(VAE(2, kl_warmup=kl_warmup), 150, 4, max_iter=5000).max_iter == 5000
+
+
+@each_shape
+def test_lbfgs_has_200_iterations(n, d):
+    assert settings(Autoencoder(solver="lbfgs"), n, d).max_iter == 200
+
+
+# Step sizes.
+
+SATURATING = {
+    "denoising": DenoisingAutoencoder(),
+    "contractive": ContractiveAutoencoder(),
+    "sparse": SparseAutoencoder(),
+    "tanh code": Autoencoder(code_activation="tanh", hidden_layer_sizes=()),
+    "logistic code": Autoencoder(code_activation="logistic", hidden_layer_sizes=()),
+    "tied": Autoencoder(code_activation="tanh", hidden_layer_sizes=(), tied_weights=True),
+    "two layers": Autoencoder(activation="tanh", code_activation="logistic"),
+    "cross-entropy": DenoisingAutoencoder(loss="binary_cross_entropy"),
+    "counts": DenoisingAutoencoder(loss="categorical_cross_entropy"),
+    "stack": StackedAutoencoder(),
+    "lbfgs": DenoisingAutoencoder(solver="lbfgs"),
+}
+# Ordinary ones that do not start at principal components.
+OTHERS = {
+    "l1": SparseAutoencoder(sparsity="l1"),
+    "top k": SparseAutoencoder(sparsity="topk"),
+    "elu code": Autoencoder(code_activation="elu", hidden_layer_sizes=()),
+    "relu code": Autoencoder(code_activation="relu"),
+    "hidden relu": DenoisingAutoencoder(hidden_layer_sizes=(64,)),
+    "hidden tanh": Autoencoder(activation="tanh"),
+    "hidden logistic": Autoencoder(activation="logistic"),
+    "hidden elu": Autoencoder(activation="elu"),
+    "tied": Autoencoder(tied_weights=True),
+    "narrow": Autoencoder(hidden_layer_sizes=(3,)),
+    "cross-entropy": Autoencoder(loss="binary_cross_entropy"),
+    "counts": Autoencoder(loss="categorical_cross_entropy"),
+    "Bernoulli": VAE(likelihood="bernoulli"),
+    "sgd": DenoisingAutoencoder(solver="sgd"),
+    "network": DenoisingAutoencoder(network=ConvNet((1, 1, 40), channels=(2,))),
+}
+LINEAR = {
+    "plain": Autoencoder(),
+    "one layer": Autoencoder(hidden_layer_sizes=()),
+    "two layers": Autoencoder(hidden_layer_sizes=(64, 16), activation="gelu"),
+    "softplus": Autoencoder(activation="softplus"),
+    "identity": Autoencoder(activation="identity"),
+    "VAE": VAE(),
+    "heteroscedastic": VAE(noise_variance="heteroscedastic"),
+    "sgd": Autoencoder(solver="sgd"),
+    "denoising": DenoisingAutoencoder(code_activation="identity", hidden_layer_sizes=(64,)),
+}
+each_number_of_rows = pytest.mark.parametrize("n", [1, 2, 20, 39, 40, 41, 4000])
+
+
+@each_number_of_rows
+@pytest.mark.parametrize("estimator", SATURATING.values(), ids=SATURATING)
+def test_steps_are_ten_times_as_large_where_all_layers_of_the_encoder_saturate(estimator, n):
+    assert settings(estimator, n, 40).learning_rate_init == 1e-2
+
+
+@each_number_of_rows
+@pytest.mark.parametrize("estimator", OTHERS.values(), ids=OTHERS)
+def test_steps_are_of_a_thousandth_elsewhere(estimator, n):
+    assert settings(estimator, n, 40).learning_rate_init == 1e-3
+
+
+@each_number_of_rows
+@pytest.mark.parametrize("estimator", LINEAR.values(), ids=LINEAR)
+def test_steps_from_principal_components_are_smaller_for_fewer_rows_than_columns(estimator, n):
+    expected = 1e-3 * min(1, max(n / 40, 0.03))
+    assert settings(estimator, n, 40).learning_rate_init == pytest.approx(expected, rel=1e-12)
+
+
+# Numbers are what they are, "auto" is a default.
+
+
+@every_class
+@pytest.mark.parametrize("parameter", NAMES)
+def test_auto_is_the_default(name, parameter):
+    assert type(ALL[name])().get_params()[parameter] == "auto"
+
+
+@each_class
+@pytest.mark.parametrize("integer", [int, np.int64, np.int32, np.uint8])
+def test_numbers_are_taken_as_they_are(name, integer):
+    asked = {"batch_size": integer(7), "max_iter": integer(3), "n_iter_no_change": integer(2)}
+    asked["learning_rate_init"] = 0.004 if integer is int else np.float32(0.004)
+    estimator = fitted(name, **asked, tol=0.0)
+    assert taken(estimator) == asked
+    assert estimator.n_iter_ - pretraining_epochs(estimator) == len(estimator.loss_curve_) <= 3
+
+
+@every_class
+def test_infinite_patience_is_taken_as_it_is(name):
+    assert fitted(name, max_iter=2, n_iter_no_change=np.inf).n_iter_no_change_ == np.inf
+
+
+@each_class
+def test_a_batch_has_no_more_rows_than_there_are(name):
+    assert fitted(name, max_iter=1, batch_size=1000).batch_size_ == len(X)
+
+
+@each_class
+@pytest.mark.parametrize("parameter", NAMES)
+def test_one_number_leaves_the_others_to_auto(name, parameter):
+    number = {parameter: 3, "max_iter": 1}
+    expected = settings(SMALL[name], *X.shape, **{**AUTO, **number})
+    assert taken(fitted(name, **number)) == {key: getattr(expected, key) for key in NAMES}
+
+
+@each_class
+def test_a_fit_by_auto_is_the_fit_by_what_it_has_come_to(name):
+    asked = {**AUTO, "learning_rate": "cosine"}  # a schedule depends on max_iter, too
+    if name == "VAE":
+        asked["kl_warmup"] = 3
+    auto = small(name, **asked).fit(X[:12])
+    assert_same_state(auto, small(name, **asked | taken(auto)).fit(X[:12]))
+
+
+# Where one sees them.
+
+
+@every_class
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_fit_says_what_it_has_gone_by(name, early_stopping):
+    estimator = fitted(name, max_iter=1, early_stopping=early_stopping, learning_rate_init=1e-3)
+    n = 54 if early_stopping else 60
+    batch_size, n_batches = 16, math.ceil(n / 16)
+    assert estimator.batch_size_ == batch_size and estimator.max_iter_ == 1
+    assert estimator.n_iter_no_change_ == math.ceil(500 / n_batches)
+    assert estimator.learning_rate_init_ == 1e-3
+
+
+@each_class
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_rows_held_out_do_not_count(name, early_stopping):
+    rows = np.random.default_rng(0).normal(size=(400, 6))
+    short = {"max_iter": 1, "early_stopping": early_stopping, "validation_fraction": 0.5}
+    estimator = small(name, **{**AUTO, **short}).fit(rows)
+    assert estimator.batch_size_ == (16 if early_stopping else 20)
+
+
+@pytest.mark.parametrize("name", SUPERVISED)
+@pytest.mark.parametrize("fine_tune", [False, True])
+def test_rows_without_a_label_do_not_count(name, fine_tune):
+    rows, y = np.random.default_rng(0).normal(size=(800, 6)), np.arange(800.0) % 2
+    y[400:] = np.nan
+    unlabeled = {"unlabeled": np.nan} if "Classifier" in name else {}
+    short = {**AUTO, "max_iter": 1, "fine_tune": fine_tune}
+    assert small(name, **short, **unlabeled).fit(rows, y).batch_size_ == 20
+
+
+@each_class
+def test_partial_fit_says_what_it_has_gone_by(name):
+    rows = np.random.default_rng(0).normal(size=(400, 6))
+    estimator = small(name, **AUTO)
+    for n in (400, 60, 5):
+        expected = settings(SMALL[name], n, 6, **AUTO)
+        estimator.partial_fit(rows[:n])
+        assert taken(estimator) == {key: getattr(expected, key) for key in NAMES}
+
+
+def test_a_fit_that_goes_on_says_what_it_has_gone_by_last():
+    rows = np.random.default_rng(0).normal(size=(800, 6))
+    estimator = small("Autoencoder", **{**AUTO, "max_iter": 1}, warm_start=True).fit(rows)
+    assert estimator.batch_size_ == 40
+    assert estimator.set_params(max_iter=2).fit(rows[:400]).batch_size_ == 20
+    assert estimator.max_iter_ == 2
+
+
+@every_class
+def test_verbose_begins_with_a_line_of_them(name, capsys):
+    estimator = fitted(name, max_iter=2, verbose=True)
+    lines = capsys.readouterr().out.splitlines()
+    # Of each training: of layers and of an output layer, too.
+    n_trainings = {"StackedAutoencoder": 3, **dict.fromkeys(SUPERVISED, 5)}.get(name, 1)
+    heads = [line for line in lines if " rows, " in line]
+    assert len(heads) == n_trainings
+    rate = f"{estimator.learning_rate_init_:g}"
+    assert heads[-1] == (
+        f"[{name}] 60 rows, batch_size=16, learning_rate_init={rate}, max_iter=2, "
+        "n_iter_no_change=125"
+    )
+    assert lines[0] == heads[0] and "epoch 1/2" in lines[1] and "epoch 2/2" in lines[-1]
+
+
+@each_class
+def test_partial_fit_has_one_line_for_its_epoch(name, capsys):
+    small(name, **AUTO, verbose=True).partial_fit(X)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"[{name}] epoch 1, loss ")
+
+
+@pytest.mark.skipif(
+    parse_version(sklearn_version) < parse_version("1.9"),
+    reason="scikit-learn shows them from 1.9 on",
+)
+@every_class
+def test_notebooks_show_them(name):
+    html = fitted(name, max_iter=2)._repr_html_()
+    for parameter in NAMES:
+        assert re.search(rf"\b{parameter}_\b", html), parameter
+
+
+def tasks(estimator, *y):
+    """Pairs (task, most subtasks) that a callback is told of."""
+    callback = doubles.RecordingCallback()
+    estimator.set_callbacks(callback).fit(X, *y)
+    begun = [call["context"] for call in callback.record if call["name"] == "on_fit_task_begin"]
+    return [(context.task_name, context.max_subtasks) for context in begun]
+
+
+@needs_callbacks
+@pytest.mark.parametrize("name", [name for name in SMALL if name != "StackedAutoencoder"])
+def test_callbacks_are_told_how_many_epochs_there_may_be(name):
+    estimator = small(name, **AUTO, solver="lbfgs", tol=1e3)
+    (first, most), *epochs = tasks(estimator)
+    assert (first, most) == ("fit", estimator.max_iter_) == ("fit", 200)
+    assert epochs == [("epoch", 0)] * estimator.n_iter_
+    (_, most), *_ = tasks(small(name, **{**AUTO, "batch_size": 60, "n_iter_no_change": 1}, tol=1e3))
+    assert most == settings(SMALL[name], *X.shape, **{**AUTO, "batch_size": 60}).max_iter
+
+
+@needs_callbacks
+def test_callbacks_are_told_the_epochs_of_each_layer_and_of_the_fine_tuning():
+    quick = {"solver": "lbfgs", "tol": 1e3}
+    layer = DenoisingAutoencoder(**quick)
+    stacked = StackedAutoencoder((5, 3), estimator=layer, random_state=0, **quick)
+    told = [task for task in tasks(stacked) if task[0] != "epoch"]
+    assert told == [("fit", 3), ("layer", 0), ("layer", 0), ("fine-tuning", 200)]
+
+
+@needs_callbacks
+@pytest.mark.parametrize("fine_tune", [False, True])
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_callbacks_are_told_the_epochs_of_the_output_layer_and_of_the_fine_tuning(name, fine_tune):
+    estimator = small(name, **AUTO, fine_tune=fine_tune, autoencoder=SMALL["Autoencoder"])
+    estimator.set_params(n_iter_no_change=1, tol=1e3, batch_size=30)
+    told = [task for task in tasks(estimator, LABELS) if task[0] not in ("epoch", "pretraining")]
+    # 2000 steps on codes, of which there are 3 columns, and 1000 on rows of 6.
+    expected = [("fit", 2 + fine_tune), ("output layer", 1000), ("fine-tuning", 500)]
+    assert told == expected[: 2 + fine_tune]
+    assert estimator.max_iter_ == (500 if fine_tune else 1000)
+
+
+# What they must not be.
+
+WRONG = {
+    "batch_size": [0, -1, 1.5, np.inf, None, "Auto", "", [16]],
+    "max_iter": [0, -1, 1.5, np.inf, None, "Auto", "200"],
+    "n_iter_no_change": [0, -1, 1.5, -np.inf, np.nan, None, "never"],
+    "learning_rate_init": [0, -1e-3, np.nan, None, "Auto", "0.001", 1j],
+}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+@every_class
+def test_other_values_are_an_error_that_names_the_parameter(name, parameter, value):
+    estimator, y = small(name, **{parameter: value}), (LABELS,) if name in SUPERVISED else ()
+    with pytest.raises(InvalidParameterError, match=f"'{parameter}' parameter of {name}"):
+        estimator.fit(X, *y)
+    if name in SMALL:
+        with pytest.raises(InvalidParameterError, match=f"'{parameter}' parameter of {name}"):
+            estimator.partial_fit(X)
+
+
+def test_a_warm_up_that_a_fit_would_not_survive_is_an_error_for_a_number_only():
+    asked = {**TRAINING, "max_iter": 5}
+    with pytest.raises(InvalidParameterError, match="kl_warmup=6 must be at most max_iter=5"):
+        VAE(2, kl_warmup=6, **asked).fit(X)
+    assert VAE(2, kl_warmup=5, **asked).fit(X).n_iter_ == 5
+    assert VAE(2, kl_warmup=6, **asked).partial_fit(X).n_iter_ == 1
