@@ -3,6 +3,7 @@
 import time
 from copy import copy
 from dataclasses import replace
+from math import prod
 from types import NoneType
 
 import numpy as np
@@ -33,6 +34,7 @@ from skae._engine.training import State
 from skae._estimator import NetworkEstimator, draw_seed, make_trainer
 from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
 from skae._outputs import LOSSES, SquaredError
+from skae.networks import ConvNet
 
 
 STRONG_DECAY = 0.01
@@ -548,8 +550,12 @@ class BaseAutoencoder(NetworkEstimator):
         return n_features, n_features
 
     def _initial_weights(self, perceptron, generator, data):
-        weights = initial_weights(perceptron, generator)
-        Network(perceptron, weights).origin.copy_(torch.from_numpy(self._mean_inputs(data.X)))
+        weights, origin = initial_weights(perceptron, generator), self._mean_inputs(data.X)
+        if perceptron.image:  # the same at all pixels, or codes would not move as images do
+            convolves, n_features = isinstance(self.network, ConvNet), data.X.shape[1]
+            n_pixels = prod(self.network.image_shape[1:]) if convolves else n_features
+            origin = origin.reshape(-1, n_pixels).mean(axis=1).repeat(n_pixels)
+        Network(perceptron, weights).origin.copy_(torch.from_numpy(origin))
         return weights
 
     def _start_linear(self, network, data):

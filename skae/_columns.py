@@ -39,7 +39,7 @@ def log_column_means(X):
     """Means of log(1 + x) in each column, a float64 array."""
     sums = np.zeros(X.shape[1])
     for rows in _spans(X):
-        logs = X[rows].log1p() if issparse(X) else np.log1p(X[rows])
+        logs = _summed(X[rows]).log1p() if issparse(X) else np.log1p(X[rows])
         sums += column_sums(logs)[0]
     return sums / np.maximum(column_sums(X)[1], 1.0)
 
@@ -47,7 +47,7 @@ def log_column_means(X):
 def column_variances(X):
     """Variances of the columns, a float64 array; 0 for a column without an observed cell."""
     if issparse(X):
-        _, variances = mean_variance_axis(X, 0)
+        _, variances = mean_variance_axis(_summed(X), 0)
     else:
         scaler = StandardScaler()
         with np.errstate(divide="ignore", invalid="ignore"):  # of columns without an observed cell
@@ -73,6 +73,14 @@ def explained_by_components(X, n_components):
     """The fraction of the variance of an array that so many principal components explain."""
     _, deviations = principal_components(X, n_components)
     return float(np.square(deviations).sum() / column_variances(X).sum())
+
+
+def _summed(X):
+    """Sparse rows with one number for each cell, where the format allows a sum of several."""
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
 
 
 def _spans(X):

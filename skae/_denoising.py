@@ -635,15 +635,18 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _prepare(self, data, continues):
         low, high = column_ranges(data.X)
         sums, n_observed = column_sums(data.X)
+        means = sums / np.maximum(n_observed, 1.0)
         if continues:
             low, high = np.fmin(low, self.data_min_), np.fmax(high, self.data_max_)
-            sums, n_observed = sums + self._sums_, n_observed + self._n_observed_
+            n_new, n_observed = n_observed, n_observed + self._n_observed_
+            # So the mean of the same rows, seen again, is the same to the bit.
+            means = self._means_ + (means - self._means_) * (n_new / np.maximum(n_observed, 1.0))
         else:
             self._takes_mask_ = has_missing(data.X)
             self._n_outputs_ = data.targets.shape[1]
         self.data_min_, self.data_max_ = low, high
-        self._sums_, self._n_observed_ = sums, n_observed
-        self.data_mean_ = (sums / np.maximum(n_observed, 1.0)).astype(data.X.dtype)
+        self._means_, self._n_observed_ = means, n_observed
+        self.data_mean_ = means.astype(data.X.dtype)
         self._lacks_cells_ = self._takes_mask_ or any(map(has_missing, data.tables))
 
     def _validate(self, X, target, reset):

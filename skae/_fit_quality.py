@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skae._columns import explained_by_components
+from skae._columns import column_ranges, explained_by_components
 from skae._engine.data import sample
 from skae._engine.devices import as_tensor
 from skae._engine.threads import enough_threads
@@ -22,6 +22,7 @@ MOST_COMPONENTS = 64  # of the PCA that a fit is compared with
 LEARNT = 0.05  # of the deviance, before `tol` may stop a training
 LITTLE = 0.01  # of it is as good as nothing, where there is no PCA to compare with
 HALF = 0.5  # of what principal components explain
+FAR_OFF = -1.0  # is worse than untrained: steps have been too large
 RATIO = 1000.0  # between scales of columns that no step size suits
 FAR = 1e-2, 1e3  # scales of X that are too far from 1
 _is_judged = ContextVar("is_judged", default=True)
@@ -41,12 +42,13 @@ def explained_deviance(estimator, network, data):
     """The fraction of the deviance of these targets that a network explains, D^2.
 
     With the squared error it is the fraction of the variance. None for a kind of output that
-    has no best constant to compare with.
+    has no best constant to compare with, and for targets that are all alike.
     """
     kind = network.perceptron.output
     constant = kind.best_constant(data.targets)
-    if constant is None:
-        return None
+    low, high = column_ranges(data.targets)
+    if constant is None or not (low < high).any():
+        return None  # a mean is rounded: constant columns differ from theirs
     device, dtype = network.flat.device, network.flat.dtype
     x, targets = (as_tensor(table, device) for table in (data.X, data.targets))
     with enough_threads(len(x), network.perceptron):
@@ -78,13 +80,16 @@ def warn_of_little(estimator, data, stacklevel):
     else:
         found = f"{max(explained, 0.0):.2g} of what there is to explain beyond the columns' means"
         is_little = explained < LITTLE
+    rate = f"learning_rate_init (now {estimator.learning_rate_init_:g})"
+    remedy = f"raise max_iter (now {estimator.max_iter_}) or n_iter_no_change (now "
+    remedy += f"{estimator.n_iter_no_change_}), then {rate}"
+    if explained < FAR_OFF:
+        remedy = f"lower {rate}"
     if is_little:
         warnings.warn(
             f"The reconstructions explain {found}: {type(estimator).__name__} has learnt little. "
-            "If columns of X differ in scale, put a StandardScaler before it; if not, raise "
-            f"max_iter (now {estimator.max_iter_}) or n_iter_no_change (now "
-            f"{estimator.n_iter_no_change_}), then learning_rate_init (now "
-            f"{estimator.learning_rate_init_:g}).",
+            "If columns of X differ in scale, put a StandardScaler before it; if not, "
+            f"{remedy}.",
             ConvergenceWarning,
             stacklevel=stacklevel,
         )

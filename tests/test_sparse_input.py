@@ -1,4 +1,6 @@
-"""Sparse X: every result is that of the dense X, of which there is never more than a batch."""
+"""Sparse X: every result is that of the dense X, of which there is never more than a batch, or
+a sample.
+"""
 
 import pickle
 import tracemalloc
@@ -31,6 +33,8 @@ DENSE = np.where(RNG.uniform(size=(60, 7)) < 0.3, RNG.normal(size=(60, 7)), 0.0)
 COUNTS = RNG.poisson(0.7, size=(60, 7)).astype(float)
 COUNTS[:, 0] += 1  # no row is empty
 CLOSE = {"rtol": 1e-9, "atol": 1e-12}
+# Where a gradient is 0, as at principal components, Adam divides rounding errors by little more.
+AFTER_A_FIT = {"rtol": 1e-9, "atol": 1e-10}
 KINDS = {
     "csr_matrix": sp.csr_matrix,
     "csr_array": sp.csr_array,
@@ -102,8 +106,9 @@ every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 
 
 def assert_close_fit(sparse, dense, **tolerance):
-    np.testing.assert_allclose(weights(sparse), weights(dense), **(tolerance or CLOSE))
-    np.testing.assert_allclose(sparse.loss_curve_, dense.loss_curve_, **(tolerance or CLOSE))
+    tolerance = tolerance or AFTER_A_FIT
+    np.testing.assert_allclose(weights(sparse), weights(dense), **tolerance)
+    np.testing.assert_allclose(sparse.loss_curve_, dense.loss_curve_, **tolerance)
 
 
 def assert_same_results(estimator, sparse, dense, **tolerance):
@@ -149,7 +154,7 @@ def test_partial_fit_from_the_beginning(name):
 def test_every_form_is_that_of_its_dense_rows(name, form):
     X = form(DENSE)
     dense = X.toarray()
-    single = {"rtol": 1e-3, "atol": 1e-4} if X.dtype == np.float32 else CLOSE
+    single = {"rtol": 1e-3, "atol": 1e-4} if X.dtype == np.float32 else AFTER_A_FIT
     estimator = small(name).fit(X)
     assert_close_fit(estimator, small(name).fit(dense), **single)
     assert weights(estimator).dtype == (np.float32 if X.dtype == np.float32 else np.float64)
@@ -454,10 +459,13 @@ OF_CLASS = {
 
 @pytest.mark.parametrize("case", PARAMS)
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_no_more_than_a_batch_is_ever_dense(case, early_stopping, dense_rows, monkeypatch):
+def test_no_more_than_a_batch_or_a_sample_is_ever_dense(
+    case, early_stopping, dense_rows, monkeypatch
+):
     monkeypatch.setattr("skae._engine.inference.CHUNK_SIZE", 90 * 40)  # 40 rows
     monkeypatch.setattr("skae._denoising.CHUNK_SIZE", 90 * 40)
     monkeypatch.setattr("skae._sparse.CANDIDATES", 90 * 40)
+    monkeypatch.setattr("skae._engine.data.SAMPLE_SIZE", 90 * 40)
     estimator = small(OF_CLASS[case], early_stopping=early_stopping, **PARAMS[case]).fit(WIDE)
     estimator.partial_fit(WIDE).transform(WIDE), estimator.score(WIDE)
     estimator.score_samples(WIDE)
@@ -469,6 +477,7 @@ def test_no_more_than_a_batch_is_ever_dense(case, early_stopping, dense_rows, mo
 def test_memory_of_a_fit_is_far_below_that_of_a_dense_X(name, monkeypatch):
     monkeypatch.setattr("skae._engine.inference.CHUNK_SIZE", 1000 * 50)
     monkeypatch.setattr("skae._denoising.CHUNK_SIZE", 1000 * 50)
+    monkeypatch.setattr("skae._engine.data.SAMPLE_SIZE", 1000 * 50)
     rng = np.random.default_rng(0)
     X = sp.csr_matrix((np.ones(4000), rng.integers(4000, size=(2, 4000))), (4000, 4000))[
         :1500, :1000

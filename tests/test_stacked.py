@@ -10,8 +10,9 @@ from sklearn.decomposition import PCA
 
 from skae import VAE, Autoencoder, DenoisingAutoencoder, SparseAutoencoder, StackedAutoencoder
 
-LAYER = DenoisingAutoencoder(max_iter=3)
-FAST = {"layer_sizes": (20, 8), "max_iter": 3, "random_state": 0}
+STEPS = {"batch_size": 200, "learning_rate_init": 1e-3}
+LAYER = DenoisingAutoencoder(max_iter=3, **STEPS)
+FAST = {"layer_sizes": (20, 8), "max_iter": 3, "random_state": 0, **STEPS}
 
 
 def stacked(estimator=LAYER, **parameters):
@@ -77,6 +78,12 @@ def test_layers_have_their_widths(prototype, digits):
     assert [(layer.n_features_in_, layer.n_components_) for layer in layers] == [(64, 20), (20, 8)]
 
 
+def test_by_default_upper_layers_reconstruct_the_probabilities_below():
+    layers = StackedAutoencoder((5, 4, 3), max_iter=1, random_state=0).fit(UNIT_X).estimators_
+    assert {type(layer) for layer in layers} == {DenoisingAutoencoder}
+    assert [layer.loss for layer in layers] == ["squared_error"] + 2 * ["binary_cross_entropy"]
+
+
 def test_without_fine_tuning_layers_are_fitted_one_by_one(digits, assert_same_training):
     model = stacked(layer_sizes=(20, 12, 8), fine_tune=False).fit(digits)
     codes = digits
@@ -101,7 +108,7 @@ def test_fine_tuning_starts_from_the_pretrained_layers(digits):
 
 
 def test_fine_tuning_lowers_the_error(digits, squared_errors):
-    layer = DenoisingAutoencoder(max_iter=20)
+    layer = DenoisingAutoencoder(max_iter=20, **STEPS)
     tuned, plain = (
         stacked(layer, max_iter=60, fine_tune=tune).fit(digits) for tune in (True, False)
     )

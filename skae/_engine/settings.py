@@ -24,10 +24,10 @@ LEAST_PATIENCE = 10  # epochs
 # what that number never falls below; and the rows whose products take as long as what a step
 # does with the weights besides.
 WORK = 2**38
-FEW_STEPS = 100
+FEW_STEPS = 500
 ROWS_PER_UPDATE = 64
-REACH = 0.3  # by which a step may move what a unit sees
-ROWS = 1000  # that tell how far that is
+FEW_COLUMNS = 60  # at work in a row, of which a unit stands the largest steps
+ROWS = 1000  # that tell how many are
 NARROW = 20  # rows for each column, of tables with fewer of which fewer steps are enough
 
 
@@ -144,32 +144,29 @@ def patience_for(n_batches):
 
 
 def learning_rate_for(perceptron, solver, data, split):
-    """1e-3; half of it for what is nearly there, as it starts at principal components; ten times
-    it where all layers of the encoder saturate, as their slopes are small.
+    """1e-3, but less for what starts at principal components and is nearly there, and more for
+    an encoder all of whose layers saturate, as their slopes are small.
 
-    It is less for rows that are far from their mean, as those of many columns are: a step of
-    Adam moves all weights by as much, and what a unit sees by as much times that distance.
+    A step of Adam moves all weights by as much, and what a unit sees by as much times the number
+    of columns: both are less for wide tables.
     """
-    if perceptron.front is not None:
-        return 1e-3
-    activations = perceptron.encoder_activations
     if starts_linear(perceptron):
-        rate = 5e-4
-    elif activations and all(name in SATURATING for name in activations) and solver != "sgd":
-        rate = 1e-2
-    else:
-        rate = 1e-3
-    distance = distance_from_mean(data, split, perceptron.log_inputs)
-    return min(rate, REACH / distance) if distance > 0 else rate
+        return 5e-4 * min(1.0, len(split.training) / perceptron.n_inputs)
+    activations = perceptron.encoder_activations
+    saturates = activations and all(name in SATURATING for name in activations)
+    if not saturates or perceptron.front is not None or solver == "sgd":
+        return 1e-3
+    return 1e-2 * min(1.0, FEW_COLUMNS / n_columns_at_work(data, split))
 
 
-def distance_from_mean(data, split, log_inputs):
-    """The mean over rows of the sum of their absolute distances from the columns' means."""
-    X = sample(data, ROWS, seed=0, among=split.training).X
-    X = np.log1p(X) if log_inputs else X
+def n_columns_at_work(data, split):
+    """How many columns a row differs from the mean in, in units of a typical deviation."""
+    X = np.asarray(sample(data, ROWS, seed=0, among=split.training).X, np.float64)
     observed = ~np.isnan(X)
-    means = X.sum(axis=0, where=observed) / np.maximum(observed.sum(axis=0), 1)
-    return float(np.abs(X - means).sum(axis=1, where=observed).mean())
+    n_observed = np.maximum(observed.sum(axis=0), 1)
+    deviations = np.where(observed, X - X.sum(axis=0, where=observed) / n_observed, 0.0)
+    typical = np.sqrt(np.square(deviations).mean())
+    return max(1.0, np.abs(deviations).sum(axis=1).mean() / max(typical, np.finfo(float).tiny))
 
 
 def starts_linear(perceptron):
