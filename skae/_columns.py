@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
@@ -48,13 +47,13 @@ def column_variances(X):
     """Variances of the columns, a float64 array; 0 for a column without an observed cell."""
     if issparse(X):
         _, variances = mean_variance_axis(_summed(X), 0)
-    else:
-        scaler = StandardScaler()
-        with np.errstate(divide="ignore", invalid="ignore"):  # of columns without an observed cell
-            for rows in _spans(X):
-                scaler.partial_fit(X[rows])
-        variances = scaler.var_
-    return np.nan_to_num(variances.astype(np.float64))
+        return np.nan_to_num(variances.astype(np.float64))
+    sums, n_observed = column_sums(X)
+    n_observed, squares = np.maximum(n_observed, 1.0), np.zeros_like(sums)
+    for rows in _spans(X):
+        differences = X[rows] - sums / n_observed
+        squares += sums_of_squares(differences, ~np.isnan(differences))
+    return squares / n_observed
 
 
 def principal_components(X, n_most):
@@ -64,7 +63,9 @@ def principal_components(X, n_most):
     """
     X = np.asarray(X, np.float64)
     X = np.nan_to_num(X - column_means(X))
-    _, lengths, directions = randomized_svd(X, min(n_most, *X.shape), n_iter=4, random_state=0)
+    _, lengths, directions = randomized_svd(
+        X, min(n_most, *X.shape), n_iter=4, power_iteration_normalizer="QR", random_state=0
+    )
     varies = lengths > 1e-6 * max(lengths[0], np.finfo(float).tiny)
     return directions[varies], lengths[varies] / np.sqrt(len(X))
 

@@ -29,7 +29,7 @@ from skae._engine.full_batch import FullBatchTrainer
 from skae._engine.inference import in_chunks
 from skae._engine.modules import encoder_module
 from skae._engine.network import Network
-from skae._engine.saved import plain, restored
+from skae._engine.saved import REMEDY, plain, restored
 from skae._engine.settings import AUTO
 from skae._engine.training import Trainer
 from skae._version import __version__
@@ -455,6 +455,8 @@ class NetworkEstimator(
             )
         if "_state" in state:
             state["_perceptron"], reached = map(restored, (state["_perceptron"], state["_state"]))
+            if len(reached.weights) != state["_perceptron"].length:
+                raise ValueError(f"The layout of these weights is unknown to {REMEDY}")
             # Where a file has them begin, each network would copy the weights (see `Layout`).
             state["_state"] = replace(reached, weights=as_tensor(reached.weights).numpy())
         super().__setstate__(state)

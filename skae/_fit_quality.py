@@ -74,8 +74,10 @@ def warn_of_little(estimator, data, stacklevel):
     if isinstance(kind, SquaredError) and data.target is None:
         n_components = min(estimator._n_components_at_once, MOST_COMPONENTS, some.X.shape[1])
         possible = explained_by_components(some.X, n_components)
-        found = f"{explained:.2g} of the variance of X, where {n_components} principal components "
-        found += f"explain {possible:.2g}"
+        its = "a principal component explains"
+        if n_components > 1:
+            its = f"{n_components} principal components explain"
+        found = f"{explained:.2g} of the variance of X, where {its} {possible:.2g}"
         is_little = explained < HALF * possible
     else:
         found = f"{max(explained, 0.0):.2g} of what there is to explain beyond the columns' means"

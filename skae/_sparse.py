@@ -152,8 +152,7 @@ class SparseAutoencoder(BaseAutoencoder):
 
     The default weights suit data in [0, 1], such as grey values; for others, vary them by
     factors of 3. 'kl' limits a unit's mean over rows, not how many units a row uses; 'l1'
-    and 'topk' make most of a row's code exactly zero. 'topk' wants columns without a large
-    common offset, which the same few units would take for all rows.
+    and 'topk' make most of a row's code exactly zero.
 
     Parameters
     ----------
@@ -553,8 +552,7 @@ class SparseAutoencoder(BaseAutoencoder):
         super()._warn_of_fit(data, stacklevel + 1)
         n_dead = len(self.dead_components_)
         if self.sparsity != "kl" and n_dead > self.n_components_ / 2:
-            top_k = "centre X, use loss='squared_error'"
-            remedy = "lower sparsity_weight" if self.sparsity == "l1" else top_k
+            remedy = "lower sparsity_weight" if self.sparsity == "l1" else "raise n_active"
             warnings.warn(
                 f"{n_dead} of {self.n_components_} components are dead, active for no row: "
                 f"{remedy}, raise max_iter or lower n_components.",

@@ -16,6 +16,7 @@ from helpers import (
     each_class,
     small,
 )
+from scipy.sparse import csr_matrix
 from sklearn import __version__ as sklearn_version
 from sklearn.base import clone
 from sklearn.utils.fixes import parse_version
@@ -29,6 +30,7 @@ from skae import (
     StackedAutoencoder,
 )
 from skae._compat import InvalidParameterError
+from skae._engine.data import Data, split_rows
 from skae._engine.settings import Settings
 from skae.networks import ConvNet
 
@@ -46,15 +48,22 @@ every_class = pytest.mark.parametrize("name", ALL)
 SHAPES = [
     *((1, 1), (2, 5), (15, 3), (16, 3), (17, 3), (150, 4), (319, 4), (320, 4), (340, 4)),
     *((60, 500), (5, 2000), (600, 64), (1800, 64), (3999, 30), (4000, 30), (4001, 30)),
-    *((5000, 784), (60_000, 784), (10**6, 30), (10**8, 10)),
+    *((5000, 784), (60_000, 784), (10**6, 30), (10**7, 10)),
 ]
+FEW_STEPS = 500  # that no table is too small for
 each_shape = pytest.mark.parametrize(("n", "d"), SHAPES)
 
 
 def settings(estimator, n, d, **numbers):
-    """Those of a training on n rows of d columns."""
+    """Those of a training on n rows of d columns; the rows are zeros, without memory."""
+    return settings_for(np.broadcast_to(0.0, (n, d)), estimator, **numbers)
+
+
+def settings_for(rows, estimator, **numbers):
+    """Those of a training on these rows."""
     estimator = clone(estimator).set_params(**numbers)
-    return Settings.of(estimator, estimator._describe_perceptron(d), n)
+    perceptron = estimator._describe_perceptron(rows.shape[1])
+    return Settings.of(estimator, perceptron, Data(rows), split_rows(rows.shape[0], 0, seed=0))
 
 
 def taken(estimator):
@@ -83,7 +92,7 @@ def n_multiplications(estimator, d):
 
 
 def least_steps(m, batch_size, n, d):
-    return max(100, min(2000, 2**38 // (3 * m * (batch_size + 64)), 100 * n / d))
+    return max(FEW_STEPS, min(2000, 2**38 // (3 * m * (batch_size + 64)), 100 * n / d))
 
 
 @each_shape
@@ -104,7 +113,7 @@ def test_the_budget_has_no_epoch_too_many(n, d):
     found = settings(Autoencoder(), n, d)
     n_batches = math.ceil(n / found.batch_size)
     steps = found.max_iter * n_batches
-    assert steps >= 100 or n_batches >= 20_000
+    assert steps >= FEW_STEPS
     assert steps - n_batches < max(min(20 * n_batches, 20_000), 2000)
 
 
@@ -151,8 +160,10 @@ def test_work_counts_every_multiplication_of_a_row(estimator):
     assert clone(estimator)._describe_perceptron(6).n_products_in_all == expected
 
 
-@pytest.mark.parametrize("widths", [(128,), (1000,), (3000, 1000), (20_000, 20_000)], ids=str)
-def test_large_networks_take_fewer_steps_but_a_hundred_at_least(widths):
+@pytest.mark.parametrize(
+    "widths", [(128,), (1000,), (2000, 500), (3000, 1000), (20_000, 20_000)], ids=str
+)
+def test_large_networks_take_fewer_steps_within_limits(widths):
     n, d = 2000, 100
     sizes = (d, *widths, 32)
     m = 2 * sum(a * b for a, b in pairwise(sizes))
@@ -179,11 +190,11 @@ def test_a_row_that_is_drawn_several_times_is_so_much_work(n_draws):
 
 
 @pytest.mark.parametrize("estimator", NETWORKS.values(), ids=NETWORKS)
-@pytest.mark.parametrize(("n", "d"), [(50, 1000), (50, 50), (50, 10), (50, 5), (50, 2), (50, 1)])
+@pytest.mark.parametrize(("n", "d"), [(50, 1000), (50, 11), (50, 9), (50, 5), (50, 2), (50, 1)])
 def test_tables_of_few_rows_for_each_column_take_fewer_steps(estimator, n, d):
     n_batches = math.ceil(n / 16)
     found = settings(estimator, n, d)
-    assert found.max_iter == math.ceil(max(100, min(2000, 100 * n // d)) / n_batches)
+    assert found.max_iter == math.ceil(max(FEW_STEPS, min(2000, 100 * n // d)) / n_batches)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 50, 400])
@@ -239,6 +250,7 @@ OTHERS = {
     "Bernoulli": VAE(likelihood="bernoulli"),
     "sgd": DenoisingAutoencoder(solver="sgd"),
     "network": DenoisingAutoencoder(network=ConvNet((1, 1, 40), channels=(2,))),
+    "linear network": Autoencoder(network=ConvNet((1, 1, 40), channels=(2,))),
 }
 LINEAR = {
     "plain": Autoencoder(),
@@ -252,25 +264,73 @@ LINEAR = {
     "denoising": DenoisingAutoencoder(code_activation="identity", hidden_layer_sizes=(64,)),
 }
 each_number_of_rows = pytest.mark.parametrize("n", [1, 2, 20, 39, 40, 41, 4000])
+each_saturating = pytest.mark.parametrize("estimator", SATURATING.values(), ids=SATURATING)
+
+
+def rate_for(rows, estimator):
+    return settings_for(np.asarray(rows), estimator).learning_rate_init
+
+
+def table(n, d, seed=0):
+    return np.random.default_rng(seed).uniform(size=(n, d))
 
 
 @each_number_of_rows
-@pytest.mark.parametrize("estimator", SATURATING.values(), ids=SATURATING)
+@each_saturating
 def test_steps_are_ten_times_as_large_where_all_layers_of_the_encoder_saturate(estimator, n):
-    assert settings(estimator, n, 40).learning_rate_init == 1e-2
+    assert rate_for(table(n, 40), estimator) == 1e-2
 
 
 @each_number_of_rows
 @pytest.mark.parametrize("estimator", OTHERS.values(), ids=OTHERS)
 def test_steps_are_of_a_thousandth_elsewhere(estimator, n):
-    assert settings(estimator, n, 40).learning_rate_init == 1e-3
+    assert rate_for(table(n, 40), estimator) == 1e-3
 
 
 @each_number_of_rows
 @pytest.mark.parametrize("estimator", LINEAR.values(), ids=LINEAR)
-def test_steps_from_principal_components_are_smaller_for_fewer_rows_than_columns(estimator, n):
-    expected = 1e-3 * min(1, max(n / 40, 0.03))
-    assert settings(estimator, n, 40).learning_rate_init == pytest.approx(expected, rel=1e-12)
+def test_steps_from_principal_components_are_half_as_large_and_less_for_few_rows(estimator, n):
+    assert rate_for(table(n, 40), estimator) == pytest.approx(5e-4 * min(1, n / 40), rel=1e-12)
+
+
+@each_saturating
+def test_steps_are_smaller_for_many_columns_at_work(estimator):
+    rows = table(50, 400)
+    deviations = np.abs(rows - rows.mean(axis=0))
+    at_work = deviations.sum(axis=1).mean() / np.sqrt(np.square(deviations).mean())
+    assert 300 < at_work < 400
+    assert rate_for(rows, estimator) == pytest.approx(1e-2 * 60 / at_work, rel=1e-9)
+
+
+def test_what_is_seldom_anything_but_zero_is_not_at_work():
+    dense, rare = table(200, 1000), table(200, 1000, seed=1) < 0.01
+    small, large = (rate_for(rows * 1.0, DenoisingAutoencoder()) for rows in (dense, rare))
+    assert small < 1e-3 and large > 2.5 * small
+
+
+ALIKE = {
+    "scaled": lambda rows: 1e3 * rows,
+    "shifted": lambda rows: rows + 17.0,
+    "other rows": lambda rows: table(50, 400, seed=1),
+    "float32": lambda rows: rows.astype(np.float32),
+    "sparse": csr_matrix,
+    "many rows": lambda rows: table(3000, 400),
+    "some gaps": lambda rows: np.where(table(50, 400, seed=1) < 0.01, np.nan, rows),
+}
+
+
+@pytest.mark.parametrize("changed", ALIKE.values(), ids=ALIKE)
+def test_columns_at_work_are_counted_without_a_unit(changed):
+    rows = table(50, 400)
+    found = settings_for(changed(rows), DenoisingAutoencoder()).learning_rate_init
+    assert found == pytest.approx(rate_for(rows, DenoisingAutoencoder()), rel=0.03)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -1e6, np.nan])
+@pytest.mark.parametrize("d", [3, 400])
+def test_rows_that_are_all_alike_have_a_step_size(value, d):
+    rate = rate_for(np.full((30, d), value), DenoisingAutoencoder())
+    assert 1e-2 * 60 / 400 <= rate <= 1e-2
 
 
 # Numbers are what they are, "auto" is a default.
@@ -306,7 +366,7 @@ def test_a_batch_has_no_more_rows_than_there_are(name):
 @pytest.mark.parametrize("parameter", NAMES)
 def test_one_number_leaves_the_others_to_auto(name, parameter):
     number = {parameter: 3, "max_iter": 1}
-    expected = settings(SMALL[name], *X.shape, **{**AUTO, **number})
+    expected = settings_for(X, SMALL[name], **{**AUTO, **number})
     assert taken(fitted(name, **number)) == {key: getattr(expected, key) for key in NAMES}
 
 
@@ -354,12 +414,17 @@ def test_rows_without_a_label_do_not_count(name, fine_tune):
 
 @each_class
 def test_partial_fit_says_what_it_has_gone_by(name):
+    """The step size is that of the first rows, the others are of those that it has got last."""
     rows = np.random.default_rng(0).normal(size=(400, 6))
     estimator = small(name, **AUTO)
-    for n in (400, 60, 5):
-        expected = settings(SMALL[name], n, 6, **AUTO)
+    first = settings_for(rows[:5], SMALL[name], **AUTO).learning_rate_init
+    for n in (5, 400, 60):
+        expected = settings_for(rows[:n], SMALL[name], **AUTO)
+        numbers = {key: getattr(expected, key) for key in NAMES}
         estimator.partial_fit(rows[:n])
-        assert taken(estimator) == {key: getattr(expected, key) for key in NAMES}
+        assert taken(estimator) == {**numbers, "learning_rate_init": first}
+    estimator.set_params(learning_rate_init=0.004).partial_fit(rows)
+    assert estimator.learning_rate_init_ == 0.004
 
 
 def test_a_fit_that_goes_on_says_what_it_has_gone_by_last():
@@ -420,7 +485,7 @@ def test_callbacks_are_told_how_many_epochs_there_may_be(name):
     assert (first, most) == ("fit", estimator.max_iter_) == ("fit", 200)
     assert epochs == [("epoch", 0)] * estimator.n_iter_
     (_, most), *_ = tasks(small(name, **{**AUTO, "batch_size": 60, "n_iter_no_change": 1}, tol=1e3))
-    assert most == settings(SMALL[name], *X.shape, **{**AUTO, "batch_size": 60}).max_iter
+    assert most == settings_for(X, SMALL[name], **{**AUTO, "batch_size": 60}).max_iter
 
 
 @needs_callbacks
