@@ -68,69 +68,85 @@ def warn_of_little(estimator, data, stacklevel):
         return
     some = sample(data, ROWS, estimator._state.seed)
     explained = explained_deviance(estimator, estimator._fitted_network(), some)
-    if explained is None or not explained < HALF:
-        return
-    kind = estimator._perceptron.output
-    if isinstance(kind, SquaredError) and data.target is None:
-        n_components = min(estimator._n_components_at_once, MOST_COMPONENTS, some.X.shape[1])
-        possible = explained_by_components(some.X, n_components)
-        its = "a principal component explains"
-        if n_components > 1:
-            its = f"{n_components} principal components explain"
-        found = f"{explained:.2g} of the variance of X, where {its} {possible:.2g}"
-        is_little = explained < HALF * possible
-    else:
-        found = f"{max(explained, 0.0):.2g} of what there is to explain beyond the columns' means"
-        is_little = explained < LITTLE
-    rate = f"learning_rate_init (now {estimator.learning_rate_init_:g})"
-    remedy = f"raise max_iter (now {estimator.max_iter_}) or n_iter_no_change (now "
-    remedy += f"{estimator.n_iter_no_change_}), then {rate}"
-    if explained < FAR_OFF:
-        remedy = f"lower {rate}"
-    if is_little:
+    found = None if explained is None else complaint_of_little(estimator, some, explained)
+    if found is not None:
         warnings.warn(
             f"The reconstructions explain {found}: {type(estimator).__name__} has learnt little. "
             "If columns of X differ in scale, put a StandardScaler before it; if not, "
-            f"{remedy}.",
+            f"{remedy(estimator, explained)}.",
             ConvergenceWarning,
             stacklevel=stacklevel,
         )
+
+
+def complaint_of_little(estimator, some, explained):
+    """What is said of reconstructions that explain so much; None if it is enough."""
+    if not isinstance(estimator._perceptron.output, SquaredError) or some.target is not None:
+        if explained >= LITTLE:
+            return None
+        return f"{max(explained, 0.0):.2g} of what there is to explain beyond the columns' means"
+    if explained >= HALF:
+        return None
+    n_components = min(estimator._n_components_at_once, MOST_COMPONENTS, some.X.shape[1])
+    possible = explained_by_components(some.X, n_components)
+    if explained >= HALF * possible:
+        return None
+    theirs = f"{n_components} principal components explain"
+    theirs = "a principal component explains" if n_components == 1 else theirs
+    return f"{explained:.2g} of the variance of X, where {theirs} {possible:.2g}"
+
+
+def remedy(estimator, explained):
+    """What to change where scales are not to blame."""
+    rate = f"learning_rate_init (now {estimator.learning_rate_init_:g})"
+    if explained < FAR_OFF:
+        return f"lower {rate}"
+    return (
+        f"raise max_iter (now {estimator.max_iter_}) or n_iter_no_change (now "
+        f"{estimator.n_iter_no_change_}), then {rate}"
+    )
 
 
 def warn_of_scales(estimator, data, stacklevel):
     """Warn if columns differ so much in scale, or X from 1, that no step size suits them all."""
     if not _is_judged.get() or not isinstance(estimator._output, SquaredError) or len(data) < 2:
         return
-    X = np.array(sample(data, ROWS, seed=0).X, np.float64)  # a copy: they may be the user's
+    names = vars(estimator).get("feature_names_in_")
+    names = range(data.X.shape[1]) if names is None else [*map(repr, names.tolist())]
+    found = complaint_of_scales(sample(data, ROWS, seed=0).X, names)
+    if found is not None:
+        name = type(estimator).__name__
+        warnings.warn(
+            f"{found}: put a StandardScaler before {name}, as in "
+            f"make_pipeline(StandardScaler(), {name}()).",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def complaint_of_scales(X, names):
+    """What is said of the scales of these columns; None if they suit."""
+    X = np.array(X, np.float64)  # a copy: they may be the user's
     X[:, np.isnan(X).all(axis=0)] = 0.0  # columns without an observed cell
     with np.errstate(over="ignore", invalid="ignore"):  # squares may overflow
         scales, ranges = np.nanstd(X, axis=0), np.nanmax(X, axis=0) - np.nanmin(X, axis=0)
     varies = np.flatnonzero(ranges > 0)
     if len(varies) == 0:
-        return
-    names = getattr(estimator, "feature_names_in_", None)
-    least, most = varies[scales[varies].argmin()], varies[scales[varies].argmax()]
+        return None
     # Cells that are seldom anything but 0, as pixels at the rim, have small deviations, too.
     with np.errstate(divide="ignore", invalid="ignore"):  # or vanish
         ratio = min(s[varies].max() / s[varies].min() for s in (scales, ranges))
     typical = float(np.sqrt(np.square(scales[varies]).mean()))
     if ratio >= RATIO:
-        first, last = (repr(str(names[j])) if names is not None else int(j) for j in (most, least))
-        found = (
-            f"Columns of X differ in scale: the standard deviation of column {first} is "
-            f"{scales[most]:.2g}, that of column {last} {scales[least]:.2g}. Only the largest ones "
-            "are reconstructed"
+        least, most = varies[scales[varies].argmin()], varies[scales[varies].argmax()]
+        return (
+            f"Columns of X differ in scale: the standard deviation of column {names[most]} is "
+            f"{scales[most]:.2g}, that of column {names[least]} {scales[least]:.2g}. Only the "
+            "largest ones are reconstructed"
         )
-    elif not FAR[0] < typical < FAR[1]:
-        found = (
-            f"The columns of X have standard deviations of about {typical:.2g}, far from 1, which "
-            "the default step sizes and weights are made for"
-        )
-    else:
-        return
-    warnings.warn(
-        f"{found}: put a StandardScaler before {type(estimator).__name__}, as in "
-        f"make_pipeline(StandardScaler(), {type(estimator).__name__}()).",
-        UserWarning,
-        stacklevel=stacklevel,
+    if FAR[0] < typical < FAR[1]:
+        return None
+    return (
+        f"The columns of X have standard deviations of about {typical:.2g}, far from 1, which "
+        "the default step sizes and weights are made for"
     )

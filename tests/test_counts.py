@@ -72,7 +72,8 @@ def test_score_samples_is_the_log_likelihood_without_its_coefficient(counts):
 
 def test_topics_are_learned(topics):
     counts, probabilities = topics
-    fitted = Autoencoder(2, **COUNTS, max_iter=200, random_state=0).fit(counts)
+    fit = {"max_iter": 200, "batch_size": 50, "learning_rate_init": 1e-3, "random_state": 0}
+    fitted = Autoencoder(2, **COUNTS, **fit).fit(counts)
     errors = fitted.reconstruct(counts) / 100 - probabilities
     assert (
         np.abs(errors).sum(axis=1).mean() < np.abs(counts / 100 - probabilities).sum(axis=1).mean()
@@ -103,7 +104,8 @@ def test_the_vaes_likelihood_is_the_multinomials(counts):
 
 def test_log_likelihood_of_counts_is_near_that_of_their_topics(topics):
     counts, probabilities = topics
-    vae = VAE(3, likelihood="categorical", max_iter=300, random_state=0).fit(counts)
+    fit = {"max_iter": 200, "batch_size": 50, "learning_rate_init": 1e-3, "random_state": 0}
+    vae = VAE(3, likelihood="categorical", **fit).fit(counts)
     truth = multinomial.logpmf(counts, 100, probabilities).mean()
     # The truth knows each row's topics; the model has to integrate over them.
     assert truth - 15 < vae.score(counts) < vae.log_likelihood(counts).mean() < truth

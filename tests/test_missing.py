@@ -360,6 +360,7 @@ def test_a_column_without_observed_cells_warns():
     estimator = denoising()
     with pytest.warns(UserWarning, match=r"Columns \[1, 4\] have no observed cell"):
         estimator.fit(lacking)
+    assert np.isnan(lacking[:, [1, 4]]).all()
     assert np.isfinite(estimator.transform(lacking)).all()
     assert np.isfinite(estimator.reconstruct(WHOLE)).all()
     assert np.isfinite(estimator.score(lacking))

@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize
+from scipy.sparse import csr_array, csr_matrix
+from sklearn.metrics import log_loss
+from torch.distributions import Bernoulli, Categorical, kl_divergence
 from torch.nn import functional
 
 from skae._likelihoods import Gaussian
-from skae._outputs import LOSSES, SquaredError
+from skae._outputs import LOSSES, Output, SquaredError
 
 squared_error, binary_cross_entropy, categorical_cross_entropy = (
     LOSSES[name].loss_of_rows
@@ -124,3 +128,128 @@ def test_outputs_are_compared_by_what_they_are():
     assert Gaussian("shared") != SquaredError()
     assert Gaussian(0.1) == Gaussian(0.2)  # training may go on with another one
     assert str(SquaredError()) == "squared_error"
+
+
+# By how much a row costs more than it must.
+
+COUNTS = torch.tensor([[3.0, 0.0, 5.0], [1.0, 1.0, 1.0], [0.0, 7.0, 0.0]], dtype=torch.float64)
+BINARY = torch.tensor([[0.2, 0.0, 0.7], [1.0, 0.5, 0.1]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    "name, output, x",
+    [
+        ("squared_error", BINARY, BINARY),
+        ("binary_cross_entropy", BINARY.logit().clamp(-1000, 1000), BINARY),
+        ("categorical_cross_entropy", COUNTS.log().clamp(min=-1000), COUNTS),
+    ],
+)
+def test_the_row_itself_has_no_deviance(name, output, x):
+    deviance = LOSSES[name].deviance_of_rows(output, x)
+    torch.testing.assert_close(deviance, torch.zeros(len(x)).double(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_deviance_is_what_a_loss_is_above_its_least_value(name, output, x):
+    """Which does not depend on the output, and that no output comes below."""
+    kind = LOSSES[name]
+    ours, others = (kind.deviance_of_rows(o, x) for o in (output, -output))
+    assert ours.shape == (30,) and (ours > 0).all() and (others > 0).all()
+    losses = kind.loss_of_rows(output, x) - kind.loss_of_rows(-output, x)
+    torch.testing.assert_close(ours - others, losses, **EXACT)
+    draws = kind.deviance_of_rows(torch.stack([output, -output]), x)
+    torch.testing.assert_close(draws, torch.stack([ours, others]), **EXACT)
+
+
+def test_a_deviance_of_probabilities_is_torchs_divergence(output, x):
+    expected = kl_divergence(Bernoulli(x), Bernoulli(logits=output)).sum(dim=1)
+    found = LOSSES["binary_cross_entropy"].deviance_of_rows(output, x)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_deviance_of_zeros_and_ones_is_scikit_learns_log_loss(output, x):
+    binary = x.round()
+    found = LOSSES["binary_cross_entropy"].deviance_of_rows(output, binary)
+    expected = log_loss(binary.flatten().numpy(), torch.sigmoid(output).flatten().numpy())
+    assert found.mean().item() / 7 == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_deviance_of_counts_is_torchs_divergence_for_each_of_them(output, x):
+    counts = (10 * x).round()
+    of_one = kl_divergence(Categorical(probs=counts), Categorical(logits=output))
+    found = LOSSES["categorical_cross_entropy"].deviance_of_rows(output, counts)
+    torch.testing.assert_close(found, counts.sum(dim=1) * of_one, rtol=1e-9, atol=1e-9)
+
+
+# The best output among those that are the same for all rows.
+
+
+@pytest.fixture(params=LOSSES)
+def kind_and_rows(request):
+    """An output, rows that it is for, and the row that its constant is found with besides."""
+    rng, kind = np.random.default_rng(0), LOSSES[request.param]
+    if kind.name == "squared_error":
+        return kind, 3.0 + rng.normal(size=(40, 5)) * np.arange(5), None
+    if kind.name == "binary_cross_entropy":
+        return kind, np.clip(rng.uniform(size=(40, 5)) * [0, 0.5, 1, 2, 9], 0, 1), np.full(5, 0.5)
+    rows = rng.poisson([9.0, 1.0, 3.0, 0.0, 0.2], size=(40, 5)).astype(float)
+    return kind, rows, np.full(5, rows.sum() / 40 / 5)
+
+
+def with_gaps(rows):
+    return np.where(np.random.default_rng(1).uniform(size=rows.shape) < 0.3, np.nan, rows)
+
+
+def cost(constant, kind, rows):
+    x = torch.tensor(rows)
+    output = torch.as_tensor(constant).expand_as(x)
+    return kind.loss_of_rows(*kind.without_missing(output, x)).sum().item()
+
+
+def test_no_other_constant_costs_less(kind_and_rows):
+    """Of these rows, and of one more, which keeps it finite."""
+    kind, rows, more = kind_and_rows
+    constant = kind.best_constant(rows)
+    assert constant.shape == (5,) and np.isfinite(constant).all()
+    whole = rows if more is None else np.vstack([rows, more])
+    least, found = cost(constant, kind, whole), minimize(cost, 0 * constant, args=(kind, whole))
+    assert least <= found.fun + 1e-9
+    for direction in np.random.default_rng(2).normal(size=(20, 5)):
+        assert least < cost(constant + 1e-2 * (direction - direction.mean()), kind, whole)
+        assert least <= cost(constant + 1e-2 * direction, kind, whole) + 1e-9
+
+
+def test_no_other_constant_costs_observed_cells_less(kind_and_rows):
+    """But for counts, whose totals are then unknown, so that it is only near the best."""
+    kind, rows, more = kind_and_rows
+    gaps = with_gaps(rows)
+    constant = kind.best_constant(gaps)
+    whole = gaps if more is None else np.vstack([gaps, more])
+    least, found = cost(constant, kind, whole), minimize(cost, constant, args=(kind, whole)).fun
+    slack = 5e-3 * least if kind.has_totals else 1e-9
+    assert found - 1e-9 <= least <= found + slack
+
+
+@pytest.mark.parametrize("sparse", [csr_matrix, csr_array])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("change", [np.array, with_gaps])
+def test_the_best_constant_of_sparse_rows_is_that_of_dense_ones(
+    change, dtype, sparse, kind_and_rows
+):
+    kind, rows, _ = kind_and_rows
+    rows = change(rows).astype(dtype)
+    expected, found = kind.best_constant(rows), kind.best_constant(sparse(rows))
+    assert expected.dtype == found.dtype == np.float64
+    np.testing.assert_allclose(found, expected, rtol=1e-5 if dtype == np.float32 else 1e-12)
+
+
+def test_a_constant_of_extreme_or_unobserved_columns_is_finite(kind_and_rows):
+    kind, rows, _ = kind_and_rows
+    for column in (0.0, 1.0, np.nan):
+        rows[:, 2] = column
+        assert np.isfinite(kind.best_constant(rows)).all()
+    assert np.isfinite(kind.best_constant(np.zeros((3, 4)))).all()
+
+
+def test_an_output_has_no_best_constant_unless_it_says_so():
+    assert Output().best_constant(np.ones((3, 2))) is None

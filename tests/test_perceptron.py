@@ -9,7 +9,7 @@ import torch
 from skae._engine.activations import ACTIVATIONS, TopK
 from skae._engine.initial import initial_weights
 from skae._engine.modules import decoder_module, encoder_module
-from skae._engine.network import Network
+from skae._engine.network import Network, fold_origin
 from skae._engine.perceptron import ALIGNMENT, Perceptron
 from skae._engine.stack import stack, stacked_tensors
 
@@ -31,6 +31,9 @@ PERCEPTRONS = [
 ]
 
 every_perceptron = pytest.mark.parametrize("perceptron", PERCEPTRONS, ids=str)
+every_encoder = pytest.mark.parametrize(
+    "perceptron", [p for p in PERCEPTRONS if p.has_encoder], ids=str
+)
 every_activation = pytest.mark.parametrize("name", ACTIVATIONS)
 
 
@@ -51,7 +54,7 @@ def as_tuple(output):
     return output if isinstance(output, tuple) else (output,)
 
 
-@every_perceptron
+@every_encoder
 def test_encode_equals_the_encoder_module(perceptron):
     network, x = random_network(perceptron), normal(20, 6)
     encoded, expected = as_tuple(network.encode(x)), as_tuple(encoder_module(network)(x))
@@ -78,20 +81,38 @@ def test_decode_is_the_reconstruction_before_its_activation(perceptron):
 def test_the_encoder_is_the_formula_of_its_weights():
     network, x = random_network(DEEP), normal(20, 6)
     (w1, w2), (b1, b2) = network.encoder_weights, network.encoder_biases
-    expected = torch.sigmoid(torch.tanh(x @ w1.T + b1) @ w2.T + b2)
+    expected = torch.sigmoid(torch.tanh((x - network.origin) @ w1.T + b1) @ w2.T + b2)
     torch.testing.assert_close(network.encode(x), expected)
 
 
 def test_the_code_activation_spares_the_second_head():
     network, x = random_network(TWO_HEADS), 5 * normal(20, 6)
-    hidden = torch.tanh(x @ network.encoder_weights[0].T + network.encoder_biases[0])
-    output = hidden @ network.encoder_weights[1].T + network.encoder_biases[1]
+    (w1, w2), (b1, b2) = network.encoder_weights, network.encoder_biases
+    output = torch.tanh((x - network.origin) @ w1.T + b1) @ w2.T + b2
     first, second = network.encode(x)
     torch.testing.assert_close(first, torch.nn.functional.elu(output[:, :3]))
     torch.testing.assert_close(second, output[:, 3:])
 
 
-@every_perceptron
+@every_encoder
+def test_completed_networks_compute_the_same(perceptron):
+    network, completed = random_network(perceptron), random_network(perceptron).completed()
+    x = normal(20, 6)
+    expected, found = as_tuple(network.encode(x)), as_tuple(completed.encode(x))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-14)
+    torch.testing.assert_close(network.origin, completed.origin, rtol=0, atol=0)
+
+
+def test_the_first_layer_of_counts_gets_their_logarithms():
+    network = random_network(replace(DEEP, log_inputs=True))
+    counts = normal(20, 6).abs()
+    by_module = encoder_module(network)(counts)
+    plain = Network(DEEP, network.flat)
+    torch.testing.assert_close(network.encode(counts), plain.encode(torch.log1p(counts)))
+    torch.testing.assert_close(by_module, network.encode(counts))
+
+
+@every_encoder
 def test_a_module_holds_copies(perceptron):
     network, x = random_network(perceptron), normal(20, 6)
     before = as_tuple(network.encode(x))[0]
@@ -154,7 +175,7 @@ def derivative(y, x):
 @pytest.mark.parametrize("perceptron", [DEEP, TIED, SHALLOW], ids=str)
 def test_encode_with_slopes_gives_the_code_and_a_slope_per_layer(perceptron):
     network, x = random_network(perceptron), normal(20, 6)
-    code, slopes = network.encode_with_slopes(x)
+    code, slopes = network.encode_with_slopes(network.features(x))
     assert torch.equal(code, network.encode(x))
     assert [slope.shape for slope in slopes] == [(20, n) for n in perceptron.sizes[1:]]
 
@@ -168,6 +189,11 @@ def tensors_of(network):
     }
 
 
+def n_numbers(perceptron):
+    """Those that are trained, and the origin's."""
+    return perceptron.n_parameters + (perceptron.n_inputs if perceptron.has_encoder else 0)
+
+
 @every_perceptron
 def test_tensors_do_not_overlap_and_begin_lines_of_the_cache(perceptron):
     network = Network(perceptron, torch.zeros(perceptron.length))
@@ -176,7 +202,7 @@ def test_tensors_do_not_overlap_and_begin_lines_of_the_cache(perceptron):
         tensor += 1
         assert tensor.storage_offset() % ALIGNMENT == 0
     assert network.flat.max() == 1
-    assert network.flat.sum() == sum(map(torch.numel, tensors)) == perceptron.n_parameters
+    assert network.flat.sum() == sum(map(torch.numel, tensors)) == n_numbers(perceptron)
     assert len(network.flat) % ALIGNMENT == 0
 
 
@@ -284,7 +310,7 @@ def test_initial_extras_are_zero(perceptron):
 
 def some_function(network, x):
     """A scalar that every part of the network has a say in."""
-    code, *second = as_tuple(network.encode(x))
+    code, *second = as_tuple(network.encode(x)) if network.perceptron.has_encoder else (x,)
     return network.reconstruct(code).square().sum() + sum(s.sin().sum() for s in second)
 
 
@@ -309,6 +335,8 @@ def test_backward_writes_the_gradient_into_the_flat_vector(perceptron):
     vars(attached)["layout"] = Attached(perceptron.layout)
     attached = Network(attached, flat)
     (expected,) = torch.autograd.grad(some_function(attached, x), flat)
+    if perceptron.has_encoder:  # whose origin is not trained
+        Network(perceptron, expected).origin.zero_()
     torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-12)
 
 
@@ -336,6 +364,9 @@ def parts():
 
 @pytest.fixture
 def stacked(parts):
+    parts = [Network(part.perceptron, part.flat.clone()) for part in parts]
+    for part in parts[1:]:
+        fold_origin(part)
     perceptron = stack([part.perceptron for part in parts])
     network = Network(perceptron, torch.zeros(perceptron.length, dtype=torch.float64))
     for whole, part in stacked_tensors(network, parts):
@@ -363,7 +394,7 @@ def test_a_stack_keeps_what_was_tied(parts, stacked):
 
 
 def test_no_number_of_a_stack_is_left_unset(stacked):
-    assert np.count_nonzero(stacked.flat) == stacked.perceptron.n_parameters
+    assert np.count_nonzero(stacked.flat) == n_numbers(stacked.perceptron)
 
 
 def test_a_stack_of_one_is_that_one():

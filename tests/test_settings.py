@@ -178,7 +178,7 @@ def test_work_counts_the_convolutions():
         return settings(Autoencoder(network=network), 2000, 64).max_iter
 
     assert n_epochs(2) == n_epochs(4, 8) == 100
-    assert 100 > n_epochs(16, 32) > n_epochs(32, 64) == 20
+    assert 100 > n_epochs(16, 32) > n_epochs(32, 64) == FEW_STEPS // 20
 
 
 @pytest.mark.parametrize("n_draws", [1, 5, 50])
