@@ -36,7 +36,6 @@ from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, 
 from skae._outputs import LOSSES, SquaredError
 from skae.networks import ConvNet
 
-
 STRONG_DECAY = 0.01
 ROWS_FOR_COMPONENTS = 10_000
 
@@ -89,11 +88,19 @@ class BaseAutoencoder(NetworkEstimator):
     `_warmup_epochs`
         How many epochs pass, 0 by default, before the objective is the one to minimise.
         Stopping and `best_loss_` ignore them.
+    `_is_held_back`
+        Whether the parameters ask for worse reconstructions than the defaults do, as a
+        strong penalty does: then no warning says that little has been learnt.
+    `_n_components_at_once`
+        How many components of a code a row may use, `n_components_` by default; the warning
+        compares the reconstructions with those of as many principal components.
 
     These are called before training:
 
     `_check_parameters()`
         Raises an error if parameters contradict each other. It first calls `super()`'s.
+    `_check_budget()`
+        The same of parameters that only `fit` goes by, such as `max_iter`.
     `_prepare(data, continues)`
         Learns from the training rows, `data.X`, what the objective needs, such as the
         range of each column. `continues` tells whether an earlier training goes on.
@@ -102,7 +109,14 @@ class BaseAutoencoder(NetworkEstimator):
         as two heads for the encoder.
     `_initial_weights(perceptron, generator, data)`
         Returns the weights to start with as one vector: what `super()`'s returns, changed
-        in place. After that the output's biases are set to where the data lie.
+        in place. After that the network is started at principal components, if it can be,
+        and the output's biases are set to where the data lie.
+    `_mean_inputs(X)`
+        Returns the means of the columns of what the encoder gets of rows of X, float64:
+        the origin that its first layer counts from.
+    `_scale_code(network, deviations, data)`
+        Returns what the code starts divided by, where it starts as principal components
+        with these standard deviations; ones by default.
 
     These are called in training:
 
@@ -564,9 +578,9 @@ class BaseAutoencoder(NetworkEstimator):
         if n_most and is_theirs and isinstance(network.perceptron.output, SquaredError):
             rows = sample(data, ROWS_FOR_COMPONENTS, draw_seed(0)).X
             directions, deviations = map(torch.from_numpy, principal_components(rows, n_most))
-            start_linear(network, directions, self._scale_code(network, deviations))
+            start_linear(network, directions, self._scale_code(network, deviations, data))
 
-    def _scale_code(self, network, deviations):
+    def _scale_code(self, network, deviations, data):
         """What to divide components by that have these standard deviations."""
         return torch.ones_like(deviations)
 

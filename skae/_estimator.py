@@ -115,9 +115,9 @@ class NetworkEstimator(
         with self._transaction():
             self._check_budget()
             data = self._validate(X, target, reset=not continues)
+            self._warn_of_data(data, stacklevel=5)
         if not continues:
             self._forget()
-        self._warn_of_data(data, stacklevel=5)
         with self._transaction():
             self._fit(data, continues)
         self._warn_of_fit(data, stacklevel=5)

@@ -94,17 +94,23 @@ class Gaussian(SquaredError):
         numbers = {"shared": 1, "per_feature": n_features, "heteroscedastic": shifts}
         return numbers.get(self.noise_variance, 0)
 
-    def start(self, network, data):
-        """Let the noise start at a hundredth of the data's variance.
+    def variances_at_start(self, X):
+        """Variances of the noise in each column, or of all, that a training starts with.
 
-        From the variance itself, the best while all rows are decoded alike, the KL divergence
-        would silence components that the decoder has yet to find a use for.
+        They are a part of the data's: from the whole, the best while all rows are decoded alike,
+        the KL divergence would silence components that the decoder has yet to find a use for.
         """
-        super().start(network, data)
-        variances = START_OF_NOISE * column_variances(data.targets)
+        if self.is_fixed:
+            return np.array([float(self.noise_variance)])
+        variances = START_OF_NOISE * column_variances(X)
         if self.noise_variance == "shared":
             variances = variances.mean(keepdims=True)
-        log_variances = torch.from_numpy(np.log(np.where(variances > 0, variances, 1.0)))
+        return np.where(variances > 0, variances, 1.0)
+
+    def start(self, network, data):
+        """Let means start where the data lie, and variances as `variances_at_start`."""
+        super().start(network, data)
+        log_variances = torch.from_numpy(np.log(self.variances_at_start(data.targets)))
         perceptron = network.perceptron
         if perceptron.n_extra:
             scale = 1.0 if self.n_heads == 2 else LOG_VARIANCE_SCALE

@@ -13,7 +13,7 @@ from skae._compat import Interval, InvalidParameterError, StrOptions
 from skae._density import COLLAPSED, DensityMixin
 from skae._elbo import gaussian_kl, sample_posterior
 from skae._engine.network import Network
-from skae._likelihoods import LIKELIHOODS, START_OF_NOISE, Gaussian
+from skae._likelihoods import LIKELIHOODS, Gaussian
 from skae._outputs import penalized
 
 LEARNED_VARIANCES = ("shared", "per_feature", "heteroscedastic")
@@ -396,10 +396,10 @@ class VAE(DensityMixin, BaseAutoencoder):
             head[perceptron.sizes[-1] :].zero_()
         return weights
 
-    def _scale_code(self, network, deviations):
+    def _scale_code(self, network, deviations, data):
         """The prior's; a posterior starts as narrow as the starting noise makes it."""
         variances = deviations.square()
-        noise = START_OF_NOISE * variances.mean()
+        noise = network.perceptron.output.variances_at_start(data.targets).mean()
         log_variances = network.encoder_biases[-1][network.perceptron.sizes[-1] :]
         log_variances[: len(variances)] = torch.log(noise / (variances + noise))
         return deviations

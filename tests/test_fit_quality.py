@@ -8,7 +8,17 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import LABELS, NEVER_STOP, SMALL, UNIT_X, AnyWidth, X, each_class, small
+from helpers import (
+    LABELS,
+    NEVER_STOP,
+    SMALL,
+    UNIT_X,
+    AnyWidth,
+    X,
+    each_class,
+    fitted_state,
+    small,
+)
 from scipy.sparse import csr_matrix
 from scipy.special import xlogy
 from sklearn.base import clone
@@ -397,6 +407,19 @@ def test_a_wrong_parameter_comes_before_the_warnings():
             Autoencoder(0).fit(1e6 * X)
 
     assert warnings_of(fit) == []
+
+
+@each_squared
+def test_who_takes_warnings_for_errors_keeps_what_was_fitted(estimator):
+    model = clone(estimator).set_params(**STILL, warm_start=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = fitted_state(model.fit(X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match=FAR):
+            model.fit(1e6 * X)
+    assert fitted_state(model) == before
 
 
 # Where the warnings point.

@@ -163,12 +163,12 @@ def test_a_network_knows_its_likelihood():
 
 
 @pytest.mark.parametrize("kind", ["per feature", "heteroscedastic"])
-def test_learned_variances_start_at_a_hundredth_of_each_features(kind):
+def test_learned_variances_start_at_a_part_of_each_features(kind):
     scaled = X * [1e-2, 0.1, 1, 10, 100, 0]
     vae = small("VAE", **KINDS[kind], **STILL).fit(scaled)
     network = vae._fitted_network()
     _, variance = vae._perceptron.output.moments(network, network.decode(normal(9, 3)))
-    expected = 0.01 * scaled.var(axis=0)
+    expected = _likelihoods.START_OF_NOISE * scaled.var(axis=0)
     expected[-1] = 1  # there is no variance of 0 to start from
     np.testing.assert_allclose(variance.expand(9, 6)[0], expected + 1e-6, rtol=1e-6)
     np.testing.assert_allclose(variance.expand(9, 6)[-1], expected + 1e-6, rtol=1e-6)

@@ -148,7 +148,9 @@ def test_every_epoch_has_each_row_once_in_another_order(name, monkeypatch):
         np.testing.assert_array_equal(np.sort(epoch, axis=0), np.sort(X, axis=0))
 
 
-@pytest.mark.parametrize(("n_samples", "expected"), [(50, [16, 16, 16, 2]), (450, 20 * [22] + [10])])
+@pytest.mark.parametrize(
+    ("n_samples", "expected"), [(50, [16, 16, 16, 2]), (450, 20 * [22] + [10])]
+)
 def test_auto_batch_size(n_samples, expected, monkeypatch):
     seen = record_batches(monkeypatch, "Autoencoder")
     small("Autoencoder", batch_size="auto", max_iter=1).fit(np.zeros((n_samples, 3)))
