@@ -357,7 +357,7 @@ def test_the_validation_loss_has_the_full_weight(digits):
 def test_early_stopping_takes_no_weights_from_the_warm_up(digits):
     """Though few rows, learnt by heart, are soon at their best on those held out."""
     vae = VAE(**{**FAST, "max_iter": 24}, kl_warmup=20, early_stopping=True, n_iter_no_change=50)
-    vae.set_params(noise_variance=0.05, batch_size=10, learning_rate_init=0.03, activation="tanh")
+    vae.set_params(noise_variance=0.05, batch_size=10, learning_rate_init=0.06, activation="tanh")
     vae.fit(digits[:60])
     assert np.argmin(vae.validation_loss_curve_) < 20
     held_out = digits[:60][split_rows(60, 0.1, seed=0).held_out]
