@@ -497,7 +497,7 @@ def test_the_defaults_say_nothing_of_other_losses(name, parameter, some_digits):
     rows = (some_digits > 8) * 1.0 if parameter == "binary_cross_entropy" else some_digits
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        clone(CLASSES[name]).set_params(n_components=8, **its).fit(rows[:60])
+        clone(CLASSES[name]).set_params(n_components=4, **its).fit(rows[:60])
 
 
 @pytest.mark.parametrize("kind", [AutoencoderClassifier, AutoencoderRegressor])
