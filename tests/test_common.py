@@ -70,7 +70,7 @@ ESTIMATORS = [
         early_stopping=True,
     ),
     *(
-        cls(autoencoder, max_iter=40, learning_rate_init=0.02, **params)
+        cls(autoencoder, max_iter=40, batch_size=200, learning_rate_init=0.02, **params)
         for cls in (AutoencoderClassifier, AutoencoderRegressor)
         for autoencoder, params in (
             (StackedAutoencoder((12, 6), estimator=Autoencoder(max_iter=2), max_iter=2), {}),
@@ -82,6 +82,8 @@ ESTIMATORS = [
     AutoencoderClassifier(
         SparseAutoencoder(12, max_iter=2, sparsity="topk", n_active=4),
         max_iter=30,
+        batch_size=20,
+        learning_rate_init=1e-3,
         unlabeled=float("nan"),
         class_weight="balanced",
     ),
@@ -97,7 +99,10 @@ ESTIMATORS = [
     ),
     VAE(**FAST, network=AnyWidth("image"), hidden_layer_sizes=()),
     AutoencoderClassifier(
-        Autoencoder(6, max_iter=2, network=AnyWidth()), max_iter=40, learning_rate_init=0.02
+        Autoencoder(6, max_iter=2, network=AnyWidth()),
+        max_iter=40,
+        batch_size=200,
+        learning_rate_init=0.02,
     ),
 ]
 

@@ -362,9 +362,9 @@ def test_what_is_far_from_one(typical, warns):
 
 def test_cells_that_are_seldom_anything_but_zero_do_not_count():
     """Pixels at the rim have small deviations, but the scale of the others."""
-    rows = 30.0 * np.random.default_rng(0).normal(size=(900, 5))
+    rows = 60.0 * np.random.default_rng(0).normal(size=(900, 5))
     rows[:, 2], rows[7, 2] = 0.0, 1.0
-    assert rows[:, 0].std() > 800 * rows[:, 2].std()
+    assert rows[:, 0].std() > 1500 * rows[:, 2].std()
     assert warnings_of(short(Autoencoder).fit, rows) == []
 
 
@@ -473,7 +473,8 @@ def test_a_classs_own_warnings_point_there_too(estimator, rows):
 
 
 FITS = [
-    *product(CLASSES, ["iris", "digits"]),
+    *product(CLASSES, ["iris"]),
+    *product(set(CLASSES) - {"ContractiveAutoencoder"}, ["digits"]),
     *product(set(CLASSES) - {"StackedAutoencoder", "ContractiveAutoencoder"}, ["digits, scaled"]),
     *product(set(CLASSES) - {"StackedAutoencoder", "VAE"}, ["breast cancer, scaled"]),
     *product(["DenoisingAutoencoder"], ["iris, float32", "iris, CSR", "iris + 1000"]),

@@ -46,6 +46,7 @@ from skae._base import BaseAutoencoder
 from skae._contractive import estimated_squared_jacobian_norm, through_front
 from skae._engine.activations import ACTIVATIONS
 from skae._engine.blocks import own_randomness
+from skae._likelihoods import START_OF_NOISE
 from skae.networks import ConvNet
 
 pytestmark = [
@@ -349,6 +350,26 @@ def test_an_image_code_is_translation_equivariant(code, hidden):
     assert np.allclose(other[inside], expected, rtol=1e-9, atol=1e-12) == (code == "image")
 
 
+def test_rows_are_counted_from_a_mean_that_is_one_for_each_channel_of_an_image_code():
+    scaled = (X.reshape(-1, 2, 24) * np.array([[1.0], [10.0]])).reshape(-1, 48)
+    lacking = np.where(X > 0.9, np.nan, scaled)
+    n_channels = {"vector": 48, "image": 2}  # of a vector, as if each column were a channel
+    for code, n_means in n_channels.items():
+        found = origin_of(of_kind("Autoencoder", conv(code=code)).fit(scaled))
+        means = scaled.mean(axis=0).reshape(n_means, -1).mean(axis=1)
+        np.testing.assert_allclose(found, means.repeat(48 // n_means))
+        found = origin_of(of_kind("DenoisingAutoencoder", conv(code=code)).fit(lacking))
+        means = np.nanmean(lacking, axis=0).reshape(n_means, -1).mean(axis=1)
+        np.testing.assert_allclose(found[:48], means.repeat(48 // n_means))
+        assert not found[48:].any()  # of the mask
+    found = origin_of(of_kind("Autoencoder", Own(residuals)).fit(scaled))
+    np.testing.assert_allclose(found, scaled.mean())
+
+
+def origin_of(estimator):
+    return estimator._network_copy().origin.numpy()
+
+
 # Limits in which a variant is the plain autoencoder.
 
 
@@ -505,13 +526,13 @@ def test_posteriors_start_with_the_priors_variance(code):
 
 
 @both_codes
-def test_decoded_variances_start_at_a_hundredth_of_the_columns(code):
+def test_decoded_variances_start_in_proportion_to_those_of_the_columns(code):
     """But for what the untrained second head adds."""
     scaled = (X.reshape(-1, 2, 24) * np.array([[1.0], [10.0]])).reshape(-1, 48)
     still = {"max_iter": 1, "learning_rate_init": 1e-12}
     vae = of_kind("heteroscedastic", conv(code=code), **still).fit(scaled)
     variance = vae._decoded_variance(np.zeros((1, vae.n_components_))).reshape(2, 24)
-    expected = 0.01 * scaled.var(axis=0).reshape(2, 24)
+    expected = START_OF_NOISE * scaled.var(axis=0).reshape(2, 24)
     np.testing.assert_allclose(variance, expected, rtol=0.5)
 
 
@@ -1128,7 +1149,7 @@ def test_an_own_network_of_dense_layers_learns_as_much_as_a_perceptron(digits):
             return nn.Sequential(nn.Linear(n_inputs, 32), nn.ReLU()), nn.Linear(32, n_outputs)
 
     rows = digits[:500]
-    fit = {"max_iter": 30, "learning_rate_init": 5e-3, "random_state": 0}
+    fit = {"max_iter": 30, "batch_size": 25, "learning_rate_init": 5e-3, "random_state": 0}
     own = Autoencoder(8, network=Dense(), hidden_layer_sizes=(), **fit).fit(rows)
     plain = Autoencoder(8, hidden_layer_sizes=(32,), **fit).fit(rows)
     assert own.score(rows) == pytest.approx(plain.score(rows), abs=0.05)

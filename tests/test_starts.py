@@ -96,7 +96,7 @@ NETWORK = {
         ],
     ),
     "stack of images": StackedAutoencoder(
-        (2, 3, 4), estimator=Autoencoder(network=AnyWidth("image"), **FEW)
+        (2, 3), estimator=Autoencoder(network=AnyWidth("image"), **FEW)
     ),
 }
 AUTOENCODERS = {**PLAIN, **{f"{name}, convolutions": it for name, it in NETWORK.items()}}
@@ -104,7 +104,7 @@ AUTOENCODERS = {name: clone(it).set_params(**FEW) for name, it in AUTOENCODERS.i
 DENSE = {name: it for name, it in AUTOENCODERS.items() if name in PLAIN}
 BY_EPOCHS = [name for name, it in AUTOENCODERS.items() if it.solver != "lbfgs"]
 WITH_GAPS = {name: it for name, it in AUTOENCODERS.items() if isinstance(it, DenoisingAutoencoder)}
-PRETRAINED = ("stack", "VAE", "top k", "plain, convolutions")
+PRETRAINED = ("stack", "top k", "plain, convolutions")
 SUPERVISED = {
     f"{kind.__name__}, {name}, {fine_tune}": kind(
         AUTOENCODERS[name], fine_tune=fine_tune, alpha=0.01, **FEW

@@ -371,8 +371,9 @@ FASTER = {"max_iter": 20, "batch_size": 100, "learning_rate_init": 0.01, "random
 def test_it_learns_digits(digits):
     """From pretrained codes that are of use, but not made for the task."""
     train, test = slice(None, 1200), slice(1200, None)
-    layer = DenoisingAutoencoder(max_iter=5, learning_rate_init=0.005)
-    stack = StackedAutoencoder((40, 20), estimator=layer, max_iter=5, random_state=0)
+    layer = DenoisingAutoencoder(max_iter=5, batch_size=200, learning_rate_init=0.005)
+    steps = {"max_iter": 5, "batch_size": 200, "learning_rate_init": 1e-3}
+    stack = StackedAutoencoder((40, 20), estimator=layer, **steps, random_state=0)
     model = AutoencoderClassifier(FrozenEstimator(stack.fit(digits[train])), **FASTER)
 
     def accuracy(**params):
@@ -570,8 +571,10 @@ def test_an_output_that_no_row_has_is_an_error():
 def test_labels_help_only_where_they_are(digits):
     """Of few labels and many rows, pretraining on all of them makes the better classifier."""
     y = np.where(np.arange(len(digits)) < 100, LABELS, -1)
-    inner = Autoencoder(20, hidden_layer_sizes=(), code_activation="relu", max_iter=40)
-    model = AutoencoderClassifier(inner, unlabeled=-1, random_state=0, max_iter=100)
+    steps = {"batch_size": 200, "learning_rate_init": 1e-3}
+    layer = {"hidden_layer_sizes": (), "code_activation": "relu"}
+    inner = Autoencoder(20, **layer, max_iter=40, **steps)
+    model = AutoencoderClassifier(inner, unlabeled=-1, random_state=0, max_iter=100, **steps)
     whole = model.fit(digits, y).score(digits[100:], LABELS[100:])
     few = clone(model).fit(digits[:100], y[:100]).score(digits[100:], LABELS[100:])
     assert whole > few
