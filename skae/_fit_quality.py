@@ -98,6 +98,8 @@ def complaint_of_little(estimator, some, explained):
 
 def remedy(estimator, explained):
     """What to change where scales are not to blame."""
+    if estimator.solver == "lbfgs":
+        return f"raise max_iter (now {estimator.max_iter_})"
     rate = f"learning_rate_init (now {estimator.learning_rate_init_:g})"
     if explained < FAR_OFF:
         return f"lower {rate}"

@@ -150,7 +150,7 @@ def learning_rate_for(perceptron, solver, data, split):
     A step of Adam moves all weights by as much, and what a unit sees by as much times the number
     of columns: both are less for wide tables.
     """
-    if starts_linear(perceptron):
+    if starts_linear(perceptron) and data.target is None:
         return 5e-4 * min(1.0, len(split.training) / perceptron.n_inputs)
     activations = perceptron.encoder_activations
     saturates = activations and all(name in SATURATING for name in activations)
