@@ -104,6 +104,8 @@ class Settings:
         )
 
     def __str__(self):
+        if self.solver == "lbfgs":  # to which the others do not apply
+            return f"max_iter={self.max_iter}"
         return (
             f"batch_size={self.batch_size}, learning_rate_init={self.learning_rate_init:g}, "
             f"max_iter={self.max_iter}, n_iter_no_change={self.n_iter_no_change}"
