@@ -44,7 +44,8 @@ denoiser = DenoisingAutoencoder(
 # %%
 # How fine is what a kernel looks for? We take its mean spatial frequency, once of its brightness
 # (the mean of its colours), once of what its colours differ by.
-kernels = denoiser.encoder_[1].weight.detach().numpy()  # (32, 3, 7, 7)
+convolution = next(layer for layer in denoiser.encoder_ if hasattr(layer, "kernel_size"))
+kernels = convolution.weight.detach().numpy()  # (32, 3, 7, 7)
 brightness = kernels.mean(axis=1, keepdims=True)
 frequencies = np.hypot(np.fft.fftfreq(7)[:, np.newaxis], np.fft.fftfreq(7))
 for name, part in {"brightness": brightness, "colour": kernels - brightness}.items():
