@@ -676,7 +676,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     @property
     def _is_held_back(self):
-        return super()._is_held_back or (self.corruption is not None and self.corruption_level > 0.3)
+        return super()._is_held_back or (
+            self.corruption is not None and self.corruption_level > 0.3
+        )
 
     def _warn_of_fit(self, data, stacklevel):
         super()._warn_of_fit(data, stacklevel + 1)

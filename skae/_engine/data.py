@@ -11,7 +11,6 @@ from scipy.sparse import issparse
 from skae._engine.devices import as_tensor
 from skae._engine.streams import stream
 
-
 SAMPLE_SIZE = 2**22  # numbers in a sample, at most
 
 

@@ -162,7 +162,7 @@ class Trainer:
                     best_weights = self.weights.clone()
             if settings.verbose:
                 self.report(f"{epoch + 1}/{settings.max_iter}", time.perf_counter() - started)
-            if task.stop or stopping.exhausted and self._has_learnt(stopping):
+            if task.stop or (stopping.exhausted and self._has_learnt(stopping)):
                 break
         if best_weights is not None and (holds_out or stopping.ends_clearly_worse):
             self.weights.copy_(best_weights)
