@@ -159,7 +159,7 @@ class Perceptron:
 
     @cached_property
     def n_products_in_all(self):
-        """Multiplications for one row in all dense layers, and in the greatest one of each block."""
+        """Multiplications for one row in all dense layers and the greatest one of each block."""
         return sum(
             sum(map(prod, shapes)) * prod(image)
             for shapes, image in (
