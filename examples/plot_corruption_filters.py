@@ -46,8 +46,9 @@ for level, correlation, fit in zip(levels, correlations, fits, strict=True):
     print(f"{level:9.0%} {correlation:22.2f} {fit.score(X):20.2f}")
 
 # %%
-# Above, a digit as training sees it; below, the 36 largest filters, each from its own -max (black)
-# to max (white). The price is seen in the table: undamaged digits come back less exactly.
+# Above, a digit as training sees it: a destroyed pixel has its mean over all digits. Below, the 36
+# largest filters, each from its own -max (black) to max (white). The price is seen in the table:
+# undamaged digits come back less exactly.
 
 figure, axes = plt.subplots(2, 4, figsize=(10, 4.9), height_ratios=(1, 3.2), layout="constrained")
 for (above, below), level, fit, correlation in zip(axes.T, levels, fits, correlations, strict=True):

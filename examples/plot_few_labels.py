@@ -8,8 +8,8 @@ them apart. The fewer they are, the more the pretraining is worth.
 
 Here 1200 images serve the pretraining, and 10 to 500 of them have labels. The same network
 without pretraining, and classifiers that know the labelled images alone, have nothing to learn
-from the others. With a hundred labels they hardly need it, and with 500 pretraining does a little
-harm.
+from the others. With 10 or 20 labels pretraining saves more than six percentage points of error,
+with 200 or more it saves less than one.
 """
 
 import matplotlib.pyplot as plt

@@ -4,7 +4,7 @@ A schedule gets more out of the same epochs
 
 Steps of constant size end in a noise of that size. Schedules begin with large steps and end with
 tiny ones, and get a lower loss from the same 30 epochs. `"one_cycle"` begins with small ones as
-well, and so survives peaks at which the others fail. Where steps are too small from the start, a
+well, and so bears peaks at which the others get worse. Where steps are too small from the start, a
 schedule only makes them smaller.
 """
 

@@ -2,10 +2,10 @@
 Deep networks of logistic units want pretraining
 ================================================
 
-Gradients fade on their way through logistic units: with each layer, a network that starts from
-random weights reconstructs digits less well. Trained layer by layer first, as a stack, the same
-network learns at any depth (Hinton and Salakhutdinov, 2006). Units without that flaw, such as
-"elu", need no pretraining, and do better than either.
+Gradients fade on their way through logistic units: two layers of them still learn from random
+weights, but with a third and a fourth the network reconstructs digits worse and worse. Trained
+layer by layer first, as a stack, it learns at any depth (Hinton and Salakhutdinov, 2006). Units
+without that flaw, such as "elu", need no pretraining, and do better than either.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 KL makes a code quiet, L1 and top-k make it sparse
 ==================================================
 
-A plain autoencoder spreads a row over all components of its code. `SparseAutoencoder` has three
-ways to spare them: the KL penalty holds the mean of each unit over the rows down at
+In the code of a plain autoencoder no component is zero. `SparseAutoencoder` has three ways to
+spare them: the KL penalty holds the mean of each unit over the rows down at
 `target_activation`, the L1 penalty makes all activity cost, and top-k keeps the `n_active` largest
 components of each row. The first looks at units, the others at rows, and their codes show it.
 """
@@ -39,9 +39,10 @@ print(f"mean activation of the units of 'kl': {codes['kl'].mean():.3f}")
 
 # %%
 # The codes of one digit. With "kl" the mean is as low as it was asked to be, and still nearly all
-# components have something to say; with the others most say nothing.
+# components have something to say. With "l1" and "topk" most say nothing.
 
 figure, axes = plt.subplots(4, 1, figsize=(8, 6.5), sharex=True, layout="constrained")
+axes[-1].set_xlabel("component")
 for axis, (name, code) in zip(axes, codes.items(), strict=True):
     axis.stem(code[0], markerfmt=" ", basefmt="gray")
     axis.set_title(
@@ -49,7 +50,6 @@ for axis, (name, code) in zip(axes, codes.items(), strict=True):
         loc="left",
         fontsize=10,
     )
-axes[-1].set_xlabel("component")
 
 # %%
 # So few components can be looked at one by one. Of top-k: the decoder's bias, and each active

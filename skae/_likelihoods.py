@@ -72,9 +72,12 @@ class Gaussian(SquaredError):
     noise_variance : {"shared", "per_feature", "heteroscedastic"} or float
         Learned, one for all cells or one for each feature; from the decoder, for every
         cell; or fixed. Training may go on with another one that is fixed.
+    start_of_noise : float
+        A learned variance starts at this part of the data's.
     """
 
     noise_variance: str | float = field(default="shared", compare=False)
+    start_of_noise: float = field(default=START_OF_NOISE, compare=False)
 
     name = "gaussian"
 
@@ -102,7 +105,7 @@ class Gaussian(SquaredError):
         """
         if self.is_fixed:
             return np.array([float(self.noise_variance)])
-        variances = START_OF_NOISE * column_variances(X)
+        variances = self.start_of_noise * column_variances(X)
         if self.noise_variance == "shared":
             variances = variances.mean(keepdims=True)
         return np.where(variances > 0, variances, 1.0)

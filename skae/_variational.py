@@ -13,7 +13,7 @@ from skae._compat import Interval, InvalidParameterError, StrOptions
 from skae._density import COLLAPSED, DensityMixin
 from skae._elbo import gaussian_kl, sample_posterior
 from skae._engine.network import Network
-from skae._likelihoods import LIKELIHOODS, Gaussian
+from skae._likelihoods import LIKELIHOODS, START_OF_NOISE, Gaussian
 from skae._outputs import penalized
 
 LEARNED_VARIANCES = ("shared", "per_feature", "heteroscedastic")
@@ -424,6 +424,10 @@ class VAE(DensityMixin, BaseAutoencoder):
     @property
     def _output(self):
         kind = LIKELIHOODS[self.likelihood]
-        return kind(self.noise_variance) if kind is Gaussian else kind()
+        if kind is not Gaussian:
+            return kind()
+        # The gradient is divided by the variance, and plain steps are as long as the gradient.
+        start = 1.0 if self.solver == "sgd" else START_OF_NOISE
+        return kind(self.noise_variance, start)
 
     _output_parameter = "likelihood"

@@ -1,7 +1,8 @@
 """Layers of another kind than dense ones, for the parameter `network` of the autoencoders.
 
 `ConvNet` is for images. Layers of your own are a `BaseEstimator` with a method `build`
-that returns two torch modules, an encoder and a decoder:
+that returns two torch modules, an encoder and a decoder. The encoder gets rows of X less the
+columns' means:
 
 >>> from sklearn.base import BaseEstimator
 >>> from torch import nn

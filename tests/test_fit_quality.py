@@ -3,7 +3,7 @@
 import re
 import warnings
 from contextlib import suppress
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pandas as pd
@@ -730,6 +730,9 @@ def test_an_output_layer_ends_by_tol():
         ([10.0, 4.0, 3.9, 3.95], 0.1, False),  # 3.9 was no improvement
         ([-10.0, -20.0, -19.9], 0.0, False),
         ([-10.0, -20.0, -19.7], 0.0, True),
+        ([10.0, 8.0, 8.5, 4.0, 5.9], 0.0, False),  # such rises have come before
+        ([10.0, 8.0, 8.5, 4.0, 6.1], 0.0, True),
+        ([6.0, 6.1, 5.9, 6.0, 5.8, 6.0], 0.0, False),  # nothing but noise
     ],
 )
 def test_what_is_clearly_worse(losses, tol, is_worse):
@@ -745,7 +748,10 @@ def best_epoch(losses, tol):
     for number, loss in enumerate(losses, start=1):
         if loss < best - tol * abs(best):
             best, at = loss, number
-    return at if losses[-1] - best > 0.02 * (losses[0] - best) else len(losses)
+    rises = [b - a for a, b in pairwise(losses[:at]) if b > a]
+    usual = float(np.median(rises)) if rises else 0.0
+    worse = losses[-1] - best
+    return at if worse > max(0.02 * (losses[0] - best), 4 * usual) else len(losses)
 
 
 LEAPING = {"max_iter": 12, "batch_size": 16, "tol": 0.0, "n_iter_no_change": np.inf}

@@ -82,7 +82,7 @@ class Settings:
         n_rows = len(split.training)
         same = ("alpha", "solver", "learning_rate", "shuffle", "tol", "verbose")
         asked = {name: getattr(estimator, name) for name in AUTO}
-        batch_size = int(min(_auto(asked["batch_size"], batch_size_for(n_rows)), n_rows))
+        batch_size = int(min(_auto(asked["batch_size"], batch_size_for(n_rows)), len(data)))
         n_batches = math.ceil(n_rows / batch_size)
         work = perceptron.n_products_in_all * (
             batch_size * estimator._rows_per_row + ROWS_PER_UPDATE

@@ -60,8 +60,9 @@ class State:
 
 
 # A training that ends worse than its best epoch, by more than this part of what it had gained
-# until then, goes back to that: it has ended in the midst of a leap.
-CLEARLY = 0.02
+# until then and by so many usual rises on the way there, goes back to that: it has ended in the
+# midst of a leap.
+CLEARLY, LEAP = 0.02, 4.0
 
 
 class Stopping:
@@ -70,16 +71,16 @@ class Stopping:
     def __init__(self, tol, patience):
         self.tol = tol
         self.patience = patience
-        self.first, self.best, self.last = None, math.inf, math.inf
+        self.best = math.inf
+        self.losses = []
         self.waited = 0
 
     def improved(self, loss):
         """Whether `loss` is an improvement; note it if so, else count the epoch."""
-        self.first = loss if self.first is None else self.first
         better = self.best == math.inf or loss < self.best - self.tol * abs(self.best)
         self.best = loss if better else self.best
         self.waited = 0 if better else self.waited + 1
-        self.last = loss
+        self.losses.append(loss)
         return better
 
     @property
@@ -90,9 +91,12 @@ class Stopping:
     @property
     def ends_clearly_worse(self):
         """Whether the last loss is so far above the best one that this is no chance."""
-        return self.first is not None and (
-            self.last - self.best > CLEARLY * (self.first - self.best)
-        )
+        if not self.losses:
+            return False
+        worse, gained = self.losses[-1] - self.best, self.losses[0] - self.best
+        changes = np.diff(self.losses[: self.losses.index(self.best) + 1])
+        usual = float(np.median(changes[changes > 0])) if (changes > 0).any() else 0.0
+        return worse > max(CLEARLY * gained, LEAP * usual)
 
 
 class Trainer:
