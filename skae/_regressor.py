@@ -134,13 +134,13 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         Epochs with labels: of the output layer's training and the fine-tuning. Those of
         the pretraining are `autoencoder_.n_iter_`.
     batch_size_ : int
-        Rows per step that the last training took, which `batch_size` has come to.
+        Rows per step that training took, which `batch_size` has come to.
     learning_rate_init_ : float
-        Step size that the last training took.
+        Step size that training took.
     max_iter_ : int
-        Epochs that the last training might have taken.
+        Epochs that training might have taken.
     n_iter_no_change_ : int or np.inf
-        Epochs without improvement that the last training would have waited for.
+        Epochs without improvement that training would have waited for.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)

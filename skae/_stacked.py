@@ -188,13 +188,13 @@ class StackedAutoencoder(BaseAutoencoder):
         Epochs run by the last `fit`, in the pretraining of all layers and the
         fine-tuning, and by `partial_fit` since.
     batch_size_ : int
-        Rows per step that the fine-tuning took, which `batch_size` has come to.
+        Rows per step that training took, which `batch_size` has come to.
     learning_rate_init_ : float
-        Step size that the fine-tuning took.
+        Step size that training took.
     max_iter_ : int
-        Epochs that the fine-tuning might have taken.
+        Epochs that training might have taken.
     n_iter_no_change_ : int or np.inf
-        Epochs without improvement that the fine-tuning would have waited for.
+        Epochs without improvement that training would have waited for.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)

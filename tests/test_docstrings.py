@@ -65,7 +65,7 @@ OWN_PARAMETERS = {
     *(
         (name, parameter)
         for name in SUPERVISED
-        for parameter in ("early_stopping", "max_iter", "validation_fraction")
+        for parameter in ("early_stopping", "max_iter", "n_iter_no_change", "validation_fraction")
     ),
 }
 OWN_ATTRIBUTES = {
