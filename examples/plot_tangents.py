@@ -39,7 +39,7 @@ for name, fit in fits.items():
 # %%
 # Are these the directions of the data? Of the step from a digit to its nearest neighbour, this
 # much lies within the digit's ten leading tangents. Chance is 10 of 64. PCA, whose ten directions
-# are the same for all digits, does as well: what the contractive code found is not far from linear.
+# are the same for all digits, comes near: what the contractive code found is not far from linear.
 
 neighbours = NearestNeighbors(n_neighbors=2).fit(X).kneighbors(X, return_distance=False)[:, 1]
 steps = X[neighbours] - X

@@ -3,9 +3,9 @@ A VAE knows where to draw new digits
 ====================================
 
 A VAE's codes fill a standard normal distribution, so that draws from it decode to digits nobody
-wrote. A plain autoencoder's codes lie anywhere: what it makes of the same draws is no digit, and if
-a normal distribution is fitted to its codes first, still less of one than the VAE's. Half-way from
-code to code both are nearer to digits than the mean of two pictures is.
+wrote. A plain autoencoder's codes lie anywhere: what it makes of the same draws is less like a
+digit, even if a normal distribution is fitted to its codes first. Half-way from code to code both
+are nearer to digits than the mean of two pictures is.
 """
 
 import matplotlib.pyplot as plt
