@@ -222,8 +222,9 @@ class ContractiveAutoencoder(BaseAutoencoder):
         Step size, at its peak where a schedule varies it. Lower it, by factors of 3, if
         `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
         is smooth and still falls at its end. 'auto' depends on what the encoder is made
-        of: 0.01 for layers that saturate ('logistic', 'tanh'), at most 0.0005 for a
-        network that starts at principal components, 0.001 for others. See :ref:`auto`.
+        of: 0.01 for layers that saturate ('logistic', 'tanh'), 0.0005 where what is to
+        learn is only what principal components leave, 0.001 elsewhere, and less for
+        wide tables. See :ref:`auto`.
     batch_size : int or 'auto', default='auto'
         Rows per step of the optimiser. Fewer make more steps of an epoch: it takes
         longer, and gets further. 'auto' is a twentieth of the rows, but at least 16

@@ -22,7 +22,7 @@ MIN_NOISE_VARIANCE = 1e-6
 # A variance that is a parameter is exp(10 * w): Adam moves every w by about the learning
 # rate, and at 1e-3 a step a log-variance itself would not arrive within a usual training.
 LOG_VARIANCE_SCALE = 10.0
-START_OF_NOISE = 0.01  # of the data's variance
+START_OF_NOISE = 0.03  # of the data's variance
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,8 @@ def learning_rate_for(perceptron, solver, data, split):
     of columns: both are less for wide tables.
     """
     if starts_linear(perceptron) and data.target is None:
-        return 5e-4 * min(1.0, len(split.training) / perceptron.n_inputs)
+        rate = 5e-4 if perceptron.code_heads == 1 else 1e-3  # with noise that is yet to be learnt
+        return rate * min(1.0, len(split.training) / perceptron.n_inputs)
     activations = perceptron.encoder_activations
     saturates = activations and all(name in SATURATING for name in activations)
     if not saturates or perceptron.front is not None or solver == "sgd":
