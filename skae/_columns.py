@@ -7,6 +7,7 @@ from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
 SPAN_SIZE = 2**20  # numbers
+FEW_COLUMNS = 256  # whose covariances are soon diagonalised
 
 
 def has_missing(X):
@@ -63,11 +64,19 @@ def principal_components(X, n_most):
     """
     X = np.asarray(X, np.float64)
     X = np.nan_to_num(X - column_means(X))
-    _, lengths, directions = randomized_svd(
-        X, min(n_most, *X.shape), n_iter=4, power_iteration_normalizer="QR", random_state=0
-    )
+    n_most = min(n_most, *X.shape)
+    if X.shape[1] <= FEW_COLUMNS:
+        variances, vectors = np.linalg.eigh(X.T @ X)  # in a fraction of the time
+        directions = vectors[:, ::-1][:, :n_most].T
+        lengths = np.sqrt(variances[::-1][:n_most].clip(min=0.0))
+        largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1)
+        directions = directions * np.sign(largest)
+    else:
+        _, lengths, directions = randomized_svd(
+            X, n_most, n_iter=4, power_iteration_normalizer="QR", random_state=0
+        )
     varies = lengths > 1e-6 * max(lengths[0], np.finfo(float).tiny)
-    return directions[varies], lengths[varies] / np.sqrt(len(X))
+    return np.ascontiguousarray(directions[varies]), lengths[varies] / np.sqrt(len(X))
 
 
 def explained_by_components(X, n_components):
