@@ -144,7 +144,7 @@ def fan(n_samples, seed=0):
 def fans():
     """VAEs of such data, by their noise variance."""
     params = {"hidden_layer_sizes": (32,), "learning_rate": "cosine", "learning_rate_init": 0.01}
-    shared = {**params, "max_iter": 40, "batch_size": 100, "random_state": 0}
+    shared = {**params, "max_iter": 80, "batch_size": 100, "random_state": 0}
     kinds = ("shared", "per_feature", "heteroscedastic")
     return {kind: VAE(1, noise_variance=kind, **shared).fit(fan(2000)) for kind in kinds}
 

@@ -290,7 +290,9 @@ def test_steps_are_of_a_thousandth_elsewhere(estimator, n):
 @each_number_of_rows
 @pytest.mark.parametrize("estimator", LINEAR.values(), ids=LINEAR)
 def test_steps_from_principal_components_are_half_as_large_and_less_for_few_rows(estimator, n):
-    assert rate_for(table(n, 40), estimator) == pytest.approx(5e-4 * min(1, n / 40), rel=1e-12)
+    """But a VAE has its noise yet to learn."""
+    full = 1e-3 if isinstance(estimator, VAE) else 5e-4
+    assert rate_for(table(n, 40), estimator) == pytest.approx(full * min(1, n / 40), rel=1e-12)
 
 
 @each_saturating
