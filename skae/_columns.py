@@ -64,7 +64,8 @@ def principal_components(X, n_most):
     """
     X = np.asarray(X, np.float64)
     X = np.nan_to_num(X - column_means(X))
-    n_most = min(n_most, *X.shape)
+    scale = max(np.abs(X).max(), np.finfo(float).tiny)  # or squares might overflow
+    X, n_most = X / scale, min(n_most, *X.shape)
     if X.shape[1] <= FEW_COLUMNS:
         variances, vectors = np.linalg.eigh(X.T @ X)  # in a fraction of the time
         directions = vectors[:, ::-1][:, :n_most].T
@@ -76,7 +77,7 @@ def principal_components(X, n_most):
             X, n_most, n_iter=4, power_iteration_normalizer="QR", random_state=0
         )
     varies = lengths > 1e-6 * max(lengths[0], np.finfo(float).tiny)
-    return np.ascontiguousarray(directions[varies]), lengths[varies] / np.sqrt(len(X))
+    return np.ascontiguousarray(directions[varies]), lengths[varies] * (scale / len(X) ** 0.5)
 
 
 def explained_by_components(X, n_components):

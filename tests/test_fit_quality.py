@@ -827,6 +827,7 @@ def test_a_leap_in_the_warm_up_is_no_end():
     np.testing.assert_array_equal(model._state.weights, by_hand._state.weights)
 
 
+@pytest.mark.filterwarnings("ignore:.*code has collapsed:UserWarning")
 @pytest.mark.parametrize("name", SMALL)
 def test_going_on_after_a_leap_begins_where_it_has_ended(name):
     model = small(name, **{**LEAPING, "learning_rate_init": 0.3, "warm_start": True}).fit(X)
