@@ -1292,8 +1292,8 @@ SETTINGS = [
 @each_task
 @pytest.mark.parametrize("params", SETTINGS, ids=str)
 def test_every_setting_trains_both_stages(params, make):
-    decay = {"alpha": params.get("alpha", 0.0)}
-    untrained = fit(make, learning_rate_init=1e-12, max_iter=1, **decay)
+    same = {name: params[name] for name in ("alpha", "early_stopping") if name in params}
+    untrained = fit(make, learning_rate_init=1e-12, max_iter=1, **same)
     model = fit(make, **{"max_iter": 8, **params})
     assert model.loss_ < untrained.loss_
     assert_consistent(model)
@@ -1318,4 +1318,4 @@ def test_a_wide_decay_leaves_nothing_but_frequencies():
     """As alpha grows, weights vanish; intercepts, which are exempt, give the classes' shares."""
     model = classifier(frozen(), **{**CONVEX, "alpha": 1e6}).fit(X, CLASSES)
     shares = np.bincount(CLASSES) / 60
-    np.testing.assert_allclose(model.predict_proba(X), np.tile(shares, (60, 1)), atol=1e-4)
+    np.testing.assert_allclose(model.predict_proba(X), np.tile(shares, (60, 1)), atol=3e-4)
