@@ -576,7 +576,7 @@ class BaseAutoencoder(NetworkEstimator):
         """Start at principal components, where the network can, and its loss is theirs."""
         n_most, is_theirs = n_linear_components(network.perceptron), data.target is None
         if n_most and is_theirs and isinstance(network.perceptron.output, SquaredError):
-            rows = sample(data, ROWS_FOR_COMPONENTS, draw_seed(0)).X
+            rows = sample(data, ROWS_FOR_COMPONENTS, seed=0).X
             directions, deviations = map(torch.from_numpy, principal_components(rows, n_most))
             start_linear(network, directions, self._scale_code(network, deviations, data))
 
