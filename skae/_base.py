@@ -5,11 +5,11 @@ from copy import copy
 from dataclasses import replace
 from math import prod
 from types import NoneType
+from typing import Any, Self
 
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skae._columns import (
@@ -20,7 +20,7 @@ from skae._columns import (
     sums_of_squares,
     weighted_r2,
 )
-from skae._compat import InvalidParameterError, StrOptions, fit_context
+from skae._compat import InvalidParameterError, StrOptions, available_if, fit_context
 from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS
 from skae._engine.blocks import describe_pair
 from skae._engine.data import Data, dense, sample, split_rows
@@ -38,6 +38,11 @@ from skae.networks import ConvNet
 
 STRONG_DECAY = 0.01
 ROWS_FOR_COMPONENTS = 10_000
+
+
+def hook(getter) -> Any:
+    """A property that variants may override by an attribute: of type checkers, Any's alone may."""
+    return property(getter)
 
 
 def are_unchanged(before, now):
@@ -166,7 +171,7 @@ class BaseAutoencoder(NetworkEstimator):
     _auto_code_activation = "identity"
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None) -> Self:
         """Train the autoencoder on X.
 
         Parameters
@@ -195,7 +200,7 @@ class BaseAutoencoder(NetworkEstimator):
 
     @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X, y=None) -> Self:
         """Train for one epoch over X, going on from where training stands.
 
         The learning rate is `learning_rate_init`; schedules, `tol`, `early_stopping` and
@@ -337,12 +342,12 @@ class BaseAutoencoder(NetworkEstimator):
 
     # Whether training has come to anything.
 
-    @property
+    @hook
     def _is_held_back(self):
         """Whether its parameters ask for worse reconstructions than the defaults do."""
         return self.alpha >= STRONG_DECAY
 
-    @property
+    @hook
     def _n_components_at_once(self):
         """How many components of a code a row may use."""
         return self.n_components_
@@ -360,7 +365,7 @@ class BaseAutoencoder(NetworkEstimator):
 
     # What reads the fitted state and needs the decoder: reconstructions and scores.
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X) -> np.ndarray:
         """Decode codes.
 
         Parameters
@@ -395,7 +400,7 @@ class BaseAutoencoder(NetworkEstimator):
             )
         return self._map(Network.reconstruct, X)
 
-    def reconstruct(self, X):
+    def reconstruct(self, X) -> np.ndarray:
         """Encode and decode X.
 
         Parameters
@@ -417,7 +422,7 @@ class BaseAutoencoder(NetworkEstimator):
         """
         return self._map(self._reconstruct, self._validate_rows(X))
 
-    def score_samples(self, X):
+    def score_samples(self, X) -> np.ndarray:
         """Score each row; higher is better reconstructed.
 
         Parameters
@@ -441,7 +446,7 @@ class BaseAutoencoder(NetworkEstimator):
         self._check_values(X, output=self._perceptron.output)
         return self._map(self._minus_loss, X)
 
-    def score(self, X, y=None):
+    def score(self, X, y=None) -> float:
         """Fraction of the variance of X that its reconstruction explains.
 
         Equal to `r2_score(X, reconstruct(X), multioutput="variance_weighted")`, so on
@@ -503,7 +508,7 @@ class BaseAutoencoder(NetworkEstimator):
         return -network.perceptron.output.loss_of_rows(output, x)
 
     @property
-    def decoder_(self):
+    def decoder_(self) -> torch.nn.Module:
         """The decoder as a new `torch.nn.Module` on the CPU."""
         check_is_fitted(self)
         return decoder_module(self._fitted_network())
@@ -588,7 +593,7 @@ class BaseAutoencoder(NetworkEstimator):
         """Of what the encoder gets of rows of X, before the first layer; float64."""
         return log_column_means(X) if self._output.has_totals else column_means(X)
 
-    @property
+    @hook
     def _output(self):
         """What the decoder's output means, as the parameters have it."""
         return LOSSES[self.loss]

@@ -2,6 +2,7 @@
 
 import random
 from contextlib import contextmanager, nullcontext
+from typing import Self
 
 import sklearn
 
@@ -13,7 +14,7 @@ except ImportError:
     class CallbackSupportMixin:
         """Stand-in where scikit-learn has no callbacks yet."""
 
-        def set_callbacks(self, *callbacks):
+        def set_callbacks(self, *callbacks) -> Self:
             """Set callbacks for the estimator; needs scikit-learn 1.9 or later.
 
             Parameters

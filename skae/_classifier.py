@@ -220,6 +220,8 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     (1797, 64)
     """
 
+    classes_: np.ndarray
+
     _parameter_constraints = {
         **BaseSupervised._parameter_constraints,
         "unlabeled": [Real, str, None],
@@ -237,18 +239,18 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
-        learning_rate_init="auto",
-        batch_size="auto",
-        max_iter="auto",
+        learning_rate_init: float | str = "auto",
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
         shuffle=True,
         tol=1e-4,
-        n_iter_no_change="auto",
+        n_iter_no_change: float | str = "auto",
         early_stopping=False,
         validation_fraction=0.1,
         random_state=None,
         device="cpu",
         precision="float",
-        verbose=False,
+        verbose: bool | int = False,
     ):
         self.autoencoder = autoencoder
         self.fine_tune = fine_tune
@@ -270,7 +272,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         self.precision = precision
         self.verbose = verbose
 
-    def predict(self, X):
+    def predict(self, X) -> np.ndarray:
         """Predict classes.
 
         Parameters
@@ -292,7 +294,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         indices = self.predict_log_proba(X).argmax(axis=1)
         return self.classes_[indices]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X) -> np.ndarray:
         """Predict the probabilities of the classes.
 
         Parameters
@@ -313,7 +315,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         """
         return np.exp(self.predict_log_proba(X))
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X) -> np.ndarray:
         """Predict the logarithms of the probabilities of the classes.
 
         Parameters
@@ -338,7 +340,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
 
         return self._map(log_probabilities, self._validate_rows(X))
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y, sample_weight=None) -> float:
         """Accuracy in the rows that have a label.
 
         So that a search over few labels and many rows without is scored by the labels.

@@ -1,13 +1,16 @@
 """Differences between scikit-learn 1.6 and 1.9, and its private helpers, in one place."""
 
-from sklearn.base import _fit_context as fit_context
+from collections.abc import Callable
+from typing import TypeVar
+
+from sklearn.base import _fit_context
+from sklearn.utils import _param_validation, metaestimators
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
     InvalidParameterError,
     Options,
     StrOptions,
-    validate_params,
 )
 
 __all__ = [
@@ -19,11 +22,37 @@ __all__ = [
     "Options",
     "StrOptions",
     "align_sparse_interface",
+    "available_if",
     "fit_context",
     "validate_params",
 ]
 
 SITE = "https://skae.readthedocs.io/en/stable"  # also in pyproject.toml
+
+Function = TypeVar("Function", bound=Callable)
+
+# Scikit-learn's decorators, which have no types, so that type checkers would lose those of what
+# they decorate.
+
+
+def available_if(check) -> Callable[[Function], Function]:
+    """A method that is there only if `check(self)` is true; AttributeError if not."""
+    return metaestimators.available_if(check)
+
+
+def fit_context(*, prefer_skip_nested_validation) -> Callable[[Function], Function]:
+    """A method that checks the estimator's parameters before anything else."""
+    return _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
+
+
+def validate_params(
+    constraints, *, prefer_skip_nested_validation
+) -> Callable[[Function], Function]:
+    """A function that checks its parameters before anything else."""
+    return _param_validation.validate_params(
+        constraints, prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
+
 
 try:
     from sklearn.utils import _align_api_if_sparse as align_sparse_interface

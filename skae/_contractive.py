@@ -3,6 +3,7 @@
 from math import prod
 from numbers import Integral, Real
 
+import numpy as np
 import torch
 
 from skae._base import BaseAutoencoder
@@ -362,19 +363,19 @@ class ContractiveAutoencoder(BaseAutoencoder):
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
-        learning_rate_init="auto",
-        batch_size="auto",
-        max_iter="auto",
+        learning_rate_init: float | str = "auto",
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
         shuffle=True,
         tol=1e-4,
-        n_iter_no_change="auto",
+        n_iter_no_change: float | str = "auto",
         early_stopping=False,
         validation_fraction=0.1,
         warm_start=False,
         random_state=None,
         device="cpu",
         precision="float",
-        verbose=False,
+        verbose: bool | int = False,
     ):
         self.n_components = n_components
         self.contraction_weight = contraction_weight
@@ -402,7 +403,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         self.precision = precision
         self.verbose = verbose
 
-    def jacobian(self, X):
+    def jacobian(self, X) -> np.ndarray:
         """Jacobian of the encoder at each row.
 
         Parameters
@@ -424,7 +425,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         X = self._validate_rows(X)
         return self._map(self._jacobian, X, expansion=self.n_components_)
 
-    def jacobian_norm(self, X):
+    def jacobian_norm(self, X) -> np.ndarray:
         """Squared Frobenius norm of the encoder's Jacobian at each row.
 
         Parameters
@@ -446,7 +447,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         X = self._validate_rows(X)
         return self._map(self._jacobian_norm, X, expansion=self.n_components_)
 
-    def tangents(self, X, n):
+    def tangents(self, X, n) -> np.ndarray:
         """The directions in which the code is most sensitive: the manifold's tangents.
 
         Parameters

@@ -2,17 +2,18 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Self, overload
 
 import numpy as np
 import torch
-from scipy.sparse import issparse, vstack
-from sklearn.utils.metaestimators import available_if
+from scipy.sparse import csr_array, csr_matrix, issparse, sparray, spmatrix, vstack
 from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder, trains_by_epochs
 from skae._columns import column_means, column_ranges, column_sums, has_missing
-from skae._compat import Interval, InvalidParameterError, StrOptions, fit_context
+from skae._compat import Interval, InvalidParameterError, StrOptions, available_if, fit_context
 from skae._corruption import (
     add_gaussian_noise,
     add_salt_and_pepper,
@@ -286,6 +287,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     True
     """
 
+    noise_variance_: np.ndarray
+
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
         "corruption": [
@@ -304,7 +307,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self,
         n_components=32,
         *,
-        corruption="masking",
+        corruption: str | Callable | None = "masking",
         corruption_level=0.3,
         hidden_layer_sizes=(),
         activation="relu",
@@ -315,19 +318,19 @@ class DenoisingAutoencoder(BaseAutoencoder):
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
-        learning_rate_init="auto",
-        batch_size="auto",
-        max_iter="auto",
+        learning_rate_init: float | str = "auto",
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
         shuffle=True,
         tol=1e-4,
-        n_iter_no_change="auto",
+        n_iter_no_change: float | str = "auto",
         early_stopping=False,
         validation_fraction=0.1,
         warm_start=False,
         random_state=None,
         device="cpu",
         precision="float",
-        verbose=False,
+        verbose: bool | int = False,
     ):
         self.n_components = n_components
         self.corruption = corruption
@@ -356,7 +359,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, *, target=None):
+    def fit(self, X, y=None, *, target=None) -> Self:
         """Train the autoencoder on X.
 
         Parameters
@@ -391,7 +394,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y=None, *, target=None):
+    def partial_fit(self, X, y=None, *, target=None) -> Self:
         """Train for one epoch over X, going on from where training stands.
 
         The learning rate is `learning_rate_init`; schedules, `tol`, `early_stopping` and
@@ -423,7 +426,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         warn_of_pairs(X, y, target)
         return self._run_partial_fit(X, target)
 
-    def score(self, X, y=None, *, target=None):
+    def score(self, X, y=None, *, target=None) -> float:
         """Fraction of the target's variance that the reconstruction of X explains.
 
         Equal to `r2_score(target, reconstruct(X), multioutput="variance_weighted")`, so
@@ -455,7 +458,13 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self._check_width(target)
         return self._explained_variance(X, target)
 
-    def corrupt(self, X, random_state=None):
+    @overload
+    def corrupt(self, X: spmatrix, random_state=None) -> csr_matrix: ...
+    @overload
+    def corrupt(self, X: sparray, random_state=None) -> csr_array: ...
+    @overload
+    def corrupt(self, X, random_state=None) -> np.ndarray: ...
+    def corrupt(self, X, random_state=None) -> np.ndarray | csr_matrix | csr_array:
         """Corrupt rows as training does.
 
         Parameters
@@ -489,7 +498,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         chunks = [X[start : start + n_rows].toarray() for start in range(0, X.shape[0], n_rows)]
         return type(X)(vstack([type(X)(self._corrupted_copy(c, generator)) for c in chunks]))
 
-    def sample(self, n_samples=1, n_steps=100, random_state=None):
+    def sample(self, n_samples=1, n_steps=100, random_state=None) -> np.ndarray:
         """Draw new data: a Markov chain that corrupts and denoises.
 
         Each step corrupts the row as training does and then draws a new one from the
@@ -706,7 +715,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return tags
 
     @property
-    def n_features_out_(self):
+    def n_features_out_(self) -> int:
         """Width of a reconstruction: that of X, or of target where there was one."""
         check_is_fitted(self)
         return self._perceptron.n_outputs

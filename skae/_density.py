@@ -25,7 +25,7 @@ COLLAPSED = (
 class DensityMixin:
     """The methods and attributes of a VAE that only read its fitted state."""
 
-    def posterior(self, X):
+    def posterior(self, X) -> tuple[np.ndarray, np.ndarray]:
         """The distribution q(z|x) of each row's code.
 
         Parameters
@@ -47,7 +47,7 @@ class DensityMixin:
         mean, log_variance = self._posterior(self._validate_rows(X))
         return mean, np.exp(0.5 * log_variance)
 
-    def sample(self, n_samples=1, random_state=None):
+    def sample(self, n_samples=1, random_state=None) -> np.ndarray:
         """Draw new data: codes from the prior, then rows from p(x|z).
 
         Decoded means, without the likelihood's noise, are
@@ -93,7 +93,7 @@ class DensityMixin:
             return self._total_ / self._n_rows_
         return self._decoded_variance(codes) if isinstance(output, Gaussian) else None
 
-    def score_samples(self, X):
+    def score_samples(self, X) -> np.ndarray:
         """The ELBO of each row: a lower bound of log p(x), in nats.
 
         The expectation is taken over a fixed set of draws, at least 64 and twice
@@ -133,7 +133,7 @@ class DensityMixin:
 
         return self._map(elbo, X, expansion=len(noise))
 
-    def score(self, X, y=None):
+    def score(self, X, y=None) -> float:
         """Mean ELBO over rows, as `PCA.score` is a mean log-likelihood.
 
         Parameters
@@ -161,7 +161,7 @@ class DensityMixin:
             )
         return mean
 
-    def log_likelihood(self, X, n_draws=500):
+    def log_likelihood(self, X, n_draws=500) -> np.ndarray:
         """Estimate log p(x) of each row by importance sampling, in nats.
 
         Codes drawn from the posterior are weighted by p(z) / q(z|x). In expectation the
@@ -214,7 +214,7 @@ class DensityMixin:
         return self._map(estimate, X, expansion=min(n_draws, DRAWS_AT_ONCE))
 
     @property
-    def noise_variance_(self):
+    def noise_variance_(self) -> float | np.ndarray:
         """Variance of the gaussian likelihood."""
         check_is_fitted(self)
         output = self._perceptron.output

@@ -6,6 +6,7 @@ from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from math import prod
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -105,6 +106,26 @@ class NetworkEstimator(
     device that the parameter names. On the CPU they share a network, views of the state's
     arrays, which nothing writes to: several threads may share one fitted estimator.
     """
+
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+    n_iter_: int
+    loss_: float
+    best_loss_: float
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float] | None
+    batch_size_: int
+    learning_rate_init_: float
+    max_iter_: int
+    n_iter_no_change_: float
+
+    if TYPE_CHECKING:  # scikit-learn's, which have no types
+
+        def fit_transform(self, X, y=None, **fit_params) -> np.ndarray: ...
+        def set_output(self, *, transform=None) -> Self: ...
+        def set_fit_request(self, **kwargs) -> Self: ...
+        def set_partial_fit_request(self, **kwargs) -> Self: ...
+        def set_score_request(self, **kwargs) -> Self: ...
 
     _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is
     _warmup_epochs = 0  # first epochs, whose objective is not yet the one to minimise
@@ -219,7 +240,10 @@ class NetworkEstimator(
 
     # What reads the fitted state: codes and weights.
 
-    def transform(self, X):
+    # What types say is so of parameters' defaults and of arrays: `set_output`, as in scikit-learn,
+    # and `sparse_output` have `transform` return something else.
+
+    def transform(self, X) -> np.ndarray:
         """Encode X; deterministic.
 
         Parameters
@@ -311,7 +335,7 @@ class NetworkEstimator(
         return state.network
 
     @property
-    def n_components_(self):
+    def n_components_(self) -> int:
         """Width of the code."""
         check_is_fitted(self)
         return prod(self._perceptron.code_shape)
@@ -321,14 +345,14 @@ class NetworkEstimator(
         return self.n_components_
 
     @property
-    def coefs_(self):
+    def coefs_(self) -> list[np.ndarray]:
         """Weights of all layers, encoder first; each (fan_in, fan_out)."""
         network = self._dense_network("coefs_")
         weights = (*network.encoder_weights, *network.decoder_weights)
         return [weight.numpy().T.copy() for weight in weights]
 
     @property
-    def intercepts_(self):
+    def intercepts_(self) -> list[np.ndarray]:
         """Biases of all layers, encoder first; each (fan_out,)."""
         network = self._dense_network("intercepts_")
         biases = (bias for _, bias, _ in (*network.encoder_layers, *network.decoder_layers))
@@ -344,7 +368,7 @@ class NetworkEstimator(
         return self._fitted_network()
 
     @property
-    def encoder_(self):
+    def encoder_(self) -> torch.nn.Module:
         """The encoder as a new `torch.nn.Module` on the CPU."""
         check_is_fitted(self)
         encoder = encoder_module(self._fitted_network())

@@ -6,6 +6,7 @@ before its activation, so that none overflows where a probability rounds to 0 or
 likelihood is a loss that is a whole density, for the `VAE`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -65,7 +66,7 @@ class Output:
     tensor([3.])
     """
 
-    name: ClassVar[str] = None
+    name: ClassVar[str | None] = None
     activation: ClassVar[str] = "identity"
     absent: ClassVar[float] = 0.0
     has_totals: ClassVar[bool] = False
@@ -74,7 +75,7 @@ class Output:
     def __str__(self):
         return self.name or type(self).__name__
 
-    def loss_of_rows(self, output, x):
+    def loss_of_rows(self, output, x) -> torch.Tensor:
         """Compute the loss of each row.
 
         Parameters
@@ -92,7 +93,7 @@ class Output:
         """
         raise NotImplementedError
 
-    def deviance_of_rows(self, output, x):
+    def deviance_of_rows(self, output, x) -> torch.Tensor:
         """Compute by how much the loss of each row exceeds the least one possible.
 
         Parameters
@@ -109,7 +110,7 @@ class Output:
         """
         return self.loss_of_rows(output, x)
 
-    def mean_loss(self, output, x):
+    def mean_loss(self, output, x) -> tuple[torch.Tensor, Callable]:
         """Compute the mean loss over all rows, and its pullback.
 
         Parameters
@@ -129,7 +130,7 @@ class Output:
         """
         raise NotImplementedError
 
-    def check(self, X, name, parameter, of=""):
+    def check(self, X, name, parameter, of="") -> None:
         """Refuse values that the loss is not defined for.
 
         Parameters
@@ -149,7 +150,7 @@ class Output:
             If X has such values.
         """
 
-    def reconstructed(self, reconstructions, x):
+    def reconstructed(self, reconstructions, x) -> torch.Tensor:
         """Bring reconstructions to the scale of the rows that were encoded.
 
         Parameters
@@ -166,7 +167,7 @@ class Output:
         """
         return reconstructions
 
-    def draw(self, means, rng, spread):
+    def draw(self, means, rng, spread) -> np.ndarray:
         """Draw rows around reconstructions.
 
         Parameters
@@ -186,7 +187,7 @@ class Output:
         """
         raise NotImplementedError
 
-    def n_extra(self, n_features, has_back):
+    def n_extra(self, n_features, has_back) -> int:
         """Count the numbers that are learned besides the weights of layers.
 
         Parameters
@@ -203,7 +204,7 @@ class Output:
         """
         return 0
 
-    def best_constant(self, X):
+    def best_constant(self, X) -> np.ndarray | None:
         """Find the output that costs least among those that are the same for all rows.
 
         A new network starts with it, so that training need not find out first where X lies.
@@ -220,7 +221,7 @@ class Output:
         """
         return None
 
-    def start(self, network, data):
+    def start(self, network, data) -> None:
         """Set, in place, the numbers of a new network that depend on the data.
 
         Parameters
@@ -237,7 +238,7 @@ class Output:
             code = network.code_at_origin if has_encoder else _as_row(column_means(data.X))
             network.answer(code, _as_row(output))
 
-    def without_missing(self, output, x):
+    def without_missing(self, output, x) -> tuple[torch.Tensor, torch.Tensor]:
         """Change both where x is missing, so that these cells cost nothing.
 
         Parameters
@@ -257,7 +258,7 @@ class Output:
         missing = x.isnan()
         return output.masked_fill(missing, self.absent), x.masked_fill(missing, 0.0)
 
-    def mean_loss_of_observed(self, output, x):
+    def mean_loss_of_observed(self, output, x) -> tuple[torch.Tensor, Callable]:
         """Compute the mean loss of the observed cells, and its pullback.
 
         Parameters
@@ -298,16 +299,16 @@ class SquaredError(Output):
 
     name = "squared_error"
 
-    def loss_of_rows(self, output, x):
+    def loss_of_rows(self, output, x) -> torch.Tensor:
         """||x - r||^2 for each row."""
         return (output - x).square().sum(dim=-1)
 
-    def best_constant(self, X):
+    def best_constant(self, X) -> np.ndarray:
         """The means of the columns."""
         return column_means(X)
 
     @keeps_memory
-    def mean_loss(self, output, x, out=None):
+    def mean_loss(self, output, x, out=None) -> tuple[torch.Tensor, Callable]:
         """Its mean over all rows, and its pullback."""
         n_rows = output.numel() // output.shape[-1]
         difference = torch.sub(output, x, out=out)
@@ -315,7 +316,7 @@ class SquaredError(Output):
         mean = torch.dot(flat, flat).mul_(constant(1.0 / n_rows, flat))
         return mean, lambda gradient: (scaled_(difference, gradient, 2.0 / n_rows),)
 
-    def draw(self, means, rng, spread):
+    def draw(self, means, rng, spread) -> np.ndarray:
         """Independent normals of these means, with the variance `spread`."""
         noise = rng.standard_normal(means.shape).astype(means.dtype)
         return means + np.sqrt(spread, dtype=means.dtype) * noise
@@ -344,22 +345,22 @@ class BinaryCrossEntropy(Output):
     activation = "logistic"
     absent = -1e30
 
-    def loss_of_rows(self, output, x):
+    def loss_of_rows(self, output, x) -> torch.Tensor:
         """The cross-entropy of each row, in nats."""
         return (functional.softplus(output) - x * output).sum(dim=-1)
 
-    def deviance_of_rows(self, output, x):
+    def deviance_of_rows(self, output, x) -> torch.Tensor:
         """The divergence of Bernoulli distributions, in nats."""
         entropy = -(torch.xlogy(x, x) + torch.xlogy(1.0 - x, 1.0 - x)).sum(dim=-1)
         return self.loss_of_rows(output, x) - entropy
 
-    def best_constant(self, X):
+    def best_constant(self, X) -> np.ndarray:
         """The logits of the columns' means, as if there were one more row, of halves."""
         sums, n_observed = column_sums(X)
         return np.log((sums.clip(min=0.0) + 0.5) / ((n_observed - sums).clip(min=0.0) + 0.5))
 
     @keeps_memory
-    def mean_loss(self, output, x, out=None):
+    def mean_loss(self, output, x, out=None) -> tuple[torch.Tensor, Callable]:
         """Its mean over all rows, and its pullback."""
         n_rows = output.numel() // output.shape[-1]
         mean = (functional.softplus(output) - x * output).sum().mul_(constant(1.0 / n_rows, output))
@@ -370,7 +371,7 @@ class BinaryCrossEntropy(Output):
 
         return mean, pullback
 
-    def check(self, X, name, parameter, of=""):
+    def check(self, X, name, parameter, of="") -> None:
         """Refuse values outside [0, 1]."""
         low, high = value_range(X)
         rounding = 10 * np.finfo(X.dtype).eps
@@ -381,7 +382,7 @@ class BinaryCrossEntropy(Output):
                 f"another {parameter}."
             )
 
-    def draw(self, means, rng, spread):
+    def draw(self, means, rng, spread) -> np.ndarray:
         """Zeros and ones."""
         return (rng.random(means.shape) < means).astype(means.dtype)
 
@@ -410,24 +411,24 @@ class CategoricalCrossEntropy(Output):
     absent = -1e30
     has_totals = True
 
-    def loss_of_rows(self, output, x):
+    def loss_of_rows(self, output, x) -> torch.Tensor:
         """The cross-entropy of each row, in nats."""
         return -(x * functional.log_softmax(output, dim=-1)).sum(dim=-1)
 
-    def deviance_of_rows(self, output, x):
+    def deviance_of_rows(self, output, x) -> torch.Tensor:
         """The divergence from the row's own proportions, times its total, in nats."""
         totals = x.sum(dim=-1)
         entropy = torch.xlogy(totals, totals) - torch.xlogy(x, x).sum(dim=-1)
         return self.loss_of_rows(output, x) - entropy
 
-    def best_constant(self, X):
+    def best_constant(self, X) -> np.ndarray:
         """The logarithms of all rows' proportions, as if there were one more, of equal ones."""
         means = column_means(X)
         proportions = means / (means.sum() or 1.0)
         n_rows = X.shape[0]
         return np.log((n_rows * proportions + 1.0 / len(means)) / (n_rows + 1.0))
 
-    def mean_loss(self, output, x):
+    def mean_loss(self, output, x) -> tuple[torch.Tensor, Callable]:
         """Its mean over all rows, and its pullback."""
         n_rows, log_r = output.numel() // output.shape[-1], functional.log_softmax(output, dim=-1)
         mean = -(x * log_r).sum() / n_rows
@@ -438,7 +439,7 @@ class CategoricalCrossEntropy(Output):
 
         return mean, pullback
 
-    def check(self, X, name, parameter, of=""):
+    def check(self, X, name, parameter, of="") -> None:
         """Refuse values below 0."""
         low, _ = value_range(X)
         if low < 0:
@@ -447,11 +448,11 @@ class CategoricalCrossEntropy(Output):
                 f"values down to {low}: do not centre it, or choose another {parameter}."
             )
 
-    def reconstructed(self, reconstructions, x):
+    def reconstructed(self, reconstructions, x) -> torch.Tensor:
         """Proportions times each row's total."""
         return reconstructions * _totals(x, reconstructions)
 
-    def draw(self, means, rng, spread):
+    def draw(self, means, rng, spread) -> np.ndarray:
         """Counts that add up to `spread`."""
         proportions = means / means.sum(axis=1, keepdims=True, dtype=np.float64)
         return rng.multinomial(round(spread), proportions).astype(means.dtype)
@@ -480,7 +481,7 @@ LOSSES = {
 KINDS.update({name: type(loss) for name, loss in LOSSES.items()})
 
 
-def penalized(loss, penalty, weight):
+def penalized(loss, penalty, weight) -> tuple[torch.Tensor, Callable]:
     """Add a penalty to a loss, with its pullback.
 
     In an objective, `network.apply(penalized, loss, penalty, weight=0.1)` is the sum.

@@ -198,18 +198,18 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
-        learning_rate_init="auto",
-        batch_size="auto",
-        max_iter="auto",
+        learning_rate_init: float | str = "auto",
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
         shuffle=True,
         tol=1e-4,
-        n_iter_no_change="auto",
+        n_iter_no_change: float | str = "auto",
         early_stopping=False,
         validation_fraction=0.1,
         random_state=None,
         device="cpu",
         precision="float",
-        verbose=False,
+        verbose: bool | int = False,
     ):
         self.autoencoder = autoencoder
         self.fine_tune = fine_tune
@@ -229,7 +229,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         self.precision = precision
         self.verbose = verbose
 
-    def predict(self, X):
+    def predict(self, X) -> np.ndarray:
         """Predict y.
 
         Parameters
@@ -252,7 +252,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         y = (y * self._target_scale_ + self._target_mean_).astype(y.dtype)
         return y.ravel() if self._is_flat_ else y
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y, sample_weight=None) -> float:
         """Coefficient of determination, R^2, in the rows whose y is known.
 
         As scikit-learn's regressors have it: 1 is perfect, 0 is as good as the mean of y.

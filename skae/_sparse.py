@@ -378,6 +378,10 @@ class SparseAutoencoder(BaseAutoencoder):
     8
     """
 
+    mean_activation_: np.ndarray
+    code_density_: float
+    dead_components_: np.ndarray
+
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
         "sparsity": [StrOptions({"kl", "l1", "topk"})],
@@ -392,7 +396,7 @@ class SparseAutoencoder(BaseAutoencoder):
         n_components=128,
         *,
         sparsity="kl",
-        sparsity_weight="auto",
+        sparsity_weight: float | str = "auto",
         target_activation=0.05,
         n_active=8,
         sparse_output=False,
@@ -405,19 +409,19 @@ class SparseAutoencoder(BaseAutoencoder):
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
-        learning_rate_init="auto",
-        batch_size="auto",
-        max_iter="auto",
+        learning_rate_init: float | str = "auto",
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
         shuffle=True,
         tol=1e-4,
-        n_iter_no_change="auto",
+        n_iter_no_change: float | str = "auto",
         early_stopping=False,
         validation_fraction=0.1,
         warm_start=False,
         random_state=None,
         device="cpu",
         precision="float",
-        verbose=False,
+        verbose: bool | int = False,
     ):
         self.n_components = n_components
         self.sparsity = sparsity
@@ -448,7 +452,7 @@ class SparseAutoencoder(BaseAutoencoder):
         self.precision = precision
         self.verbose = verbose
 
-    def transform(self, X):
+    def transform(self, X) -> np.ndarray:
         """Encode X; deterministic.
 
         Parameters

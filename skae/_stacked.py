@@ -229,6 +229,8 @@ class StackedAutoencoder(BaseAutoencoder):
     [64, 16]
     """
 
+    estimators_: list[BaseAutoencoder]
+
     _parameter_constraints = {
         "layer_sizes": [Sizes("(128, 32)")],
         "estimator": [HasMethods(["fit", "transform"]), list, None],
@@ -245,19 +247,19 @@ class StackedAutoencoder(BaseAutoencoder):
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
-        learning_rate_init="auto",
-        batch_size="auto",
-        max_iter="auto",
+        learning_rate_init: float | str = "auto",
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
         shuffle=True,
         tol=1e-4,
-        n_iter_no_change="auto",
+        n_iter_no_change: float | str = "auto",
         early_stopping=False,
         validation_fraction=0.1,
         warm_start=False,
         random_state=None,
         device="cpu",
         precision="float",
-        verbose=False,
+        verbose: bool | int = False,
     ):
         self.layer_sizes = layer_sizes
         self.estimator = estimator

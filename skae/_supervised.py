@@ -1,5 +1,7 @@
 """Autoencoders that learn to predict: pretraining, an output layer, fine-tuning of both."""
 
+from typing import Self
+
 import numpy as np
 import torch
 from sklearn.base import clone
@@ -59,6 +61,8 @@ class BaseSupervised(NetworkEstimator):
     become (`_encode_targets`) and with which `_output`.
     """
 
+    autoencoder_: BaseAutoencoder
+
     _parameter_constraints = {
         "autoencoder": [HasMethods(["fit", "transform"]), None],
         "fine_tune": ["boolean"],
@@ -66,7 +70,7 @@ class BaseSupervised(NetworkEstimator):
     }
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y):
+    def fit(self, X, y) -> Self:
         """Pretrain the autoencoder on X, then train the network to predict y.
 
         Parameters

@@ -254,6 +254,9 @@ class VAE(DensityMixin, BaseAutoencoder):
     (3, 64)
     """
 
+    kl_per_component_: np.ndarray
+    n_active_components_: int
+
     _parameter_constraints = {
         **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k != "loss"},
         "likelihood": [StrOptions(set(LIKELIHOODS))],
@@ -273,7 +276,7 @@ class VAE(DensityMixin, BaseAutoencoder):
         n_components=32,
         *,
         likelihood="gaussian",
-        noise_variance="shared",
+        noise_variance: float | str = "shared",
         beta=1.0,
         kl_warmup=0,
         n_draws=1,
@@ -287,19 +290,19 @@ class VAE(DensityMixin, BaseAutoencoder):
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
-        learning_rate_init="auto",
-        batch_size="auto",
-        max_iter="auto",
+        learning_rate_init: float | str = "auto",
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
         shuffle=True,
         tol=1e-4,
-        n_iter_no_change="auto",
+        n_iter_no_change: float | str = "auto",
         early_stopping=False,
         validation_fraction=0.1,
         warm_start=False,
         random_state=None,
         device="cpu",
         precision="float",
-        verbose=False,
+        verbose: bool | int = False,
     ):
         self.n_components = n_components
         self.likelihood = likelihood

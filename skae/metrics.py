@@ -19,7 +19,7 @@ __all__ = ["explained_variance", "neg_reconstruction_error"]
 CHUNK_SIZE = 2**22
 
 
-def explained_variance(estimator, X, y=None):
+def explained_variance(estimator, X, y=None) -> float:
     """Fraction of the variance of X that its reconstruction explains.
 
     The reconstruction is `inverse_transform(transform(X))`. With it, this is
@@ -93,7 +93,7 @@ def explained_variance(estimator, X, y=None):
     return weighted_r2(errors, deviations)
 
 
-def neg_reconstruction_error(estimator, X, y=None):
+def neg_reconstruction_error(estimator, X, y=None) -> float:
     """Negative squared error of a row's reconstruction, on average over rows.
 
     With R = `inverse_transform(transform(X))` this is ::

@@ -159,7 +159,7 @@ class ConvNet(DocumentedMixin, BaseEstimator):
         *,
         channels=(16, 32),
         kernel_size=3,
-        downsample="stride",
+        downsample: str | None = "stride",
         code="vector",
     ):
         self.image_shape = image_shape
@@ -168,7 +168,7 @@ class ConvNet(DocumentedMixin, BaseEstimator):
         self.downsample = downsample
         self.code = code
 
-    def build(self, n_features, *, n_inputs, n_outputs, activation):
+    def build(self, n_features, *, n_inputs, n_outputs, activation) -> tuple[nn.Module, nn.Module]:
         """Make the encoder and the decoder.
 
         Parameters

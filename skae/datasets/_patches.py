@@ -16,7 +16,7 @@ FLOATS = [np.float64, np.float32]
     {"patch_shape": [tuple, list], "step": [Interval(Integral, 1, None, closed="left")]},
     prefer_skip_nested_validation=True,
 )
-def extract_patches(image, patch_shape, *, step):
+def extract_patches(image, patch_shape, *, step) -> np.ndarray:
     """Cut a picture into patches that may overlap, one row each.
 
     Patches begin at every `step`-th line and column; where the last of them would leave a rest
@@ -82,7 +82,7 @@ def extract_patches(image, patch_shape, *, step):
     },
     prefer_skip_nested_validation=True,
 )
-def average_patches(patches, image_shape, *, step, patch_shape=None):
+def average_patches(patches, image_shape, *, step, patch_shape=None) -> np.ndarray:
     """Put a picture together of patches, averaged where they overlap.
 
     The reverse of `extract_patches`, exactly, rounding included. Patches that a network has

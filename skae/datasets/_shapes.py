@@ -19,7 +19,9 @@ from skae.datasets._convex_shapes import CHUNK, convex_regions, draw_until, othe
     },
     prefer_skip_nested_validation=True,
 )
-def make_rectangles(n_samples=100, *, side=28, min_length=4, min_difference=3, random_state=None):
+def make_rectangles(
+    n_samples=100, *, side=28, min_length=4, min_difference=3, random_state=None
+) -> tuple[np.ndarray, np.ndarray]:
     """Make images of outlines of rectangles, wide or tall.
 
     Width and height are uniform in {`min_length`, ..., `side`}, and both drawn again while they
@@ -116,7 +118,9 @@ def make_rectangles(n_samples=100, *, side=28, min_length=4, min_difference=3, r
     },
     prefer_skip_nested_validation=True,
 )
-def make_convex_shapes(n_samples=100, *, side=28, random_state=None):
+def make_convex_shapes(
+    n_samples=100, *, side=28, random_state=None
+) -> tuple[np.ndarray, np.ndarray]:
     """Make images of white regions, convex or not.
 
     A convex region is an intersection of half-planes with uniform location and orientation. The
@@ -185,7 +189,7 @@ def make_convex_shapes(n_samples=100, *, side=28, random_state=None):
 
 
 @validate_params({"random_state": ["random_state"]}, prefer_skip_nested_validation=True)
-def rotate_images(X, *, random_state=None):
+def rotate_images(X, *, random_state=None) -> np.ndarray:
     """Turn every image about its centre by an angle of its own, uniform in [0, 2 pi).
 
     The turn is counter-clockwise for an image whose first line is at the top. Pixels are
@@ -248,7 +252,7 @@ def rotate_images(X, *, random_state=None):
 
 
 @validate_params({"random_state": ["random_state"]}, prefer_skip_nested_validation=True)
-def add_random_background(X, *, random_state=None):
+def add_random_background(X, *, random_state=None) -> np.ndarray:
     """Put noise behind images: the maximum of each pixel and a number uniform in [0, 1).
 
     So the noise is everywhere, and seen wherever it is brighter than the image.

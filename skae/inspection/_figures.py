@@ -1,5 +1,18 @@
 """Figures to draw in."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # drawing needs matplotlib, importing does not
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class Display:
+    """What all displays leave behind."""
+
+    ax_: "Axes"
+    figure_: "Figure"
+
 
 def pyplot(display):
     """`matplotlib.pyplot`, imported now; ImportError that says how to get it."""

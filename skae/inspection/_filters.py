@@ -1,6 +1,7 @@
 """Weights of the layers next to the data."""
 
 from math import ceil
+from typing import Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -10,11 +11,11 @@ from skae._engine.blocks import inputs_axis
 from skae._estimator import NetworkEstimator
 from skae.inspection._charts import draw_chart, make_charts, room_for
 from skae.inspection._data import COUNT, IMAGE_SHAPE, find_image_shape, last_step
-from skae.inspection._figures import new_axes, pyplot
+from skae.inspection._figures import Display, new_axes, pyplot
 from skae.inspection._tiles import Tiles, full_columns
 
 
-class FilterDisplay:
+class FilterDisplay(Display):
     """What the units of an autoencoder respond to, or what they add to a reconstruction.
 
     It is recommended to use `FilterDisplay.from_estimator` to create one. All parameters
@@ -60,6 +61,9 @@ class FilterDisplay:
     (8, 8)
     """
 
+    images_: np.ndarray | None
+    axes_: np.ndarray
+
     def __init__(self, *, filters, image_shape=None, indices=None, feature_names=None):
         self.filters = filters
         self.image_shape = image_shape
@@ -83,10 +87,10 @@ class FilterDisplay:
         weights="encoder",
         n_filters=None,
         shared_scale=False,
-        image_shape="auto",
+        image_shape: tuple | str | None = "auto",
         ax=None,
         **kwargs,
-    ):
+    ) -> Self:
         """Draw the filters of a fitted estimator, those of largest norm first.
 
         Parameters
@@ -138,7 +142,7 @@ class FilterDisplay:
         )
         return display.plot(ax, shared_scale=shared_scale, **kwargs)
 
-    def plot(self, ax=None, *, shared_scale=False, **kwargs):
+    def plot(self, ax=None, *, shared_scale=False, **kwargs) -> Self:
         """Draw the filters.
 
         Parameters

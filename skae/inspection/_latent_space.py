@@ -1,6 +1,7 @@
 """Codes in the plane."""
 
 from math import ceil, sqrt
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
@@ -9,13 +10,17 @@ from skae._engine.devices import off_torch
 from skae._missing import is_missing
 from skae._pipelines import check_transformer, forward, steps_of
 from skae.inspection._data import as_numbers
-from skae.inspection._figures import inches, merged, new_axes, pyplot
+from skae.inspection._figures import Display, inches, merged, new_axes, pyplot
+
+if TYPE_CHECKING:
+    from matplotlib.collections import PathCollection
+    from matplotlib.colorbar import Colorbar
 
 MOST_LABELS = 20  # different numbers that still are labels; more are a scale
 WIDTH = 6  # inches of a figure, or more for a wide legend
 
 
-class LatentSpaceDisplay:
+class LatentSpaceDisplay(Display):
     """The codes of rows in the plane, coloured by label.
 
     It is recommended to use `LatentSpaceDisplay.from_estimator` to create one. All
@@ -60,13 +65,16 @@ class LatentSpaceDisplay:
     10
     """
 
+    scatters_: "list[PathCollection]"
+    colorbar_: "Colorbar | None"
+
     def __init__(self, *, codes, labels=None, axis_names=None):
         self.codes = codes
         self.labels = labels
         self.axis_names = axis_names
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, ax=None, **kwargs):
+    def from_estimator(cls, estimator, X, y=None, *, ax=None, **kwargs) -> Self:
         """Draw the codes that an estimator gives.
 
         A code of two components is drawn as it is, a wider one along the first two
@@ -106,7 +114,7 @@ class LatentSpaceDisplay:
             )
         return cls(codes=codes, labels=labels, axis_names=axis_names).plot(ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax=None, **kwargs) -> Self:
         """Draw the points.
 
         Parameters

@@ -1,14 +1,19 @@
 """The objective of each epoch."""
 
+from typing import TYPE_CHECKING, Self
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae._compat import validate_params
 from skae.inspection._data import last_step
-from skae.inspection._figures import merged, new_axes, pyplot
+from skae.inspection._figures import Display, merged, new_axes, pyplot
+
+if TYPE_CHECKING:
+    from matplotlib.lines import Line2D
 
 
-class LossCurveDisplay:
+class LossCurveDisplay(Display):
     """The objective of each epoch of a training, and where it was best.
 
     It is recommended to use `LossCurveDisplay.from_estimator` to create one. All
@@ -55,6 +60,10 @@ class LossCurveDisplay:
     'epoch'
     """
 
+    line_: "Line2D"
+    validation_line_: "Line2D | None"
+    best_line_: "Line2D | None"
+
     def __init__(self, *, loss_curve, validation_loss_curve=None, best_epoch=None, name=None):
         self.loss_curve = loss_curve
         self.validation_loss_curve = validation_loss_curve
@@ -63,7 +72,7 @@ class LossCurveDisplay:
 
     @classmethod
     @validate_params({"name": [str, None]}, prefer_skip_nested_validation=True)
-    def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs):
+    def from_estimator(cls, estimator, *, name=None, ax=None, **kwargs) -> Self:
         """Draw the curves of a fitted estimator.
 
         Parameters
@@ -100,7 +109,7 @@ class LossCurveDisplay:
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax=None, *, name=None, **kwargs):
+    def plot(self, ax=None, *, name=None, **kwargs) -> Self:
         """Draw the curves.
 
         Parameters

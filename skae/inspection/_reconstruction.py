@@ -1,6 +1,7 @@
 """Rows and their reconstructions."""
 
 from math import ceil
+from typing import Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -19,13 +20,13 @@ from skae.inspection._charts import (
     z_scores,
 )
 from skae.inspection._data import COUNT, IMAGE_SHAPE, as_numbers, find_image_shape
-from skae.inspection._figures import new_axes, pyplot
+from skae.inspection._figures import Display, new_axes, pyplot
 from skae.inspection._tiles import Tiles, black_and_white
 
 LEGEND_WIDTH = 4.2  # inches that it needs
 
 
-class ReconstructionDisplay:
+class ReconstructionDisplay(Display):
     """Rows of X, their corruption where there is one, and what becomes of them.
 
     Images are drawn as images, other rows as groups of bars (up to 30 features) or as lines.
@@ -79,6 +80,9 @@ class ReconstructionDisplay:
     ['original', 'corrupted', 'reconstruction']
     """
 
+    images_: np.ndarray | None
+    axes_: np.ndarray
+
     def __init__(
         self,
         *,
@@ -117,11 +121,11 @@ class ReconstructionDisplay:
         n_samples=8,
         corrupt=True,
         random_state=None,
-        image_shape="auto",
-        standardize="auto",
+        image_shape: tuple | str | None = "auto",
+        standardize: bool | str = "auto",
         ax=None,
         **kwargs,
-    ):
+    ) -> Self:
         """Draw what an estimator makes of rows.
 
         Parameters
@@ -179,7 +183,7 @@ class ReconstructionDisplay:
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax=None, **kwargs) -> Self:
         """Draw the rows.
 
         Parameters

@@ -1,6 +1,7 @@
 """What is decoded where."""
 
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
 from scipy.special import ndtri
@@ -11,11 +12,11 @@ from skae._pipelines import backward, check_transformer, forward, steps_of
 from skae._variational import VAE
 from skae.inspection._charts import STANDARDIZE, draw_chart, means_and_deviations, z_scores
 from skae.inspection._data import COUNT, IMAGE_SHAPE, as_numbers, find_image_shape
-from skae.inspection._figures import new_axes, pyplot
+from skae.inspection._figures import Display, new_axes, pyplot
 from skae.inspection._tiles import Tiles, black_and_white, label_cells
 
 
-class LatentTraversalDisplay:
+class LatentTraversalDisplay(Display):
     """What is decoded where: over a plane of codes, or on the way between two rows.
 
     It is recommended to use `LatentTraversalDisplay.from_estimator` to create one. All
@@ -74,6 +75,9 @@ class LatentTraversalDisplay:
     'way from row 0 to row 1'
     """
 
+    images_: np.ndarray | None
+    axes_: np.ndarray
+
     def __init__(
         self,
         *,
@@ -114,11 +118,11 @@ class LatentTraversalDisplay:
         components=None,
         n_steps=None,
         tail=0.05,
-        image_shape="auto",
-        standardize="auto",
+        image_shape: tuple | str | None = "auto",
+        standardize: bool | str = "auto",
         ax=None,
         **kwargs,
-    ):
+    ) -> Self:
         """Draw what an estimator decodes.
 
         Parameters
@@ -178,7 +182,7 @@ class LatentTraversalDisplay:
         decoded = decoded.reshape(*grid.shape[:2], -1)
         return cls(decoded=decoded, image_shape=image_shape, **points).plot(ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
+    def plot(self, ax=None, **kwargs) -> Self:
         """Draw what is decoded.
 
         Parameters
