@@ -288,6 +288,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
     """
 
     noise_variance_: np.ndarray
+    data_min_: np.ndarray
+    data_max_: np.ndarray
+    data_mean_: np.ndarray
 
     _parameter_constraints = {
         **BaseAutoencoder._parameter_constraints,
