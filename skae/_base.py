@@ -41,7 +41,7 @@ ROWS_FOR_COMPONENTS = 10_000
 
 
 def hook(getter) -> Any:
-    """A property that variants may override by an attribute: of type checkers, Any's alone may."""
+    """A property that variants may override by an attribute; type checkers refuse all but Any."""
     return property(getter)
 
 

@@ -213,8 +213,11 @@ def test_displays_return_what_their_types_say():
 
 def kinds_of(constraint):
     """What values a constraint of scikit-learn's allows, as types; none of a constraint unknown."""
-    if constraint in ("boolean", None) or constraint is callable:
-        return {{"boolean": bool, None: types.NoneType}.get(constraint, Callable)}
+    words = {"boolean": {bool}, "verbose": {bool, int}, None: {types.NoneType}}
+    if constraint is None or isinstance(constraint, str):
+        return words.get(constraint, set())
+    if constraint is callable:
+        return {Callable}
     if hasattr(constraint, "options"):
         return {type(option) for option in constraint.options}
     kind = getattr(constraint, "type", None)
@@ -247,7 +250,7 @@ def test_parameters_are_of_no_narrower_a_type_than_their_values(path, parameter)
 
 def written_for_pyright(folder):
     """What users write: the file of it, README's code, and that of the documentation."""
-    shutil.copy(ROOT / "tests/typing/user_code.py", folder)
+    shutil.copy(ROOT / "tests/user_code.py", folder)
     for snippet in (ROOT / "docs/snippets").glob("*.py"):
         shutil.copy(snippet, folder)
     code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
