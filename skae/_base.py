@@ -34,6 +34,7 @@ from skae._engine.training import State
 from skae._estimator import NetworkEstimator, draw_seed, make_trainer
 from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
 from skae._outputs import LOSSES, SquaredError
+from skae._sample_weight import weighted
 from skae.networks import ConvNet
 
 STRONG_DECAY = 0.01
@@ -116,8 +117,8 @@ class BaseAutoencoder(NetworkEstimator):
         Returns the weights to start with as one vector: what `super()`'s returns, changed
         in place. After that the network is started at principal components, if it can be,
         and the output's biases are set to where the data lie.
-    `_mean_inputs(X)`
-        Returns the means of the columns of what the encoder gets of rows of X, float64:
+    `_mean_inputs(data)`
+        Returns the means of the columns of what the encoder gets of these rows, float64:
         the origin that its first layer counts from.
     `_scale_code(network, deviations, data)`
         Returns what the code starts divided by, where it starts as principal components
@@ -171,7 +172,7 @@ class BaseAutoencoder(NetworkEstimator):
     _auto_code_activation = "identity"
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None) -> Self:
+    def fit(self, X, y=None, sample_weight=None) -> Self:
         """Train the autoencoder on X.
 
         Parameters
@@ -180,6 +181,9 @@ class BaseAutoencoder(NetworkEstimator):
             Training data. float32 is computed in float32, everything else in float64.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
+            one that is not there. None for all alike.
 
         Returns
         -------
@@ -196,11 +200,11 @@ class BaseAutoencoder(NetworkEstimator):
             If interrupted: the weights of the last finished epoch stay usable, where
             there is one.
         """
-        return self._run_fit(X)
+        return self._run_fit(X, sample_weight=sample_weight)
 
     @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y=None) -> Self:
+    def partial_fit(self, X, y=None, sample_weight=None) -> Self:
         """Train for one epoch over X, going on from where training stands.
 
         The learning rate is `learning_rate_init`; schedules, `tol`, `early_stopping` and
@@ -213,6 +217,10 @@ class BaseAutoencoder(NetworkEstimator):
             Training data.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
+            one that is not there. None for all alike. They compare
+            the rows of one call.
 
         Returns
         -------
@@ -227,16 +235,16 @@ class BaseAutoencoder(NetworkEstimator):
         AttributeError
             With solver='lbfgs', which takes all rows at once.
         """
-        return self._run_partial_fit(X)
+        return self._run_partial_fit(X, sample_weight=sample_weight)
 
-    def _run_partial_fit(self, X, target=None):
+    def _run_partial_fit(self, X, target=None, sample_weight=None):
         continues, parameters = self.__sklearn_is_fitted__(), self._parameters()
         # scikit-learn does so only in the first call; parameters seldom change between calls.
         if continues and not are_unchanged(self._state.parameters, parameters):
             self._validate_params()
         with self._transaction():
             started = time.perf_counter()
-            data = self._validate(X, target, reset=not continues)
+            data = self._validate(X, target, sample_weight, reset=not continues)
             trainer = self._resume(data) if continues else self._start(data)
             trainer.n_iter = self.n_iter_ if continues else 0
             trainer.run_epoch()
@@ -256,7 +264,7 @@ class BaseAutoencoder(NetworkEstimator):
     def _continues_training(self):
         return self.warm_start and self.__sklearn_is_fitted__()
 
-    def _validate(self, X, target, reset):
+    def _validate(self, X, target, sample_weight, reset):
         self._check_parameters()
         X = self._validate_X(X, reset)
         data = Data(X, self._validate_target(target, X))
@@ -265,7 +273,7 @@ class BaseAutoencoder(NetworkEstimator):
             self._check_values(data.X)  # its total is that of the reconstruction
         if reset:
             self._check_network_spec(data)
-        return data
+        return weighted(data, sample_weight)
 
     def _check_network_spec(self, data):
         """Refuse a network that does not suit the data, before anything is forgotten."""
@@ -301,10 +309,10 @@ class BaseAutoencoder(NetworkEstimator):
         state = State(weights.numpy().astype(data.X.dtype), seed)
         return make_trainer(self, perceptron, state, data, split)
 
-    def _initialize(self, X):
+    def _initialize(self, data):
         """Be as after zero epochs."""
-        trainer = self._start(Data(X))
-        self.n_features_in_ = X.shape[1]
+        trainer = self._start(data)
+        self.n_features_in_ = data.X.shape[1]
         self._perceptron, self._state = trainer.network.perceptron, trainer.state
         self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], None
 
@@ -446,7 +454,7 @@ class BaseAutoencoder(NetworkEstimator):
         self._check_values(X, output=self._perceptron.output)
         return self._map(self._minus_loss, X)
 
-    def score(self, X, y=None) -> float:
+    def score(self, X, y=None, sample_weight=None) -> float:
         """Fraction of the variance of X that its reconstruction explains.
 
         Equal to `r2_score(X, reconstruct(X), multioutput="variance_weighted")`, so on
@@ -459,6 +467,8 @@ class BaseAutoencoder(NetworkEstimator):
             At least two rows.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts; None for all alike.
 
         Returns
         -------
@@ -471,20 +481,23 @@ class BaseAutoencoder(NetworkEstimator):
             If X has one row only, or a reconstruction is not finite.
         """
         X = self._validate_rows(X, **self._accepted, ensure_min_samples=2)
-        return self._explained_variance(X, X)
+        return self._explained_variance(X, X, sample_weight)
 
-    def _explained_variance(self, X, target):
+    def _explained_variance(self, X, target, sample_weight):
         """The fraction of the target's variance that reconstructions of X explain."""
-        mean, start, lacks_cells = column_means(target), 0, has_missing(target)
+        data = weighted(Data(X, None if target is X else target), sample_weight)
+        X, target, weights = data.X, data.targets, data.sample_weight
+        mean, start, lacks_cells = column_means(target, weights), 0, has_missing(target)
         errors, deviations = np.zeros_like(mean), np.zeros_like(mean)
         with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
             for rows, reconstructions in self._chunks(self._reconstruct, X):
                 if target is not X:
                     rows = dense(target[start : start + len(rows)])
+                part = None if weights is None else weights[start : start + len(rows)]
                 start += len(rows)
                 observed = ~np.isnan(rows) if lacks_cells else True
-                errors += sums_of_squares(rows - reconstructions, observed)
-                deviations += sums_of_squares(rows - mean, observed)
+                errors += sums_of_squares(rows - reconstructions, observed, part)
+                deviations += sums_of_squares(rows - mean, observed, part)
             score = weighted_r2(errors, deviations)
         if not np.isfinite(score):
             raise ValueError(
@@ -569,7 +582,7 @@ class BaseAutoencoder(NetworkEstimator):
         return n_features, n_features
 
     def _initial_weights(self, perceptron, generator, data):
-        weights, origin = initial_weights(perceptron, generator), self._mean_inputs(data.X)
+        weights, origin = initial_weights(perceptron, generator), self._mean_inputs(data)
         if perceptron.image:  # the same at all pixels, or codes would not move as images do
             convolves, n_features = isinstance(self.network, ConvNet), data.X.shape[1]
             n_pixels = prod(self.network.image_shape[1:]) if convolves else n_features
@@ -581,17 +594,19 @@ class BaseAutoencoder(NetworkEstimator):
         """Start at principal components, where the network can, and its loss is theirs."""
         n_most, is_theirs = n_linear_components(network.perceptron), data.target is None
         if n_most and is_theirs and isinstance(network.perceptron.output, SquaredError):
-            rows = sample(data, ROWS_FOR_COMPONENTS, seed=0).X
-            directions, deviations = map(torch.from_numpy, principal_components(rows, n_most))
+            rows = sample(data, ROWS_FOR_COMPONENTS, seed=0)
+            found = principal_components(rows.X, n_most, rows.sample_weight)
+            directions, deviations = map(torch.from_numpy, found)
             start_linear(network, directions, self._scale_code(network, deviations, data))
 
     def _scale_code(self, network, deviations, data):
         """What to divide components by that have these standard deviations."""
         return torch.ones_like(deviations)
 
-    def _mean_inputs(self, X):
-        """Of what the encoder gets of rows of X, before the first layer; float64."""
-        return log_column_means(X) if self._output.has_totals else column_means(X)
+    def _mean_inputs(self, data):
+        """Of what the encoder gets of these rows, before the first layer; float64."""
+        means = log_column_means if self._output.has_totals else column_means
+        return means(data.X, data.sample_weight)
 
     @hook
     def _output(self):

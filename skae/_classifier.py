@@ -413,10 +413,14 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
             return is_known(y)
         return np.asarray(y != self.unlabeled, dtype=bool)
 
-    def _encode_targets(self, y):
+    def _encode_targets(self, y, sample_weight):
         """Rows of zeros, but for the weight of the row's class."""
         self.classes_, indices = np.unique(y, return_inverse=True)
-        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        if self.class_weight == "balanced":
+            counts = np.bincount(indices, sample_weight)
+            weights = counts.sum() / (len(counts) * counts)
+        else:
+            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         return np.diag(weights)[indices]
 
     def _strata(self, y):

@@ -1,4 +1,7 @@
-"""Statistics of the columns of an array or CSR matrix; missing cells (NaN) do not count."""
+"""Statistics of the columns of an array or CSR matrix; missing cells (NaN) do not count.
+
+Rows may have weights, `sample_weight`, above 0: a weight of 2 is that of a row that is there twice.
+"""
 
 import numpy as np
 from scipy.sparse import issparse
@@ -17,53 +20,74 @@ def has_missing(X):
         return bool(np.isnan(values.sum()) and np.isnan(values).any())
 
 
-def column_sums(X):
+def column_sums(X, sample_weight=None):
     """Sums of the columns and how many cells of each are observed, float64 arrays."""
     n_rows, n_columns = X.shape
     if issparse(X):
-        means, _, n_observed = mean_variance_axis(X, 0, return_sum_weights=True)
+        weights = None if sample_weight is None else sample_weight.astype(X.dtype)
+        means, _, n_observed = mean_variance_axis(X, 0, weights, return_sum_weights=True)
         return np.nan_to_num(means.astype(np.float64)) * n_observed, n_observed.astype(np.float64)
+    if sample_weight is not None:
+        return _weighted_sums(X, sample_weight)
     if not has_missing(X):
         return X.sum(axis=0, dtype=np.float64), np.full(n_columns, float(n_rows))
     observed = ~np.isnan(X)
     return X.sum(axis=0, dtype=np.float64, where=observed), observed.sum(axis=0, dtype=np.float64)
 
 
-def column_means(X):
+def _weighted_sums(X, sample_weight):
+    sums, n_observed = np.zeros((2, X.shape[1]))
+    for rows in _spans(X):
+        weights = sample_weight[rows, None].astype(np.float64)
+        observed = ~np.isnan(X[rows])
+        sums += (X[rows] * weights).sum(axis=0, where=observed)
+        n_observed += (observed * weights).sum(axis=0)
+    return sums, n_observed
+
+
+def ratio(sums, n_observed):
+    """Means of columns; 0 for one without an observed cell."""
+    return sums / np.where(n_observed > 0, n_observed, 1.0)
+
+
+def column_means(X, sample_weight=None):
     """Means of the columns, a float64 array; 0 for a column without an observed cell."""
-    sums, n_observed = column_sums(X)
-    return sums / np.maximum(n_observed, 1.0)
+    return ratio(*column_sums(X, sample_weight))
 
 
-def log_column_means(X):
+def log_column_means(X, sample_weight=None):
     """Means of log(1 + x) in each column, a float64 array."""
     sums = np.zeros(X.shape[1])
     for rows in _spans(X):
         logs = _summed(X[rows]).log1p() if issparse(X) else np.log1p(X[rows])
-        sums += column_sums(logs)[0]
-    return sums / np.maximum(column_sums(X)[1], 1.0)
+        sums += column_sums(logs, _part(sample_weight, rows))[0]
+    return ratio(sums, column_sums(X, sample_weight)[1])
 
 
-def column_variances(X):
+def column_variances(X, sample_weight=None):
     """Variances of the columns, a float64 array; 0 for a column without an observed cell."""
     if issparse(X):
-        _, variances = mean_variance_axis(_summed(X), 0)
+        weights = None if sample_weight is None else sample_weight.astype(X.dtype)
+        _, variances = mean_variance_axis(_summed(X), 0, weights)
         return np.nan_to_num(variances.astype(np.float64))
-    sums, n_observed = column_sums(X)
-    n_observed, squares = np.maximum(n_observed, 1.0), np.zeros_like(sums)
+    sums, n_observed = column_sums(X, sample_weight)
+    means, squares = ratio(sums, n_observed), np.zeros_like(sums)
     for rows in _spans(X):
-        differences = X[rows] - sums / n_observed
-        squares += sums_of_squares(differences, ~np.isnan(differences))
-    return squares / n_observed
+        differences = X[rows] - means
+        squares += sums_of_squares(differences, ~np.isnan(differences), _part(sample_weight, rows))
+    return ratio(squares, n_observed)
 
 
-def principal_components(X, n_most):
+def principal_components(X, n_most, sample_weight=None):
     """Directions (k, n_columns) in which X varies most, and the standard deviations along them.
 
     As many as X has, n_most at most; X is an array. Missing cells are those of an average row.
     """
-    X = np.asarray(X, np.float64)
-    X = np.nan_to_num(X - column_means(X))
+    X, n_rows = np.asarray(X, np.float64), len(X)
+    X = np.nan_to_num(X - column_means(X, sample_weight))
+    if sample_weight is not None:
+        n_rows = sample_weight.sum(dtype=np.float64)
+        X *= np.sqrt(sample_weight, dtype=np.float64)[:, None]
     scale = max(np.abs(X).max(), np.finfo(float).tiny)  # or squares might overflow
     X, n_most = X / scale, min(n_most, *X.shape)
     if X.shape[1] <= FEW_COLUMNS:
@@ -77,13 +101,13 @@ def principal_components(X, n_most):
             X, n_most, n_iter=4, power_iteration_normalizer="QR", random_state=0
         )
     varies = lengths > 1e-6 * max(lengths[0], np.finfo(float).tiny)
-    return np.ascontiguousarray(directions[varies]), lengths[varies] * (scale / len(X) ** 0.5)
+    return np.ascontiguousarray(directions[varies]), lengths[varies] * (scale / n_rows**0.5)
 
 
-def explained_by_components(X, n_components):
+def explained_by_components(X, n_components, sample_weight=None):
     """The fraction of the variance of an array that so many principal components explain."""
-    _, deviations = principal_components(X, n_components)
-    return float(np.square(deviations).sum() / column_variances(X).sum())
+    _, deviations = principal_components(X, n_components, sample_weight)
+    return float(np.square(deviations).sum() / column_variances(X, sample_weight).sum())
 
 
 def _summed(X):
@@ -92,6 +116,10 @@ def _summed(X):
         X = X.copy()
         X.sum_duplicates()
     return X
+
+
+def _part(sample_weight, rows):
+    return None if sample_weight is None else sample_weight[rows]
 
 
 def _spans(X):
@@ -114,9 +142,12 @@ def value_range(X):
     return float(X.min()), float(X.max())
 
 
-def sums_of_squares(differences, observed):
+def sums_of_squares(differences, observed, sample_weight=None):
     """Per column, over observed cells."""
-    return np.square(differences, dtype=np.float64).sum(axis=0, where=observed)
+    squares = np.square(differences, dtype=np.float64)
+    if sample_weight is not None:
+        squares *= sample_weight[:, None]
+    return squares.sum(axis=0, where=observed)
 
 
 def weighted_r2(errors, deviations):

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import (
     Options,
     StrOptions,
 )
+from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
     "SITE",
@@ -23,6 +24,7 @@ __all__ = [
     "StrOptions",
     "align_sparse_interface",
     "available_if",
+    "check_sample_weight",
     "fit_context",
     "validate_params",
 ]
@@ -61,6 +63,16 @@ except ImportError:
     def align_sparse_interface(X):
         """Stand-in where scikit-learn knows sparse matrices alone."""
         return X
+
+
+def check_sample_weight(sample_weight, X):
+    """A float64 copy of the weights of X's rows; scikit-learn's errors, from 1.9 on all of them."""
+    weights = _check_sample_weight(
+        sample_weight, X, dtype="float64", ensure_non_negative=True, copy=True
+    )
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weights
 
 
 class DocumentedMixin:

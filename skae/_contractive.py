@@ -493,7 +493,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         else:
             weights = network.encoder_weights
             norms = estimated_squared_jacobian_norm(weights, slopes, noise, to_input)
-        return network.apply(penalized, error, norms.mean(), weight=self.contraction_weight)
+        return network.apply(penalized, error, network.mean(norms), weight=self.contraction_weight)
 
     def _check_parameters(self):
         super()._check_parameters()

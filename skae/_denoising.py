@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, csr_matrix, issparse, sparray, spmatrix, vst
 from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder, trains_by_epochs
-from skae._columns import column_means, column_ranges, column_sums, has_missing
+from skae._columns import column_means, column_ranges, column_sums, has_missing, ratio
 from skae._compat import Interval, InvalidParameterError, StrOptions, available_if, fit_context
 from skae._corruption import (
     add_gaussian_noise,
@@ -362,7 +362,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, *, target=None) -> Self:
+    def fit(self, X, y=None, sample_weight=None, *, target=None) -> Self:
         """Train the autoencoder on X.
 
         Parameters
@@ -372,6 +372,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
             everything else in float64.
         y : None
             Ignored; what rows are to become is the keyword `target`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
+            one that is not there. None for all alike.
         target : array-like or CSR matrix of shape (n_samples, n_features_out), default=None
             What each row of X is to become, such as its clean version or another noisy
             one; None for the row itself. It may be of another width. NaN is a cell
@@ -393,11 +396,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
             there is one.
         """
         warn_of_pairs(X, y, target)
-        return self._run_fit(X, target)
+        return self._run_fit(X, target, sample_weight)
 
     @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y=None, *, target=None) -> Self:
+    def partial_fit(self, X, y=None, sample_weight=None, *, target=None) -> Self:
         """Train for one epoch over X, going on from where training stands.
 
         The learning rate is `learning_rate_init`; schedules, `tol`, `early_stopping` and
@@ -410,6 +413,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
             Training data; NaN is a missing cell.
         y : None
             Ignored; what rows are to become is the keyword `target`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
+            one that is not there. None for all alike. They compare
+            the rows of one call.
         target : array-like or CSR matrix of shape (n_samples, n_features_out), default=None
             What each row of X is to become; None for the row itself.
 
@@ -427,9 +434,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
             With solver='lbfgs', which takes all rows at once.
         """
         warn_of_pairs(X, y, target)
-        return self._run_partial_fit(X, target)
+        return self._run_partial_fit(X, target, sample_weight)
 
-    def score(self, X, y=None, *, target=None) -> float:
+    def score(self, X, y=None, sample_weight=None, *, target=None) -> float:
         """Fraction of the target's variance that the reconstruction of X explains.
 
         Equal to `r2_score(target, reconstruct(X), multioutput="variance_weighted")`, so
@@ -442,6 +449,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
             At least two rows.
         y : None
             Ignored; what rows are to become is the keyword `target`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts; None for all alike.
         target : array-like or CSR matrix of shape (n_samples, n_features_out), default=None
             What the reconstruction is compared with; None for X itself.
 
@@ -459,7 +468,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         X = self._validate_rows(X, **self._accepted, ensure_min_samples=2)
         target = X if target is None else self._validate_target(target, X)
         self._check_width(target)
-        return self._explained_variance(X, target)
+        return self._explained_variance(X, target, sample_weight)
 
     @overload
     def corrupt(self, X: spmatrix, random_state=None) -> csr_matrix: ...
@@ -647,13 +656,13 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     def _prepare(self, data, continues):
         low, high = column_ranges(data.X)
-        sums, n_observed = column_sums(data.X)
-        means = sums / np.maximum(n_observed, 1.0)
+        sums, n_observed = column_sums(data.X, data.sample_weight)
+        means = ratio(sums, n_observed)
         if continues:
             low, high = np.fmin(low, self.data_min_), np.fmax(high, self.data_max_)
             n_new, n_observed = n_observed, n_observed + self._n_observed_
             # So the mean of the same rows, seen again, is the same to the bit.
-            means = self._means_ + (means - self._means_) * (n_new / np.maximum(n_observed, 1.0))
+            means = self._means_ + (means - self._means_) * ratio(n_new, n_observed)
         else:
             self._takes_mask_ = has_missing(data.X)
             self._n_outputs_ = data.targets.shape[1]
@@ -662,8 +671,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.data_mean_ = means.astype(data.X.dtype)
         self._lacks_cells_ = self._takes_mask_ or any(map(has_missing, data.tables))
 
-    def _validate(self, X, target, reset):
-        data = super()._validate(X, target, reset)
+    def _validate(self, X, target, sample_weight, reset):
+        data = super()._validate(X, target, sample_weight, reset)
         n_features, n_outputs = data.X.shape[1], data.targets.shape[1]
         if self.tied_weights and n_outputs != n_features:
             raise InvalidParameterError(
@@ -675,8 +684,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _widths(self, n_features):
         return n_features * (1 + self._takes_mask_), self._n_outputs_ or n_features
 
-    def _mean_inputs(self, X):
-        means = super()._mean_inputs(X)
+    def _mean_inputs(self, data):
+        means = super()._mean_inputs(data)
         return np.concatenate([means, np.zeros_like(means)]) if self._takes_mask_ else means
 
     def _summarize(self, data):
@@ -685,7 +694,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
             some = data[:: math.ceil(len(data) / n_rows)]
             corrupted = self._corrupted_copy(dense(some.X), stream(self._state.seed, "corrupt"))
             differences = dense(some.targets) - self._map(self._reconstruct, corrupted)
-            self.noise_variance_ = column_means(np.square(differences)).astype(differences.dtype)
+            variances = column_means(np.square(differences), some.sample_weight)
+            self.noise_variance_ = variances.astype(differences.dtype)
 
     @property
     def _is_held_back(self):

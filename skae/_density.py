@@ -9,10 +9,12 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skae._elbo import gaussian_kl, log_importance, moment_matched_normal, reparameterize
+from skae._engine.data import Data
 from skae._engine.devices import memory_errors
 from skae._engine.streams import stream, stream_seed
 from skae._estimator import draw_seed
 from skae._likelihoods import Gaussian
+from skae._sample_weight import weighted
 
 MIN_SCORE_DRAWS = 64
 DRAWS_AT_ONCE = 50  # of `log_likelihood`: bounds its memory
@@ -133,7 +135,7 @@ class DensityMixin:
 
         return self._map(elbo, X, expansion=len(noise))
 
-    def score(self, X, y=None) -> float:
+    def score(self, X, y=None, sample_weight=None) -> float:
         """Mean ELBO over rows, as `PCA.score` is a mean log-likelihood.
 
         Parameters
@@ -142,6 +144,8 @@ class DensityMixin:
             Rows to score.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts; None for all alike.
 
         Returns
         -------
@@ -153,7 +157,9 @@ class DensityMixin:
         ValueError
             If the mean is not finite, or X does not suit the fit or the likelihood.
         """
-        mean = float(self.score_samples(X).mean(dtype=np.float64))
+        scores = self.score_samples(X)
+        data = weighted(Data(scores[:, None]), sample_weight)
+        mean = float(np.average(data.X[:, 0].astype(np.float64), weights=data.sample_weight))
         if not math.isfinite(mean):
             raise ValueError(
                 "The ELBO of X is not finite: its values are too far from those seen in fit. "

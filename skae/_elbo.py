@@ -3,6 +3,7 @@
 import torch
 
 from skae._engine.constants import constant
+from skae._engine.network import averages_rows, weighed
 
 
 def gaussian_kl(mean, log_variance):
@@ -15,7 +16,8 @@ def reparameterize(mean, log_variance, noise):
     return mean + torch.exp(0.5 * log_variance) * noise
 
 
-def sample_posterior(mean, log_variance, noise):
+@averages_rows
+def sample_posterior(mean, log_variance, noise, sample_weight=None):
     """Draws of the code, and the mean over rows of KL(q(z|x) || p(z)); with the pullback.
 
     Parameters
@@ -23,6 +25,8 @@ def sample_posterior(mean, log_variance, noise):
     mean, log_variance : Tensor of shape (n, k)
     noise : Tensor of shape (n, k) or (n_draws, n, k)
         Standard normal.
+    sample_weight : Tensor of shape (n,), default=None
+        What the divergence of each row is multiplied by.
 
     Returns
     -------
@@ -34,13 +38,15 @@ def sample_posterior(mean, log_variance, noise):
     std = torch.mul(log_variance, half).exp_()
     excess = torch.square(std).sub_(constant(1.0, mean))  # of the variance over the prior's
     # The sum of `gaussian_kl`, term by term.
-    kl = torch.addcmul(excess, mean, mean).sub_(log_variance).sum().mul_(half)
+    kl = torch.addcmul(excess, mean, mean).sub_(log_variance)
+    kl = weighed(kl, sample_weight).sum().mul_(half)
 
     def pullback(gradient, kl_gradient):
         scale = kl_gradient / n_rows
         log_variance_gradient = (gradient * noise).sum_to_size(mean.shape).mul_(std)
-        log_variance_gradient.add_(excess, alpha=scale).mul_(half)
-        mean_gradient = torch.add(gradient.sum_to_size(mean.shape), mean, alpha=scale)
+        log_variance_gradient.add_(weighed(excess, sample_weight), alpha=scale).mul_(half)
+        pulled = weighed(mean, sample_weight)
+        mean_gradient = torch.add(gradient.sum_to_size(mean.shape), pulled, alpha=scale)
         return mean_gradient, log_variance_gradient
 
     return (torch.addcmul(mean, std, noise), kl.mul_(constant(1.0 / n_rows, kl))), pullback

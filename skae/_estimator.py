@@ -131,11 +131,11 @@ class NetworkEstimator(
     _warmup_epochs = 0  # first epochs, whose objective is not yet the one to minimise
     _continues_training = False  # whether `fit` goes on from the last one
 
-    def _run_fit(self, X, target=None):
+    def _run_fit(self, X, target=None, sample_weight=None):
         continues = self._continues_training
         with self._transaction():
             self._check_budget()
-            data = self._validate(X, target, reset=not continues)
+            data = self._validate(X, target, sample_weight, reset=not continues)
             self._warn_of_data(data, stacklevel=5)
         if not continues:
             self._forget()
@@ -376,7 +376,7 @@ class NetworkEstimator(
 
     # What a subclass fills in.
 
-    def _validate(self, X, target, reset):
+    def _validate(self, X, target, sample_weight, reset):
         raise NotImplementedError
 
     def _fit(self, data, continues):

@@ -45,7 +45,7 @@ def explained_deviance(estimator, network, data):
     has no best constant to compare with, and for targets that are all alike.
     """
     kind = network.perceptron.output
-    constant = kind.best_constant(data.targets)
+    constant, weights = kind.best_constant(data.targets, data.sample_weight), data.sample_weight
     low, high = column_ranges(data.targets)
     if constant is None or not (low < high).any():
         return None  # a mean is rounded: constant columns differ from theirs
@@ -53,10 +53,12 @@ def explained_deviance(estimator, network, data):
     x, targets = (as_tensor(table, device) for table in (data.X, data.targets))
     with enough_threads(len(x), network.perceptron):
         output = network.mean_output(estimator._encode(network, x))
+    weights = None if weights is None else as_tensor(weights, device)
     constant = torch.as_tensor(constant, dtype=dtype, device=device).expand_as(output)
 
     def deviance(output):
-        return float(kind.deviance_of_rows(*kind.without_missing(output, targets)).sum())
+        deviances = kind.deviance_of_rows(*kind.without_missing(output, targets))
+        return float((deviances if weights is None else deviances * weights).sum())
 
     to_explain = deviance(constant)
     return 1.0 - deviance(output) / to_explain if to_explain > 0 else None
@@ -88,7 +90,7 @@ def complaint_of_little(estimator, some, explained):
     if explained >= HALF:
         return None
     n_components = min(estimator._n_components_at_once, MOST_COMPONENTS, some.X.shape[1])
-    possible = explained_by_components(some.X, n_components)
+    possible = explained_by_components(some.X, n_components, some.sample_weight)
     if explained >= HALF * possible:
         return None
     theirs = f"{n_components} principal components explain"

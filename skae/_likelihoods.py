@@ -14,7 +14,7 @@ import torch
 
 from skae._columns import column_variances
 from skae._engine.constants import constant, scaled_
-from skae._engine.network import keeps_memory
+from skae._engine.network import averages_rows, keeps_memory, weighed
 from skae._engine.saved import KINDS
 from skae._outputs import BinaryCrossEntropy, CategoricalCrossEntropy, SquaredError, penalized
 
@@ -55,7 +55,7 @@ class Categorical(CategoricalCrossEntropy):
     def mean_surprise(self, network, output, x):
         """Mean of -log p(x|z) over rows and draws."""
         surprise = network.apply(self.mean_loss, output, x)
-        orders = log_multinomial_coefficient(x).mean()
+        orders = network.mean(log_multinomial_coefficient(x))
         return network.apply(penalized, surprise, orders, weight=-1.0)
 
     def log_rows(self, network, output, x):
@@ -97,7 +97,7 @@ class Gaussian(SquaredError):
         numbers = {"shared": 1, "per_feature": n_features, "heteroscedastic": shifts}
         return numbers.get(self.noise_variance, 0)
 
-    def variances_at_start(self, X):
+    def variances_at_start(self, data):
         """Variances of the noise in each column, or of all, that a training starts with.
 
         They are a part of the data's: from the whole, the best while all rows are decoded alike,
@@ -105,7 +105,7 @@ class Gaussian(SquaredError):
         """
         if self.is_fixed:
             return np.array([float(self.noise_variance)])
-        variances = self.start_of_noise * column_variances(X)
+        variances = self.start_of_noise * column_variances(data.targets, data.sample_weight)
         if self.noise_variance == "shared":
             variances = variances.mean(keepdims=True)
         return np.where(variances > 0, variances, 1.0)
@@ -113,7 +113,7 @@ class Gaussian(SquaredError):
     def start(self, network, data):
         """Let means start where the data lie, and variances as `variances_at_start`."""
         super().start(network, data)
-        log_variances = torch.from_numpy(np.log(self.variances_at_start(data.targets)))
+        log_variances = torch.from_numpy(np.log(self.variances_at_start(data)))
         perceptron = network.perceptron
         if perceptron.n_extra:
             scale = 1.0 if self.n_heads == 2 else LOG_VARIANCE_SCALE
@@ -185,11 +185,14 @@ def gaussian_log_likelihood(output, x, variance):
 
 
 @keeps_memory
-def mean_gaussian_surprise(output, variance, x, out=None):
+@averages_rows
+def mean_gaussian_surprise(output, variance, x, sample_weight=None, out=None):
     """Mean over all rows of -log N(x; output, diag(variance)), in nats, and its pullback.
 
     Arguments as above, the variance as a Tensor.
     """
+    if sample_weight is not None:
+        return _weighted_surprise(output, variance, x, sample_weight)
     n_rows, n_cells = output.numel() // output.shape[-1], output.numel()
     per_variance = n_cells / variance.numel()
     difference = torch.sub(output, x, out=out)
@@ -224,11 +227,28 @@ def _surprise_of_one_variance(difference, variance, n_rows, n_cells):
     return surprise.reshape(()), pullback
 
 
+def _weighted_surprise(output, variance, x, sample_weight):
+    """The same of rows that have weights."""
+    n_rows, difference = output.numel() // output.shape[-1], output - x
+    weights = sample_weight.unsqueeze(-1).expand(difference.shape)
+    scaled = weighed(difference, sample_weight) / variance
+    square = torch.dot(scaled.flatten(), difference.flatten())
+    log_volumes = torch.log(2.0 * math.pi * variance) * weights.sum_to_size(variance.shape)
+
+    def pullback(gradient):
+        factor = gradient / n_rows
+        slope = (weights - scaled * difference) / variance
+        return scaled * factor, slope.sum_to_size(variance.shape) * (0.5 * factor)
+
+    return (square + log_volumes.sum()) * (0.5 / n_rows), pullback
+
+
 @keeps_memory
-def mean_learned_surprise(output, parameter, x, scale, out=None):
+@averages_rows
+def mean_learned_surprise(output, parameter, x, scale, sample_weight=None, out=None):
     """`mean_gaussian_surprise` of a `learned_variance`, in one formula: faster."""
     variance, pull_back_variance = learned_variance(parameter, scale)
-    surprise, pull_back = mean_gaussian_surprise(output, variance, x, out)
+    surprise, pull_back = mean_gaussian_surprise(output, variance, x, sample_weight, out)
 
     def pullback(gradient):
         output_gradient, variance_gradient = pull_back(gradient)

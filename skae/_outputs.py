@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from skae._columns import column_means, column_sums, value_range
 from skae._engine.constants import constant, scaled_
-from skae._engine.network import keeps_memory
+from skae._engine.network import averages_rows, keeps_memory, weighed
 from skae._engine.saved import KINDS
 
 
@@ -24,9 +24,10 @@ from skae._engine.saved import KINDS
 class Output:
     """What a decoder's output means. Abstract: a kind says what its loss is.
 
-    A kind overrides `loss_of_rows` and `mean_loss`, and what else differs from what is
-    here. Objects are compared and saved as a part of a network's description, so they
-    hold numbers and strings alone.
+    A kind overrides `loss_of_rows` and what else differs from what is here: `mean_loss`,
+    too, where a derivative that is written out is faster than autograd's. Objects are
+    compared and saved as a part of a network's description, so they hold numbers and
+    strings alone.
 
     Attributes
     ----------
@@ -58,10 +59,6 @@ class Output:
     ...
     ...     def loss_of_rows(self, output, x):
     ...         return (output - x).abs().sum(dim=-1)
-    ...
-    ...     def mean_loss(self, output, x):
-    ...         slope = (output - x).sign() / (output.numel() / output.shape[-1])
-    ...         return self.loss_of_rows(output, x).mean(), lambda gradient: (slope * gradient,)
     >>> AbsoluteError().loss_of_rows(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]]))
     tensor([3.])
     """
@@ -110,15 +107,18 @@ class Output:
         """
         return self.loss_of_rows(output, x)
 
-    def mean_loss(self, output, x) -> tuple[torch.Tensor, Callable]:
+    @averages_rows
+    def mean_loss(self, output, x, sample_weight=None) -> tuple[torch.Tensor, Callable]:
         """Compute the mean loss over all rows, and its pullback.
 
         Parameters
         ----------
-        output : Tensor of shape (..., n_features)
+        output : Tensor of shape (..., n, n_features)
             What the decoder gives, before the activation.
-        x : Tensor of shape (..., n_features)
+        x : Tensor of shape (n, n_features)
             The rows that it stands for.
+        sample_weight : Tensor of shape (n,), default=None
+            What the loss of each row is multiplied by; None for 1.
 
         Returns
         -------
@@ -128,7 +128,16 @@ class Output:
             Turns the gradient at the mean, a scalar, into a tuple of the gradient at
             `output`, of the shape of `output`.
         """
-        raise NotImplementedError
+        with torch.enable_grad():
+            leaf = output if output.requires_grad else output.detach().requires_grad_()
+            losses = self.loss_of_rows(leaf, x)
+            mean = (losses if sample_weight is None else losses * sample_weight).mean()
+
+        def pullback(gradient):
+            gradient = torch.as_tensor(gradient, dtype=mean.dtype, device=mean.device)
+            return torch.autograd.grad(mean, leaf, gradient)
+
+        return mean if leaf is output else mean.detach(), pullback
 
     def check(self, X, name, parameter, of="") -> None:
         """Refuse values that the loss is not defined for.
@@ -204,7 +213,7 @@ class Output:
         """
         return 0
 
-    def best_constant(self, X) -> np.ndarray | None:
+    def best_constant(self, X, sample_weight=None) -> np.ndarray | None:
         """Find the output that costs least among those that are the same for all rows.
 
         A new network starts with it, so that training need not find out first where X lies.
@@ -213,6 +222,8 @@ class Output:
         ----------
         X : ndarray or CSR matrix of shape (n_samples, n_features)
             What the output is to be compared with; NaN where a cell is missing.
+        sample_weight : ndarray of shape (n_samples,), default=None
+            How often each row counts; None for once.
 
         Returns
         -------
@@ -232,10 +243,12 @@ class Output:
             What it will be trained on: rows `data.X` and what they are to become,
             `data.targets`.
         """
-        output = self.best_constant(data.targets)
+        output = self.best_constant(data.targets, data.sample_weight)
         if output is not None:
-            has_encoder = network.perceptron.has_encoder
-            code = network.code_at_origin if has_encoder else _as_row(column_means(data.X))
+            if network.perceptron.has_encoder:
+                code = network.code_at_origin
+            else:
+                code = _as_row(column_means(data.X, data.sample_weight))
             network.answer(code, _as_row(output))
 
     def without_missing(self, output, x) -> tuple[torch.Tensor, torch.Tensor]:
@@ -258,7 +271,8 @@ class Output:
         missing = x.isnan()
         return output.masked_fill(missing, self.absent), x.masked_fill(missing, 0.0)
 
-    def mean_loss_of_observed(self, output, x) -> tuple[torch.Tensor, Callable]:
+    @averages_rows
+    def mean_loss_of_observed(self, output, x, **weighing) -> tuple[torch.Tensor, Callable]:
         """Compute the mean loss of the observed cells, and its pullback.
 
         Parameters
@@ -267,6 +281,8 @@ class Output:
             What the decoder gives, before the activation.
         x : Tensor of shape (..., n_features)
             The rows that it stands for; NaN where a cell is missing.
+        **weighing : Tensor of shape (n,)
+            `sample_weight`, as of `mean_loss`.
 
         Returns
         -------
@@ -275,7 +291,7 @@ class Output:
         pullback : callable
             As from `mean_loss`; the gradient at a missing cell is 0.
         """
-        return self.mean_loss(*self.without_missing(output, x))
+        return self.mean_loss(*self.without_missing(output, x), **weighing)
 
 
 @dataclass(frozen=True)
@@ -303,18 +319,21 @@ class SquaredError(Output):
         """||x - r||^2 for each row."""
         return (output - x).square().sum(dim=-1)
 
-    def best_constant(self, X) -> np.ndarray:
+    def best_constant(self, X, sample_weight=None) -> np.ndarray:
         """The means of the columns."""
-        return column_means(X)
+        return column_means(X, sample_weight)
 
     @keeps_memory
-    def mean_loss(self, output, x, out=None) -> tuple[torch.Tensor, Callable]:
+    @averages_rows
+    def mean_loss(self, output, x, sample_weight=None, out=None) -> tuple[torch.Tensor, Callable]:
         """Its mean over all rows, and its pullback."""
         n_rows = output.numel() // output.shape[-1]
         difference = torch.sub(output, x, out=out)
+        weighted = weighed(difference, sample_weight)
         flat = difference.reshape(-1)
-        mean = torch.dot(flat, flat).mul_(constant(1.0 / n_rows, flat))
-        return mean, lambda gradient: (scaled_(difference, gradient, 2.0 / n_rows),)
+        other = flat if sample_weight is None else weighted.reshape(-1)
+        mean = torch.dot(flat, other).mul_(constant(1.0 / n_rows, flat))
+        return mean, lambda gradient: (scaled_(weighted, gradient, 2.0 / n_rows),)
 
     def draw(self, means, rng, spread) -> np.ndarray:
         """Independent normals of these means, with the variance `spread`."""
@@ -354,19 +373,21 @@ class BinaryCrossEntropy(Output):
         entropy = -(torch.xlogy(x, x) + torch.xlogy(1.0 - x, 1.0 - x)).sum(dim=-1)
         return self.loss_of_rows(output, x) - entropy
 
-    def best_constant(self, X) -> np.ndarray:
+    def best_constant(self, X, sample_weight=None) -> np.ndarray:
         """The logits of the columns' means, as if there were one more row, of halves."""
-        sums, n_observed = column_sums(X)
+        sums, n_observed = column_sums(X, sample_weight)
         return np.log((sums.clip(min=0.0) + 0.5) / ((n_observed - sums).clip(min=0.0) + 0.5))
 
     @keeps_memory
-    def mean_loss(self, output, x, out=None) -> tuple[torch.Tensor, Callable]:
+    @averages_rows
+    def mean_loss(self, output, x, sample_weight=None, out=None) -> tuple[torch.Tensor, Callable]:
         """Its mean over all rows, and its pullback."""
         n_rows = output.numel() // output.shape[-1]
-        mean = (functional.softplus(output) - x * output).sum().mul_(constant(1.0 / n_rows, output))
+        losses = weighed(functional.softplus(output) - x * output, sample_weight)
+        mean = losses.sum().mul_(constant(1.0 / n_rows, output))
 
         def pullback(gradient):
-            difference = torch.sigmoid(output, out=out).sub_(x)
+            difference = weighed(torch.sigmoid(output, out=out).sub_(x), sample_weight)
             return (scaled_(difference, gradient, 1.0 / n_rows),)
 
         return mean, pullback
@@ -421,15 +442,17 @@ class CategoricalCrossEntropy(Output):
         entropy = torch.xlogy(totals, totals) - torch.xlogy(x, x).sum(dim=-1)
         return self.loss_of_rows(output, x) - entropy
 
-    def best_constant(self, X) -> np.ndarray:
+    def best_constant(self, X, sample_weight=None) -> np.ndarray:
         """The logarithms of all rows' proportions, as if there were one more, of equal ones."""
-        means = column_means(X)
+        means = column_means(X, sample_weight)
         proportions = means / (means.sum() or 1.0)
-        n_rows = X.shape[0]
+        n_rows = X.shape[0] if sample_weight is None else sample_weight.sum()
         return np.log((n_rows * proportions + 1.0 / len(means)) / (n_rows + 1.0))
 
-    def mean_loss(self, output, x) -> tuple[torch.Tensor, Callable]:
+    @averages_rows
+    def mean_loss(self, output, x, sample_weight=None) -> tuple[torch.Tensor, Callable]:
         """Its mean over all rows, and its pullback."""
+        x = weighed(x, sample_weight)  # in which it is linear
         n_rows, log_r = output.numel() // output.shape[-1], functional.log_softmax(output, dim=-1)
         mean = -(x * log_r).sum() / n_rows
 
@@ -517,11 +540,12 @@ def penalized(loss, penalty, weight) -> tuple[torch.Tensor, Callable]:
     return torch.add(loss, penalty, alpha=weight), lambda gradient: (gradient, gradient * weight)
 
 
-def penalized_by(loss, code, penalty, weight):
+@averages_rows
+def penalized_by(loss, code, penalty, weight, **weighing):
     """loss + weight * penalty(code), for a `penalty` that comes with its pullback; and its own.
 
     The same as `penalized` of the penalty's value, in one formula: faster.
     """
-    value, pull_back = penalty(code)
+    value, pull_back = penalty(code, **weighing)
     total = torch.add(loss, value, alpha=weight)
     return total, lambda gradient: (gradient, *pull_back(gradient * weight))

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array, column_or_1d
 
+from skae._columns import column_means, column_variances
 from skae._engine.devices import off_torch
 from skae._outputs import LOSSES
 from skae._supervised import BaseSupervised, labelled_rows
@@ -302,9 +303,10 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
     def _is_labelled(self, y):
         return ~np.isnan(y.reshape(len(y), -1)).all(axis=1)
 
-    def _encode_targets(self, y):
+    def _encode_targets(self, y, sample_weight):
         """Standardised outputs."""
         self._is_flat_, y = y.ndim == 1, y.reshape(len(y), -1)
-        self._target_mean_, scale = np.nanmean(y, axis=0), np.nanstd(y, axis=0)
+        self._target_mean_ = column_means(y, sample_weight)
+        scale = np.sqrt(column_variances(y, sample_weight))
         self._target_scale_ = np.where(scale > 0, scale, 1.0)
         return (y - self._target_mean_) / self._target_scale_

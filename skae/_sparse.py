@@ -15,7 +15,7 @@ from skae._base import BaseAutoencoder
 from skae._compat import Interval, InvalidParameterError, StrOptions, align_sparse_interface
 from skae._engine.activations import TopK
 from skae._engine.constants import constant, scaled_
-from skae._engine.network import Network
+from skae._engine.network import Network, weighed
 from skae._engine.streams import stream
 from skae._outputs import penalized_by
 
@@ -37,16 +37,19 @@ def kl_sparsity(mean_activation, target):
     return ratios.log().mul_(weights).sum()
 
 
-def kl_penalty(code, target):
+def kl_penalty(code, target, sample_weight=None):
     """`kl_sparsity` of the units' means over a batch, and its pullback (see `Tape.apply`)."""
     n_rows = code.shape[0]
+    if sample_weight is not None:  # a mean beyond 1 would have no divergence
+        sample_weight = sample_weight * (n_rows / sample_weight.sum())
     # A sum and a product: torch's own mean over rows takes longer.
-    mean_activation = code.sum(dim=0).mul_(constant(1.0 / n_rows, code))
+    mean_activation = weighed(code, sample_weight).sum(dim=0).mul_(constant(1.0 / n_rows, code))
     ratios, weights = _ratios(mean_activation, target)
 
     def pullback(gradient):
         active, inactive = ratios
-        return (scaled_(inactive - active, gradient, 1.0 / n_rows).expand_as(code),)
+        slopes = scaled_(inactive - active, gradient, 1.0 / n_rows).expand_as(code)
+        return (weighed(slopes, sample_weight),)
 
     return ratios.log().mul_(weights).sum(), pullback
 
@@ -61,15 +64,19 @@ def _ratios(mean_activation, target):
     return weights / rows.clamp_(min=torch.finfo(rows.dtype).eps), weights
 
 
-def l1_sparsity(code):
+def l1_sparsity(code, sample_weight=None):
     """Mean over rows of sum_j |h_j|, for a code of shape (n, n_components)."""
-    return code.abs().sum().mul_(constant(1.0 / code.shape[0], code))
+    return weighed(code.abs(), sample_weight).sum().mul_(constant(1.0 / code.shape[0], code))
 
 
-def l1_penalty(code):
+def l1_penalty(code, sample_weight=None):
     """`l1_sparsity`, and its pullback."""
     n_rows = code.shape[0]
-    return l1_sparsity(code), lambda gradient: (scaled_(code.sign(), gradient, 1.0 / n_rows),)
+
+    def pullback(gradient):
+        return (scaled_(weighed(code.sign(), sample_weight), gradient, 1.0 / n_rows),)
+
+    return l1_sparsity(code, sample_weight), pullback
 
 
 def bounded_pull_back(atoms, gradient, axis=1):
@@ -503,6 +510,8 @@ class SparseAutoencoder(BaseAutoencoder):
         dead = torch.from_numpy(idle).to(trainer.device)
         residuals, n_dead = x - self._reconstruct(trainer.network, x), int(idle.sum())
         errors = residuals.square().sum(dim=1).cpu().add_(1e-12)
+        if trainer.data.sample_weight is not None:
+            errors *= torch.from_numpy(trainer.data.sample_weight)[trainer.split.training[some]]
         errors = errors.repeat_interleave(prod(trainer.network.perceptron.image))
         repeats = n_dead > len(errors)
         rows = torch.multinomial(errors, n_dead, replacement=repeats, generator=generator)
@@ -537,12 +546,17 @@ class SparseAutoencoder(BaseAutoencoder):
     def _summarize(self, data):
         # Logistic units are never 0.
         threshold = 2.0 * self.target_activation if self.sparsity == "kl" else 0.0
-        total, n_active = 0.0, 0
-        for _, code in self._chunks(self._encode, data.X):
+        total, n_active, start = 0.0, 0, 0
+        for rows, code in self._chunks(self._encode, data.X):
+            active = np.abs(code) > threshold
+            if data.sample_weight is not None:
+                weights = data.sample_weight[start : start + len(rows), None]
+                code, active, start = code * weights, active * weights, start + len(rows)
             total = total + code.sum(axis=0)
-            n_active = n_active + np.count_nonzero(np.abs(code) > threshold, axis=0)
-        self.mean_activation_ = total / len(data)
-        self.code_density_ = float(n_active.mean() / len(data))
+            n_active = n_active + active.sum(axis=0)
+        n_rows = len(data) if data.sample_weight is None else data.sample_weight.sum()
+        self.mean_activation_ = total / n_rows
+        self.code_density_ = float(n_active.mean() / n_rows)
         self.dead_components_ = np.flatnonzero(n_active == 0)
 
     @property

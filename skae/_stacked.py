@@ -12,7 +12,7 @@ from skae._base import BaseAutoencoder
 from skae._compat import HasMethods, InvalidParameterError
 from skae._constraints import TRAINING_CONSTRAINTS, Sizes
 from skae._denoising import DenoisingAutoencoder
-from skae._engine.data import Data, split_rows
+from skae._engine.data import split_rows
 from skae._engine.network import Network, fold_origin
 from skae._engine.stack import stack, stacked_tensors
 from skae._engine.streams import stream_seed
@@ -303,7 +303,7 @@ class StackedAutoencoder(BaseAutoencoder):
 
         def fit_layer(layer, codes):
             with progress.task("layer", runs=layer), unjudged():
-                layer.fit(codes)
+                layer.fit(codes.X, sample_weight=codes.sample_weight)
 
         return self._build(data, held_out_fraction, fit_layer)
 
@@ -314,11 +314,11 @@ class StackedAutoencoder(BaseAutoencoder):
     def _build(self, data, held_out_fraction, start_layer):
         seed = draw_seed(self.random_state)
         split = split_rows(len(data), held_out_fraction, seed)
-        self.estimators_, codes = self._layers(seed), split.seen(data).X
+        self.estimators_, codes = self._layers(seed), split.seen(data)
         for number, layer in enumerate(self.estimators_, start=1):
             with _named(number):
                 start_layer(layer, codes)
-            codes = layer._codes(codes)
+            codes = replace(codes, X=layer._codes(codes.X))
         perceptron = stack([layer._fitted_perceptron for layer in self.estimators_])
         if perceptron.front is None:
             self._fold_origins()
@@ -359,10 +359,9 @@ class StackedAutoencoder(BaseAutoencoder):
 
     def _summarize(self, data):
         self._hand_weights_down()
-        codes = data.X
         for layer in self.estimators_:
-            layer._summarize(Data(codes))
-            codes = layer._codes(codes)
+            layer._summarize(data)
+            data = replace(data, X=layer._codes(data.X))
 
     def _layers(self, seed):
         """Unfitted clones of the prototypes, each with its width and seed."""

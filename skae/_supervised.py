@@ -1,5 +1,6 @@
 """Autoencoders that learn to predict: pretraining, an output layer, fine-tuning of both."""
 
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -21,17 +22,22 @@ from skae._engine.perceptron import output_layer
 from skae._engine.streams import stream, stream_seed
 from skae._engine.training import State
 from skae._estimator import NetworkEstimator, draw_seed, make_trainer
+from skae._sample_weight import weighted
 from skae._stacked import StackedAutoencoder
 
 
-def centre_and_scale(codes, centred):
+def centre_and_scale(codes, centred, sample_weight=None):
     """What to subtract from codes, if they are to be centred, and one number to divide them by.
 
     One number, since then the objective stays the same: its weight decay is of weights
     that are all scaled alike.
     """
-    centre = codes.mean(axis=0) if centred else np.zeros_like(codes[0])
-    scale = float(np.sqrt(np.square(codes - centre).mean()))
+    centre = np.zeros_like(codes[0])
+    if centred:
+        centre = np.average(codes, axis=0, weights=sample_weight).astype(codes.dtype)
+    squares = np.square(codes - centre)
+    squares = squares if sample_weight is None else squares.mean(axis=1)
+    scale = float(np.sqrt(np.average(squares, weights=sample_weight)))
     return centre, scale if scale > 0 else 1.0
 
 
@@ -70,7 +76,7 @@ class BaseSupervised(NetworkEstimator):
     }
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y) -> Self:
+    def fit(self, X, y, sample_weight=None) -> Self:
         """Pretrain the autoencoder on X, then train the network to predict y.
 
         Parameters
@@ -81,6 +87,9 @@ class BaseSupervised(NetworkEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             What to predict: labels, in one dimension, or numbers. Rows without are marked,
             for a classifier by `unlabeled`, for a regressor by NaN.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
+            one that is not there. None for all alike.
 
         Returns
         -------
@@ -96,9 +105,9 @@ class BaseSupervised(NetworkEstimator):
             If interrupted: after the pretraining, the weights of the last finished epoch
             stay usable, where there is one.
         """
-        return self._run_fit(X, y)
+        return self._run_fit(X, y, sample_weight)
 
-    def _validate(self, X, y, reset):
+    def _validate(self, X, y, sample_weight, reset):
         self._check_parameters()
         frozen, given = self._frozen, X
         X = self._validate_X(X, reset, dtype=frozen and frozen._state.weights.dtype)
@@ -119,7 +128,10 @@ class BaseSupervised(NetworkEstimator):
             self._prototype._check_network_spec(Data(X))
         y = self._validate_y(off_torch(y))
         check_consistent_length(X, y)
-        return Data(X, y)
+        data = weighted(Data(X, y), sample_weight)
+        if len(data) < len(y):  # as if the others were not there
+            data = replace(data, target=self._validate_y(data.target))
+        return data
 
     def _fit(self, data, continues):
         with self._progress(data, (not self._frozen) + 1 + self.fine_tune) as progress:
@@ -128,19 +140,19 @@ class BaseSupervised(NetworkEstimator):
     def _fit_in_tasks(self, data, progress):
         seed = draw_seed(self.random_state)
         labelled = np.flatnonzero(self._is_labelled(data.target))
-        y = data.target[labelled]
-        target = self._encode_targets(y).astype(data.X.dtype)
-        split = split_rows(len(labelled), self._held_out_fraction, seed, strata=self._strata(y))
-        seen = data.X
+        some, seen = data[labelled], replace(data, target=None)
+        target = self._encode_targets(some.target, some.sample_weight).astype(data.X.dtype)
+        strata = self._strata(some.target)
+        split = split_rows(len(some), self._held_out_fraction, seed, strata=strata)
         if split.held_out is not None:
             seen = seen[np.delete(np.arange(len(data)), labelled[split.held_out.numpy()])]
         self.autoencoder_ = self._pretrained(seen, seed, progress)
-        labelled = Data(data.X[labelled], target)
+        labelled = replace(some, target=target)
         self._train_output_layer(labelled, split, seed, progress)
         if self.fine_tune:
             self._train_all(labelled, split, progress)
 
-    def _pretrained(self, X, seed, progress):
+    def _pretrained(self, data, seed, progress):
         """The fitted autoencoder, an object of our own."""
         own = {name: getattr(self, name) for name in ("device", "precision", "verbose")}
         if self._frozen:
@@ -148,7 +160,7 @@ class BaseSupervised(NetworkEstimator):
         own["random_state"] = stream_seed(seed, "layers") % 2**32
         autoencoder = clone(self._prototype).set_params(**own)
         with progress.task("pretraining", runs=autoencoder):
-            return autoencoder.fit(X)
+            return autoencoder.fit(data.X, sample_weight=data.sample_weight)
 
     def _train_output_layer(self, data, split, seed, progress):
         """Train it alone, on codes: from random weights it would spoil the encoder's.
@@ -158,10 +170,10 @@ class BaseSupervised(NetworkEstimator):
         hardly vary would make much too much of its first steps.
         """
         self._lacks_targets_ = has_missing(data.target)
-        codes = self.autoencoder_._codes(data.X)
-        seen = split.seen(Data(codes)).X
-        self._centre_, self._scale_ = centre_and_scale(seen, centred=not self.fine_tune)
-        data = Data((codes - self._centre_) / self._scale_, data.target)
+        data = replace(data, X=self.autoencoder_._codes(data.X))
+        seen, centred = split.seen(data), not self.fine_tune
+        self._centre_, self._scale_ = centre_and_scale(seen.X, centred, seen.sample_weight)
+        data = replace(data, X=(data.X - self._centre_) / self._scale_)
         layer = output_layer(*(table.shape[1] for table in data.tables), self._output)
         weights = initial_weights(layer, stream(seed, "weights"))
         layer.output.start(Network(layer, weights), split.seen(data))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from skae._base import BaseAutoencoder
+from skae._columns import column_sums, column_variances
 from skae._compat import Interval, InvalidParameterError, StrOptions
 from skae._density import COLLAPSED, DensityMixin
 from skae._elbo import gaussian_kl, sample_posterior
@@ -343,7 +344,7 @@ class VAE(DensityMixin, BaseAutoencoder):
         beta = self._kl_weight(network.n_epochs)
         if self.objective == "iwae" and self.n_draws > 1:
             weights = self._log_weights(network, x, mean, log_variance, draws, beta)
-            return math.log(self.n_draws) - weights.logsumexp(dim=0).mean()
+            return math.log(self.n_draws) - network.mean(weights.logsumexp(dim=0))
         code, kl = network.apply(sample_posterior, mean, log_variance, noise=draws)
         output = network.perceptron.output
         surprise = output.mean_surprise(network, network.decode(code), x)
@@ -386,8 +387,9 @@ class VAE(DensityMixin, BaseAutoencoder):
     def _prepare(self, data, continues):
         if self._output.has_totals:
             before = (self._total_, self._n_rows_) if continues else (0.0, 0)
-            self._total_ = before[0] + float(data.X.sum(dtype=np.float64))
-            self._n_rows_ = before[1] + len(data)
+            sums, n_observed = column_sums(data.X, data.sample_weight)
+            self._total_ = before[0] + float(sums.sum())
+            self._n_rows_ = before[1] + float(n_observed.max())
 
     def _describe_perceptron(self, n_features):
         return replace(super()._describe_perceptron(n_features), code_heads=2)
@@ -403,7 +405,7 @@ class VAE(DensityMixin, BaseAutoencoder):
     def _scale_code(self, network, deviations, data):
         """The prior's; a posterior starts as narrow as the starting noise makes it."""
         variances = deviations.square()
-        noise = network.perceptron.output.variances_at_start(data.targets).mean()
+        noise = network.perceptron.output.variances_at_start(data).mean()
         log_variances = network.encoder_biases[-1][network.perceptron.sizes[-1] :]
         log_variances[: len(variances)] = torch.log(noise / (variances + noise))
         return deviations
@@ -411,8 +413,10 @@ class VAE(DensityMixin, BaseAutoencoder):
     def _summarize(self, data):
         mean, log_variance = self._posterior(data.X)
         kl = gaussian_kl(torch.from_numpy(mean), torch.from_numpy(log_variance))
-        self.kl_per_component_ = kl.numpy().mean(axis=0)
-        self.n_active_components_ = int((mean.var(axis=0) > ACTIVE_VARIANCE).sum())
+        weights = data.sample_weight
+        self.kl_per_component_ = np.average(kl.numpy(), axis=0, weights=weights)
+        variances = column_variances(mean, weights)
+        self.n_active_components_ = int((variances > ACTIVE_VARIANCE).sum())
 
     @property
     def _is_held_back(self):

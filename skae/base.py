@@ -11,11 +11,13 @@ own autoencoder" has two complete examples.
 - `Output` says what a decoder's output means, and `SquaredError`, `BinaryCrossEntropy` and
   `CategoricalCrossEntropy` are the kinds that the parameter `loss` names, by the names that
   `LOSSES` has for them.
-- `penalized` adds a penalty to a loss, for `network.apply`.
+- `penalized` adds a penalty to a loss, for `network.apply`, and `averages_rows` marks a
+  formula that takes the weights of rows.
 """
 
 from skae._base import BaseAutoencoder
 from skae._compat import HasMethods, Interval, InvalidParameterError, StrOptions
+from skae._engine.network import averages_rows
 from skae._outputs import (
     LOSSES,
     BinaryCrossEntropy,
@@ -36,5 +38,6 @@ __all__ = [
     "Output",
     "SquaredError",
     "StrOptions",
+    "averages_rows",
     "penalized",
 ]

@@ -123,9 +123,25 @@ EXTRA_CHECKS = [
 ]
 
 
+# Batches and noise of other rows are others, as those of MLPClassifier are, to which scikit-learn
+# gives solver="lbfgs" for these checks. tests/test_sample_weight.py has them with it for all classes.
+EQUIVALENCES = {
+    f"check_sample_weight_equivalence_on_{kind}_data": "takes mini-batches or noise"
+    for kind in ("dense", "sparse")
+}
+
+
+def expected_failures(estimator):
+    hardly_moves = estimator.learning_rate_init == 1e-7
+    takes_all_rows = estimator.solver == "lbfgs" and isinstance(
+        estimator, (Autoencoder, SparseAutoencoder)
+    )
+    return {} if hardly_moves or takes_all_rows else EQUIVALENCES
+
+
 @may_be_dead
 @may_collapse
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 def test_sklearn_check(estimator, check):
     check(estimator)
 

@@ -20,11 +20,11 @@ from skae import (
 from skae._elbo import sample_posterior
 from skae._engine.activations import ACTIVATIONS, TopK
 from skae._engine.data import Data
-from skae._engine.network import Network, two_heads
+from skae._engine.network import Network, averages_rows, two_heads
 from skae._engine.perceptron import Perceptron
 from skae._engine.tape import Tape
 from skae._likelihoods import learned_variance, mean_gaussian_surprise
-from skae._outputs import LOSSES, penalized, penalized_by
+from skae._outputs import LOSSES, Output, penalized, penalized_by
 from skae._sparse import kl_penalty, l1_penalty
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
@@ -110,11 +110,16 @@ def assert_same_gradient(perceptron, objective):
     torch.testing.assert_close(gradient, expected, **EXACT)
 
 
-def in_training(estimator, x=BATCH):
+def in_training(estimator, x=BATCH, sample_weight=None):
     """The estimator's perceptron, and what it minimises as a function of the network."""
     estimator._prepare(Data(X.astype(x.numpy().dtype)), continues=False)
     perceptron = estimator._describe_perceptron(x.shape[1])
-    return perceptron, lambda network: estimator._objective(network, x, generator(7))
+
+    def objective(network):
+        network.weigh(sample_weight)
+        return estimator._objective(network, x, generator(7))
+
+    return perceptron, objective
 
 
 # Objectives of the estimators.
@@ -165,6 +170,10 @@ def test_the_vaes_gradient_is_autograds(likelihood, tied, objective, n_draws, be
     assert_same_gradient(*in_training(vae.set_params(**LIKELIHOODS[likelihood])))
 
 
+TWICE = torch.arange(20) % 3 + 1  # how often each row is there
+ROW_WEIGHTS = TWICE / TWICE.to(torch.float64).mean()
+
+
 def reverse(x, generator):
     return x.flip(1)
 
@@ -208,6 +217,47 @@ OTHERS = {
 @pytest.mark.parametrize("estimator", OTHERS.values(), ids=OTHERS)
 def test_gradient_of_the_other_variants_is_autograds(estimator):
     assert_same_gradient(*in_training(estimator))
+
+
+VAES = {
+    f"{likelihood}, {objective}": VAE(
+        3, objective=objective, n_draws=3, hidden_layer_sizes=(5,), **LIKELIHOODS[likelihood]
+    )
+    for likelihood in LIKELIHOODS
+    for objective in ("elbo", "iwae")
+}
+COUNTS = {
+    "counts": Autoencoder(3, loss="categorical_cross_entropy"),
+    "vae of counts": VAE(3, likelihood="categorical"),
+    "contractive": ContractiveAutoencoder(3),
+    "contractive, deep": ContractiveAutoencoder(3, **DEEP_AND_TIED),
+}
+EVERY_KIND = OTHERS | VAES | COUNTS
+
+
+@pytest.mark.parametrize("estimator", EVERY_KIND.values(), ids=EVERY_KIND)
+def test_gradient_of_an_objective_of_weighted_rows_is_autograds(estimator):
+    assert_same_gradient(*in_training(estimator, sample_weight=ROW_WEIGHTS))
+
+
+NOISELESS = {n: e for n, e in (OTHERS | COUNTS).items() if "corr" not in n and "hutch" not in n}
+NOISELESS = {n: e for n, e in NOISELESS.items() if "denoising" not in n and "vae" not in n}
+
+
+@pytest.mark.parametrize("estimator", NOISELESS.values(), ids=NOISELESS)
+def test_a_weighted_row_is_as_good_as_several(estimator):
+    value, gradient = by_tape(*in_training(estimator, sample_weight=ROW_WEIGHTS))
+    repeated = in_training(estimator, BATCH.repeat_interleave(TWICE, dim=0))
+    expected_value, expected = by_tape(*repeated)
+    torch.testing.assert_close(value, expected_value, rtol=1e-12, atol=0)
+    torch.testing.assert_close(gradient, expected, **EXACT)
+
+
+@pytest.mark.parametrize("estimator", EVERY_KIND.values(), ids=EVERY_KIND)
+def test_weights_of_one_change_nothing(estimator):
+    ones = torch.ones(len(BATCH), **DOUBLE)
+    found, expected = (by_tape(*in_training(estimator, sample_weight=w)) for w in (ones, None))
+    torch.testing.assert_close(found, expected, **EXACT)
 
 
 @each_class
@@ -258,8 +308,15 @@ def scalar(number):
     return torch.tensor(number, **DOUBLE)
 
 
-def mean_loss(name, output):
-    return LOSSES[name].mean_loss(output, BATCH)
+@averages_rows
+def mean_loss(name, output, **weighing):
+    return LOSSES[name].mean_loss(output, BATCH, **weighing)
+
+
+@averages_rows
+def mean_loss_of_rows(output, **weighing):
+    """As a kind has it that says nothing but the loss of a row."""
+    return Output.mean_loss(LOSSES["squared_error"], output, BATCH, **weighing)
 
 
 VARIANCES = {
@@ -311,6 +368,12 @@ FORMULAS = {
         f"{name} and a second head": (partial(two_heads, activation=activation), normal(20, 6))
         for name, activation in ACTIVATIONS.items()
     },
+    "mean loss by autograd": (mean_loss_of_rows, normal(20, 6)),
+}
+FORMULAS |= {
+    f"{name}, weighted": (partial(formula, sample_weight=ROW_WEIGHTS), *inputs)
+    for name, (formula, *inputs) in FORMULAS.items()
+    if hasattr(getattr(formula, "func", formula), "averages_rows")
 }
 
 
@@ -335,6 +398,9 @@ def test_a_mean_loss_is_the_mean_over_rows_and_draws(shape, loss):
     output = normal(*shape)
     expected = LOSSES[loss].loss_of_rows(output, BATCH).mean()
     torch.testing.assert_close(mean_loss(loss, output)[0], expected, rtol=1e-12, atol=0)
+    expected = (LOSSES[loss].loss_of_rows(output, BATCH) * ROW_WEIGHTS).mean()
+    found, _ = mean_loss(loss, output, sample_weight=ROW_WEIGHTS)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
 
 
 def test_sample_posterior_draws_from_it_and_measures_it():

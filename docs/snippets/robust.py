@@ -85,4 +85,4 @@ class RobustAutoencoder(BaseAutoencoder):
     def _objective(self, network, x, noise):
         squared = (network.decode(network.encode(x)) - x).square().sum(dim=1)
         distances = (1 + squared / self.scale**2).sqrt()
-        return 2 * self.scale**2 * (distances - 1).mean()
+        return 2 * self.scale**2 * network.mean(distances - 1)

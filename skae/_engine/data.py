@@ -1,7 +1,7 @@
 """What to train on: rows and their targets, which of them are held out, batches of them."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,10 +22,14 @@ class Data:
     ----------
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     target : ndarray or CSR matrix of shape (n_samples, n_outputs), default=None
+    sample_weight : ndarray of shape (n_samples,), default=None
+        What each row counts, above 0; None for all alike. Formulas that count rows take it
+        for how often a row has been seen.
     """
 
     X: np.ndarray
     target: np.ndarray = None
+    sample_weight: np.ndarray = None
 
     def __len__(self):
         return self.X.shape[0]
@@ -41,7 +45,8 @@ class Data:
         return (self.X,) if self.target is None else (self.X, self.target)
 
     def __getitem__(self, rows):
-        return Data(*(table[rows] for table in self.tables))
+        arrays = (self.X, self.target, self.sample_weight)
+        return Data(*(None if array is None else array[rows] for array in arrays))
 
 
 class Split(NamedTuple):
@@ -180,7 +185,7 @@ def sample(data, n_rows, seed, among=None):
         among = among[order[:n_rows]]
     if len(among) < len(data):
         data = data[among.sort().values.numpy()]
-    return Data(*map(dense, data.tables))
+    return replace(data, X=dense(data.X), target=dense(data.target))
 
 
 def dense(rows):

@@ -34,7 +34,7 @@ class FullBatchTrainer(Trainer):
     def run_epoch(self, rate=None, progress=None):
         """One iteration. Returns the objective per row, at the weights that it leads to."""
         if self._batch is None:
-            self._batch = self.take(self.split.training.to(self.device))
+            self._batch = self.batch(self.split.training.to(self.device))
         with self._enough_threads():
             self._optimizer.step(self._evaluate)
             loss = self._evaluate().item()

@@ -23,6 +23,48 @@ def keeps_memory(formula):
     return formula
 
 
+def averages_rows(formula):
+    """Mark a formula that is a mean over rows: where these have weights, it gets `sample_weight`.
+
+    They are a tensor of shape (n,), to multiply what each row contributes by. Their mean over
+    all rows of a training is 1; that over the rows of a batch is not.
+
+    Parameters
+    ----------
+    formula : callable
+        What is to be passed to `network.apply`, with an argument `sample_weight=None`.
+
+    Returns
+    -------
+    formula : callable
+        The same.
+
+    See Also
+    --------
+    penalized : A formula that needs none.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skae.base import averages_rows
+    >>> @averages_rows
+    ... def mean_square(code, sample_weight=None):
+    ...     weights = torch.ones(len(code)) if sample_weight is None else sample_weight
+    ...     scale = 2.0 * weights[:, None] / len(code)
+    ...     value = (weights * code.square().sum(dim=1)).mean()
+    ...     return value, lambda gradient: (gradient * scale * code,)
+    >>> mean_square(torch.ones(2, 3), sample_weight=torch.tensor([0.5, 1.5]))[0]
+    tensor(3.)
+    """
+    formula.averages_rows = True
+    return formula
+
+
+def weighed(cells, sample_weight):
+    """Those of each row, (..., n, width), times its weight, if rows have weights."""
+    return cells if sample_weight is None else cells * sample_weight.unsqueeze(-1)
+
+
 @keeps_memory
 def two_heads(output, activation, out=None):
     """Two halves of the output, the first one through an activation, and their pullback."""
@@ -305,7 +347,30 @@ class Network:
 
     def apply(self, formula, *inputs, **constants):
         """The value of a formula that comes with its pullback (see `Tape.apply`)."""
-        return formula(*inputs, **constants)[0]
+        return formula(*inputs, **self._weighing(formula), **constants)[0]
+
+    def mean(self, values):
+        """The mean over rows of values of shape (..., n), weighted where the rows have weights."""
+        weights = self.sample_weight
+        return values.mean() if weights is None else (values * weights).mean()
+
+    def weigh(self, sample_weight):
+        """Take the weights of the batch to come, of shape (n,), or None."""
+        self._sample_weight, self.has_weighed = sample_weight, False
+
+    @property
+    def sample_weight(self):
+        """What each row of the batch counts, of shape (n,); None for all alike."""
+        self.has_weighed = True
+        return self._sample_weight
+
+    _sample_weight, has_weighed = None, False
+
+    def _weighing(self, formula):
+        """What a formula that averages rows gets besides."""
+        if self._sample_weight is None or not hasattr(formula, "averages_rows"):
+            return {}
+        return {"sample_weight": self.sample_weight}
 
     def reconstruct(self, code):
         """Reconstruction of shape (n, n_features): the output and its activation."""

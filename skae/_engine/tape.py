@@ -89,7 +89,8 @@ class Tape(Network):
         *inputs : Tensor
         **constants : object
             A formula that is marked with `keeps_memory` also gets `out`: memory of the
-            first input's shape for the gradient at it, or None.
+            first input's shape for the gradient at it, or None; one that is marked with
+            `averages_rows` gets `sample_weight`, where rows have weights.
 
         Returns
         -------
@@ -98,6 +99,8 @@ class Tape(Network):
         if hasattr(formula, "keeps_memory"):
             record = self._passes.get(id(inputs[0]))
             constants["out"] = None if record is None else record.memory()
+        if self._sample_weight is not None:
+            constants.update(self._weighing(formula))
         plain = [*map(self._without_graph, inputs)]
         value, pullback = formula(*plain, **constants)
         outputs = value if isinstance(value, tuple) else (value,)

@@ -59,6 +59,11 @@ class State:
     parameters = None
 
 
+UNWEIGHED = (
+    "{} does not weigh rows, so that fit takes no sample_weight: let its objective take means over "
+    "rows with network.mean, and mark formulas with averages_rows."
+)
+
 # A training that ends worse than its best epoch, by more than this part of what it had gained
 # until then and by so many usual rises on the way there, goes back to that: it has ended in the
 # midst of a leap.
@@ -135,6 +140,7 @@ class Trainer:
         self.device, self.alpha = settings.device, settings.alpha
         self.data, self.split = data, split
         self._tables = [rows_of(table, self.device) for table in data.tables]
+        self._sample_weight = relative_weights(data, split, self.device)
         self._full_batch = min(settings.batch_size, len(split.training))
         self.weights = torch.tensor(state.weights, device=self.device)
         self.gradient = torch.zeros_like(self.weights)
@@ -238,7 +244,7 @@ class Trainer:
         """One step of the optimiser; returns the batch's objective, still on the device."""
         # The epoch has switched gradients off, and will restore what was before.
         switch_gradients(True)
-        loss = self._objective(self._tape, self.take(indices), noise)
+        loss = self._objective(self._tape, self.batch(indices), noise)
         switch_gradients(False)
         loss, n_rows = self._differentiate(loss), indices.shape[0]
         if n_rows < self._full_batch:
@@ -261,9 +267,20 @@ class Trainer:
             return (self._tables[0].take(indices),)
         return tuple(rows.take(indices) for rows in self._tables)
 
+    def batch(self, indices):
+        """The same with the rows' weights in front, or None where they have none."""
+        weights = self._sample_weight
+        return None if weights is None else weights[indices], *self.take(indices)
+
     def _objective(self, network, batch, noise):
-        x, *target = batch
-        return self.estimator._objective(network, x, noise, *target)
+        sample_weight, x, *target = batch
+        if sample_weight is None:
+            return self.estimator._objective(network, x, noise, *target)
+        network.weigh(sample_weight)
+        objective = self.estimator._objective(network, x, noise, *target)
+        if not network.has_weighed:
+            raise TypeError(UNWEIGHED.format(type(self.estimator).__name__))
+        return objective
 
     def _with_decay(self, loss):
         """Add alpha/2 * ||W||^2 to the loss, and its gradient to the gradient."""
@@ -290,7 +307,7 @@ class Trainer:
         losses = []
         with self._enough_threads():
             for rows in batches:
-                losses.append(self._kept(self._objective(self.network, self.take(rows), noise)))
+                losses.append(self._kept(self._objective(self.network, self.batch(rows), noise)))
         return as_floats(losses), batches
 
     def _enough_threads(self):
@@ -358,6 +375,17 @@ def _mean_over_rows(losses, batches):
     """Mean objective per row: each batch counts by its rows."""
     n_rows = [indices.shape[0] for indices in batches]
     return sum(n * loss for n, loss in zip(n_rows, losses, strict=True)) / sum(n_rows)
+
+
+def relative_weights(data, split, device):
+    """Weights whose mean over the rows to train on is 1, and over those held out; or None."""
+    if data.sample_weight is None:
+        return None
+    weights = torch.tensor(data.sample_weight, dtype=torch.float64, device="cpu")
+    for rows in split:
+        if rows is not None:
+            weights[rows] /= weights[rows].mean()
+    return weights.to(device, torch.from_numpy(np.empty(0, data.X.dtype)).dtype)
 
 
 def copied(tensor):
