@@ -1,10 +1,8 @@
 """BaseAutoencoder: how every autoencoder is trained, as scikit-learn sees it."""
 
-import time
 from copy import copy
 from dataclasses import replace
 from math import prod
-from types import NoneType
 from typing import Any, Self
 
 import numpy as np
@@ -31,7 +29,7 @@ from skae._engine.network import ENCODER, Network, matching_tensors
 from skae._engine.perceptron import Perceptron
 from skae._engine.streams import stream
 from skae._engine.training import State
-from skae._estimator import NetworkEstimator, draw_seed, make_trainer
+from skae._estimator import NetworkEstimator, draw_seed, make_trainer, trains_by_epochs
 from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
 from skae._outputs import LOSSES, SquaredError
 from skae._sample_weight import weighted
@@ -44,27 +42,6 @@ ROWS_FOR_COMPONENTS = 10_000
 def hook(getter) -> Any:
     """A property that variants may override by an attribute; type checkers refuse all but Any."""
     return property(getter)
-
-
-def are_unchanged(before, now):
-    """Whether parameters, None if there were none, are surely what they were.
-
-    Of a list or an estimator that is not sure: it may have been changed itself.
-    """
-    return before is not None and all(
-        one is other and isinstance(other, (int, float, str, tuple, NoneType))
-        for one, other in zip(before, now, strict=True)
-    )
-
-
-def trains_by_epochs(estimator):
-    """Whether it can `partial_fit`; AttributeError if not."""
-    if estimator.solver == "lbfgs":
-        raise AttributeError(
-            f"{type(estimator).__name__} has no partial_fit with solver='lbfgs', which takes all "
-            "rows at once: use 'adam' or 'sgd'."
-        )
-    return True
 
 
 class BaseAutoencoder(NetworkEstimator):
@@ -237,32 +214,11 @@ class BaseAutoencoder(NetworkEstimator):
         """
         return self._run_partial_fit(X, sample_weight=sample_weight)
 
-    def _run_partial_fit(self, X, target=None, sample_weight=None):
-        continues, parameters = self.__sklearn_is_fitted__(), self._parameters()
-        # scikit-learn does so only in the first call; parameters seldom change between calls.
-        if continues and not are_unchanged(self._state.parameters, parameters):
-            self._validate_params()
-        with self._transaction():
-            started = time.perf_counter()
-            data = self._validate(X, target, sample_weight, reset=not continues)
-            trainer = self._resume(data) if continues else self._start(data)
-            trainer.n_iter = self.n_iter_ if continues else 0
-            trainer.run_epoch()
-            self._commit(trainer)
-            self._state.parameters = parameters
-        if self.verbose:
-            trainer.report(self.n_iter_, time.perf_counter() - started)
-        return self
-
     def _fit(self, data, continues):
         start = self._resume if continues else self._start
         trainer = start(data, self._held_out_fraction)
         with self._progress(data, trainer.settings.max_iter) as progress:
             self._train(trainer, progress)
-
-    @property
-    def _continues_training(self):
-        return self.warm_start and self.__sklearn_is_fitted__()
 
     def _validate(self, X, target, sample_weight, reset):
         self._check_parameters()
@@ -340,13 +296,7 @@ class BaseAutoencoder(NetworkEstimator):
             )
         split = split_rows(len(data), held_out_fraction, self._state.seed)
         self._prepare(split.seen(data), continues=True)
-        trainer = make_trainer(self, perceptron, self._state, data, split)
-        if self.learning_rate_init == "auto":  # what it has come to, whatever rows follow
-            settings = replace(trainer.settings, learning_rate_init=self.learning_rate_init_)
-            trainer.settings = settings
-        trainer.losses = list(self.loss_curve_)
-        trainer.validation_losses = list(self.validation_loss_curve_ or ())
-        return trainer
+        return self._go_on(make_trainer(self, perceptron, self._state, data, split))
 
     # Whether training has come to anything.
 

@@ -1,14 +1,16 @@
 """Classification: labels predicted from a pretrained code."""
 
 from numbers import Real
+from typing import Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from skae._compat import StrOptions
+from skae._compat import StrOptions, available_if, check_partial_fit_first_call, fit_context
 from skae._engine.devices import off_torch
+from skae._estimator import trains_by_epochs
 from skae._missing import is_missing
 from skae._outputs import LOSSES
 from skae._supervised import BaseSupervised, labelled_rows
@@ -112,6 +114,9 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     validation_fraction : float, default=0.1
         Fraction of the rows with labels that `early_stopping` holds out, rounded up.
         More judge the weights better, and leave fewer to train on.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the previous fit, for up to `max_iter`
+        more epochs, instead of from new ones; the network must then be the same.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the held-out rows, the shuffles and the noise. An
         int makes refits identical to the bit, on one device and with as many threads.
@@ -247,6 +252,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         n_iter_no_change: float | str = "auto",
         early_stopping=False,
         validation_fraction=0.1,
+        warm_start=False,
         random_state=None,
         device="cpu",
         precision="float",
@@ -267,6 +273,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
         self.precision = precision
@@ -369,7 +376,54 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     def _is_scored(self, y):
         return self._is_labelled(_without_missing(column_or_1d(off_torch(y))))
 
-    def _validate_y(self, y):
+    @available_if(trains_by_epochs)
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y, classes=None, sample_weight=None) -> Self:
+        """Train for one epoch over X and y, going on from where training stands.
+
+        After a `fit` it goes on with its last part, the fine-tuning. Before one, the first
+        call trains the autoencoder for one epoch, too, and puts the output layer on top. The
+        learning rate is `learning_rate_init`; schedules, `tol`, `early_stopping` and
+        `max_iter` play no part. Optimiser and random streams go on exactly, also through
+        pickle. Without `fine_tune` it is the output layer alone that goes on.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Training data. Rows without a label serve the autoencoder's first epoch alone.
+        y : array-like of shape (n_samples,)
+            Labels, in this call perhaps of some classes alone.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that any call will see, without `unlabeled`. The first call needs
+            them; in later ones they may be left out.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
+            one that is not there. None for all alike. They compare the rows of one call.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `classes` lacks in the first call or differs in a later one, y has other
+            labels, X or y does not suit the parameters or the loss becomes non-finite;
+            the estimator is then as it was before the call.
+        AttributeError
+            With solver='lbfgs', which takes all rows at once.
+        """
+        with self._transaction():
+            check_partial_fit_first_call(self, classes)
+            if self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight='balanced' is not for partial_fit, which never sees all rows: "
+                    "pass {label: weight}, as compute_class_weight of scikit-learn finds it."
+                )
+            return self._run_partial_fit(X, y, sample_weight)
+
+    def _validate_y(self, y, reset):
         y = _without_missing(column_or_1d(y, warn=True))
         labels = y[self._is_labelled(y)]
         if not is_known(labels).all():
@@ -384,7 +438,9 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
             )
         assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
-        classes = np.unique(labels)
+        classes, known = np.unique(labels), self._known_classes(reset)
+        if known is not None:
+            return self._among(y, classes, known)
         if len(labels) == len(y) and y.dtype != object:
             self._check_type_of_unlabeled(classes)
         if len(classes) < 2:
@@ -393,6 +449,21 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
                 f"among its labels, {classes.tolist()[0]!r}: give it rows of others."
             )
         compute_class_weight(self.class_weight, classes=classes, y=labels)  # for its errors
+        return y
+
+    def _known_classes(self, reset):
+        """Those that y must be among, where training goes on or partial_fit has got them."""
+        begins_anew = reset and self.__sklearn_is_fitted__()
+        return None if begins_anew else vars(self).get("classes_")
+
+    def _among(self, y, classes, known):
+        unseen = np.setdiff1d(classes, known)
+        if len(unseen):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`, {unseen.tolist()}: training goes on with "
+                f"those of before, {known.tolist()}. Give the first partial_fit all classes, or "
+                "call fit without warm_start."
+            )
         return y
 
     def _check_type_of_unlabeled(self, classes):
@@ -415,10 +486,12 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
 
     def _encode_targets(self, y, sample_weight):
         """Rows of zeros, but for the weight of the row's class."""
-        self.classes_, indices = np.unique(y, return_inverse=True)
+        if "classes_" not in vars(self):
+            self.classes_ = np.unique(y)
+        indices = np.searchsorted(self.classes_, y)
         if self.class_weight == "balanced":
-            counts = np.bincount(indices, sample_weight)
-            weights = counts.sum() / (len(counts) * counts)
+            counts = np.bincount(indices, sample_weight, minlength=len(self.classes_))
+            weights = counts.sum() / (np.count_nonzero(counts) * np.where(counts > 0, counts, 1))
         else:
             weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         return np.diag(weights)[indices]

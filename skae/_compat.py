@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import (
     Options,
     StrOptions,
 )
+from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "StrOptions",
     "align_sparse_interface",
     "available_if",
+    "check_partial_fit_first_call",
     "check_sample_weight",
     "fit_context",
     "validate_params",

@@ -11,7 +11,7 @@ import torch
 from scipy.sparse import csr_array, csr_matrix, issparse, sparray, spmatrix, vstack
 from sklearn.utils.validation import check_is_fitted
 
-from skae._base import BaseAutoencoder, trains_by_epochs
+from skae._base import BaseAutoencoder
 from skae._columns import column_means, column_ranges, column_sums, has_missing, ratio
 from skae._compat import Interval, InvalidParameterError, StrOptions, available_if, fit_context
 from skae._corruption import (
@@ -26,7 +26,7 @@ from skae._engine.data import dense
 from skae._engine.devices import as_tensor, find_device_or_cpu
 from skae._engine.inference import CHUNK_SIZE
 from skae._engine.streams import stream, stream_seed
-from skae._estimator import draw_seed
+from skae._estimator import draw_seed, trains_by_epochs
 from skae._missing import FillMissing, fill_missing
 from skae._outputs import SquaredError
 

@@ -1,11 +1,13 @@
 """NetworkEstimator: what every estimator with a trained network shares."""
 
+import time
 import warnings
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from math import prod
+from types import NoneType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -66,6 +68,27 @@ def make_trainer(estimator, perceptron, state, data, split):
 def parameter_names(estimator_class):
     """Of the constructor; found once, since scikit-learn's way takes as long as a step."""
     return estimator_class._get_param_names()
+
+
+def are_unchanged(before, now):
+    """Whether parameters, None if there were none, are surely what they were.
+
+    Of a list or an estimator that is not sure: it may have been changed itself.
+    """
+    return before is not None and all(
+        one is other and isinstance(other, (int, float, str, tuple, NoneType))
+        for one, other in zip(before, now, strict=True)
+    )
+
+
+def trains_by_epochs(estimator):
+    """Whether it can `partial_fit`; AttributeError if not."""
+    if estimator.solver == "lbfgs":
+        raise AttributeError(
+            f"{type(estimator).__name__} has no partial_fit with solver='lbfgs', which takes all "
+            "rows at once: use 'adam' or 'sgd'."
+        )
+    return True
 
 
 class hints:
@@ -129,7 +152,11 @@ class NetworkEstimator(
 
     _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is
     _warmup_epochs = 0  # first epochs, whose objective is not yet the one to minimise
-    _continues_training = False  # whether `fit` goes on from the last one
+
+    @property
+    def _continues_training(self):
+        """Whether `fit` goes on from the last one."""
+        return self.warm_start and self.__sklearn_is_fitted__()
 
     def _run_fit(self, X, target=None, sample_weight=None):
         continues = self._continues_training
@@ -143,6 +170,32 @@ class NetworkEstimator(
             self._fit(data, continues)
         self._warn_of_fit(data, stacklevel=5)
         return self
+
+    def _run_partial_fit(self, X, target=None, sample_weight=None):
+        continues, parameters = self.__sklearn_is_fitted__(), self._parameters()
+        # scikit-learn does so only in the first call; parameters seldom change between calls.
+        if continues and not are_unchanged(self._state.parameters, parameters):
+            self._validate_params()
+        with self._transaction():
+            started = time.perf_counter()
+            data = self._validate(X, target, sample_weight, reset=not continues)
+            trainer = self._resume(data) if continues else self._start(data)
+            trainer.n_iter_before = self.n_iter_ if continues else 0
+            trainer.run_epoch()
+            self._commit(trainer)
+            self._state.parameters = parameters
+        if self.verbose:
+            trainer.report(self.n_iter_, time.perf_counter() - started)
+        return self
+
+    def _go_on(self, trainer):
+        """The trainer, with the curves and the step size that training has come to."""
+        if self.learning_rate_init == "auto":  # what it has come to, whatever rows follow
+            settings = replace(trainer.settings, learning_rate_init=self.learning_rate_init_)
+            trainer.settings = settings
+        trainer.losses = list(self.loss_curve_)
+        trainer.validation_losses = list(self.validation_loss_curve_ or ())
+        return trainer
 
     def _progress(self, data, n_tasks):
         """A context that gives the `Progress` of a fit of so many tasks."""
@@ -223,7 +276,7 @@ class NetworkEstimator(
             "_perceptron": trainer.network.perceptron,
             "_state": trainer.state,
             **{f"{name}_": getattr(trainer.settings, name) for name in AUTO},
-            "n_iter_": trainer.n_iter,
+            "n_iter_": trainer.n_iter_before + trainer.n_iter,
             "loss_": trainer.losses[-1],
             "best_loss_": min(watched),
             "loss_curve_": list(trainer.losses),
@@ -380,6 +433,14 @@ class NetworkEstimator(
         raise NotImplementedError
 
     def _fit(self, data, continues):
+        raise NotImplementedError
+
+    def _start(self, data):
+        """For `partial_fit`: a trainer at the beginning."""
+        raise NotImplementedError
+
+    def _resume(self, data):
+        """For `partial_fit`: a trainer that goes on from the fitted state."""
         raise NotImplementedError
 
     def _objective(self, network, x, noise):

@@ -87,6 +87,9 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
     validation_fraction : float, default=0.1
         Fraction of the rows with labels that `early_stopping` holds out, rounded up.
         More judge the weights better, and leave fewer to train on.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the previous fit, for up to `max_iter`
+        more epochs, instead of from new ones; the network must then be the same.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the held-out rows, the shuffles and the noise. An
         int makes refits identical to the bit, on one device and with as many threads.
@@ -207,6 +210,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         n_iter_no_change: float | str = "auto",
         early_stopping=False,
         validation_fraction=0.1,
+        warm_start=False,
         random_state=None,
         device="cpu",
         precision="float",
@@ -225,6 +229,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
         self.random_state = random_state
         self.device = device
         self.precision = precision
@@ -283,7 +288,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         y = np.asarray(off_torch(y), dtype=np.float64)
         return ~np.isnan(y.reshape(len(y), -1)).any(axis=1)
 
-    def _validate_y(self, y):
+    def _validate_y(self, y, reset):
         accepted = {"ensure_2d": False, "ensure_all_finite": "allow-nan"}
         y = check_array(y, dtype=np.float64, input_name="y", estimator=self, **accepted)
         if y.ndim == 2 and y.shape[1] == 1:
@@ -292,11 +297,17 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
             raise ValueError(
                 f"All {len(y)} rows of y are unlabelled (NaN): give at least some rows a number."
             )
-        nowhere = np.flatnonzero(np.isnan(y.reshape(len(y), -1)).all(axis=0))
-        if len(nowhere):
+        nowhere = np.isnan(y.reshape(len(y), -1)).all(axis=0)
+        if nowhere.any() and reset:
             raise ValueError(
-                f"Columns {nowhere.tolist()} of y, outputs to predict, are NaN in every row: leave "
-                "them out."
+                f"Columns {np.flatnonzero(nowhere).tolist()} of y, outputs to predict, are NaN in "
+                "every row: leave them out."
+            )
+        n_outputs, n_fitted = len(nowhere), len(vars(self).get("_target_mean_", nowhere))
+        if not reset and n_outputs != n_fitted:
+            raise ValueError(
+                f"y has {n_outputs} outputs, but training cannot go on with others than the "
+                f"{n_fitted} of before: give y as many columns, or call fit without warm_start."
             )
         return y
 
@@ -305,8 +316,10 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
 
     def _encode_targets(self, y, sample_weight):
         """Standardised outputs."""
-        self._is_flat_, y = y.ndim == 1, y.reshape(len(y), -1)
-        self._target_mean_ = column_means(y, sample_weight)
-        scale = np.sqrt(column_variances(y, sample_weight))
-        self._target_scale_ = np.where(scale > 0, scale, 1.0)
+        if "_target_mean_" not in vars(self):  # or they are what the weights are made for
+            self._is_flat_, y = y.ndim == 1, y.reshape(len(y), -1)
+            self._target_mean_ = column_means(y, sample_weight)
+            scale = np.sqrt(column_variances(y, sample_weight))
+            self._target_scale_ = np.where(scale > 0, scale, 1.0)
+        y = y.reshape(len(y), -1)
         return (y - self._target_mean_) / self._target_scale_

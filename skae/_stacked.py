@@ -326,7 +326,9 @@ class StackedAutoencoder(BaseAutoencoder):
         weights = parts[0].flat.new_zeros(perceptron.length)
         for whole, part in stacked_tensors(Network(perceptron, weights), parts):
             whole.copy_(part)
-        return make_trainer(self, perceptron, State(weights.numpy(), seed), data, split)
+        trainer = make_trainer(self, perceptron, State(weights.numpy(), seed), data, split)
+        trainer.n_iter_before = sum(getattr(layer, "n_iter_", 0) for layer in self.estimators_)
+        return trainer
 
     def _fold_origins(self):
         """Leave the stack one origin, that of X: an upper layer's is a matter of its biases."""
@@ -334,13 +336,6 @@ class StackedAutoencoder(BaseAutoencoder):
             network = layer._network_copy()
             fold_origin(network)
             layer._state = replace(layer._state, weights=network.flat.numpy())
-
-    def _attributes_after(self, trainer):
-        attributes = super()._attributes_after(trainer)
-        if not self.__sklearn_is_fitted__():
-            pretraining = [getattr(layer, "n_iter_", 0) for layer in self.estimators_]
-            attributes["n_iter_"] += sum(pretraining)
-        return attributes
 
     def _with_encoder(self, network=None):
         tuned = super()._with_encoder(network)

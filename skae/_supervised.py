@@ -12,16 +12,16 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from skae._base import BaseAutoencoder
 from skae._columns import has_missing
-from skae._compat import HasMethods, InvalidParameterError, fit_context
+from skae._compat import HasMethods, InvalidParameterError, available_if, fit_context
 from skae._constraints import TRAINING_CONSTRAINTS
 from skae._engine.data import Data, split_rows
 from skae._engine.devices import off_torch
 from skae._engine.initial import initial_weights
-from skae._engine.network import Network, put_on_top
+from skae._engine.network import Network, lifted_off, put_on_top
 from skae._engine.perceptron import output_layer
 from skae._engine.streams import stream, stream_seed
 from skae._engine.training import State
-from skae._estimator import NetworkEstimator, draw_seed, make_trainer
+from skae._estimator import NetworkEstimator, draw_seed, make_trainer, trains_by_epochs
 from skae._sample_weight import weighted
 from skae._stacked import StackedAutoencoder
 
@@ -48,6 +48,21 @@ def absorb(layer, centre, scale):
     bias.sub_(weight @ torch.tensor(centre, device="cpu"))
 
 
+def emit(layer, centre, scale):
+    """The inverse of `absorb`."""
+    (weight,), (bias,) = layer.own_decoder_weights, layer.decoder_biases
+    bias.add_(weight @ torch.tensor(centre, device="cpu"))
+    weight.mul_(scale)
+
+
+def on_each(moments, perceptron, function):
+    """The optimiser's moments after a function of each, as a network; None if there are none."""
+    if moments is None:
+        return None
+    networks = (Network(perceptron, torch.tensor(moment, device="cpu")) for moment in moments)
+    return np.stack([function(network).flat.numpy() for network in networks])
+
+
 def labelled_rows(is_labelled, X, y, sample_weight):
     """Those rows of all three; ValueError if there are none."""
     if is_labelled.all():
@@ -72,12 +87,15 @@ class BaseSupervised(NetworkEstimator):
     _parameter_constraints = {
         "autoencoder": [HasMethods(["fit", "transform"]), None],
         "fine_tune": ["boolean"],
-        **{k: v for k, v in TRAINING_CONSTRAINTS.items() if k != "warm_start"},
+        **TRAINING_CONSTRAINTS,
     }
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None) -> Self:
         """Pretrain the autoencoder on X, then train the network to predict y.
+
+        With `warm_start` it goes on with the last part of the training, from where that
+        stands: nothing is pretrained again.
 
         Parameters
         ----------
@@ -100,12 +118,49 @@ class BaseSupervised(NetworkEstimator):
         ------
         ValueError
             If a parameter is wrong, X or y does not suit it or the device is not there:
-            the estimator is as before. If the training diverges: it is not fitted.
+            the estimator is as before. If the training diverges: it is not fitted (with
+            `warm_start`, it is as before).
         KeyboardInterrupt
             If interrupted: after the pretraining, the weights of the last finished epoch
             stay usable, where there is one.
         """
         return self._run_fit(X, y, sample_weight)
+
+    @available_if(trains_by_epochs)
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y, sample_weight=None) -> Self:
+        """Train for one epoch over X and y, going on from where training stands.
+
+        After a `fit` it goes on with its last part, the fine-tuning. Before one, the first
+        call trains the autoencoder for one epoch, too, and puts the output layer on top. The
+        learning rate is `learning_rate_init`; schedules, `tol`, `early_stopping` and
+        `max_iter` play no part. Optimiser and random streams go on exactly, also through
+        pickle. Without `fine_tune` it is the output layer alone that goes on.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Training data. Rows without y serve the autoencoder's first epoch alone.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            What to predict. The first call's mean and scale are those of the outputs.
+        sample_weight : array-like of shape (n_samples,), default=None
+            What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
+            one that is not there. None for all alike. They compare the rows of one call.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or y does not suit the parameters or the loss becomes non-finite; the
+            estimator is then as it was before the call.
+        AttributeError
+            With solver='lbfgs', which takes all rows at once.
+        """
+        return self._run_partial_fit(X, y, sample_weight)
 
     def _validate(self, X, y, sample_weight, reset):
         self._check_parameters()
@@ -126,89 +181,156 @@ class BaseSupervised(NetworkEstimator):
         if not frozen:
             self._prototype._check_values(X)
             self._prototype._check_network_spec(Data(X))
-        y = self._validate_y(off_torch(y))
+        y = self._validate_y(off_torch(y), reset)
         check_consistent_length(X, y)
         data = weighted(Data(X, y), sample_weight)
         if len(data) < len(y):  # as if the others were not there
-            data = replace(data, target=self._validate_y(data.target))
+            data = replace(data, target=self._validate_y(data.target, reset))
         return data
 
     def _fit(self, data, continues):
-        with self._progress(data, (not self._frozen) + 1 + self.fine_tune) as progress:
-            self._fit_in_tasks(data, progress)
+        n_tasks = 1 if continues else (not self._frozen) + 1 + self.fine_tune
+        with self._progress(data, n_tasks) as progress:
+            if continues:
+                trainer = self._resume(data, self._held_out_fraction)
+                self._train_as(self._last_task, trainer, progress)
+            else:
+                self._fit_in_tasks(data, progress)
 
     def _fit_in_tasks(self, data, progress):
         seed = draw_seed(self.random_state)
-        labelled = np.flatnonzero(self._is_labelled(data.target))
-        some, seen = data[labelled], replace(data, target=None)
-        target = self._encode_targets(some.target, some.sample_weight).astype(data.X.dtype)
-        strata = self._strata(some.target)
-        split = split_rows(len(some), self._held_out_fraction, seed, strata=strata)
+        labelled, rows = self._labelled(data)
+        split = self._split(data, rows, self._held_out_fraction, seed)
+        seen = replace(data, target=None)
         if split.held_out is not None:
-            seen = seen[np.delete(np.arange(len(data)), labelled[split.held_out.numpy()])]
-        self.autoencoder_ = self._pretrained(seen, seed, progress)
-        labelled = replace(some, target=target)
-        self._train_output_layer(labelled, split, seed, progress)
+            seen = seen[np.delete(np.arange(len(data)), rows[split.held_out.numpy()])]
+        self.autoencoder_ = self._unfitted(seed)
+        if not self._frozen:
+            with progress.task("pretraining", runs=self.autoencoder_):
+                self.autoencoder_.fit(seen.X, sample_weight=seen.sample_weight)
+        trainer = self._begin_output_layer(labelled, split, seed)
+        self._train_as("output layer", trainer, progress)
         if self.fine_tune:
             self._train_all(labelled, split, progress)
 
-    def _pretrained(self, data, seed, progress):
-        """The fitted autoencoder, an object of our own."""
+    def _train_all(self, data, split, progress):
+        """Train encoder and output layer together, from where the output layer's training ended."""
+        trainer = make_trainer(self, self._perceptron, self._state, data, split)
+        trainer.n_iter_before = self.n_iter_
+        try:
+            self._train_as(self._last_task, trainer, progress)
+        except Exception:
+            self._forget()  # after an interrupt, unlike this, the output layer is of use
+            raise
+
+    @property
+    def _last_task(self):
+        return "fine-tuning" if self.fine_tune else "output layer"
+
+    def _train_as(self, name, trainer, progress):
+        with progress.task(name, max_subtasks=trainer.settings.max_iter) as task:
+            self._train(trainer, task)
+
+    def _labelled(self, data):
+        """Those rows of data that have labels, with what the outputs are to become; and which."""
+        rows = np.flatnonzero(self._is_labelled(data.target))
+        some = data[rows]
+        target = self._encode_targets(some.target, some.sample_weight).astype(data.X.dtype)
+        self._lacks_targets_ = has_missing(target)
+        return replace(some, target=target), rows
+
+    def _split(self, data, rows, fraction, seed):
+        return split_rows(len(rows), fraction, seed, strata=self._strata(data.target[rows]))
+
+    def _unfitted(self, seed):
+        """The autoencoder to pretrain, an object of our own; a frozen one is fitted already."""
         own = {name: getattr(self, name) for name in ("device", "precision", "verbose")}
         if self._frozen:
             return self._frozen._with_encoder().set_params(**own)
         own["random_state"] = stream_seed(seed, "layers") % 2**32
-        autoencoder = clone(self._prototype).set_params(**own)
-        with progress.task("pretraining", runs=autoencoder):
-            return autoencoder.fit(data.X, sample_weight=data.sample_weight)
+        return clone(self._prototype).set_params(**own)
 
-    def _train_output_layer(self, data, split, seed, progress):
-        """Train it alone, on codes: from random weights it would spoil the encoder's.
+    def _start(self, data):
+        """For `partial_fit`, whose pretraining is the autoencoder's first epoch."""
+        seed = draw_seed(self.random_state)
+        (labelled, _), self.autoencoder_ = self._labelled(data), self._unfitted(seed)
+        if not self._frozen:
+            begin = getattr(self.autoencoder_, "partial_fit", None)
+            if begin is None:  # its solver takes all rows at once
+                self.autoencoder_._initialize(replace(data, target=None))
+            else:
+                begin(data.X, sample_weight=data.sample_weight)
+        split = split_rows(len(labelled), 0, seed)
+        trainer = self._begin_output_layer(labelled, split, seed)
+        if not self.fine_tune:
+            return trainer
+        whole = self._network_after(trainer)
+        return make_trainer(self, whole["_perceptron"], whole["_state"], labelled, split)
+
+    def _resume(self, data, held_out_fraction=0):
+        labelled, rows = self._labelled(data)
+        split = self._split(data, rows, held_out_fraction, self._state.seed)
+        if self.fine_tune:
+            trainer = make_trainer(self, self._perceptron, self._state, labelled, split)
+        else:
+            trainer = self._resume_output_layer(labelled, split)
+        return self._go_on(trainer)
+
+    def _begin_output_layer(self, data, split, seed):
+        """A trainer for it alone, on codes: from random weights it would spoil the encoder's.
 
         It gets them scaled, so that the step size suits codes of any range, and centred,
         unless fine-tuning follows: the large weights that centred codes allow where they
         hardly vary would make much too much of its first steps.
         """
-        self._lacks_targets_ = has_missing(data.target)
-        data = replace(data, X=self.autoencoder_._codes(data.X))
-        seen, centred = split.seen(data), not self.fine_tune
+        codes = replace(data, X=self.autoencoder_._codes(data.X))
+        seen, centred = split.seen(codes), not self.fine_tune
         self._centre_, self._scale_ = centre_and_scale(seen.X, centred, seen.sample_weight)
-        data = replace(data, X=(data.X - self._centre_) / self._scale_)
-        layer = output_layer(*(table.shape[1] for table in data.tables), self._output)
+        scaled = self._scaled(codes)
+        layer = output_layer(codes.X.shape[1], data.target.shape[1], self._output)
         weights = initial_weights(layer, stream(seed, "weights"))
-        layer.output.start(Network(layer, weights), split.seen(data))
+        layer.output.start(Network(layer, weights), split.seen(scaled))
         state = State(weights.numpy().astype(data.X.dtype), seed)
-        trainer = make_trainer(self, layer, state, data, split)
-        trainer.alpha = self.alpha / self._scale_**2  # the decay of the weights it stands for
-        with progress.task("output layer", max_subtasks=trainer.settings.max_iter) as task:
-            self._train(trainer, task)
+        return self._output_layer_trainer(layer, state, scaled, split)
 
-    def _train_all(self, data, split, progress):
-        """Train encoder and output layer together, from where the output layer's training ended."""
-        trainer = make_trainer(self, self._perceptron, self._state, data, split)
-        try:
-            with progress.task("fine-tuning", max_subtasks=trainer.settings.max_iter) as task:
-                self._train(trainer, task)
-        except Exception:
-            self._forget()  # after an interrupt, unlike this, the output layer is of use
-            raise
+    def _resume_output_layer(self, data, split):
+        """The same from where its training has ended."""
+        scaled = self._scaled(replace(data, X=self.autoencoder_._codes(data.X)))
+        layer = output_layer(scaled.X.shape[1], data.target.shape[1], self._output)
+        whole = Network(self._perceptron, torch.tensor(self._state.weights, device="cpu"))
+        network = lifted_off(layer, whole)
+        emit(network, self._centre_, self._scale_)
+        moments = on_each(
+            self._state.moments, self._perceptron, lambda moment: lifted_off(layer, moment)
+        )
+        state = replace(self._state, weights=network.flat.numpy(), moments=moments)
+        return self._output_layer_trainer(layer, state, scaled, split)
+
+    def _scaled(self, codes):
+        return replace(codes, X=(codes.X - self._centre_) / self._scale_)
+
+    def _output_layer_trainer(self, layer, state, codes, split):
+        trainer = make_trainer(self, layer, state, codes, split)
+        trainer.alpha = self.alpha / self._scale_**2  # the decay of the weights it stands for
+        return trainer
 
     def _attributes_after(self, trainer):
-        attributes = super()._attributes_after(trainer)
-        attributes["n_iter_"] += vars(self).get("n_iter_", 0)  # the output layer's epochs
+        return {**super()._attributes_after(trainer), **self._network_after(trainer)}
+
+    def _network_after(self, trainer):
         # Of the last finished epoch: the trainer's own network may be in the midst of one.
-        network = Network(
-            trainer.network.perceptron, torch.tensor(trainer.state.weights, device="cpu")
-        )
-        if network.perceptron.has_encoder:
-            attributes["autoencoder_"] = self.autoencoder_._with_encoder(network)
-        else:
-            absorb(network, self._centre_, self._scale_)
-            whole = put_on_top(network, self.autoencoder_._fitted_network())
-            seed, n_epochs = trainer.state.seed, trainer.state.n_epochs
-            attributes["_perceptron"] = whole.perceptron
-            attributes["_state"] = State(whole.flat.numpy(), seed, n_epochs=n_epochs)
-        return attributes
+        state, perceptron = trainer.state, trainer.network.perceptron
+        network = Network(perceptron, torch.tensor(state.weights, device="cpu"))
+        if perceptron.has_encoder:
+            return {"autoencoder_": self.autoencoder_._with_encoder(network)}
+        absorb(network, self._centre_, self._scale_)
+        encoder = self.autoencoder_._fitted_network()
+        whole, moments = put_on_top(network, encoder), None
+        if not self.fine_tune:  # which starts anew
+            at_rest = Network(encoder.perceptron, torch.zeros_like(encoder.flat))
+            moments = on_each(state.moments, perceptron, lambda m: put_on_top(m, at_rest))
+        state = replace(state, weights=whole.flat.numpy(), moments=moments)
+        return {"_perceptron": whole.perceptron, "_state": state}
 
     def _objective(self, network, x, noise, target):
         output = self._decoded(network, x)

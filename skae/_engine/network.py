@@ -465,6 +465,14 @@ def matching_tensors(network, parts, name):
         yield whole, part[: len(whole)]
 
 
+def lifted_off(perceptron, network):
+    """A network of its own: the output layer, which a perceptron describes, of a network."""
+    layer = Network(perceptron, network.flat.new_zeros(perceptron.length))
+    for own, its in matching_tensors(layer, [network], DECODER):
+        own.copy_(its)
+    return layer
+
+
 def put_on_top(layer, network):
     """A network of its own: the encoder of a network, its first head, and an output layer."""
     its = network.perceptron

@@ -129,6 +129,8 @@ class Trainer:
         After the last finished epoch.
     n_iter : int
         Epochs finished.
+    n_iter_before : int
+        Epochs of what came before and counts as well, 0 unless it is set.
     losses, validation_losses : list of float
         One per finished epoch, objective per row; earlier calls' come first where
         training goes on.
@@ -150,7 +152,8 @@ class Trainer:
         self._load_optimizer(state)
         # A GPU's losses are read at an epoch's end: to read one is to wait for it.
         self._kept = torch.Tensor.item if self.device.type == "cpu" else torch.clone
-        self.losses, self.validation_losses, self.n_iter = [], [], 0
+        self.losses, self.validation_losses = [], []
+        self.n_iter = self.n_iter_before = 0
 
     def fit(self, progress):
         """Run epochs until the budget, the tolerance or a callback ends them."""
