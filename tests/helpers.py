@@ -55,6 +55,13 @@ BERNOULLI = {
 may_collapse = pytest.mark.filterwarnings("ignore:The code has collapsed:UserWarning")
 # Of sparse autoencoders trained too little for most of their units to be of use.
 may_be_dead = pytest.mark.filterwarnings("ignore:.* components are dead:UserWarning")
+# scikit-learn's checks that weights are as good as repeated rows. Mini-batches and noise of other
+# rows are others, as those of MLPClassifier are, to which scikit-learn gives solver="lbfgs" there;
+# tests/test_sample_weight.py has them with it for all classes.
+EQUIVALENCES = {
+    f"check_sample_weight_equivalence_on_{kind}_data": "takes mini-batches or noise"
+    for kind in ("dense", "sparse")
+}
 DIVERGING = {"solver": "sgd", "learning_rate_init": 1e6, "max_iter": 100}
 
 

@@ -1,7 +1,7 @@
 """Every estimator together: scikit-learn's own checks."""
 
 import pytest
-from helpers import AnyWidth, may_be_dead, may_collapse
+from helpers import EQUIVALENCES, AnyWidth, may_be_dead, may_collapse
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -121,14 +121,6 @@ EXTRA_CHECKS = [
     estimator_checks.check_inplace_ensure_writeable,
     estimator_checks.check_estimators_partial_fit_n_features,
 ]
-
-
-# Batches and noise of other rows are others, as those of MLPClassifier are, to which scikit-learn
-# gives solver="lbfgs" for these checks. tests/test_sample_weight.py has them with it for all classes.
-EQUIVALENCES = {
-    f"check_sample_weight_equivalence_on_{kind}_data": "takes mini-batches or noise"
-    for kind in ("dense", "sparse")
-}
 
 
 def expected_failures(estimator):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import NEVER_STOP, X, assert_not_fitted, assert_same_fit, normal
+from helpers import EQUIVALENCES, NEVER_STOP, X, assert_not_fitted, assert_same_fit, normal
 from sklearn.utils.estimator_checks import check_estimator
 
 import skae
