@@ -3,7 +3,7 @@
 import torch
 
 from skae._engine.constants import constant
-from skae._engine.network import averages_rows, weighed
+from skae._engine.network import averages_rows
 
 
 def gaussian_kl(mean, log_variance):
@@ -39,15 +39,20 @@ def sample_posterior(mean, log_variance, noise, sample_weight=None):
     excess = torch.square(std).sub_(constant(1.0, mean))  # of the variance over the prior's
     # The sum of `gaussian_kl`, term by term.
     kl = torch.addcmul(excess, mean, mean).sub_(log_variance)
-    kl = weighed(kl, sample_weight).sum().mul_(half)
+    if sample_weight is not None:
+        kl = kl.sum(dim=1).mul_(sample_weight)
+    kl = kl.sum().mul_(half)
 
     def pullback(gradient, kl_gradient):
         scale = kl_gradient / n_rows
         log_variance_gradient = (gradient * noise).sum_to_size(mean.shape).mul_(std)
-        log_variance_gradient.add_(weighed(excess, sample_weight), alpha=scale).mul_(half)
-        pulled = weighed(mean, sample_weight)
-        mean_gradient = torch.add(gradient.sum_to_size(mean.shape), pulled, alpha=scale)
-        return mean_gradient, log_variance_gradient
+        gradient = gradient.sum_to_size(mean.shape)
+        if sample_weight is None:
+            log_variance_gradient.add_(excess, alpha=scale)
+            return torch.add(gradient, mean, alpha=scale), log_variance_gradient.mul_(half)
+        scales = (sample_weight * scale).unsqueeze(1)
+        log_variance_gradient.addcmul_(excess, scales)
+        return torch.addcmul(gradient, mean, scales), log_variance_gradient.mul_(half)
 
     return (torch.addcmul(mean, std, noise), kl.mul_(constant(1.0 / n_rows, kl))), pullback
 

@@ -230,6 +230,8 @@ def _surprise_of_one_variance(difference, variance, n_rows, n_cells):
 def _weighted_surprise(output, variance, x, sample_weight):
     """The same of rows that have weights."""
     n_rows, difference = output.numel() // output.shape[-1], output - x
+    if variance.numel() == 1:
+        return _weighted_surprise_of_one_variance(difference, variance, sample_weight, n_rows)
     weights = sample_weight.unsqueeze(-1).expand(difference.shape)
     scaled = weighed(difference, sample_weight) / variance
     square = torch.dot(scaled.flatten(), difference.flatten())
@@ -241,6 +243,19 @@ def _weighted_surprise(output, variance, x, sample_weight):
         return scaled * factor, slope.sum_to_size(variance.shape) * (0.5 * factor)
 
     return (square + log_volumes.sum()) * (0.5 / n_rows), pullback
+
+
+def _weighted_surprise_of_one_variance(difference, variance, sample_weight, n_rows):
+    slopes, precision = weighed(difference, sample_weight * (1.0 / n_rows)), variance.reciprocal()
+    square = torch.dot(slopes.flatten(), difference.flatten()) * precision
+    n_cells = sample_weight.mean() * difference.shape[-1]
+    surprise = torch.addcmul(square, torch.log(2.0 * math.pi * variance), n_cells) * 0.5
+
+    def pullback(gradient):
+        slope = (n_cells - square) * precision * (0.5 * gradient)
+        return slopes.mul_(precision * gradient), slope
+
+    return surprise.reshape(()), pullback
 
 
 @keeps_memory

@@ -329,11 +329,13 @@ class SquaredError(Output):
         """Its mean over all rows, and its pullback."""
         n_rows = output.numel() // output.shape[-1]
         difference = torch.sub(output, x, out=out)
-        weighted = weighed(difference, sample_weight)
         flat = difference.reshape(-1)
-        other = flat if sample_weight is None else weighted.reshape(-1)
-        mean = torch.dot(flat, other).mul_(constant(1.0 / n_rows, flat))
-        return mean, lambda gradient: (scaled_(weighted, gradient, 2.0 / n_rows),)
+        if sample_weight is not None:  # so that backwards there is nothing left to multiply
+            slopes = weighed(difference, sample_weight * (2.0 / n_rows))
+            mean = torch.dot(flat, slopes.reshape(-1)).mul_(constant(0.5, flat))
+            return mean, lambda gradient: (scaled_(slopes, gradient, 1.0),)
+        mean = torch.dot(flat, flat).mul_(constant(1.0 / n_rows, flat))
+        return mean, lambda gradient: (scaled_(difference, gradient, 2.0 / n_rows),)
 
     def draw(self, means, rng, spread) -> np.ndarray:
         """Independent normals of these means, with the variance `spread`."""
@@ -383,12 +385,16 @@ class BinaryCrossEntropy(Output):
     def mean_loss(self, output, x, sample_weight=None, out=None) -> tuple[torch.Tensor, Callable]:
         """Its mean over all rows, and its pullback."""
         n_rows = output.numel() // output.shape[-1]
-        losses = weighed(functional.softplus(output) - x * output, sample_weight)
+        losses = functional.softplus(output) - x * output
+        if sample_weight is not None:
+            losses = losses.sum(dim=-1).mul_(sample_weight)
         mean = losses.sum().mul_(constant(1.0 / n_rows, output))
 
         def pullback(gradient):
-            difference = weighed(torch.sigmoid(output, out=out).sub_(x), sample_weight)
-            return (scaled_(difference, gradient, 1.0 / n_rows),)
+            difference = torch.sigmoid(output, out=out).sub_(x)
+            if sample_weight is None:
+                return (scaled_(difference, gradient, 1.0 / n_rows),)
+            return (difference.mul_((sample_weight * (gradient / n_rows)).unsqueeze(-1)),)
 
         return mean, pullback
 

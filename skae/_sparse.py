@@ -43,8 +43,8 @@ def kl_penalty(code, target, sample_weight=None):
     if sample_weight is not None:  # a mean beyond 1 would have no divergence
         sample_weight = sample_weight * (n_rows / sample_weight.sum())
     # A sum and a product: torch's own mean over rows takes longer.
-    mean_activation = weighed(code, sample_weight).sum(dim=0).mul_(constant(1.0 / n_rows, code))
-    ratios, weights = _ratios(mean_activation, target)
+    total = code.sum(dim=0) if sample_weight is None else sample_weight @ code
+    ratios, weights = _ratios(total.mul_(constant(1.0 / n_rows, code)), target)
 
     def pullback(gradient):
         active, inactive = ratios

@@ -26,5 +26,7 @@ def constant(value, like):
 def scaled_(tensor, gradient, factor):
     """A tensor times a gradient, a float or a tensor of shape (), and a number; in place."""
     if isinstance(gradient, float):
+        if gradient * factor == 1.0:
+            return tensor
         return tensor.mul_(constant(gradient * factor, tensor))
     return tensor.mul_(gradient * factor)

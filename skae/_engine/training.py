@@ -273,7 +273,8 @@ class Trainer:
     def batch(self, indices):
         """The same with the rows' weights in front, or None where they have none."""
         weights = self._sample_weight
-        return None if weights is None else weights[indices], *self.take(indices)
+        some = None if weights is None else torch.index_select(weights, 0, indices)
+        return some, *self.take(indices)
 
     def _objective(self, network, batch, noise):
         sample_weight, x, *target = batch
