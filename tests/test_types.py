@@ -21,6 +21,7 @@ from helpers import LABELS, SMALL, SUPERVISED, UNIT_X, X, may_collapse, small
 from scipy.sparse import coo_array, csr_array, csr_matrix
 
 import skae
+from skae._engine.data import Data
 from skae.base import LOSSES
 from skae.networks import ConvNet
 
@@ -167,6 +168,7 @@ def test_functions_return_what_their_types_say(path):
         **{"estimator": small("Autoencoder").fit(squares), "X": squares},
         **{"image": UNIT_X[:8].reshape(6, 8), "patch_shape": (2, 2), "step": 1},
         **{"patches": squares, "image_shape": (6, 8)},
+        **{"formula": lambda code, sample_weight=None: None},
     }
     function = FUNCTIONS[path]
     assert is_of(function(**arguments(function, known)), result_type(function))
@@ -180,7 +182,7 @@ def test_outputs_return_what_their_types_say(output):
         **dict.fromkeys(("output", "x", "reconstructions"), rows),
         **{"means": UNIT_X, "rng": np.random.default_rng(0), "spread": 2.0},
         **{"X": UNIT_X, "name": "X", "parameter": "loss", "n_features": 6, "has_back": False},
-        **{"network": network, "data": types.SimpleNamespace(X=UNIT_X, targets=UNIT_X)},
+        **{"network": network, "data": Data(UNIT_X)},
     }
     for method, function in members(type(output)):
         call = getattr(output, method)

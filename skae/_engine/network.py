@@ -5,6 +5,7 @@ one array to pickle serve the whole network.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -23,7 +24,7 @@ def keeps_memory(formula):
     return formula
 
 
-def averages_rows(formula):
+def averages_rows(formula: Callable) -> Callable:
     """Mark a formula that is a mean over rows: where these have weights, it gets `sample_weight`.
 
     They are a tensor of shape (n,), to multiply what each row contributes by. Their mean over
