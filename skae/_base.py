@@ -24,7 +24,7 @@ from skae._engine.blocks import describe_pair
 from skae._engine.data import Data, dense, sample, split_rows
 from skae._engine.devices import off_torch
 from skae._engine.initial import initial_weights, n_linear_components, start_linear
-from skae._engine.modules import decoder_module
+from skae._engine.modules import decoder_module, published
 from skae._engine.network import ENCODER, Network, matching_tensors
 from skae._engine.perceptron import Perceptron
 from skae._engine.streams import stream
@@ -474,7 +474,7 @@ class BaseAutoencoder(NetworkEstimator):
     def decoder_(self) -> torch.nn.Module:
         """The decoder as a new `torch.nn.Module` on the CPU."""
         check_is_fitted(self)
-        return decoder_module(self._fitted_network())
+        return published(decoder_module(self._fitted_network()))
 
     # What a variant fills in.
 

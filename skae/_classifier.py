@@ -154,7 +154,10 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
         `encoder_(torch.tensor(X))` equals `transform(X)`, for X in the dtype of the
-        fit.
+        fit; another is a TypeError. To train it, call its `requires_grad_()` first.
+    module_ : torch.nn.Module
+        The whole network, likewise: the encoder and the output layer.
+        `module_(torch.tensor(X))` equals `predict_proba(X)`.
     loss_ : float
         Objective per row, penalties included, in the last epoch.
     best_loss_ : float

@@ -30,7 +30,7 @@ from skae._engine.devices import (
 )
 from skae._engine.full_batch import FullBatchTrainer
 from skae._engine.inference import in_chunks
-from skae._engine.modules import encoder_module
+from skae._engine.modules import encoder_module, published
 from skae._engine.network import Network
 from skae._engine.saved import REMEDY, plain, restored
 from skae._engine.settings import AUTO
@@ -152,6 +152,7 @@ class NetworkEstimator(
 
     _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is
     _warmup_epochs = 0  # first epochs, whose objective is not yet the one to minimise
+    _output_units = None  # (scale, offset) of outputs that are trained in other units than theirs
 
     @property
     def _continues_training(self):
@@ -381,10 +382,12 @@ class NetworkEstimator(
         """The network of the fitted weights, only to be read."""
         perceptron, state = self._fitted_perceptron, self._state
         if perceptron is not self._perceptron or torch.device(device).type != "cpu":
-            return Network(perceptron, as_tensor(state.weights, device)).completed()
+            network = Network(perceptron, as_tensor(state.weights, device))
+            return network.completed(self._output_units)
         if state.network is None:  # built once, as it takes longer than a row
             with own_modes(gradients=False):  # or it would keep what a caller's modes have made
-                state.network = Network(perceptron, as_tensor(state.weights)).completed()
+                network = Network(perceptron, as_tensor(state.weights))
+                state.network = network.completed(self._output_units)
         return state.network
 
     @property
@@ -400,32 +403,31 @@ class NetworkEstimator(
     @property
     def coefs_(self) -> list[np.ndarray]:
         """Weights of all layers, encoder first; each (fan_in, fan_out)."""
-        network = self._dense_network("coefs_")
-        weights = (*network.encoder_weights, *network.decoder_weights)
-        return [weight.numpy().T.copy() for weight in weights]
+        return [weight.numpy().T.copy() for weight, _, _ in self._dense_layers("coefs_")]
 
     @property
     def intercepts_(self) -> list[np.ndarray]:
         """Biases of all layers, encoder first; each (fan_out,)."""
-        network = self._dense_network("intercepts_")
-        biases = (bias for _, bias, _ in (*network.encoder_layers, *network.decoder_layers))
-        return [bias.numpy().copy() for bias in biases]
+        return [bias.numpy().copy() for _, bias, _ in self._dense_layers("intercepts_")]
 
-    def _dense_network(self, attribute):
+    def _dense_layers(self, attribute):
         check_is_fitted(self)
         if self._perceptron.front is not None:
             raise AttributeError(
                 f"{attribute} is there only where all layers are dense, without a network: see the "
-                "parameters of encoder_ and decoder_."
+                "parameters of its torch modules, such as encoder_."
             )
-        return self._fitted_network()
+        network = self._fitted_network()
+        return [*network.encoder_layers, *network.decoder_layers]
 
     @property
     def encoder_(self) -> torch.nn.Module:
         """The encoder as a new `torch.nn.Module` on the CPU."""
         check_is_fitted(self)
-        encoder = encoder_module(self._fitted_network())
-        return torch.nn.Sequential(*self._input_layers(), *encoder)
+        return published(self._encoder_layers())
+
+    def _encoder_layers(self):
+        return [*self._input_layers(), *encoder_module(self._fitted_network())]
 
     # What a subclass fills in.
 

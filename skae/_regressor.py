@@ -6,6 +6,7 @@ from sklearn.utils import check_array, column_or_1d
 
 from skae._columns import column_means, column_variances
 from skae._engine.devices import off_torch
+from skae._engine.modules import OnlyOutput
 from skae._outputs import LOSSES
 from skae._supervised import BaseSupervised, labelled_rows
 
@@ -119,13 +120,18 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
     n_components_ : int
         Width of the code: the columns of `transform(X)`.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of all layers, the encoder's first. Not with a `network`.
+        Weights of all layers, the encoder's first. Not with a `network`. The last ones
+        are in the units of y: `transform(X) @ coefs_[-1] + intercepts_[-1]` is
+        `predict(X)`, in columns.
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of all layers, the encoder's first. Not with a `network`.
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
         `encoder_(torch.tensor(X))` equals `transform(X)`, for X in the dtype of the
-        fit.
+        fit; another is a TypeError. To train it, call its `requires_grad_()` first.
+    module_ : torch.nn.Module
+        The whole network, likewise: the encoder and the output layer, in the units of y.
+        `module_(torch.tensor(X))` equals `predict(X)`, in its shape, too.
     loss_ : float
         Objective per row, penalties included, in the last epoch.
     best_loss_ : float
@@ -255,7 +261,6 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
             not take, such as NaN.
         """
         y = self._map(self._decoded, self._validate_rows(X))
-        y = (y * self._target_scale_ + self._target_mean_).astype(y.dtype)
         return y.ravel() if self._is_flat_ else y
 
     def score(self, X, y, sample_weight=None) -> float:
@@ -323,3 +328,10 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
             self._target_scale_ = np.where(scale > 0, scale, 1.0)
         y = y.reshape(len(y), -1)
         return (y - self._target_mean_) / self._target_scale_
+
+    @property
+    def _output_units(self):
+        return self._target_scale_, self._target_mean_
+
+    def _last_layers(self):
+        return [OnlyOutput()] if self._is_flat_ else []

@@ -320,7 +320,7 @@ class SparseAutoencoder(BaseAutoencoder):
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
         `encoder_(torch.tensor(X))` equals `transform(X)`, for X in the dtype of the
-        fit.
+        fit; another is a TypeError. To train it, call its `requires_grad_()` first.
     decoder_ : torch.nn.Module
         The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
     loss_ : float

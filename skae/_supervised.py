@@ -17,6 +17,7 @@ from skae._constraints import TRAINING_CONSTRAINTS
 from skae._engine.data import Data, split_rows
 from skae._engine.devices import off_torch
 from skae._engine.initial import initial_weights
+from skae._engine.modules import decoder_module, published
 from skae._engine.network import Network, lifted_off, put_on_top
 from skae._engine.perceptron import output_layer
 from skae._engine.streams import stream, stream_seed
@@ -341,6 +342,17 @@ class BaseSupervised(NetworkEstimator):
     def _decoded(self, network, x):
         """What the network makes of rows; an output layer alone gets their codes."""
         return network.decode(self._encode(network, x) if network.perceptron.has_encoder else x)
+
+    @property
+    def module_(self) -> torch.nn.Module:
+        """The whole network as a new `torch.nn.Module` on the CPU."""
+        check_is_fitted(self)
+        output = decoder_module(self._fitted_network())
+        return published([*self._encoder_layers(), *output, *self._last_layers()])
+
+    def _last_layers(self):
+        """Torch modules that make of outputs what is predicted; none by default."""
+        return []
 
     def _inputs(self, x):
         return self.autoencoder_._inputs(x)

@@ -70,6 +70,7 @@ OWN_PARAMETERS = {
 }
 OWN_ATTRIBUTES = {
     *((name, attribute) for name in SUPERVISED for attribute in ("loss_curve_", "n_iter_")),
+    ("AutoencoderRegressor", "coefs_"),
     ("DenoisingAutoencoder", "coefs_"),
     ("StackedAutoencoder", "loss_curve_"),
     ("StackedAutoencoder", "n_iter_"),
@@ -257,7 +258,9 @@ def test_same_words_for_the_same_thing(name, title, own):
 @pytest.mark.parametrize("title", ["Parameters", "Attributes"])
 def test_same_words_in_classifier_and_regressor(title):
     classifier, regressor = (section(name, title) for name in SUPERVISED)
-    for key in classifier.keys() & regressor.keys() - {"early_stopping"}:  # classes' proportions
+    # Classes have proportions, and no units.
+    own = {"early_stopping", "coefs_", "module_"}
+    for key in classifier.keys() & regressor.keys() - own:
         assert classifier[key] == regressor[key], key
 
 

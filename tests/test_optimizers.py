@@ -26,7 +26,7 @@ def reference_losses(estimator, X):
     Of centred rows, which the network trains on, too: its bias is then that at the mean.
     """
     start = clone(estimator).set_params(learning_rate_init=1e-300, max_iter=1).fit(X)
-    encoder, decoder = start.encoder_, start.decoder_
+    encoder, decoder = (m.requires_grad_() for m in (start.encoder_, start.decoder_))
     layers = [m for m in (*encoder, *decoder) if isinstance(m, nn.Linear)]
     parameters, mean = [p for layer in layers for p in layer.parameters()], X.mean(axis=0)
     with torch.no_grad():

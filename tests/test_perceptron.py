@@ -10,7 +10,7 @@ from skae._engine.activations import ACTIVATIONS, TopK
 from skae._engine.initial import initial_weights
 from skae._engine.modules import decoder_module, encoder_module
 from skae._engine.network import Network, fold_origin
-from skae._engine.perceptron import ALIGNMENT, Perceptron
+from skae._engine.perceptron import ALIGNMENT, Perceptron, output_layer
 from skae._engine.stack import stack, stacked_tensors
 
 DEEP = Perceptron((6, 5, 3), ("tanh", "logistic"), ("softplus", "identity"), (False, False))
@@ -101,6 +101,20 @@ def test_completed_networks_compute_the_same(perceptron):
     expected, found = as_tuple(network.encode(x)), as_tuple(completed.encode(x))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-14)
     torch.testing.assert_close(network.origin, completed.origin, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_completed_networks_give_outputs_in_other_units(dtype):
+    """The last layer alone is another, of the same dtype; what was trained is as before."""
+    layer = output_layer(3, 2, "identity")
+    flat = normal(layer.length).to(dtype)
+    network, before, codes = Network(layer, flat), flat.clone(), normal(20, 3).to(dtype)
+    scale, offset = np.array([1e6, 1e-3]), np.array([0.0, 51.5])
+    found = Network(layer, flat).completed((scale, offset)).decode(codes)
+    assert found.dtype == dtype
+    expected = network.decode(codes) * torch.tensor(scale) + torch.tensor(offset)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    assert torch.equal(flat, before)
 
 
 def test_the_first_layer_of_counts_gets_their_logarithms():

@@ -140,6 +140,7 @@ def supervised() -> None:
     print(classifier.classes_[classifier.predict_proba(X).argmax(axis=1)])
     print(classifier.predict(X) == y, classifier.predict_log_proba(X).max(), classifier.score(X, y))
     print(classifier.transform(X).shape, classifier.autoencoder_.reconstruct(X).shape)
+    print(classifier.module_(torch.tensor(X)).numpy().argmax(axis=1))
     regressor = AutoencoderRegressor(Autoencoder(8), fine_tune=False).fit(X, y)
     print(np.abs(regressor.predict(X) - y).mean(), regressor.score(X, y, sample_weight=y))
 

@@ -31,7 +31,7 @@ def initial_network(sizes):
 def _initial_network(sizes):
     n_features, *hidden, width = sizes[: len(sizes) // 2 + 1]
     estimator = untrained(Autoencoder(width, hidden_layer_sizes=hidden), n_features)
-    return nn.Sequential(*estimator.encoder_, *estimator.decoder_)
+    return nn.Sequential(*estimator.encoder_, *estimator.decoder_).requires_grad_()
 
 
 def untrained(estimator, n_features):

@@ -221,7 +221,8 @@ def jacobian_figure(X, n_rounds=5):
     """The penalty of 784-256-64, forward and backward, against vmap(jacrev)."""
     estimator = ContractiveAutoencoder(64, hidden_layer_sizes=(256,), activation="tanh")
     estimator.set_params(code_activation="logistic")
-    module, x = untrained(estimator, X.shape[1]).encoder_, torch.tensor(X)
+    module = untrained(estimator, X.shape[1]).encoder_.requires_grad_()
+    x = torch.tensor(X)
     first, second = (layer for layer in module if isinstance(layer, torch.nn.Linear))
 
     def ours():

@@ -1,4 +1,4 @@
-"""A network's encoder and decoder as torch modules of their own."""
+"""A network's encoder and decoder as torch modules of their own, and how users get them."""
 
 import torch
 from torch import nn
@@ -47,12 +47,50 @@ def decoder_module(network, with_activation=True):
     return nn.Sequential(*modules)
 
 
+def published(layers):
+    """Layers as one module for users, of numbers to be read: none requires a gradient.
+
+    Whoever trains it says `requires_grad_()`, after which the origin stays what it is. That
+    rows are of its dtype is seen to by a hook, not a layer, so that users find their own layers
+    alone.
+    """
+    module = nn.Sequential(*layers).requires_grad_(False).eval()
+    for layer in module.modules():
+        if isinstance(layer, Centre):
+            layer.hold_fast()
+    module.register_forward_pre_hook(refuse_other_dtypes)
+    return module
+
+
+def refuse_other_dtypes(module, inputs: tuple[torch.Tensor]) -> None:
+    """For TypeErrors that say what to do. TorchScript asks for the annotations."""
+    if not torch.jit.is_scripting():
+        _check_dtype(module, inputs[0])
+
+
+def _check_dtype(module, x):
+    dtype = next((parameter.dtype for parameter in module.parameters()), None)
+    if not isinstance(x, torch.Tensor) or dtype in (x.dtype, None):
+        return
+    if not torch.is_autocast_enabled(x.device.type):
+        raise TypeError(
+            f"The input is of {x.dtype}, but the weights are of {dtype}, the dtype of the fit "
+            f"unless the module has been converted: pass X.to({dtype})."
+        )
+
+
 class Centre(nn.Module):
     """Subtract an origin from each row; it is not trained."""
 
     def __init__(self, origin):
         super().__init__()
         self.origin = nn.Parameter(origin.detach().clone(), requires_grad=False)
+
+    def hold_fast(self):
+        """Make the origin a buffer, which no `requires_grad_()` reaches."""
+        origin = self.origin.detach()
+        del self.origin
+        self.register_buffer("origin", origin)
 
     def forward(self, x):
         return x - self.origin
@@ -78,6 +116,13 @@ class TwoHeads(nn.Module):
     def forward(self, output):
         first, second = output.chunk(2, dim=-1)
         return self.activation(first), second
+
+
+class OnlyOutput(nn.Module):
+    """A number for each row, of outputs of width 1."""
+
+    def forward(self, output):
+        return output.squeeze(-1)
 
 
 class FirstHead(nn.Module):

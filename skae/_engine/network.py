@@ -127,12 +127,17 @@ class Network:
                     tensor.requires_grad_().grad = gradient
         return tensors
 
-    def completed(self):
+    def completed(self, units=None):
         """The network, to be read only: with all made at once that is made when it is needed.
 
-        Where the first layer is dense its bias takes the origin away, which costs nothing.
+        Where the first layer is dense its bias takes the origin away, which costs nothing, and
+        no more does it that the last dense layer brings outputs to other units than those
+        that they were trained in: `units`, if given, is a pair (scale, offset) of arrays of
+        shape (n_outputs,).
         """
-        _ = self.front, self.back, self.decoder_layers
+        _ = self.front, self.back
+        if units is not None:
+            self.decoder_layers = in_units(self.decoder_layers, *units)
         self.encoder_layers = self.folded_layers
         self._subtracts = self.front is not None
         return self
@@ -439,6 +444,15 @@ def _heads(layers, n_heads, x):
 
 def _interleaved(weights, biases):
     return [tensor for tensor in chain(*zip(weights, biases, strict=True)) if tensor is not None]
+
+
+def in_units(layers, scale, offset):
+    """Layers whose last one gives output * scale + offset; both are float64 arrays."""
+    *below, (weight, bias, activation) = layers
+    # On the CPU, as some devices have no float64, which an offset far from 0 needs.
+    scale, offset = (torch.tensor(its, device="cpu") for its in (scale, offset))
+    scaled = (weight.cpu() * scale[:, None]).to(weight)
+    return [*below, (scaled, (bias.cpu() * scale + offset).to(bias), activation)]
 
 
 def fold_origin(network):
