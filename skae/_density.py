@@ -121,11 +121,7 @@ class DensityMixin:
         """
         X = self._validate_rows(X)
         self._check_values(X, output=self._perceptron.output)
-        noise = moment_matched_normal(
-            max(MIN_SCORE_DRAWS, self.n_draws),
-            self.n_components_,
-            stream(self._state.seed, "score"),
-        ).unsqueeze(1)
+        noise = self._score_noise()
 
         def elbo(network, x):
             mean, log_variance = network.encode(x)
@@ -134,6 +130,14 @@ class DensityMixin:
             return _minus_inf_where_nan(log_likelihood - gaussian_kl(mean, log_variance).sum(dim=1))
 
         return self._map(elbo, X, expansion=len(noise))
+
+    def _score_noise(self):
+        """The fixed draws of `score_samples`, (n_draws, 1, n_components), float64."""
+        return moment_matched_normal(
+            max(MIN_SCORE_DRAWS, self.n_draws),
+            self.n_components_,
+            stream(self._state.seed, "score"),
+        ).unsqueeze(1)
 
     def score(self, X, y=None, sample_weight=None) -> float:
         """Mean ELBO over rows, as `PCA.score` is a mean log-likelihood.

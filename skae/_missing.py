@@ -27,11 +27,12 @@ def fill_missing(x, means, with_mask):
 
 
 class FillMissing(nn.Module):
-    """`fill_missing` as a layer, with the mask."""
+    """`fill_missing` as a layer."""
 
-    def __init__(self, means):
+    def __init__(self, means, with_mask=True):
         super().__init__()
         self.register_buffer("means", means)
+        self.with_mask = with_mask
 
     def forward(self, x):
-        return fill_missing(x, self.means, with_mask=True)
+        return fill_missing(x, self.means, self.with_mask)

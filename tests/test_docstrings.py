@@ -14,6 +14,7 @@ import skae.datasets
 import skae.inspection
 import skae.metrics
 import skae.networks
+import skae.onnx
 
 pytest.importorskip("numpydoc")
 from numpydoc.docscrape import ClassDoc, FunctionDoc
@@ -28,7 +29,7 @@ CLASSES = {name: getattr(skae, name) for name in skae.__all__ if name != "__vers
 each_class = pytest.mark.parametrize("name", CLASSES)
 FUNCTIONS = [
     f"{module.__name__}.{name}"
-    for module in (skae.datasets, skae.metrics)
+    for module in (skae.datasets, skae.metrics, skae.onnx)
     for name in module.__all__
 ]
 DISPLAYS = [f"skae.inspection.{name}" for name in skae.inspection.__all__]
@@ -48,7 +49,7 @@ PROPERTIES = [
 ]
 MODULES = [  # numpydoc's validation fails with packages, and where nothing is defined
     module
-    for module in (skae.datasets, skae.inspection, skae.metrics, skae.networks)
+    for module in (skae.datasets, skae.inspection, skae.metrics, skae.networks, skae.onnx)
     if not hasattr(module, "__path__")
 ]
 
@@ -96,7 +97,10 @@ def entries(parameters):
     for parameter in parameters:
         words = " ".join(parameter.desc)
         for part in parameter.name.split(","):
-            documented[part.strip()] = (" ".join(parameter.type.split()), " ".join(words.split()))
+            documented[part.strip().lstrip("*")] = (
+                " ".join(parameter.type.split()),
+                " ".join(words.split()),
+            )
     return documented
 
 

@@ -27,21 +27,24 @@ def layers_from_origin(network, dense):
     return modules
 
 
-def decoder_module(network, with_activation=True):
+def decoder_module(network, with_activation=True, both_heads=False):
     """The decoder as a `torch.nn.Sequential` that holds copies of the weights.
 
-    It has no second head, and the last activation only if it is asked for.
+    It has its second head and the last activation only if they are asked for.
     """
     perceptron, n_outputs = network.perceptron, network.perceptron.n_outputs
     image, layers = perceptron.decoded_image, network.decoder_layers
     modules = [nn.Unflatten(1, (perceptron.decoder_sizes[0], *image))] if image else []
-    if network.back is None:
+    drops_head = perceptron.output_heads == 2 and not both_heads
+    if network.back is None and drops_head:
         *layers, (weight, bias, activation) = layers
         layers.append((weight[:n_outputs], bias[:n_outputs], activation))
     modules += _as_modules(layers, image)
     modules += _copied(perceptron.back, network.back_tensors, network.flat)
-    if network.back is not None and perceptron.output_heads == 2:
+    if network.back is not None and drops_head:
         modules.append(FirstHead(n_outputs))
+    if perceptron.output_heads == 2 and both_heads:
+        modules.append(TwoHeads(nn.Identity()))
     if with_activation:
         modules.append(network.output_activation.layer())
     return nn.Sequential(*modules)
