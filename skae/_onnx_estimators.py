@@ -195,8 +195,8 @@ def _labels(probabilities, model, classes):
     graph = probabilities.graph
     if _has_many_labels(model):
         return graph.add("Greater", probabilities, 0.5).cast(np.int64)
-    classes = classes.astype(str if _are_words(classes) else np.int64)
-    return graph.add("Gather", classes, probabilities.map("ArgMax", axis=1, keepdims=0))
+    labels = classes.astype(str if _are_words(classes) else np.int64)
+    return graph.add("Gather", labels, probabilities.map("ArgMax", axis=1, keepdims=0))
 
 
 def _has_many_labels(model):
