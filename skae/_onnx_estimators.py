@@ -185,10 +185,7 @@ def convert_supervised(graph, model, x, names):
     if CODE in names:
         return {CODE: code}
     output = decoder_module(model._fitted_network())
-    predicted = _through(graph, output, code, model.n_components_)
-    if PREDICTION in names:
-        predicted = predicted * model._target_scale_ + model._target_mean_
-    return {names[-1]: predicted}
+    return {names[-1]: _through(graph, output, code, model.n_components_)}
 
 
 def _labels(probabilities, model, classes):
