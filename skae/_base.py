@@ -116,7 +116,7 @@ class BaseAutoencoder(NetworkEstimator):
 
     `_summarize(data)`
         Sets fitted attributes, such as those that describe the codes.
-    `_warn_of_fit(data, stacklevel)`
+    `_warn_of_fit(data)`
         Warns of a result that the user should know of, such as a collapsed code.
     `_inputs(x)`
         Returns what the encoder gets of rows x; by default, the rows.
@@ -315,11 +315,11 @@ class BaseAutoencoder(NetworkEstimator):
         explained = explained_deviance(self, trainer.network, some)
         return explained is None or explained > LEARNT
 
-    def _warn_of_data(self, data, stacklevel):
-        warn_of_scales(self, data, stacklevel + 1)
+    def _warn_of_data(self, data):
+        warn_of_scales(self, data)
 
-    def _warn_of_fit(self, data, stacklevel):
-        warn_of_little(self, data, stacklevel + 1)
+    def _warn_of_fit(self, data):
+        warn_of_little(self, data)
 
     # What reads the fitted state and needs the decoder: reconstructions and scores.
 

@@ -1,7 +1,6 @@
 """The denoising autoencoder: reconstruct the clean row from a corrupted one."""
 
 import math
-import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Self, overload
@@ -25,6 +24,7 @@ from skae._corruption import (
 from skae._engine.data import dense
 from skae._engine.devices import as_tensor, find_device_or_cpu
 from skae._engine.inference import CHUNK_SIZE
+from skae._engine.notice import warn
 from skae._engine.streams import stream, stream_seed
 from skae._estimator import draw_seed, trains_by_epochs
 from skae._missing import FillMissing, fill_missing
@@ -38,11 +38,9 @@ def warn_of_pairs(X, y, target):
     """Where y looks like what rows of X are to become, a target that was passed by position."""
     shape = getattr(y, "shape", ())
     if target is None and len(shape) == 2 and shape[1] > 1 and shape == getattr(X, "shape", None):
-        warnings.warn(
+        warn(
             "y is ignored, but has the shape of X: if rows of X are to become rows of y, pass "
             "target=y.",
-            UserWarning,
-            stacklevel=4,  # of the public method's decorator
         )
 
 
@@ -703,15 +701,13 @@ class DenoisingAutoencoder(BaseAutoencoder):
             self.corruption is not None and self.corruption_level > 0.3
         )
 
-    def _warn_of_fit(self, data, stacklevel):
-        super()._warn_of_fit(data, stacklevel + 1)
+    def _warn_of_fit(self, data):
+        super()._warn_of_fit(data)
         nowhere = np.flatnonzero(column_sums(data.targets)[1] == 0)
         if len(nowhere):
-            warnings.warn(
+            warn(
                 f"Columns {nowhere.tolist()} have no observed cell in training: their "
                 "reconstructions mean nothing. Leave them out.",
-                UserWarning,
-                stacklevel=stacklevel,
             )
 
     def _check_parameters(self):

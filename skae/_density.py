@@ -1,7 +1,6 @@
 """What a fitted VAE offers beyond other autoencoders: a density over the data, in nats."""
 
 import math
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae._elbo import gaussian_kl, log_importance, moment_matched_normal, reparameterize
 from skae._engine.data import Data
 from skae._engine.devices import memory_errors
+from skae._engine.notice import warn
 from skae._engine.streams import stream, stream_seed
 from skae._estimator import draw_seed
 from skae._likelihoods import Gaussian
@@ -82,7 +82,7 @@ class DensityMixin:
         if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
         if self.n_active_components_ == 0:
-            warnings.warn(f"The samples show no structure. {COLLAPSED}", UserWarning, stacklevel=2)
+            warn(f"The samples show no structure. {COLLAPSED}")
         rng = np.random.default_rng(stream_seed(draw_seed(random_state), "sample"))
         codes = rng.standard_normal((n_samples, self.n_components_))
         means = self.inverse_transform(codes)

@@ -1,7 +1,6 @@
 """NetworkEstimator: what every estimator with a trained network shares."""
 
 import time
-import warnings
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
@@ -32,6 +31,7 @@ from skae._engine.full_batch import FullBatchTrainer
 from skae._engine.inference import in_chunks
 from skae._engine.modules import encoder_module, published
 from skae._engine.network import Network
+from skae._engine.notice import warn
 from skae._engine.saved import REMEDY, plain, restored
 from skae._engine.settings import AUTO
 from skae._engine.training import Trainer
@@ -164,12 +164,12 @@ class NetworkEstimator(
         with self._transaction():
             self._check_budget()
             data = self._validate(X, target, sample_weight, reset=not continues)
-            self._warn_of_data(data, stacklevel=5)
+            self._warn_of_data(data)
         if not continues:
             self._forget()
         with self._transaction():
             self._fit(data, continues)
-        self._warn_of_fit(data, stacklevel=5)
+        self._warn_of_fit(data)
         return self
 
     def _run_partial_fit(self, X, target=None, sample_weight=None):
@@ -210,17 +210,13 @@ class NetworkEstimator(
         with hints(X):
             X = validate_data(self, X, reset=reset, dtype=dtype, **self._accepted)
         if self.precision == "bf16" and lacks_bfloat16(device):
-            warnings.warn(
+            warn(
                 "precision='bf16' is slower than 'float' here, many times for most networks: this "
                 "processor has no bfloat16 instructions, and torch emulates them.",
-                UserWarning,
-                stacklevel=6,
             )
         if lacks_float64(device) and X.dtype == np.float64:
-            warnings.warn(
+            warn(
                 f"device={self.device!r} has no float64: X is computed in float32.",
-                UserWarning,
-                stacklevel=6,
             )
             X = X.astype(np.float32)
         return X
@@ -501,10 +497,10 @@ class NetworkEstimator(
     def _summarize(self, data):
         pass
 
-    def _warn_of_data(self, data, stacklevel):
+    def _warn_of_data(self, data):
         pass
 
-    def _warn_of_fit(self, data, stacklevel):
+    def _warn_of_fit(self, data):
         pass
 
     # Scikit-learn's and Python's conventions.
@@ -534,11 +530,9 @@ class NetworkEstimator(
         state = dict(state)
         version = state.pop("_skae_version", "unknown")
         if version != __version__:
-            warnings.warn(
+            warn(
                 f"This {type(self).__name__} was saved with skae {version} and is loaded with "
                 f"skae {__version__}: check its results, or fit it again.",
-                UserWarning,
-                stacklevel=2,
             )
         if "_state" in state:
             state["_perceptron"], reached = map(restored, (state["_perceptron"], state["_state"]))

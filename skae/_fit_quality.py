@@ -3,7 +3,6 @@
 All is judged by some rows of the training data, so that it costs next to nothing.
 """
 
-import warnings
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -14,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skae._columns import column_ranges, explained_by_components
 from skae._engine.data import sample
 from skae._engine.devices import as_tensor
+from skae._engine.notice import warn
 from skae._engine.threads import enough_threads
 from skae._outputs import SquaredError
 
@@ -64,7 +64,7 @@ def explained_deviance(estimator, network, data):
     return 1.0 - deviance(output) / to_explain if to_explain > 0 else None
 
 
-def warn_of_little(estimator, data, stacklevel):
+def warn_of_little(estimator, data):
     """Warn if the fit has learnt much less than could be expected."""
     if not _is_judged.get() or estimator._is_held_back or len(data) < 2:
         return
@@ -72,12 +72,11 @@ def warn_of_little(estimator, data, stacklevel):
     explained = explained_deviance(estimator, estimator._fitted_network(), some)
     found = None if explained is None else complaint_of_little(estimator, some, explained)
     if found is not None:
-        warnings.warn(
+        warn(
             f"The reconstructions explain {found}: {type(estimator).__name__} has learnt little. "
             "If columns of X differ in scale, put a StandardScaler before it; if not, "
             f"{remedy(estimator, explained)}.",
             ConvergenceWarning,
-            stacklevel=stacklevel,
         )
 
 
@@ -111,7 +110,7 @@ def remedy(estimator, explained):
     )
 
 
-def warn_of_scales(estimator, data, stacklevel):
+def warn_of_scales(estimator, data):
     """Warn if columns differ so much in scale, or X from 1, that no step size suits them all."""
     if not _is_judged.get() or not isinstance(estimator._output, SquaredError) or len(data) < 2:
         return
@@ -120,11 +119,9 @@ def warn_of_scales(estimator, data, stacklevel):
     found = complaint_of_scales(sample(data, ROWS, seed=0).X, names)
     if found is not None:
         name = type(estimator).__name__
-        warnings.warn(
+        warn(
             f"{found}: put a StandardScaler before {name}, as in "
             f"make_pipeline(StandardScaler(), {name}()).",
-            UserWarning,
-            stacklevel=stacklevel,
         )
 
 

@@ -1,6 +1,5 @@
 """The sparse autoencoder: few active units, each for something of its own."""
 
-import warnings
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -16,6 +15,7 @@ from skae._compat import Interval, InvalidParameterError, StrOptions, align_spar
 from skae._engine.activations import TopK
 from skae._engine.constants import constant, scaled_
 from skae._engine.network import Network, weighed
+from skae._engine.notice import warn
 from skae._engine.streams import stream
 from skae._outputs import penalized_by
 
@@ -567,16 +567,14 @@ class SparseAutoencoder(BaseAutoencoder):
     def _n_components_at_once(self):
         return self.n_active if self.sparsity == "topk" else self.n_components_
 
-    def _warn_of_fit(self, data, stacklevel):
-        super()._warn_of_fit(data, stacklevel + 1)
+    def _warn_of_fit(self, data):
+        super()._warn_of_fit(data)
         n_dead = len(self.dead_components_)
         if self.sparsity != "kl" and n_dead > self.n_components_ / 2:
             remedy = "lower sparsity_weight" if self.sparsity == "l1" else "raise n_active"
-            warnings.warn(
+            warn(
                 f"{n_dead} of {self.n_components_} components are dead, active for no row: "
                 f"{remedy}, raise max_iter or lower n_components.",
-                UserWarning,
-                stacklevel=stacklevel,
             )
 
     def _check_parameters(self):

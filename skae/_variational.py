@@ -1,7 +1,6 @@
 """The variational autoencoder: codes with a distribution, and a density over the data."""
 
 import math
-import warnings
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -14,6 +13,7 @@ from skae._compat import Interval, InvalidParameterError, StrOptions
 from skae._density import COLLAPSED, DensityMixin
 from skae._elbo import gaussian_kl, sample_posterior
 from skae._engine.network import Network
+from skae._engine.notice import warn
 from skae._likelihoods import LIKELIHOODS, START_OF_NOISE, Gaussian
 from skae._outputs import penalized
 
@@ -424,11 +424,11 @@ class VAE(DensityMixin, BaseAutoencoder):
         fixed = not isinstance(self.noise_variance, str)
         return super()._is_held_back or self.beta > 1.0 or fixed
 
-    def _warn_of_fit(self, data, stacklevel):
+    def _warn_of_fit(self, data):
         if self.n_active_components_ == 0 and len(data) > 1:  # a single row has no variance
-            warnings.warn(COLLAPSED, UserWarning, stacklevel=stacklevel)
+            warn(COLLAPSED)
         else:
-            super()._warn_of_fit(data, stacklevel + 1)
+            super()._warn_of_fit(data)
 
     @property
     def _output(self):

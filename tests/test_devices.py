@@ -265,9 +265,9 @@ def test_mps_computes_float64_in_float32(monkeypatch):
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
     estimator = small("Autoencoder", device="mps")
     with pytest.warns(UserWarning, match="device='mps' has no float64"):
-        validated = estimator._validate(X, None, reset=True).X
+        validated = estimator._validate(X, None, None, reset=True).X
     assert validated.dtype == np.float32
-    assert estimator._validate(X.astype(np.float32), None, reset=True).X.dtype == np.float32
+    assert estimator._validate(X.astype(np.float32), None, None, reset=True).X.dtype == np.float32
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,9 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skae import (
     VAE,
@@ -423,6 +424,24 @@ def test_who_takes_warnings_for_errors_keeps_what_was_fitted(estimator):
 
 
 # Where the warnings point.
+
+CALLS = {
+    "pipeline": lambda model: make_pipeline(FunctionTransformer(), model),
+    "search": lambda model: GridSearchCV(model, {"alpha": [0.0]}, cv=2),
+    "classifier": lambda model: AutoencoderClassifier(model, max_iter=1),
+}
+
+
+@pytest.mark.parametrize("wrap", CALLS.values(), ids=CALLS)
+def test_they_point_at_the_users_line_from_within(wrap):
+    model = wrap(Autoencoder(3, activation="tanh", **STILL))
+
+    def fit():
+        model.fit(1e4 * X, np.arange(len(X)) % 2)
+
+    found = warnings_of(fit)
+    assert found and {*lines_of(found)} == {(__file__, fit.__code__.co_firstlineno + 1)}
+
 
 
 def lines_of(found):

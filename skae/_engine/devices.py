@@ -1,10 +1,11 @@
 """Where to compute, and how arrays get there."""
 
 import traceback
-import warnings
 
 import numpy as np
 import torch
+
+from skae._engine.notice import warn
 
 LINE = 64  # bytes: of the cache, and where torch has its memory begin
 DEVICES = ("cpu", "cuda", "mps")
@@ -33,7 +34,7 @@ def find_device_or_cpu(name):
     try:
         return find_device(name)
     except ValueError as error:
-        warnings.warn(f"{error} Computing on the CPU instead.", UserWarning, stacklevel=4)
+        warn(f"{error} Computing on the CPU instead.")
         return torch.device("cpu")
 
 
