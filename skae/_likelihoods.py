@@ -191,13 +191,13 @@ def mean_gaussian_surprise(output, variance, x, sample_weight=None, out=None):
 
     Arguments as above, the variance as a Tensor.
     """
-    if sample_weight is not None:
-        return _weighted_surprise(output, variance, x, sample_weight)
     n_rows, n_cells = output.numel() // output.shape[-1], output.numel()
     per_variance = n_cells / variance.numel()
     difference = torch.sub(output, x, out=out)
     if variance.numel() == 1:
-        return _surprise_of_one_variance(difference, variance, n_rows, n_cells)
+        return _surprise_of_one_variance(difference, variance, n_rows, n_cells, sample_weight)
+    if sample_weight is not None:
+        return _weighted_surprise(difference, variance, n_rows, sample_weight)
     scaled = difference / variance
     square = torch.dot(scaled.flatten(), difference.flatten())
     log_volume = torch.log(2.0 * math.pi * variance).sum()
@@ -212,26 +212,33 @@ def mean_gaussian_surprise(output, variance, x, sample_weight=None, out=None):
     return surprise, pullback
 
 
-def _surprise_of_one_variance(difference, variance, n_rows, n_cells):
+def _surprise_of_one_variance(difference, variance, n_rows, n_cells, sample_weight):
     """The same where all cells share a variance: only the differences are as large as the data."""
+    halves = None
+    if sample_weight is not None:  # half of them forwards and backwards
+        halves, n_cells = sample_weight.sqrt().unsqueeze(-1), sample_weight.mean() * n_cells
+        difference.mul_(halves)
     flat, precision = difference.reshape(-1), variance.reciprocal()
     square = torch.mul(precision, torch.dot(flat, flat))
     log_volume = torch.mul(variance, constant(2.0 * math.pi, variance)).log_()
-    surprise = torch.add(square, log_volume, alpha=n_cells).mul_(constant(0.5 / n_rows, square))
+    if halves is None:
+        surprise = torch.add(square, log_volume, alpha=n_cells)
+        n_cells = constant(n_cells, square)
+    else:
+        surprise = torch.addcmul(square, log_volume, n_cells)
+    surprise.mul_(constant(0.5 / n_rows, square))
 
     def pullback(gradient):
-        slope = torch.sub(constant(n_cells, square), square).mul_(precision)
+        slope = torch.sub(n_cells, square).mul_(precision)
         scale = scaled_(precision, gradient, 1.0 / n_rows)
+        scale = scale if halves is None else scale * halves
         return difference.mul_(scale), scaled_(slope, gradient, 0.5 / n_rows)
 
     return surprise.reshape(()), pullback
 
 
-def _weighted_surprise(output, variance, x, sample_weight):
+def _weighted_surprise(difference, variance, n_rows, sample_weight):
     """The same of rows that have weights."""
-    n_rows, difference = output.numel() // output.shape[-1], output - x
-    if variance.numel() == 1:
-        return _weighted_surprise_of_one_variance(difference, variance, sample_weight, n_rows)
     weights = sample_weight.unsqueeze(-1).expand(difference.shape)
     scaled = weighed(difference, sample_weight) / variance
     square = torch.dot(scaled.flatten(), difference.flatten())
@@ -243,19 +250,6 @@ def _weighted_surprise(output, variance, x, sample_weight):
         return scaled * factor, slope.sum_to_size(variance.shape) * (0.5 * factor)
 
     return (square + log_volumes.sum()) * (0.5 / n_rows), pullback
-
-
-def _weighted_surprise_of_one_variance(difference, variance, sample_weight, n_rows):
-    slopes, precision = weighed(difference, sample_weight * (1.0 / n_rows)), variance.reciprocal()
-    square = torch.dot(slopes.flatten(), difference.flatten()) * precision
-    n_cells = sample_weight.mean() * difference.shape[-1]
-    surprise = torch.addcmul(square, torch.log(2.0 * math.pi * variance), n_cells) * 0.5
-
-    def pullback(gradient):
-        slope = (n_cells - square) * precision * (0.5 * gradient)
-        return slopes.mul_(precision * gradient), slope
-
-    return surprise.reshape(()), pullback
 
 
 @keeps_memory

@@ -330,10 +330,11 @@ class SquaredError(Output):
         n_rows = output.numel() // output.shape[-1]
         difference = torch.sub(output, x, out=out)
         flat = difference.reshape(-1)
-        if sample_weight is not None:  # so that backwards there is nothing left to multiply
-            slopes = weighed(difference, sample_weight * (2.0 / n_rows))
-            mean = torch.dot(flat, slopes.reshape(-1)).mul_(constant(0.5, flat))
-            return mean, lambda gradient: (scaled_(slopes, gradient, 1.0),)
+        if sample_weight is not None:  # half of them forwards and backwards: no memory but this
+            half = torch.mul(sample_weight, constant(2.0 / n_rows, flat)).sqrt_().unsqueeze(-1)
+            difference.mul_(half)
+            mean = torch.dot(flat, flat).mul_(constant(0.5, flat))
+            return mean, lambda gradient: (scaled_(difference.mul_(half), gradient, 1.0),)
         mean = torch.dot(flat, flat).mul_(constant(1.0 / n_rows, flat))
         return mean, lambda gradient: (scaled_(difference, gradient, 2.0 / n_rows),)
 

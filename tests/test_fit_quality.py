@@ -443,7 +443,6 @@ def test_they_point_at_the_users_line_from_within(wrap):
     assert found and {*lines_of(found)} == {(__file__, fit.__code__.co_firstlineno + 1)}
 
 
-
 def lines_of(found):
     return [(warning.filename, warning.lineno) for warning in found]
 
