@@ -24,10 +24,11 @@ class Autoencoder(BaseAutoencoder):
         Width of the code, the numbers that each row becomes. More reconstruct better
         and compress less; may exceed the number of features (an overcomplete code). Of
         a code that is an image (see `ConvNet`), its channels.
-    hidden_layer_sizes : array-like of int, default=(128,)
+    hidden_layer_sizes : int or array-like of int, default=(128,)
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
         them. More and wider layers follow data that are more curved, and take longer.
-        `()` is the classical autoencoder with one layer each way.
+        An int is one hidden layer; `()` is the classical autoencoder with one layer
+        each way.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
             default='relu'
         Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat

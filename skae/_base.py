@@ -19,7 +19,7 @@ from skae._columns import (
     weighted_r2,
 )
 from skae._compat import InvalidParameterError, StrOptions, available_if, fit_context
-from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS
+from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS, as_sizes
 from skae._engine.blocks import describe_pair
 from skae._engine.data import Data, dense, sample, split_rows
 from skae._engine.devices import off_torch
@@ -503,8 +503,9 @@ class BaseAutoencoder(NetworkEstimator):
             front, back = self._describe_blocks(n_features, n_inputs, n_outputs)
             n_inputs = n_outputs = front.shape_out[0]
             into_back = (self.activation,)
-        sizes = (*map(int, self.hidden_layer_sizes), int(self.n_components))
-        hidden, code = (self.activation,) * len(self.hidden_layer_sizes), self.code_activation
+        hidden_sizes = as_sizes(self.hidden_layer_sizes)
+        sizes = (*hidden_sizes, int(self.n_components))
+        hidden, code = (self.activation,) * len(hidden_sizes), self.code_activation
         return Perceptron(
             sizes=(n_inputs, *sizes),
             encoder_activations=(*hidden, self._auto_code_activation if code == "auto" else code),

@@ -12,21 +12,26 @@ from skae._engine.tape import PRECISIONS
 
 
 class Sizes(HasMethods):
-    """A sequence of integers above 0, at least so many.
+    """A sequence of integers above 0, at least so many, or one such integer.
 
     Parameters
     ----------
     example : str
         What to write, for instance.
     least : int, default=1
+    number : bool, default=True
+        Whether one integer stands for a sequence of it alone; see `as_sizes`.
     """
 
-    def __init__(self, example, least=1):
+    def __init__(self, example, least=1, number=True):
         super().__init__("__len__")
         self.example = example
         self.least = least
+        self.number = number
 
     def is_satisfied_by(self, value):
+        if self.number and _is_size(value):
+            return True
         try:
             is_sequence = np.ndim(value) == 1
         except ValueError:  # ragged
@@ -35,7 +40,13 @@ class Sizes(HasMethods):
 
     def __str__(self):
         number = "" if self.least == 0 else "one or more "
-        return f"a sequence of {number}integers above 0, such as {self.example}"
+        alone = "an integer above 0 or " if self.number else ""
+        return f"{alone}a sequence of {number}integers above 0, such as {self.example}"
+
+
+def as_sizes(value):
+    """What `Sizes` allows as a tuple of integers: 16 is (16,)."""
+    return (int(value),) if isinstance(value, Integral) else tuple(map(int, value))
 
 
 def _is_size(value):

@@ -170,10 +170,11 @@ class ContractiveAutoencoder(BaseAutoencoder):
         estimates the norm from one random vector per row and step (without bias, but
         with noise): a single product, for wide codes of deep encoders. Not with
         solver='lbfgs'.
-    hidden_layer_sizes : array-like of int, default=()
+    hidden_layer_sizes : int or array-like of int, default=()
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
         them. More and wider layers follow data that are more curved, and take longer.
-        `()` is the classical autoencoder with one layer each way.
+        An int is one hidden layer; `()` is the classical autoencoder with one layer
+        each way.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
             default='relu'
         Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat

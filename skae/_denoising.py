@@ -90,10 +90,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
         noise, in units of X. More makes units look at larger parts of a row, and rows
         come back less exactly. With 0 this is the plain autoencoder. Unused by None and
         callables.
-    hidden_layer_sizes : array-like of int, default=()
+    hidden_layer_sizes : int or array-like of int, default=()
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
         them. More and wider layers follow data that are more curved, and take longer.
-        `()` is the classical autoencoder with one layer each way.
+        An int is one hidden layer; `()` is the classical autoencoder with one layer
+        each way.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
             default='relu'
         Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat

@@ -195,10 +195,11 @@ class SparseAutoencoder(BaseAutoencoder):
         Whether `transform` gives a CSR matrix instead of an array, which takes less
         memory where few components are active: for 'l1' and 'topk', as the units of
         'kl' are never exactly 0.
-    hidden_layer_sizes : array-like of int, default=()
+    hidden_layer_sizes : int or array-like of int, default=()
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
         them. More and wider layers follow data that are more curved, and take longer.
-        `()` is the classical autoencoder with one layer each way.
+        An int is one hidden layer; `()` is the classical autoencoder with one layer
+        each way.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
             default='relu'
         Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from skae._base import BaseAutoencoder
 from skae._compat import HasMethods, InvalidParameterError
-from skae._constraints import TRAINING_CONSTRAINTS, Sizes
+from skae._constraints import TRAINING_CONSTRAINTS, Sizes, as_sizes
 from skae._denoising import DenoisingAutoencoder
 from skae._engine.data import split_rows
 from skae._engine.network import Network, fold_origin
@@ -63,10 +63,10 @@ class StackedAutoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    layer_sizes : array-like of int, default=(128, 32)
+    layer_sizes : int or array-like of int, default=(128, 32)
         Widths of the layers' codes, input side first; the last one is the code's. More
-        of them make the network deeper. Of a layer whose code is an image (see
-        `ConvNet`), its channels.
+        of them make the network deeper; an int is one layer. Of a layer whose code is
+        an image (see `ConvNet`), its channels.
     estimator : autoencoder, list of autoencoders or None, default=None
         The layers' prototype, cloned for each with its width from `layer_sizes`, or a
         list with one for each layer, as convolutions need: each takes images of the
@@ -282,7 +282,7 @@ class StackedAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     def _fit(self, data, continues):
-        with self._progress(data, len(self.layer_sizes) + 1) as progress:
+        with self._progress(data, self._n_layers + 1) as progress:
             self._fit_in_tasks(data, continues, progress)
 
     def _fit_in_tasks(self, data, continues, progress):
@@ -362,21 +362,25 @@ class StackedAutoencoder(BaseAutoencoder):
         """Unfitted clones of the prototypes, each with its width and seed."""
         layers = []
         for number, (size, prototype) in enumerate(
-            zip(self.layer_sizes, self._prototypes(), strict=True)
+            zip(as_sizes(self.layer_sizes), self._prototypes(), strict=True)
         ):
             layer_seed = stream_seed(seed, "layers", number) % 2**32
             own = {name: getattr(self, name) for name in ("device", "precision", "verbose")}
             own["random_state"] = layer_seed
-            layers.append(clone(prototype).set_params(n_components=int(size), **own))
+            layers.append(clone(prototype).set_params(n_components=size, **own))
         return layers
+
+    @property
+    def _n_layers(self):
+        return len(as_sizes(self.layer_sizes))
 
     def _prototypes(self):
         if isinstance(self.estimator, list):
             return self.estimator
         if self.estimator is None:
             first, upper = DenoisingAutoencoder(), DenoisingAutoencoder(loss="binary_cross_entropy")
-            return [first] + [upper] * (len(self.layer_sizes) - 1)
-        return [self.estimator] * len(self.layer_sizes)
+            return [first] + [upper] * (self._n_layers - 1)
+        return [self.estimator] * self._n_layers
 
     def _check_parameters(self):
         if self.warm_start and not self.fine_tune:
@@ -385,10 +389,10 @@ class StackedAutoencoder(BaseAutoencoder):
                 "fine_tune=False leaves out. Set one of the two."
             )
         prototypes = self._prototypes()
-        if len(prototypes) != len(self.layer_sizes):
+        if len(prototypes) != self._n_layers:
             raise InvalidParameterError(
                 f"estimator is a list of {len(prototypes)} autoencoders, but layer_sizes="
-                f"{self.layer_sizes!r} asks for {len(self.layer_sizes)}: give one for each layer."
+                f"{self.layer_sizes!r} asks for {self._n_layers}: give one for each layer."
             )
         self._check_prototypes(prototypes)
 

@@ -79,10 +79,11 @@ class VAE(DensityMixin, BaseAutoencoder):
         probabilities, so that no two epochs see the same rows: for
         likelihood='bernoulli' (others are a ValueError) and grey values. Scores take X
         as it is.
-    hidden_layer_sizes : array-like of int, default=(128,)
+    hidden_layer_sizes : int or array-like of int, default=(128,)
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
         them. More and wider layers follow data that are more curved, and take longer.
-        `()` is the classical autoencoder with one layer each way.
+        An int is one hidden layer; `()` is the classical autoencoder with one layer
+        each way.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
             default='relu'
         Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat

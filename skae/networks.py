@@ -69,7 +69,7 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 from skae._compat import DocumentedMixin, Interval, InvalidParameterError, StrOptions
-from skae._constraints import Sizes
+from skae._constraints import Sizes, as_sizes
 from skae._engine.activations import find_activation
 
 __all__ = ["ConvNet"]
@@ -92,10 +92,11 @@ class ConvNet(DocumentedMixin, BaseEstimator):
         Channels, height and width of an image, in pixels: (1, height, width) of grey
         ones, (1, 1, length) of signals. Their product must be the number of columns of
         X, or `fit` raises a ValueError.
-    channels : tuple of int, default=(16, 32)
+    channels : int or tuple of int, default=(16, 32)
         Channels that each convolution gives, the input side's first: how many kinds of
         parts it can tell. More of them take longer; more convolutions see larger parts.
-        Unless `downsample` is None, each needs an image of more than one pixel.
+        An int is one convolution. Unless `downsample` is None, each needs an image of
+        more than one pixel.
     kernel_size : int, default=3
         Height and width of the kernels, in pixels: how much of the image below a unit
         sees. 3 does with several convolutions; 5 or 7 suit a single one, and denoising.
@@ -146,7 +147,7 @@ class ConvNet(DocumentedMixin, BaseEstimator):
     """
 
     _parameter_constraints = {
-        "image_shape": [Sizes("(1, 28, 28)")],
+        "image_shape": [Sizes("(1, 28, 28)", number=False)],
         "channels": [Sizes("(16, 32)")],
         "kernel_size": [Interval(Integral, 1, None, closed="left")],
         "downsample": [StrOptions({"stride", "pool"}), None],
@@ -195,7 +196,7 @@ class ConvNet(DocumentedMixin, BaseEstimator):
         size = tuple(map(int, self.image_shape[1:]))
         into, out_of = n_inputs // prod(size), n_outputs // prod(size)
         encoder, decoder = [nn.Unflatten(1, (into, *size))], [nn.Flatten()]
-        for channels in map(int, self.channels):
+        for channels in as_sizes(self.channels):
             axes = self._axes(size)
             is_output = len(decoder) == 1
             down, up = convolution(into, channels, axes), transposed(channels, out_of, axes)
@@ -237,12 +238,12 @@ class ConvNet(DocumentedMixin, BaseEstimator):
         self._check_downsampling(shape)
 
     def _check_downsampling(self, shape):
-        size, n_possible = shape[1:], 0
+        size, n_possible, n_asked = shape[1:], 0, len(as_sizes(self.channels))
         while self.downsample is not None and size != (1, 1):
             size, n_possible = tuple(axis.size_out for axis in self._axes(size)), n_possible + 1
-        if self.downsample is not None and len(self.channels) > n_possible:
+        if self.downsample is not None and n_asked > n_possible:
             raise ValueError(
-                f"channels={self.channels!r} asks for {len(self.channels)} downsamplings, but "
+                f"channels={self.channels!r} asks for {n_asked} downsamplings, but "
                 f"image_shape={shape} allows {n_possible} until a single pixel is left: use fewer "
                 "channels, larger images or downsample=None."
             )

@@ -17,6 +17,7 @@ from helpers import (
     X,
     assert_not_fitted,
     assert_same_fit,
+    assert_same_state,
     each_class,
     fitted_state,
     may_collapse,
@@ -94,7 +95,7 @@ def test_errors_of_common_mistakes_have_a_hint(case, method):
     assert re.search(NOTES[case], note)
 
 
-WRONG_SIZES = [8, "8", (8, 0), (True,), (2.0,), [[3], 2], {4}]
+WRONG_SIZES = [0, 8.0, True, "8", (8, 0), (True,), (2.0,), [[3], 2], {4}]
 
 
 @pytest.mark.parametrize("sizes", WRONG_SIZES, ids=str)
@@ -114,6 +115,25 @@ def test_sizes_are_sequences_of_integers(estimator, parameter, sizes):
     with pytest.raises(ValueError, match=f"'{name}' parameter.*sequence of .*integers above 0"):
         estimator.fit(X)
     assert_not_fitted(estimator)
+
+
+@may_collapse
+@pytest.mark.parametrize("one", [5, np.int64(5)])
+@pytest.mark.parametrize("name", SMALL)
+def test_an_integer_is_one_layer(name, one):
+    parameter = "layer_sizes" if name == "StackedAutoencoder" else "hidden_layer_sizes"
+    fits = [small(name, **{parameter: sizes}).fit(UNIT_X) for sizes in (one, (5,))]
+    assert_same_fit(*fits)
+
+
+def test_an_integer_is_one_convolution():
+    networks = [ConvNet((1, 1, 6), channels=channels) for channels in (3, (3,))]
+    assert_same_state(*(small("Autoencoder", network=network).fit(X) for network in networks))
+
+
+def test_an_integer_is_no_shape_of_images():
+    with pytest.raises(ValueError, match=r"'image_shape' parameter.* must be a sequence of one"):
+        small("Autoencoder", network=ConvNet(6)).fit(X)
 
 
 @pytest.mark.parametrize("network", [ConvNet, torch.nn.Linear(6, 3), "ConvNet"])
@@ -211,7 +231,7 @@ def test_refused_data_leave_no_mixture_of_two_fits(name):
 EVERY = tuple(SMALL)
 WRONG_PARAMETERS = [
     (NETWORK, "n_components", (0, -1, 2.5, "auto", None)),
-    (NETWORK, "hidden_layer_sizes", (5, (0,), (2.5,), (8, -1), "ab", None)),
+    (NETWORK, "hidden_layer_sizes", (-5, (0,), (2.5,), (8, -1), "ab", None)),
     (NETWORK, "activation", ("sigmoid", None, abs)),
     (NETWORK, "code_activation", ("softmax", None)),
     (NETWORK, "tied_weights", ("yes", None)),
@@ -242,7 +262,7 @@ WRONG_PARAMETERS = [
     (["DenoisingAutoencoder"], "corruption_level", (-0.1, None)),
     (["ContractiveAutoencoder"], "contraction_weight", (-0.1, "auto")),
     (["ContractiveAutoencoder"], "jacobian_method", ("approximate", None)),
-    (["StackedAutoencoder"], "layer_sizes", (5, (), (0,), (2.5,), None)),
+    (["StackedAutoencoder"], "layer_sizes", (-5, (), (0,), (2.5,), None)),
     (["StackedAutoencoder"], "estimator", ("denoising", 3)),
     (["StackedAutoencoder"], "fine_tune", ("yes", None)),
     (["VAE"], "likelihood", ("poisson", None)),
