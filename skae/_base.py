@@ -3,7 +3,7 @@
 from copy import copy
 from dataclasses import replace
 from math import prod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -29,8 +29,9 @@ from skae._engine.network import ENCODER, Network, matching_tensors
 from skae._engine.perceptron import Perceptron
 from skae._engine.streams import stream
 from skae._engine.training import State
-from skae._estimator import NetworkEstimator, draw_seed, make_trainer, trains_by_epochs
+from skae._estimator import ACCEPTED, NetworkEstimator, draw_seed, make_trainer, trains_by_epochs
 from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
+from skae._hints import hints
 from skae._outputs import LOSSES, SquaredError
 from skae._sample_weight import weighted
 from skae.networks import ConvNet
@@ -147,6 +148,7 @@ class BaseAutoencoder(NetworkEstimator):
         **TRAINING_CONSTRAINTS,
     }
     _auto_code_activation = "identity"
+    _parts: ClassVar[dict] = {"network": "network=ConvNet(image_shape=(1, 28, 28))"}
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None) -> Self:
@@ -241,9 +243,9 @@ class BaseAutoencoder(NetworkEstimator):
         """What rows of X are to become, of their dtype; None for themselves."""
         if target is None:
             return None
-        target = check_array(
-            off_torch(target), dtype=X.dtype, input_name="target", **self._accepted
-        )
+        target = off_torch(target)
+        with hints(target):
+            target = check_array(target, dtype=X.dtype, input_name="target", **self._accepted)
         if target.shape[0] != X.shape[0]:
             raise ValueError(
                 f"X has {X.shape[0]} rows, but target has {target.shape[0]}: give target one row "
@@ -343,14 +345,9 @@ class BaseAutoencoder(NetworkEstimator):
             If X has not `n_components_` columns, or cells that are not finite.
         """
         check_is_fitted(self)
-        X = check_array(
-            off_torch(X),
-            dtype=self._state.weights.dtype,
-            order="C",
-            accept_sparse="csr",
-            estimator=self,
-            input_name="X",
-        )
+        X, options = off_torch(X), {**ACCEPTED, "estimator": self, "input_name": "X"}
+        with hints(X):
+            X = check_array(X, dtype=self._state.weights.dtype, **options)
         if X.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {X.shape[1]} features, but {type(self).__name__}.inverse_transform "

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from types import NoneType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from skae._engine.notice import warn
 from skae._engine.saved import REMEDY, plain, restored
 from skae._engine.settings import AUTO
 from skae._engine.training import Trainer
+from skae._hints import check_parts, hints
 from skae._version import __version__
 
 ACCEPTED = {"accept_sparse": "csr", "order": "C"}  # of X, by `validate_data`
@@ -91,27 +92,6 @@ def trains_by_epochs(estimator):
     return True
 
 
-class hints:
-    """Adds to scikit-learn's errors what they cannot know: notes, shown below the message."""
-
-    def __init__(self, X):
-        self._X = X
-
-    def __enter__(self):
-        pass
-
-    def __exit__(self, kind, error, traceback):
-        if not isinstance(error, ValueError):
-            return
-        if getattr(self._X, "ndim", 2) > 2:
-            error.add_note(
-                "Every sample is a row, images too: pass X.reshape(len(X), -1), and their shape as "
-                "network=ConvNet(image_shape=...) if there are to be convolutions."
-            )
-        elif "contains NaN" in str(error):
-            error.add_note("DenoisingAutoencoder takes missing cells (NaN), and fills them.")
-
-
 class NetworkEstimator(
     DocumentedMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -153,6 +133,7 @@ class NetworkEstimator(
     _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is
     _warmup_epochs = 0  # first epochs, whose objective is not yet the one to minimise
     _output_units = None  # (scale, offset) of outputs that are trained in other units than theirs
+    _parts: ClassVar[dict] = {}  # of parameters that are objects, or None: what to write
 
     @property
     def _continues_training(self):
@@ -504,6 +485,28 @@ class NetworkEstimator(
         pass
 
     # Scikit-learn's and Python's conventions.
+
+    def set_params(self, **params) -> Self:
+        """Set parameters, also of what parameters are, such as `network__channels`.
+
+        Parameters
+        ----------
+        **params : dict
+            Values of parameters by name; `network__channels` is the parameter `channels`
+            of `network`.
+
+        Returns
+        -------
+        self : object
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or nothing that it could be a parameter of.
+        """
+        check_parts(self, params)
+        return super().set_params(**params)
 
     def __sklearn_is_fitted__(self):
         return "_state" in vars(self)

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import clone
@@ -19,6 +20,7 @@ from skae._engine.streams import stream_seed
 from skae._engine.training import State
 from skae._estimator import draw_seed, make_trainer
 from skae._fit_quality import unjudged
+from skae._hints import remedy_for_prototype
 from skae.networks import ConvNet
 
 
@@ -233,10 +235,11 @@ class StackedAutoencoder(BaseAutoencoder):
 
     _parameter_constraints = {
         "layer_sizes": [Sizes("(128, 32)")],
-        "estimator": [HasMethods(["fit", "transform"]), list, None],
+        "estimator": [HasMethods("fit"), list, None],
         "fine_tune": ["boolean"],
         **TRAINING_CONSTRAINTS,
     }
+    _parts: ClassVar[dict] = {"estimator": "estimator=DenoisingAutoencoder()"}
 
     def __init__(
         self,
@@ -396,15 +399,15 @@ class StackedAutoencoder(BaseAutoencoder):
             )
         self._check_prototypes(prototypes)
 
-    @staticmethod
-    def _check_prototypes(prototypes):
+    def _check_prototypes(self, prototypes):
         for prototype in prototypes:
             if not isinstance(prototype, BaseAutoencoder) or isinstance(
                 prototype, StackedAutoencoder
             ):
+                remedy = remedy_for_prototype(prototype, self, "estimator")
                 raise InvalidParameterError(
-                    f"estimator must be an autoencoder of skae that has one code of its own, but "
-                    f"found {prototype!r}: use for example DenoisingAutoencoder()."
+                    "estimator must be an autoencoder of skae that has one code of its own, but "
+                    f"found {prototype!r}: {remedy}"
                 )
             prototype._validate_params()
         convolves = any(p.network is not None for p in prototypes)

@@ -1,7 +1,7 @@
 """Autoencoders that learn to predict: pretraining, an output layer, fine-tuning of both."""
 
 from dataclasses import replace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from skae._engine.perceptron import output_layer
 from skae._engine.streams import stream, stream_seed
 from skae._engine.training import State
 from skae._estimator import NetworkEstimator, draw_seed, make_trainer, trains_by_epochs
+from skae._hints import remedy_for_prototype
 from skae._sample_weight import weighted
 from skae._stacked import StackedAutoencoder
 
@@ -86,10 +87,11 @@ class BaseSupervised(NetworkEstimator):
     autoencoder_: BaseAutoencoder
 
     _parameter_constraints = {
-        "autoencoder": [HasMethods(["fit", "transform"]), None],
+        "autoencoder": [HasMethods("fit"), None],
         "fine_tune": ["boolean"],
         **TRAINING_CONSTRAINTS,
     }
+    _parts: ClassVar[dict] = {"autoencoder": "StackedAutoencoder()"}
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None) -> Self:
@@ -374,9 +376,10 @@ class BaseSupervised(NetworkEstimator):
     def _check_parameters(self):
         autoencoder = self._frozen or self._prototype
         if not isinstance(autoencoder, BaseAutoencoder):
+            remedy = remedy_for_prototype(self.autoencoder, self, "autoencoder")
             raise InvalidParameterError(
                 "autoencoder must be an autoencoder of skae, or a FrozenEstimator of a fitted "
-                f"one, but found {self.autoencoder!r}: use for example StackedAutoencoder()."
+                f"one, but found {self.autoencoder!r}: {remedy}"
             )
         if self._frozen:
             check_is_fitted(autoencoder)

@@ -383,7 +383,8 @@ def call(estimator, method, X):
     return getattr(estimator, method)(*([X] if "X" in wanted else []), **numbers)
 
 
-READING = [pair for pair in METHODS if pair[1] not in ("fit", "partial_fit", "set_callbacks")]
+CHANGING = ("fit", "partial_fit", "set_callbacks", "set_params")
+READING = [pair for pair in METHODS if pair[1] not in CHANGING]
 
 
 @may_collapse

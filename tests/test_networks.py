@@ -1557,7 +1557,7 @@ def test_shapes_that_do_not_suit_name_both_numbers(params, numbers):
         ({"channels": (2.0,)}, "channels"),
         ({"channels": (True,)}, "channels"),
         ({"channels": ()}, "channels"),
-        ({"channels": 16}, "channels"),
+        ({"channels": -16}, "channels"),
         ({"channels": "16"}, "channels"),
         ({"channels": None}, "channels"),
         ({"channels": ((2, 3),)}, "channels"),

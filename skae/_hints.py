@@ -1,0 +1,138 @@
+"""What errors say beyond scikit-learn's own words: which mistake it may be, and what helps."""
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+
+from skae._missing import is_missing
+
+FEW = 5  # columns that an error names
+NUMBERS = frozenset("biuf")  # kinds of NumPy's dtypes
+
+
+class hints:
+    """Adds to scikit-learn's errors what they cannot know: notes, shown below the message."""
+
+    def __init__(self, X):
+        self._X = X
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, (ValueError, TypeError)):
+            note = self._note(str(error))
+            if note:
+                error.add_note(note)
+
+    def _note(self, message):
+        if getattr(self._X, "ndim", 2) > 2:
+            return (
+                "Every sample is a row, images too: pass X.reshape(len(X), -1), and their shape as "
+                "network=ConvNet(image_shape=...) if there are to be convolutions."
+            )
+        if "contains NaN" in message:
+            return "DenoisingAutoencoder takes missing cells (NaN), and fills them."
+        return note_on_columns(columns_without_numbers(self._X))
+
+
+def columns_without_numbers(X):
+    """Of a table, the columns that hold something else: their names and what they hold first."""
+    if issparse(X) or getattr(getattr(X, "dtype", None), "kind", None) in NUMBERS:
+        return {}
+    X = X if hasattr(X, "columns") else np.asarray(X, dtype=object)
+    if np.ndim(X) != 2:
+        return {}
+    found = {}
+    for number, name in enumerate(getattr(X, "columns", range(X.shape[1]))):
+        for value in first_without_number(_safe_indexing(X, number, axis=1)):
+            found[name] = value
+    return found
+
+
+def first_without_number(column):
+    """The first value that is none, in a list; an empty one if all are, or are missing."""
+    if np.asarray(column).dtype.kind in NUMBERS:
+        return []
+    for value in np.asarray(column, dtype=object):
+        try:
+            float(0 if is_missing(value) else value)
+        except (TypeError, ValueError):
+            return [value]
+    return []
+
+
+def note_on_columns(values):
+    """The names of columns, what they hold and what to do about it; None if there are none."""
+    if not values:
+        return None
+    names = ", ".join([*map(repr, values)][:FEW]) + ", ..." * (len(values) > FEW)
+    subject = f"Columns {names} hold" if len(values) > 1 else f"Column {names} holds"
+    return (
+        f"{subject} values that are no numbers, such as {next(iter(values.values()))!r}: make "
+        "them numbers first, categories for example with make_column_transformer((OneHotEncoder("
+        f"sparse_output=False), [{names}]), remainder='passthrough')."
+    )
+
+
+def remedy_for_prototype(found, owner, parameter):
+    """What to pass as a parameter that is to be an autoencoder, and is something else.
+
+    Parameters
+    ----------
+    found : object
+        What has been passed.
+    owner : estimator
+        Whose parameter it is.
+    parameter : str
+        Its name, of which `_parts` says what might be passed.
+    """
+    name, example = type(owner).__name__, owner._parts[parameter]
+    if isinstance(found, FrozenEstimator):
+        return remedy_for_prototype(found.estimator, owner, parameter)
+    if isinstance(found, Pipeline):
+        *before, _ = [type(step).__name__ for _, step in found.steps]
+        steps = ", ".join(f"{step}()" for step in before if step not in ("NoneType", "str"))
+        return (
+            f"put the scaler, or whatever comes before the autoencoder, before {name}, for example "
+            f"make_pipeline({steps or 'StandardScaler()'}, {name}({example}))."
+        )
+    if isinstance(found, type):
+        return f"pass an object, such as {found.__name__}()."
+    if hasattr(found, "get_params") and {"estimator", "refit"} <= {*found.get_params(deep=False)}:
+        return (
+            "pass best_estimator_ of this search, once it is fitted, or search over "
+            f"{name}({example}) as a whole."
+        )
+    return f"use for example {example}."
+
+
+def check_parts(estimator, params):
+    """Refuse parameters of a part that there is not, such as `network__channels` without one.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What they are parameters of.
+    params : dict
+        What `set_params` gets.
+    """
+    own = {**estimator.get_params(deep=False), **params}
+    for key in params:
+        name, nested, its = key.partition("__")
+        if nested and name in own and not hasattr(own[name], "set_params"):
+            raise ValueError(
+                f"{key} is a parameter of what {name} is, but {name} is {own[name]!r}, "
+                f"which has none: {_remedy_for_part(estimator, name, own[name], its)}"
+            )
+
+
+def _remedy_for_part(estimator, name, value, its):
+    example = estimator._parts.get(name)
+    if isinstance(value, list):
+        return f"set {its} of what is in the list."
+    if example is None:
+        return f"leave out {name}__{its}."
+    return f"pass {type(estimator).__name__}({example})."

@@ -1,0 +1,149 @@
+"""What errors name: the column, what to pass instead, the public class."""
+
+import numpy as np
+import pytest
+from helpers import LABELS, SMALL, SUPERVISED, X, small
+from scipy.sparse import csr_array
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import InvalidParameterError
+
+from skae import (
+    VAE,
+    Autoencoder,
+    AutoencoderClassifier,
+    AutoencoderRegressor,
+    DenoisingAutoencoder,
+    StackedAutoencoder,
+)
+from skae._hints import columns_without_numbers
+
+# Parameters of a part that is not there.
+
+NO_PARTS = {
+    "pass AutoencoderClassifier(StackedAutoencoder()).": (
+        AutoencoderClassifier(),
+        "autoencoder__layer_sizes",
+    ),
+    "pass AutoencoderRegressor(StackedAutoencoder()).": (
+        AutoencoderRegressor(),
+        "autoencoder__estimator__max_iter",
+    ),
+    "pass StackedAutoencoder(estimator=DenoisingAutoencoder()).": (
+        AutoencoderClassifier(StackedAutoencoder()),
+        "autoencoder__estimator__max_iter",
+    ),
+    "pass VAE(network=ConvNet(image_shape=(1, 28, 28))).": (VAE(), "network__channels"),
+    "set max_iter of what is in the list.": (
+        StackedAutoencoder(estimator=[Autoencoder()] * 2),
+        "estimator__max_iter",
+    ),
+    "leave out n_components__max_iter.": (Autoencoder(), "n_components__max_iter"),
+}
+
+
+@pytest.mark.parametrize("remedy", NO_PARTS)
+def test_parameters_of_no_part_say_what_to_pass(remedy):
+    estimator, parameter = NO_PARTS[remedy]
+    with pytest.raises(ValueError) as error:
+        estimator.set_params(**{parameter: 3})
+    assert str(error.value).endswith(remedy)
+    with pytest.raises(ValueError, match="which has none: "):
+        GridSearchCV(estimator, {parameter: [3]}).fit(X, LABELS)
+
+
+def test_a_part_may_come_with_its_parameters():
+    model = StackedAutoencoder().set_params(estimator__max_iter=3, estimator=VAE(), alpha=1.0)
+    assert model.estimator.max_iter == 3
+    with pytest.raises(ValueError, match="Invalid parameter 'epochs'"):
+        StackedAutoencoder().set_params(epochs__max_iter=3)
+
+
+# What is no autoencoder.
+
+PIPELINE = make_pipeline(StandardScaler(), Autoencoder(3))
+SEARCH = GridSearchCV(Autoencoder(), {"n_components": [2]})
+BEFORE = r"put the scaler.* before {name}, .*make_pipeline\(StandardScaler\(\), {name}\("
+COMPOSITES = [
+    (PIPELINE, BEFORE),
+    (FrozenEstimator(PIPELINE), BEFORE),
+    (make_pipeline("passthrough", Autoencoder()), BEFORE),
+    (make_pipeline(StandardScaler(), LogisticRegression()), BEFORE),
+    (SEARCH, "pass best_estimator_ .* or search over {name}"),
+    (FrozenEstimator(SEARCH), "pass best_estimator_"),
+    (Autoencoder, r"pass an object, such as Autoencoder\(\)"),
+    (LogisticRegression(), "use for example "),
+]
+
+
+@pytest.mark.parametrize(("found", "remedy"), COMPOSITES)
+@pytest.mark.parametrize("name", ["StackedAutoencoder", *SUPERVISED])
+def test_composites_say_what_to_do(name, found, remedy):
+    parameter = "estimator" if name == "StackedAutoencoder" else "autoencoder"
+    model = small(name).set_params(**{parameter: found})
+    with pytest.raises(InvalidParameterError, match=remedy.format(name=name)):
+        model.fit(X, LABELS)
+
+
+# Columns that hold no numbers.
+
+
+def frames():
+    pd = pytest.importorskip("pandas")
+    numbers = {"age": X[:, 0], "size": X[:, 1]}
+    yield pd.DataFrame({**numbers, "city": ["Paris"] * 60}), "Column 'city' holds"
+    yield pd.DataFrame({**numbers, "city": [1.0] * 59 + ["Paris"]}), "Column 'city' holds"
+    yield pd.DataFrame({**numbers, "city": pd.Categorical(["Paris"] * 60)}), "Column 'city' holds"
+    both = pd.DataFrame({"city": ["Paris"] * 60, **numbers, "land": [None] + ["France"] * 59})
+    yield both, "Columns 'city', 'land' hold"
+    day = pd.DataFrame({**numbers, "day": pd.date_range("2020-01-01", periods=60)})
+    yield day, "Column 'day' holds"
+    rows = [[0.5, "Paris"]] * 60
+    yield rows, "Column 1 holds"
+    yield np.array(rows, dtype=object), "Column 1 holds"
+
+
+def test_columns_of_strings_are_named():
+    for frame, names in frames():
+        with pytest.raises((ValueError, TypeError)) as error:
+            DenoisingAutoencoder().fit(frame)
+        (note,) = error.value.__notes__
+        what = "Timestamp('2020" if "day" in names else "'Paris'"
+        assert note.startswith(f"{names} values that are no numbers, such as {what}")
+        columns = names.split(" ", 1)[1].rpartition(" ")[0]
+        assert f"OneHotEncoder(sparse_output=False), [{columns}])" in note
+
+
+@pytest.mark.parametrize("name", [*SMALL, *SUPERVISED])
+@pytest.mark.parametrize("method", ["fit", "transform", "score"])
+def test_every_class_names_columns_of_strings(name, method):
+    model, rows = small(name), np.column_stack([X[:, :5], ["Paris"] * 60]).astype(object)
+    if method != "fit":
+        model.fit(X, LABELS)
+    arguments = () if method == "transform" else (LABELS,)
+    with pytest.raises(ValueError, match="could not convert string to float") as error:
+        getattr(model, method)(rows, *arguments)
+    assert error.value.__notes__[0].startswith("Column 5 holds")
+
+
+def test_codes_and_targets_name_columns_of_strings():
+    model, rows = SMALL["DenoisingAutoencoder"], [[0.5, 0.5, "Paris"]] * 60
+    fitted = small("DenoisingAutoencoder").fit(X)
+    for attempt in (lambda: model.fit(X, target=rows), lambda: fitted.inverse_transform(rows)):
+        with pytest.raises(ValueError, match="could not convert string to float") as error:
+            attempt()
+        assert error.value.__notes__[0].startswith("Column 2 holds")
+
+
+@pytest.mark.parametrize("numbers", [X, X.tolist(), [[None, "1.5"]], csr_array(X), X[0], "Paris"])
+def test_numbers_and_what_is_no_table_have_no_such_columns(numbers):
+    assert columns_without_numbers(numbers) == {}
+
+
+def test_only_few_columns_are_named():
+    with pytest.raises(ValueError) as error:
+        Autoencoder().fit(np.full((3, 40), "Paris"))
+    assert "Columns 0, 1, 2, 3, 4, ... hold" in error.value.__notes__[0]
