@@ -4,6 +4,7 @@ from skae._autoencoder import Autoencoder
 from skae._classifier import AutoencoderClassifier
 from skae._contractive import ContractiveAutoencoder
 from skae._denoising import DenoisingAutoencoder
+from skae._hints import own_methods
 from skae._regressor import AutoencoderRegressor
 from skae._sparse import SparseAutoencoder
 from skae._stacked import StackedAutoencoder
@@ -22,7 +23,9 @@ __all__ = [
     "__version__",
 ]
 
-# Files and representations call a class by where it is found, which stays, not by a private module.
+# Files and representations call a class by where it is found, which stays, not by a private module,
+# and errors call its methods by its own name.
 for _name in __all__:
     if _name != "__version__":
         globals()[_name].__module__ = __name__
+        own_methods(globals()[_name])

@@ -1,5 +1,9 @@
 """What errors say beyond scikit-learn's own words: which mistake it may be, and what helps."""
 
+from copy import copy
+from functools import update_wrapper
+from types import CellType, FunctionType
+
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.frozen import FrozenEstimator
@@ -136,3 +140,40 @@ def _remedy_for_part(estimator, name, value, its):
     if example is None:
         return f"leave out {name}__{its}."
     return f"pass {type(estimator).__name__}({example})."
+
+
+def own_methods(cls):
+    """Give a public class copies of the methods that it inherits, which errors name after it.
+
+    Python's TypeErrors, of arguments that lack or are unknown, name a method by the class whose
+    body it stands in, often a private one.
+    """
+    for name in dir(cls):
+        base = next(base for base in cls.__mro__ if name in vars(base))
+        member = vars(base)[name]
+        if base in (cls, object) or name.startswith("_"):
+            continue
+        if isinstance(member, FunctionType):
+            setattr(cls, name, _named_after(cls, member))
+        elif isinstance(getattr(member, "fn", None), FunctionType):  # by `available_if`
+            member = copy(member)
+            member.fn = _named_after(cls, member.fn)
+            setattr(cls, name, member)
+
+
+def _named_after(cls, function):
+    """A copy of a method, and of the one that a decorator has wrapped, as methods of a class."""
+    inner, cells = getattr(function, "__wrapped__", None), function.__closure__ or ()
+    new = inner and _named_after(cls, inner)
+    if inner:
+        cells = tuple(CellType(new) if c.cell_contents is inner else c for c in cells)
+    named = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, cells
+    )
+    update_wrapper(named, function)
+    del named.__wrapped__
+    if inner:
+        named.__wrapped__ = new
+    named.__kwdefaults__ = function.__kwdefaults__
+    named.__qualname__ = f"{cls.__name__}.{function.__name__}"
+    return named

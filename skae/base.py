@@ -18,6 +18,7 @@ own autoencoder" has two complete examples.
 from skae._base import BaseAutoencoder
 from skae._compat import HasMethods, Interval, InvalidParameterError, StrOptions
 from skae._engine.network import averages_rows
+from skae._hints import own_methods
 from skae._outputs import (
     LOSSES,
     BinaryCrossEntropy,
@@ -41,3 +42,5 @@ __all__ = [
     "averages_rows",
     "penalized",
 ]
+
+own_methods(BaseAutoencoder)

@@ -1,5 +1,7 @@
 """What errors name: the column, what to pass instead, the public class."""
 
+import inspect
+
 import numpy as np
 import pytest
 from helpers import LABELS, SMALL, SUPERVISED, X, small
@@ -11,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
 
+import skae.base
 from skae import (
     VAE,
     Autoencoder,
@@ -147,3 +150,45 @@ def test_only_few_columns_are_named():
     with pytest.raises(ValueError) as error:
         Autoencoder().fit(np.full((3, 40), "Paris"))
     assert "Columns 0, 1, 2, 3, 4, ... hold" in error.value.__notes__[0]
+
+
+# Arguments that lack, or that there are not.
+
+
+class Own(skae.base.BaseAutoencoder):
+    solver = "adam"
+
+
+PUBLIC = (*(getattr(skae, name) for name in (*SMALL, *SUPERVISED)), skae.base.BaseAutoencoder)
+METHODS = [
+    (cls, name)
+    for cls in PUBLIC
+    for name, _ in inspect.getmembers(cls, inspect.isfunction)
+    # Not `set_params`, which takes whatever there is, nor scikit-learn's `set_fit_request`.
+    if name[0] != "_" and name != "set_params" and not name.endswith("_request")
+]
+
+
+@pytest.mark.parametrize(("cls", "name"), METHODS)
+def test_type_errors_name_the_class_and_method(cls, name):
+    method = getattr(small(cls.__name__) if cls.__name__ in skae.__all__ else Own(), name)
+    calls = [lambda: method(*range(20), nonsense=1)]
+    parameters = inspect.signature(method).parameters.values()
+    if any(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters):
+        calls.append(method)
+    for call in calls:
+        with pytest.raises(TypeError) as error:
+            call()
+        assert f"{cls.__name__}.{name}()" in str(error.value)
+
+
+@pytest.mark.parametrize(("cls", "name"), METHODS)
+def test_methods_stay_what_they_are(cls, name):
+    """But for the class that errors name them after."""
+    method = getattr(cls, name)
+    bases = [vars(base)[name] for base in cls.__mro__[1:] if name in vars(base)]
+    for inherited in (getattr(base, "fn", base) for base in bases):
+        if inspect.unwrap(method).__code__ is inspect.unwrap(inherited).__code__:
+            assert inspect.signature(method) == inspect.signature(inherited)
+            assert method.__doc__ == inherited.__doc__
+            assert method.__module__ == inherited.__module__
