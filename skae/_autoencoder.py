@@ -126,8 +126,9 @@ class Autoencoder(BaseAutoencoder):
         processors with bfloat16 instructions, slower than 'float' for small ones, and
         many times slower on other processors, where `fit` warns.
     verbose : bool or int, default=False
-        Whether to print a line per epoch: its number, its loss, that of held-out rows
-        if there are any, and the seconds that it took.
+        Whether to print a line per epoch: which part of the fit it belongs to, its
+        number, its loss, that of held-out rows if there are any, and the seconds that
+        it took.
 
     Attributes
     ----------

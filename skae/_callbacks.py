@@ -6,6 +6,8 @@ from typing import Self
 
 import sklearn
 
+from skae._engine.phases import phase
+
 random_state = random.getstate()  # rich, which callbacks import, draws from it
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -90,6 +92,12 @@ class Progress:
         if self.context is None:
             return nullcontext(self)
         return self._subtask(attributes, runs, task_name=name, max_subtasks=max_subtasks)
+
+    @contextmanager
+    def phase(self, name, number="", **options):
+        """A subtask that trains for epochs of its own, which `verbose` names, with its number."""
+        with phase(name + number), self.task(name, **options) as task:
+            yield task
 
     @contextmanager
     def _subtask(self, attributes, runs, **names):

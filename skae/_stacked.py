@@ -156,8 +156,9 @@ class StackedAutoencoder(BaseAutoencoder):
         processors with bfloat16 instructions, slower than 'float' for small ones, and
         many times slower on other processors, where `fit` warns.
     verbose : bool or int, default=False
-        Whether to print a line per epoch: its number, its loss, that of held-out rows
-        if there are any, and the seconds that it took.
+        Whether to print a line per epoch: which part of the fit it belongs to, its
+        number, its loss, that of held-out rows if there are any, and the seconds that
+        it took.
 
     Attributes
     ----------
@@ -295,7 +296,7 @@ class StackedAutoencoder(BaseAutoencoder):
         else:
             trainer = self._pretrain(data, fraction, progress)
         if self.fine_tune:
-            with progress.task("fine-tuning", max_subtasks=trainer.settings.max_iter) as task:
+            with progress.phase("fine-tuning", max_subtasks=trainer.settings.max_iter) as task:
                 self._train(trainer, task)
         else:
             trainer.losses.append(trainer.evaluate(trainer.split.training))
@@ -304,15 +305,16 @@ class StackedAutoencoder(BaseAutoencoder):
     def _pretrain(self, data, held_out_fraction, progress):
         """Fit the layers one by one; returns a trainer that starts from them."""
 
-        def fit_layer(layer, codes):
-            with progress.task("layer", runs=layer), unjudged():
+        def fit_layer(layer, codes, number):
+            which = f" {number} of {self._n_layers}"
+            with progress.phase("layer", which, runs=layer), unjudged():
                 layer.fit(codes.X, sample_weight=codes.sample_weight)
 
         return self._build(data, held_out_fraction, fit_layer)
 
     def _start(self, data):
         """For `partial_fit`, which never pretrains: a trainer of untrained layers."""
-        return self._build(data, 0, BaseAutoencoder._initialize)
+        return self._build(data, 0, lambda layer, codes, number: layer._initialize(codes))
 
     def _build(self, data, held_out_fraction, start_layer):
         seed = draw_seed(self.random_state)
@@ -320,7 +322,7 @@ class StackedAutoencoder(BaseAutoencoder):
         self.estimators_, codes = self._layers(seed), split.seen(data)
         for number, layer in enumerate(self.estimators_, start=1):
             with _named(number):
-                start_layer(layer, codes)
+                start_layer(layer, codes, number)
             codes = replace(codes, X=layer._codes(codes.X))
         perceptron = stack([layer._fitted_perceptron for layer in self.estimators_])
         if perceptron.front is None:

@@ -209,7 +209,7 @@ class BaseSupervised(NetworkEstimator):
             seen = seen[np.delete(np.arange(len(data)), rows[split.held_out.numpy()])]
         self.autoencoder_ = self._unfitted(seed)
         if not self._frozen:
-            with progress.task("pretraining", runs=self.autoencoder_):
+            with progress.phase("pretraining", runs=self.autoencoder_):
                 self.autoencoder_.fit(seen.X, sample_weight=seen.sample_weight)
         trainer = self._begin_output_layer(labelled, split, seed)
         self._train_as("output layer", trainer, progress)
@@ -231,7 +231,7 @@ class BaseSupervised(NetworkEstimator):
         return "fine-tuning" if self.fine_tune else "output layer"
 
     def _train_as(self, name, trainer, progress):
-        with progress.task(name, max_subtasks=trainer.settings.max_iter) as task:
+        with progress.phase(name, max_subtasks=trainer.settings.max_iter) as task:
             self._train(trainer, task)
 
     def _labelled(self, data):

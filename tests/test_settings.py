@@ -446,8 +446,9 @@ def test_verbose_begins_with_a_line_of_them(name, capsys):
     heads = [line for line in lines if " rows, " in line]
     assert len(heads) == n_trainings
     rate = f"{estimator.learning_rate_init_:g}"
+    phase = "fine-tuning: " if n_trainings > 1 else ""
     assert heads[-1] == (
-        f"[{name}] 60 rows, batch_size=16, learning_rate_init={rate}, max_iter=2, "
+        f"[{name}] {phase}60 rows, batch_size=16, learning_rate_init={rate}, max_iter=2, "
         "n_iter_no_change=125"
     )
     assert lines[0] == heads[0] and "epoch 1/2" in lines[1] and "epoch 2/2" in lines[-1]

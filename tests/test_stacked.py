@@ -248,6 +248,10 @@ def test_verbose_overrides_the_prototypes(digits, capsys):
     assert [line.split("]")[0][1:] for line in lines] == (  # settings, then an epoch each
         ["DenoisingAutoencoder"] * 2 * (1 + 3) + ["StackedAutoencoder"] * (1 + 3)
     )
+    phases = [line.split("] ")[1].split(": ")[0] for line in lines]
+    assert phases == [
+        phase for phase in ("layer 1 of 2", "layer 2 of 2", "fine-tuning") for _ in range(1 + 3)
+    ]
 
 
 def test_epochs_of_the_prototype_are_for_pretraining_only(digits):

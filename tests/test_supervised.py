@@ -1020,6 +1020,19 @@ def test_verbose_speaks_of_all_stages(make, capsys):
     assert [line.split("]")[0][1:] for line in lines] == (  # settings, then an epoch each
         ["Autoencoder"] * (1 + 4) + [name] * 2 * (1 + 4)
     )
+    phases = [line.split("] ")[1].split(": ")[0] for line in lines]
+    assert phases == [
+        phase for phase in ("pretraining", "output layer", "fine-tuning") for _ in range(1 + 4)
+    ]
+
+
+def test_verbose_names_the_phases_of_a_phase(capsys):
+    classifier(SMALL["StackedAutoencoder"], max_iter=1, verbose=True).fit(X, CLASSES)
+    lines = capsys.readouterr().out.splitlines()
+    layer = "[DenoisingAutoencoder] pretraining, layer 1 of 2: "
+    assert lines[1].startswith(f"{layer}epoch 1/2, loss ")
+    assert lines[-5].startswith("[StackedAutoencoder] pretraining, fine-tuning: epoch 4/4, loss ")
+    assert lines[-1].startswith("[AutoencoderClassifier] fine-tuning: epoch 1/1, loss ")
 
 
 # Interrupts and failures.

@@ -423,9 +423,10 @@ def test_verbose_prints_one_line_per_epoch(name, verbose, capsys):
     assert sum(" epoch " in line for line in lines) == estimator.n_iter_
     settings = [line for line in lines if " epoch " not in line]
     assert len(settings) == 1 + len(getattr(estimator, "estimators_", ()))
-    expected = f"[{name}] 60 rows, batch_size=16, learning_rate_init=0.001, max_iter=10, "
+    phase = "fine-tuning: " if len(settings) > 1 else ""
+    expected = f"[{name}] {phase}60 rows, batch_size=16, learning_rate_init=0.001, max_iter=10, "
     assert settings[-1].startswith(expected)
-    assert lines[-1].startswith(f"[{name}] epoch 10/10, loss {estimator.loss_:.6g}")
+    assert lines[-1].startswith(f"[{name}] {phase}epoch 10/10, loss {estimator.loss_:.6g}")
 
 
 def test_verbose_shows_the_validation_loss(capsys):

@@ -17,6 +17,7 @@ from skae._engine.devices import switch_gradients
 from skae._engine.divergence import divergence
 from skae._engine.network import Network
 from skae._engine.optimizers import SOLVERS, schedule
+from skae._engine.phases import say
 from skae._engine.settings import Settings
 from skae._engine.streams import stream
 from skae._engine.tape import Tape
@@ -160,7 +161,7 @@ class Trainer:
         settings, holds_out = self.settings, self.split.held_out is not None
         stopping, best_weights = Stopping(settings.tol, self._patience), None
         if settings.verbose:
-            print(f"[{type(self.estimator).__name__}] {len(self.split.training)} rows, {settings}")
+            say(self.estimator, f"{len(self.split.training)} rows, {settings}")
         if holds_out and self.state.n_epochs:  # going on: do not get worse
             stopping.improved(self.evaluate(self.split.held_out))
             best_weights = self.weights.clone()
@@ -364,10 +365,10 @@ class Trainer:
 
     def report(self, number, seconds):
         """Print the last epoch's line."""
-        line = f"[{type(self.estimator).__name__}] epoch {number}, loss {self.losses[-1]:.6g}"
+        line = f"epoch {number}, loss {self.losses[-1]:.6g}"
         if self.validation_losses:
             line += f", validation loss {self.validation_losses[-1]:.6g}"
-        print(f"{line}, {seconds:.2f} s")
+        say(self.estimator, f"{line}, {seconds:.2f} s")
 
 
 def as_floats(losses):
