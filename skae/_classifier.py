@@ -4,28 +4,25 @@ from numbers import Real
 from typing import Self
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 from sklearn.base import ClassifierMixin
-from sklearn.utils import assert_all_finite, column_or_1d, compute_class_weight
+from sklearn.utils import assert_all_finite, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
+from torch.nn.functional import logsigmoid
 
-from skae._compat import StrOptions, available_if, check_partial_fit_first_call, fit_context
+from skae._compat import (
+    StrOptions,
+    align_sparse_interface,
+    available_if,
+    check_partial_fit_first_call,
+    fit_context,
+)
+from skae._engine.data import dense
 from skae._engine.devices import off_torch
 from skae._estimator import trains_by_epochs
-from skae._missing import is_missing
+from skae._labels import as_labels, check_indicators, has_label, indicators, is_known
 from skae._outputs import LOSSES
 from skae._supervised import BaseSupervised, labelled_rows
-
-
-def is_known(y):
-    """Whether labels are neither NaN nor None, which data frames have for each other."""
-    return np.asarray((y == y) & np.not_equal(y, None), dtype=bool)
-
-
-def _without_missing(y):
-    """Labels with None for NaN and for pandas' NA where they are objects."""
-    if y.dtype != object:
-        return y
-    return np.array([None if is_missing(label) else label for label in y], dtype=object)
 
 
 class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
@@ -40,6 +37,12 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
 
     the cross-entropy, with w the weight of the row's class. Pretraining pays where
     labels are few and rows without them many: mark those rows by `unlabeled`.
+
+    A row may have several classes, or none: y then is an indicator matrix, dense or
+    sparse, of a column of zeros and ones for each class. Its outputs are logistic, and
+    the loss is the sum of the cross-entropies of all columns ::
+
+        p_k(x) = logistic(V_k f(x) + b_k).
 
     Parameters
     ----------
@@ -56,11 +59,13 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     unlabeled : int, float, str or None, default=None
         What y is, such as -1, in rows without a label; they serve the pretraining
         alone. NaN is possible, too, and then stands for None as well. None: all rows
-        have labels, and -1 is a class like any other.
+        have labels, and -1 is a class like any other. In an indicator matrix it marks
+        cells: only a row all of whose cells are unknown has no label.
     class_weight : dict, 'balanced' or None, default=None
         Weights of the classes, {label: weight}: what an error in a row of the class
         counts. 'balanced' makes rare classes count as much as frequent ones, n_samples
-        / (n_classes * count), counting rows with labels. None: all weigh 1.
+        / (n_classes * count), counting rows with labels. None: all weigh 1. Not with an
+        indicator matrix, in which a row may have several classes (a ValueError).
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. More keeps the weights small and the network smooth: raise it
@@ -141,7 +146,8 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted: what the columns of `predict_proba` stand for.
+        The labels, sorted: what the columns of `predict_proba` stand for. With an
+        indicator matrix, the numbers of its columns.
     autoencoder_ : autoencoder
         The pretrained autoencoder with the weights of the encoder after the fine-tuning:
         its `transform` is this object's. Its decoder, losses and other attributes are
@@ -236,7 +242,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         "unlabeled": [Real, str, None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
-    _output = LOSSES["categorical_cross_entropy"]
+    _is_multilabel_, _gives_sparse_ = False, False  # what y has been: an indicator matrix, CSR
 
     def __init__(
         self,
@@ -293,8 +299,9 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
 
         Returns
         -------
-        labels : ndarray of shape (n_samples,)
-            The most probable class of each row.
+        labels : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The most probable class of each row. After a fit to an indicator matrix
+            another one, CSR if that was sparse: 1 where a probability is above 0.5.
 
         Raises
         ------
@@ -302,8 +309,11 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
             If X has not as many columns as in `fit`, or cells that the autoencoder does
             not take, such as NaN.
         """
-        indices = self.predict_log_proba(X).argmax(axis=1)
-        return self.classes_[indices]
+        log_probabilities = self.predict_log_proba(X)
+        if not self._is_multilabel_:
+            return self.classes_[log_probabilities.argmax(axis=1)]
+        labels = (np.exp(log_probabilities) > 0.5).astype(int)
+        return align_sparse_interface(csr_array(labels)) if self._gives_sparse_ else labels
 
     def predict_proba(self, X) -> np.ndarray:
         """Predict the probabilities of the classes.
@@ -316,7 +326,8 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`, in the dtype of the fit.
+            In the order of `classes_`, in the dtype of the fit. The sum of a row is 1,
+            unless y was an indicator matrix, each of whose columns is predicted for itself.
 
         Raises
         ------
@@ -347,38 +358,42 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         """
 
         def log_probabilities(network, x):
-            return self._decoded(network, x).log_softmax(dim=1)
+            output = self._decoded(network, x)
+            return logsigmoid(output) if self._is_multilabel_ else output.log_softmax(dim=1)
 
         return self._map(log_probabilities, self._validate_rows(X))
 
     def score(self, X, y, sample_weight=None) -> float:
         """Accuracy in the rows that have a label.
 
-        So that a search over few labels and many rows without is scored by the labels.
+        So that a search over few labels and many rows without is scored by the labels. With
+        an indicator matrix all labels of a row must be right, as in scikit-learn.
 
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
             Rows to predict y of.
-        y : array-like of shape (n_samples,)
-            Labels; rows that `unlabeled` marks do not count.
+        y : array-like or CSR matrix of shape (n_samples,) or (n_samples, n_classes)
+            Labels; rows that `unlabeled` marks do not count, nor those of an indicator
+            matrix of which it marks a cell.
         sample_weight : array-like of shape (n_samples,), default=None
             What each row counts; None for all alike.
 
         Returns
         -------
         score : float
-            Fraction of these rows whose class is predicted, or its weighted mean.
+            Fraction of these rows whose classes are predicted, or its weighted mean.
 
         Raises
         ------
         ValueError
             If no row has a label, or X does not suit the fit.
         """
-        return super().score(*labelled_rows(self._is_scored(y), X, y, sample_weight))
-
-    def _is_scored(self, y):
-        return self._is_labelled(_without_missing(column_or_1d(off_torch(y))))
+        y = off_torch(y)
+        known = has_label(as_labels(y), self.unlabeled)
+        if known.ndim == 2:
+            known, y = known.all(axis=1), indicators(as_labels(y), self.unlabeled)
+        return super().score(*labelled_rows(known, X, y, sample_weight))
 
     @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
@@ -395,11 +410,12 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
             Training data. Rows without a label serve the autoencoder's first epoch alone.
-        y : array-like of shape (n_samples,)
-            Labels, in this call perhaps of some classes alone.
+        y : array-like or CSR matrix of shape (n_samples,) or (n_samples, n_classes)
+            Labels, in this call perhaps of some classes alone, or an indicator matrix.
         classes : array-like of shape (n_classes,), default=None
-            All labels that any call will see, without `unlabeled`. The first call needs
-            them; in later ones they may be left out.
+            All labels that any call will see, without `unlabeled`; with an indicator matrix
+            the numbers of its columns. The first call needs them; in later ones they may be
+            left out.
         sample_weight : array-like of shape (n_samples,), default=None
             What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
             one that is not there. None for all alike. They compare the rows of one call.
@@ -428,8 +444,8 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
             return self._run_partial_fit(X, y, sample_weight)
 
     def _validate_y(self, y, reset):
-        y = _without_missing(column_or_1d(y, warn=True))
-        labels = y[self._is_labelled(y)]
+        y = as_labels(y, warn=True)
+        labels = dense(y)[has_label(y, self.unlabeled)]
         if not is_known(labels).all():
             raise ValueError(
                 "y has rows without a label (NaN or None): set unlabeled=np.nan, so that they "
@@ -440,6 +456,8 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
                 f"All {len(y)} rows of y are unlabelled (unlabeled={self.unlabeled!r}): give "
                 "at least some of them their label."
             )
+        if y.ndim == 2 or (not reset and self._is_multilabel_):
+            return self._among_indicators(y, self._known_classes(reset))
         assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
         classes, known = np.unique(labels), self._known_classes(reset)
@@ -470,6 +488,23 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
             )
         return y
 
+    def _among_indicators(self, y, known):
+        """An indicator matrix, of as many columns as there are classes, if they are known."""
+        if self.class_weight is not None:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is for y with one class for each row, but in "
+                "an indicator matrix a row may have several: set class_weight=None."
+            )
+        goes_on_with_labels = self.__sklearn_is_fitted__() and not self._is_multilabel_
+        if known is not None and (goes_on_with_labels or y.shape[1:] != (len(known),)):
+            raise ValueError(
+                f"y has shape {y.shape}, but training goes on with "
+                f"{'labels of one dimension' if goes_on_with_labels else 'an indicator matrix'} of "
+                f"{len(known)} classes. Give y of the same kind, or call fit without warm_start."
+            )
+        check_indicators(y, self.unlabeled, all_known=known is None)
+        return y
+
     def _check_type_of_unlabeled(self, classes):
         """Where it occurs nowhere in y, as in a fold of few rows, or by a slip."""
         if self.unlabeled is None or self.unlabeled != self.unlabeled:
@@ -482,16 +517,21 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
             )
 
     def _is_labelled(self, y):
-        if self.unlabeled is None:
-            return np.ones(len(y), dtype=bool)
-        if self.unlabeled != self.unlabeled:  # NaN, as None is in data frames
-            return is_known(y)
-        return np.asarray(y != self.unlabeled, dtype=bool)
+        known = has_label(y, self.unlabeled)
+        return known.any(axis=1) if known.ndim == 2 else known
+
+    @property
+    def _output(self):
+        return LOSSES[f"{'binary' if self._is_multilabel_ else 'categorical'}_cross_entropy"]
 
     def _encode_targets(self, y, sample_weight):
-        """Rows of zeros, but for the weight of the row's class."""
+        """Rows of zeros, but for the weight of the row's class; an indicator matrix as it is."""
+        if "_is_multilabel_" not in vars(self):
+            self._is_multilabel_, self._gives_sparse_ = y.ndim == 2, issparse(y)
         if "classes_" not in vars(self):
-            self.classes_ = np.unique(y)
+            self.classes_ = np.arange(y.shape[1]) if self._is_multilabel_ else np.unique(y)
+        if self._is_multilabel_:
+            return indicators(y, self.unlabeled)
         indices = np.searchsorted(self.classes_, y)
         if self.class_weight == "balanced":
             counts = np.bincount(indices, sample_weight, minlength=len(self.classes_))
@@ -501,4 +541,9 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         return np.diag(weights)[indices]
 
     def _strata(self, y):
-        return np.unique(y, return_inverse=True)[1]
+        return None if y.ndim == 2 else np.unique(y, return_inverse=True)[1]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = self.class_weight is None  # see `_check_indicators`
+        return tags

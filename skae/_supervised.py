@@ -105,9 +105,10 @@ class BaseSupervised(NetworkEstimator):
         X : array-like or CSR matrix of shape (n_samples, n_features)
             Training data, labelled and unlabelled. float32 is computed in float32,
             everything else in float64.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            What to predict: labels, in one dimension, or numbers. Rows without are marked,
-            for a classifier by `unlabeled`, for a regressor by NaN.
+        y : array-like or CSR matrix of shape (n_samples,) or (n_samples, n_outputs)
+            What to predict: labels or numbers; of a classifier, two dimensions are an
+            indicator matrix. Rows without are marked, for a classifier by `unlabeled`, for a
+            regressor by NaN.
         sample_weight : array-like of shape (n_samples,), default=None
             What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
             one that is not there. None for all alike.

@@ -702,7 +702,7 @@ def test_a_wrong_parameter_is_named_and_leaves_the_model_as_it_was(name):
 BAD_DATA = {
     "continuous": (X, X[:, 0], "Unknown label type"),
     "too short": (X, CLASSES[:-1], "inconsistent numbers of samples"),
-    "two columns": (X, OUTPUTS, "1d array"),
+    "two columns": (X, OUTPUTS, "2 columns, but with values other than 0 and 1"),
     "missing": (np.where(X > 2, np.nan, X), CLASSES, "X contains NaN"),
     "infinite": (np.where(X > 2, np.inf, X), CLASSES, "X contains infinity"),
 }

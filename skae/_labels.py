@@ -1,0 +1,81 @@
+"""Labels: which of them are known, and indicator matrices, where a row has several or none."""
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import column_or_1d
+
+from skae._engine.data import dense
+from skae._missing import is_missing
+
+
+def is_known(y):
+    """Whether labels are neither NaN nor None, which data frames have for each other."""
+    return np.asarray((y == y) & np.not_equal(y, None), dtype=bool)
+
+
+def has_label(y, unlabeled):
+    """Whether each label, or each cell of an indicator matrix, is another than `unlabeled`."""
+    y = dense(y)
+    if unlabeled is None:
+        return np.ones(y.shape, dtype=bool)
+    if unlabeled != unlabeled:  # NaN, as None is in data frames
+        return is_known(y)
+    return np.asarray(y != unlabeled, dtype=bool)
+
+
+def as_labels(y, warn=False):
+    """y as an array in one dimension or, of several columns, two, or as a CSR matrix.
+
+    What is missing among objects is None.
+    """
+    if issparse(y) and y.shape[1] > 1:
+        return y.tocsr()
+    y = dense(y)
+    table = np.asarray(y)
+    y = table if table.ndim == 2 and table.shape[1] > 1 else column_or_1d(y, warn=warn)
+    return _without_missing(y) if y.dtype == object else y
+
+
+def _without_missing(y):
+    """Labels with None for NaN and for pandas' NA."""
+    labels = np.empty(y.shape, dtype=object)
+    labels.flat = [None if is_missing(label) else label for label in y.flat]
+    return labels
+
+
+def indicators(y, unlabeled):
+    """An indicator matrix as float64, NaN where a cell is `unlabeled`."""
+    return np.where(has_label(y, unlabeled), dense(y), np.nan).astype(np.float64)
+
+
+def check_indicators(y, unlabeled, all_known=True):
+    """Refuse what has several columns and is no indicator matrix.
+
+    Parameters
+    ----------
+    y : ndarray or CSR matrix of shape (n_samples, n_classes)
+    unlabeled : object
+        The estimator's parameter.
+    all_known : bool, default=True
+        Whether a cell of each class has to be known.
+    """
+    if unlabeled in (0, 1):
+        raise ValueError(
+            f"unlabeled={unlabeled!r} is a value that the cells of an indicator matrix have: mark "
+            "unknown cells by -1 or NaN."
+        )
+    known, y = has_label(y, unlabeled), dense(y)
+    others = y[known & (y != 0) & (y != 1)]
+    if len(others):
+        raise ValueError(
+            f"y has {y.shape[1]} columns, but with values other than 0 and 1, such as "
+            f"{others.tolist()[0]!r}: give labels in one dimension, or an indicator matrix with a "
+            "column of zeros and ones for each class. For several outputs with classes of their "
+            "own use sklearn.multioutput.MultiOutputClassifier."
+        )
+    nowhere = np.flatnonzero(~known.any(axis=0))
+    if all_known and len(nowhere):
+        raise ValueError(
+            f"Columns {nowhere.tolist()} of y, classes to predict, are unlabelled in every row: "
+            "leave them out."
+        )
