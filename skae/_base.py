@@ -3,7 +3,7 @@
 from copy import copy
 from dataclasses import replace
 from math import prod
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -148,7 +148,7 @@ class BaseAutoencoder(NetworkEstimator):
         **TRAINING_CONSTRAINTS,
     }
     _auto_code_activation = "identity"
-    _parts: ClassVar[dict] = {"network": "network=ConvNet(image_shape=(1, 28, 28))"}
+    _parts = {"network": "network=ConvNet(image_shape=(1, 28, 28))"}
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None) -> Self:

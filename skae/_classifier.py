@@ -453,7 +453,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
             )
         if not len(labels):
             raise ValueError(
-                f"All {len(y)} rows of y are unlabelled (unlabeled={self.unlabeled!r}): give "
+                f"All {y.shape[0]} rows of y are unlabelled (unlabeled={self.unlabeled!r}): give "
                 "at least some of them their label."
             )
         if y.ndim == 2 or (not reset and self._is_multilabel_):

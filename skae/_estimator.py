@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from types import NoneType
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -133,7 +133,7 @@ class NetworkEstimator(
     _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is
     _warmup_epochs = 0  # first epochs, whose objective is not yet the one to minimise
     _output_units = None  # (scale, offset) of outputs that are trained in other units than theirs
-    _parts: ClassVar[dict] = {}  # of parameters that are objects, or None: what to write
+    _parts = {}  # of parameters that are objects, or None: what to write
 
     @property
     def _continues_training(self):

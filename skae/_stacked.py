@@ -4,7 +4,6 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from math import prod
-from typing import ClassVar
 
 import numpy as np
 from sklearn.base import clone
@@ -240,7 +239,7 @@ class StackedAutoencoder(BaseAutoencoder):
         "fine_tune": ["boolean"],
         **TRAINING_CONSTRAINTS,
     }
-    _parts: ClassVar[dict] = {"estimator": "estimator=DenoisingAutoencoder()"}
+    _parts = {"estimator": "estimator=DenoisingAutoencoder()"}
 
     def __init__(
         self,

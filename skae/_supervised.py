@@ -1,7 +1,7 @@
 """Autoencoders that learn to predict: pretraining, an output layer, fine-tuning of both."""
 
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -91,7 +91,7 @@ class BaseSupervised(NetworkEstimator):
         "fine_tune": ["boolean"],
         **TRAINING_CONSTRAINTS,
     }
-    _parts: ClassVar[dict] = {"autoencoder": "StackedAutoencoder()"}
+    _parts = {"autoencoder": "StackedAutoencoder()"}
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None) -> Self:
@@ -188,7 +188,7 @@ class BaseSupervised(NetworkEstimator):
         y = self._validate_y(off_torch(y), reset)
         check_consistent_length(X, y)
         data = weighted(Data(X, y), sample_weight)
-        if len(data) < len(y):  # as if the others were not there
+        if len(data) < y.shape[0]:  # as if the others were not there
             data = replace(data, target=self._validate_y(data.target, reset))
         return data
 
