@@ -8,6 +8,7 @@ import torch
 from helpers import UNIT_X, X, assert_same_fit, fitted_state, small
 from scipy.sparse import csc_array, csr_array, csr_matrix, issparse
 from scipy.special import expit
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -224,3 +225,66 @@ def test_cross_validation_and_chains():
     assert np.mean((found > 0.5) == Y) > np.mean(Y.mean(axis=0).round() == Y)
     chain = ClassifierChain(classifier(), random_state=0).fit(UNIT_X, Y)
     assert chain.predict(UNIT_X).shape == (60, 4)
+
+
+# Training that goes on, and weights of rows.
+
+
+def test_partial_fit_goes_on_exactly():
+    model, chunks = classifier(fine_tune=False, alpha=0.1), (slice(0, 30), slice(30, 60))
+    for chunk in chunks * 3:
+        model.partial_fit(X[chunk], Y[chunk], classes=range(4))
+    again = classifier(fine_tune=False, alpha=0.1)
+    for chunk in chunks * 3:
+        sparse = csr_array(Y[chunk])
+        again = pickle.loads(pickle.dumps(again.partial_fit(X[chunk], sparse, classes=range(4))))
+    assert_same_fit(model, again)
+    assert again.predict(X).format == "csr"
+
+
+def test_partial_fit_learns():
+    model = classifier(unlabeled=np.nan, learning_rate_init=0.02)
+    for _ in range(60):
+        model.partial_fit(X, PARTLY, classes=range(4))
+    assert np.mean(model.predict(X) == Y) > 0.85
+    only_first = np.where(np.arange(4) == 0, Y, np.nan)  # of the others nothing is known
+    assert np.isfinite(model.partial_fit(X, only_first).predict_proba(X)).all()
+
+
+def test_warm_start_goes_on():
+    model = classifier(warm_start=True, max_iter=3).fit(X, Y)
+    before = model.loss_
+    assert model.set_params(max_iter=20).fit(X, Y).loss_ < before
+
+
+@pytest.mark.parametrize("method", ["partial_fit", "fit"])
+def test_training_goes_on_with_as_many_classes(method):
+    model = classifier(warm_start=True).fit(X, Y)
+    for y in (Y[:, :3], Y[:, 0]):
+        with pytest.raises(ValueError, match="goes on with an indicator matrix of 4 classes"):
+            getattr(model, method)(X, y)
+    model = classifier(warm_start=True).fit(X, Y[:, 0])
+    with pytest.raises(ValueError, match="goes on with labels of one dimension of 2 classes"):
+        getattr(model, method)(X, Y[:, :2])
+    with pytest.raises(ValueError, match=r"y has shape \(60, 4\).* matrix of 3 classes"):
+        classifier().partial_fit(X, Y, classes=range(3))
+
+
+def test_weights_of_rows_are_repetitions():
+    times = np.arange(60) % 3  # those of weight 0 are not there
+    twice = np.repeat(np.arange(60), times)
+    frozen = FrozenEstimator(small("Autoencoder").fit(X))
+    model = AutoencoderClassifier(frozen, unlabeled=np.nan, **CONVEX)
+    weighted = clone(model).fit(X, PARTLY, sample_weight=times).predict_proba(X)
+    repeated = clone(model).fit(X[twice], PARTLY[twice]).predict_proba(X)
+    np.testing.assert_allclose(weighted, repeated, atol=1e-5)
+    sparse = clone(model).set_params(unlabeled=-1).fit(X, csr_array(Y), sample_weight=times)
+    dense = clone(model).fit(X, Y, sample_weight=times)
+    np.testing.assert_allclose(sparse.predict_proba(X), dense.predict_proba(X), atol=1e-9)
+
+
+@pytest.mark.parametrize("y", [Y, csr_array(Y)])
+def test_module_gives_the_probabilities(y):
+    model = classifier().fit(X, y)
+    found = model.module_(torch.tensor(X)).numpy()
+    np.testing.assert_allclose(found, model.predict_proba(X), rtol=1e-10)
