@@ -493,7 +493,8 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         if self.class_weight is not None:
             raise ValueError(
                 f"class_weight={self.class_weight!r} is for y with one class for each row, but in "
-                "an indicator matrix a row may have several: set class_weight=None."
+                "an indicator matrix a row may have several: set class_weight=None, and weigh rows "
+                "by sample_weight."
             )
         goes_on_with_labels = self.__sklearn_is_fitted__() and not self._is_multilabel_
         if known is not None and (goes_on_with_labels or y.shape[1:] != (len(known),)):
