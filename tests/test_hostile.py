@@ -253,7 +253,7 @@ def test_supervised(X, y, estimator, regression):
     if result_of(predictor.fit, X, y) is None:
         assert not hasattr(predictor, "n_iter_")
     else:
-        assert len(predictor.predict(X)) == predictor.transform(X).shape[0]
+        assert predictor.predict(X).shape[0] == predictor.transform(X).shape[0]
 
 
 @few
