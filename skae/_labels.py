@@ -45,7 +45,7 @@ def _without_missing(y):
 
 def indicators(y, unlabeled):
     """An indicator matrix as float64, NaN where a cell is `unlabeled`."""
-    return np.where(has_label(y, unlabeled), dense(y), np.nan).astype(np.float64)
+    return np.where(has_label(y, unlabeled), dense(y), np.nan).astype(np.float64, order="C")
 
 
 def check_indicators(y, unlabeled, all_known=True):
