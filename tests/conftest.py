@@ -1,12 +1,15 @@
 """Data and assertions that several test files share."""
 
 import os
+import sys
 
 # Before scikit-learn is imported: without it, its array API checks are skipped.
 os.environ["SCIPY_ARRAY_API"] = "1"
 
 import numpy as np
 import pytest
+import sklearn.datasets
+from pages import DOCS
 from sklearn.datasets import load_digits
 from sklearn.preprocessing import StandardScaler
 
@@ -40,3 +43,23 @@ def assert_same_training():
 def squared_errors():
     """The function ||x - r||^2 of each row."""
     return lambda X, R: np.square(X - R).sum(axis=1)
+
+
+@pytest.fixture
+def small_data(monkeypatch):
+    """Data for the code of the pages, in less time: digits are 300 rows, pictures not shown."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("Agg")
+    load_digits = sklearn.datasets.load_digits
+
+    def load_some_digits(return_X_y=False):
+        digits = load_digits()
+        digits.data, digits.target = digits.data[:300], digits.target[:300]
+        return (digits.data, digits.target) if return_X_y else digits
+
+    monkeypatch.setattr(sklearn.datasets, "load_digits", load_some_digits)
+    monkeypatch.syspath_prepend(DOCS / "snippets")
+    yield
+    pyplot.close("all")
+    for path in DOCS.glob("snippets/*.py"):
+        sys.modules.pop(path.stem, None)

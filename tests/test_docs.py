@@ -1,60 +1,27 @@
 """The code of the documentation's pages runs, and nothing public is missing in them."""
 
-import importlib.util
+import importlib
 import re
-import sys
-import textwrap
-from pathlib import Path
 
 import pytest
-import sklearn.datasets
+from pages import BLOCK, DOCS, ROOT, code_of
 from sklearn.linear_model import LogisticRegression
 
 import skae
 
-ROOT = Path(__file__).parents[1]
-DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.glob("*.rst"), *DOCS.glob("user_guide/*.rst")])
-BLOCK = re.compile(r"^( *)\.\. code-block:: python\n\n((?:\1 +\S.*\n|\s*\n)+)", re.MULTILINE)
-SNIPPETS = [path.stem for path in DOCS.glob("snippets/*.py")]
+WITH_OTHER_TOOLS = DOCS / "user_guide/with_other_tools.rst"  # runs in tests/clients
 MODULES = ["networks", "datasets", "metrics", "inspection", "base", "onnx"]
 
 # What a page's code imports that is no part of the extra `test`.
 NEEDED = {"user_guide/deployment.rst": ("onnxscript", "skl2onnx", "onnxruntime")}
 
 
-def code_of(page):
-    """A page's Python as one program, in which each line has the number that it has there."""
-    text, lines = page.read_text(encoding="utf-8"), []
-    for block in BLOCK.finditer(text):
-        if "sklearn.callback" in block[2] and importlib.util.find_spec("sklearn.callback") is None:
-            continue  # scikit-learn before 1.9
-        lines += [""] * (text.count("\n", 0, block.start(2)) - len(lines))
-        lines += textwrap.dedent(block[2]).rstrip().split("\n")
-    return "\n".join(lines)
-
-
-@pytest.fixture
-def small_data(monkeypatch):
-    """The same code, in less time: digits are 300 rows, and pictures are not shown."""
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    pyplot.switch_backend("Agg")
-    load_digits = sklearn.datasets.load_digits
-
-    def load_some_digits(return_X_y=False):
-        digits = load_digits()
-        digits.data, digits.target = digits.data[:300], digits.target[:300]
-        return (digits.data, digits.target) if return_X_y else digits
-
-    monkeypatch.setattr(sklearn.datasets, "load_digits", load_some_digits)
-    monkeypatch.syspath_prepend(DOCS / "snippets")
-    yield
-    pyplot.close("all")
-    for name in SNIPPETS:
-        sys.modules.pop(name, None)
-
-
-PROGRAMS = {page.relative_to(DOCS).as_posix(): code_of(page) for page in PAGES}
+PROGRAMS = {
+    page.relative_to(DOCS).as_posix(): code_of(page.read_text(encoding="utf-8"))
+    for page in PAGES
+    if page != WITH_OTHER_TOOLS
+}
 
 
 # MLPRegressor's, at the end of its budget; the page on it says so.
