@@ -66,7 +66,10 @@ def wait_for(address, server):
 
 def post(address, rows):
     """What the server answers to rows."""
-    body, kind = json.dumps({"inputs": rows.tolist()}).encode(), {"Content-Type": "application/json"}
+    body, kind = (
+        json.dumps({"inputs": rows.tolist()}).encode(),
+        {"Content-Type": "application/json"},
+    )
     request = urllib.request.Request(f"{address}/invocations", body, kind)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)["predictions"]
@@ -79,7 +82,7 @@ def mlflow_serves_codes(names):
 
 
 def mlflow_has_the_loss_curve(names):
-    (run,) = names["mlflow"].search_runs(filter_string="metrics.loss > 0").run_id
+    (run,) = names["mlflow"].search_runs(filter_string="metrics.loss > 0")["run_id"]
     history = names["mlflow"].MlflowClient().get_metric_history(run, "loss")
     assert [entry.value for entry in history] == names["logged"].loss_curve_
 
@@ -96,8 +99,9 @@ def scores_without_predict_are_nan(names):
 
 
 def optuna_has_pruned_trials(names):
-    states = {trial.state.name for study in names["studies"] for trial in study.trials}
-    assert states == {"COMPLETE", "PRUNED"}
+    for name in ("study", "study_of_classifiers"):
+        states = {trial.state.name for trial in names[name].trials}
+        assert states == {"COMPLETE", "PRUNED"}, name
 
 
 def dask_has_scored_what_is_fitted(names):
