@@ -29,5 +29,6 @@ def sections_of(text):
     first = titles[0].start()
     for title, end in zip(titles, ends, strict=True):
         between = "\n" * text.count("\n", first, title.start())  # for the lines in a traceback
-        if code := code_of(text[title.start() : end]):
-            yield title[1], code_of(text[:first] + between + text[title.start() : end])
+        section = text[title.start() : end]
+        if code_of(section):
+            yield title[1], code_of(text[:first] + between + section)

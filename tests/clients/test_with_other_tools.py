@@ -16,7 +16,7 @@ from pages import DOCS, sections_of
 
 PAGE = DOCS / "user_guide/with_other_tools.rst"
 PROGRAMS = dict(sections_of(PAGE.read_text(encoding="utf-8")))
-SERVING = "-m mlflow models serve --env-manager local --workers 1 --model-uri".split()
+SERVING = ["-m", "mlflow", "models", "serve", "--env-manager", "local", "--model-uri"]
 SECONDS = 120  # for the server to start
 # What the packages say to each other is not skae's; what they and skae say to the page's code is.
 pytestmark = [
@@ -128,9 +128,9 @@ def skops_asks_for_public_types(names):
 
 def scikit_learn_does_not_score_pca(names):
     """If this fails, scikit-learn is mended, and the page's advice not needed any more."""
-    with sklearn.config_context(enable_metadata_routing=True):
-        with pytest.raises(TypeError, match="sample_weight"):
-            names["pipeline"].score(names["X"])
+    refused = pytest.raises(TypeError, match="sample_weight")
+    with sklearn.config_context(enable_metadata_routing=True), refused:
+        names["pipeline"].score(names["X"])
 
 
 CHECKS = {
