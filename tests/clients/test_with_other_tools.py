@@ -1,12 +1,14 @@
 """The page "With other tools": its code runs with the packages that it is about."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
@@ -41,8 +43,10 @@ def free_port():
 @contextmanager
 def served(model_uri):
     """The address of a server of the model."""
-    port = str(free_port())
-    server = subprocess.Popen([sys.executable, *SERVING, model_uri, "--port", port])
+    port, path = str(free_port()), os.environ.get("PATH", "")
+    own = Path(sys.executable).parent  # where uvicorn is, which it starts by name
+    env = {**os.environ, "PATH": f"{own}{os.pathsep}{path}"}
+    server = subprocess.Popen([sys.executable, *SERVING, model_uri, "--port", port], env=env)
     try:
         address = f"http://127.0.0.1:{port}"
         wait_for(f"{address}/ping", server)
