@@ -25,6 +25,16 @@ from skae._outputs import LOSSES
 from skae._supervised import BaseSupervised, labelled_rows
 
 
+def weighs_no_class_by_all_rows(classifier):
+    """Whether it can `partial_fit`; AttributeError if not."""
+    if classifier.class_weight == "balanced":
+        raise AttributeError(
+            "AutoencoderClassifier has no partial_fit with class_weight='balanced', since no call "
+            "sees all rows: pass {label: weight}, which compute_class_weight of scikit-learn finds."
+        )
+    return trains_by_epochs(classifier)
+
+
 class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     """Classifier that is pretrained as an autoencoder and then fine-tuned.
 
@@ -395,7 +405,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
             known, y = known.all(axis=1), indicators(as_labels(y), self.unlabeled)
         return super().score(*labelled_rows(known, X, y, sample_weight))
 
-    @available_if(trains_by_epochs)
+    @available_if(weighs_no_class_by_all_rows)
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, classes=None, sample_weight=None) -> Self:
         """Train for one epoch over X and y, going on from where training stands.
@@ -432,15 +442,11 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
             labels, X or y does not suit the parameters or the loss becomes non-finite;
             the estimator is then as it was before the call.
         AttributeError
-            With solver='lbfgs', which takes all rows at once.
+            With solver='lbfgs', which takes all rows at once, or class_weight='balanced',
+            which goes by all of them.
         """
         with self._transaction():
             check_partial_fit_first_call(self, classes)
-            if self.class_weight == "balanced":
-                raise ValueError(
-                    "class_weight='balanced' is not for partial_fit, which never sees all rows: "
-                    "pass {label: weight}, as compute_class_weight of scikit-learn finds it."
-                )
             return self._run_partial_fit(X, y, sample_weight)
 
     def _validate_y(self, y, reset):
