@@ -552,5 +552,5 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = self.class_weight is None  # see `_check_indicators`
+        tags.classifier_tags.multi_label = self.class_weight is None  # see `_among_indicators`
         return tags

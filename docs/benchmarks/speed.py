@@ -58,6 +58,10 @@ PARTS = {
             "VAE: step": "at most 1.8x on digits, 1.35x on MNIST",
         },
     ),
+    "weights": Part(
+        _speed_fits.weights,
+        {f"sample_weight, {work}: step": "at most 1.05x" for work in _speed_fits.WEIGHTED},
+    ),
     "contractive": Part(
         _speed_fits.contractive,
         {
