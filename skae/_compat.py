@@ -12,8 +12,9 @@ from sklearn.utils._param_validation import (
     Options,
     StrOptions,
 )
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight
 
 __all__ = [
     "SITE",
@@ -25,9 +26,11 @@ __all__ = [
     "StrOptions",
     "align_sparse_interface",
     "available_if",
+    "check_feature_names_in",
     "check_partial_fit_first_call",
     "check_sample_weight",
     "fit_context",
+    "output_container",
     "validate_params",
 ]
 
@@ -65,6 +68,16 @@ except ImportError:
     def align_sparse_interface(X):
         """Stand-in where scikit-learn knows sparse matrices alone."""
         return X
+
+
+def check_feature_names_in(estimator, input_features):
+    """Names of the columns that an estimator was fitted on, or x0, x1, ...; errors of others."""
+    return _check_feature_names_in(estimator, input_features)
+
+
+def output_container(estimator):
+    """What `set_output` has chosen for `transform`: "default", "pandas" or "polars"."""
+    return _get_output_config("transform", estimator)["dense"]
 
 
 def check_sample_weight(sample_weight, X):

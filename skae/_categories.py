@@ -1,0 +1,132 @@
+"""Columns of categories as blocks of a matrix, and back; for `TableEncoder`."""
+
+import numpy as np
+from scipy.sparse import coo_array
+
+MISSING = -1  # a code
+
+
+class Categories:
+    """How a column's categories become a block of the matrix, a column for each.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        All that the column has, without missing ones.
+    order : list or None
+        All that its dtype knows, in their order; None: sorted.
+    most : int or None
+        Of the matrix's columns. If there are more categories, the rarer share the last one.
+
+    Attributes
+    ----------
+    kept, rare : list
+        The categories with a column of their own, in its order, and those without.
+    rare_counts : ndarray of shape (len(rare),)
+        How often each of these has been seen.
+    """
+
+    def __init__(self, values, order, most):
+        self.dtype = values.dtype
+        levels, codes = levels_of(values)
+        counts = np.bincount(codes, minlength=len(levels))
+        ranked = sorted_levels(levels, order)
+        levels, counts = [levels[i] for i in ranked], counts[ranked]
+        kept = np.ones(len(levels), dtype=bool)
+        if most is not None and len(levels) > most:
+            kept[np.argsort(-counts, kind="stable")[most - 1 :]] = False
+        self.kept = [level for level, is_kept in zip(levels, kept, strict=True) if is_kept]
+        self.rare = [level for level, is_kept in zip(levels, kept, strict=True) if not is_kept]
+        self.rare_counts = counts[~kept]
+        self.most_frequent = self._code_of_most(counts, kept)
+        self.width = len(self.kept) + bool(self.rare)
+        self._codes = {key(level): code for code, level in enumerate(self.kept)}
+        self._codes |= dict.fromkeys(map(key, self.rare), len(self.kept))
+
+    @property
+    def is_constant(self):
+        return self.width == 1
+
+    def levels(self, levels):
+        """Categories as an array of what `values` were."""
+        array = np.empty(len(levels), dtype=self.dtype)
+        array[:] = levels
+        return array
+
+    def _code_of_most(self, counts, kept):
+        """Which of the block's columns is that of most cells."""
+        together = [*counts[kept], counts[~kept].sum()]
+        return int(np.argmax(together))
+
+    def encode(self, values):
+        """The column within the block of each value; `MISSING` of one that is unknown."""
+        find = self._codes.get
+        found = [find(key(value), MISSING) for value in values.tolist()]
+        return np.array(found, dtype=np.int64)
+
+    def codes(self, values, missing):
+        """The column within the block of each cell; `MISSING` of one that lacks or is unknown."""
+        codes = np.full(len(values), MISSING)
+        codes[~missing] = self.encode(values[~missing])
+        return codes
+
+    def block(self, values, missing):
+        """Columns of the matrix, (n, width): 1 for a cell's category, NaN for a missing cell."""
+        return indicators(self.codes(values, missing), self.width).toarray()
+
+    def sparse_block(self, values, missing):
+        """The same, sparse."""
+        return indicators(self.codes(values, missing), self.width)
+
+    def cells(self, block, fill):
+        """The likeliest category of each row of a block, and where there is none."""
+        if not self.width:
+            return np.zeros(len(block), dtype=self.dtype), np.ones(len(block), dtype=bool)
+        missing = np.isnan(block).any(axis=1)
+        codes = np.where(missing[:, None], 0.0, block).argmax(axis=1)
+        codes[missing] = self.most_frequent
+        return self.decode(codes), missing & (not fill)
+
+    def decode(self, codes):
+        """Values; of the rare ones the most frequent."""
+        return self.levels([*self.kept, *self._shown_of_rare()])[codes]
+
+    def _shown_of_rare(self):
+        return [self.rare[int(np.argmax(self.rare_counts))]] if self.rare else []
+
+
+def key(value):
+    """What to look a category up by: True is 1 to Python, but another category."""
+    return (bool, value) if isinstance(value, bool) else value
+
+
+def levels_of(values):
+    """The different ones among values, as they come, and of each value which it is."""
+    numbers, levels, codes = {}, [], np.empty(len(values), dtype=np.int64)
+    for row, value in enumerate(values.tolist()):
+        code = numbers.setdefault(key(value), len(levels))
+        if code == len(levels):
+            levels.append(value)
+        codes[row] = code
+    return levels, codes
+
+
+def sorted_levels(levels, order):
+    """Where the levels come from if they are to be in order; of several types, type by type."""
+    if order is not None:
+        places = {key(value): place for place, value in enumerate(order)}
+        return sorted(range(len(levels)), key=lambda i: places[key(levels[i])])
+    try:
+        return sorted(range(len(levels)), key=levels.__getitem__)
+    except TypeError:
+        by_type = [(type(level).__name__, str(level)) for level in levels]
+        return sorted(range(len(levels)), key=by_type.__getitem__)
+
+
+def indicators(codes, width):
+    """A block of the matrix, sparse: 1 in the column of each code, NaN in all of missing cells."""
+    known, missing = np.flatnonzero(codes >= 0), np.flatnonzero(codes < 0)
+    rows = np.r_[known, np.repeat(missing, width)]
+    columns = np.r_[codes[known], np.tile(np.arange(width), len(missing))]
+    data = np.r_[np.ones(len(known)), np.full(len(missing) * width, np.nan)]
+    return coo_array((data, (rows, columns)), shape=(len(codes), width))

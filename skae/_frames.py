@@ -1,0 +1,135 @@
+"""Tables of pandas, polars, pyarrow and NumPy: their cells as arrays, and back to their dtypes.
+
+None of these libraries is imported before a table of it has come. What a table consists of is a
+`Cells` per column; what it looked like is a `Frame`, which makes such tables.
+"""
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from skae._missing import is_missing
+
+NUMERIC = ("floats", "integers", "datetimes", "durations")
+FAMILIES = (*NUMERIC, "booleans", "strings", "categories")
+
+
+@dataclass
+class Cells:
+    """A column's cells.
+
+    Parameters
+    ----------
+    family : str
+        One of `FAMILIES`.
+    values : ndarray of shape (n,)
+        Where nothing is missing, what there is; times in their unit since 1970, UTC.
+    missing : ndarray of shape (n,), bool
+    unit : str or None
+        Of times.
+    order : list or None
+        All categories that a dtype knows.
+    precision : str
+        Of floats: NumPy's name of their dtype.
+    """
+
+    family: str
+    values: np.ndarray
+    missing: np.ndarray
+    unit: str | None = None
+    order: list | None = None
+    precision: str = "float64"
+
+    @property
+    def known(self):
+        return self.values[~self.missing]
+
+
+def frame_like(X):
+    """The `Frame` of a table; None if it is none."""
+    if _is(X, "pandas", "DataFrame"):
+        from skae._frames_pandas import PandasFrame
+
+        return PandasFrame(X)
+    if _is(X, "polars", "DataFrame"):
+        from skae._frames_polars import PolarsFrame
+
+        return PolarsFrame(X)
+    if _is(X, "pyarrow", "Table") or _is(X, "pyarrow", "RecordBatch"):
+        from skae._frames_arrow import ArrowFrame
+
+        return ArrowFrame(X)
+    return None
+
+
+def _is(X, module, name):
+    """Whether X is of a class of a module, which has been imported if so."""
+    return module in sys.modules and isinstance(X, getattr(sys.modules[module], name))
+
+
+def no_kind(name, dtype):
+    """The error of a column that holds something else."""
+    return ValueError(
+        f"Column {name!r} is of dtype {dtype}, which is neither numbers, times, booleans, strings "
+        "nor categories: convert it to one of these, or drop it."
+    )
+
+
+def objects(values):
+    """Values of any kind as a one-dimensional array of objects, and which of them are missing."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    missing = np.fromiter((is_missing(value) for value in array), dtype=bool, count=len(array))
+    return array, missing
+
+
+class ArrayFrame:
+    """Arrays of numbers, whose columns are known by their places."""
+
+    def __init__(self, X):
+        self.names, self.dtype = [*range(X.shape[1])], X.dtype
+        self.dtypes = [X.dtype] * X.shape[1]
+
+    def cells(self, X, place):
+        values = np.asarray(X[:, place])
+        return numeric_cells(values, np.isnan(values))
+
+    def column(self, place, values, missing):
+        return numbers_as(values, self.dtype, missing)
+
+    def remember(self, matrix, X):
+        pass
+
+    def build(self, columns, matrix):
+        return np.column_stack(columns)
+
+
+def numeric_cells(values, missing):
+    """Cells of an array of numbers, or of booleans."""
+    kind = values.dtype.kind
+    if kind == "b":
+        return Cells("booleans", values.astype(object), missing)
+    if kind == "f":
+        floats = values.astype(np.float64)
+        return Cells("floats", floats, missing, precision=values.dtype.name)
+    return Cells("integers", values.astype(np.uint64 if kind == "u" else np.int64), missing)
+
+
+def numbers_as(values, dtype, missing):
+    """Numbers in a dtype of NumPy's; floats where an integer is missing."""
+    if missing.any():
+        dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
+        return np.where(missing, np.nan, values).astype(dtype)
+    return values.astype(dtype)
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """float64 as numbers of another dtype, in float64."""
+
+    dtype: str
+
+    def __call__(self, values):
+        with np.errstate(over="ignore"):
+            return values.astype(self.dtype).astype(np.float64)

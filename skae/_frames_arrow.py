@@ -1,0 +1,116 @@
+"""pyarrow's tables for `TableEncoder`, and pandas' columns of its dtypes; imported once needed."""
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import types
+
+from skae._frames import Cells, no_kind, numeric_cells, objects
+
+STRINGS = (types.is_string, types.is_large_string, getattr(types, "is_string_view", bool))
+
+
+class ArrowFrame:
+    """What a table looked like: its schema, and the dictionaries of its categories."""
+
+    def __init__(self, X):
+        self.names, self.schema = X.schema.names, X.schema
+        self.dtypes = X.schema.types
+        self.marks = [marks_of(X.column(place)) for place in range(X.num_columns)]
+
+    def cells(self, X, place):
+        return arrow_cells(X.column(place), X.schema.names[place])
+
+    def column(self, place, values, missing):
+        return arrow_column(values, missing, self.dtypes[place], self.marks[place])
+
+    def remember(self, matrix, X):
+        pass
+
+    def build(self, columns, matrix):
+        return pa.table(columns, schema=self.schema)
+
+
+def _whole(column):
+    """One array of what may be in several chunks."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    column = column.combine_chunks()  # chunked still, if pyarrow is old
+    return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+
+
+def marks_of(column):
+    """What a column's dtype does not tell: the categories; whether missing cells are NaN."""
+    if types.is_dictionary(column.type):
+        return _whole(column.unify_dictionaries() if _is_chunked(column) else column).dictionary
+    if types.is_floating(column.type) and not column.null_count:
+        return bool(np.isnan(_whole(column).to_numpy(zero_copy_only=False)).any())
+    return None
+
+
+def _is_chunked(column):
+    return isinstance(column, pa.ChunkedArray)
+
+
+def arrow_cells(column, name):
+    column = _whole(column)
+    dtype, missing = column.type, column.is_null().to_numpy(zero_copy_only=False)
+    if types.is_floating(dtype):
+        values = column.to_numpy(zero_copy_only=False)
+        return numeric_cells(values, np.isnan(values))
+    if types.is_integer(dtype):
+        return numeric_cells(column.fill_null(0).to_numpy(zero_copy_only=False), missing)
+    if types.is_temporal(dtype) and not types.is_interval(dtype):
+        family = "durations" if types.is_duration(dtype) else "datetimes"
+        return Cells(family, _counts(column), missing, _unit(dtype))
+    if types.is_boolean(dtype):
+        return Cells("booleans", objects(column.to_pylist())[0], missing)
+    if any(is_kind(dtype) for is_kind in STRINGS):
+        return Cells("strings", objects(column.to_pylist())[0], missing)
+    if types.is_dictionary(dtype):
+        return Cells("categories", objects(column.to_pylist())[0], missing)
+    raise no_kind(name, dtype)
+
+
+def _physical(dtype):
+    return pa.int32() if dtype.bit_width == 32 else pa.int64()
+
+
+def _counts(column):
+    counts = column.cast(_physical(column.type)).cast(pa.int64()).fill_null(0)
+    return counts.to_numpy(zero_copy_only=False)
+
+
+def _unit(dtype):
+    return "D" if types.is_date32(dtype) else "ms" if types.is_date64(dtype) else dtype.unit
+
+
+def arrow_column(values, missing, dtype, mark=None):
+    """An array of a dtype, null where cells are missing.
+
+    Parameters
+    ----------
+    mark : Array or bool or None
+        The dictionary; of floats, whether missing cells are NaN instead.
+    """
+    if types.is_dictionary(dtype):
+        return _dictionary(values, missing, dtype, mark)
+    if types.is_floating(dtype):
+        values = np.where(missing, np.nan, values.astype(np.float64)).astype(
+            dtype.to_pandas_dtype()
+        )
+        return pa.array(values, mask=None if mark else missing, type=dtype)
+    if types.is_temporal(dtype):
+        counts = pa.array(values.astype(np.int64), mask=missing)
+        return counts.cast(_physical(dtype)).cast(dtype)
+    if types.is_integer(dtype):
+        values = np.where(missing, values.dtype.type(0), values)
+    return pa.array(values, mask=missing, type=dtype)
+
+
+def _dictionary(values, missing, dtype, dictionary):
+    if dictionary is None:
+        dictionary = pa.array(sorted(set(values[~missing])), type=dtype.value_type)
+    places = {value: place for place, value in enumerate(dictionary.to_pylist())}
+    codes = np.array([places.get(value, 0) for value in values.tolist()], dtype=np.int64)
+    codes = pa.array(codes, mask=missing).cast(dtype.index_type)
+    return pa.DictionaryArray.from_arrays(codes, dictionary, ordered=dtype.ordered)

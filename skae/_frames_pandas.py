@@ -1,0 +1,153 @@
+"""pandas' data frames for `TableEncoder`; imported once there is one."""
+
+import weakref
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from skae._frames import Cells, no_kind, numbers_as, numeric_cells, objects
+
+LACK_NOTHING = "biu"  # NumPy's dtypes without a missing value, by kind
+
+
+class PandasFrame:
+    """What a data frame looked like: its columns' names, dtypes and how they mark missing cells."""
+
+    def __init__(self, X):
+        self.header, self.names = X.columns, X.columns.tolist()
+        self.dtypes = X.dtypes.tolist()
+        self.markers = [_marker(X.iloc[:, place]) for place in range(X.shape[1])]
+
+    def cells(self, X, place):
+        series = X.iloc[:, place].reset_index(drop=True)
+        return cells_of(series, self.names[place])
+
+    def column(self, place, values, missing):
+        return _column(values, missing, self.dtypes[place], self.markers[place])
+
+    def remember(self, matrix, X):
+        remember_index(matrix, X)
+
+    def build(self, columns, matrix):
+        frame = pd.DataFrame(dict(enumerate(columns)))
+        frame.columns = self.header
+        index = matrix.index if isinstance(matrix, pd.DataFrame) else recall_index(matrix)
+        return frame if index is None else frame.set_axis(index, axis=0)
+
+
+# The index of the table that a matrix has been made of, by the matrix's id, as long as it lives.
+# Arrays have no place for it, and tables would come back otherwise than they went.
+_indexes = {}
+
+
+def remember_index(matrix, X):
+    """Keep a data frame's index for its matrix, if it is more than 0, 1, 2, ..."""
+    if not isinstance(X, pd.DataFrame) or X.index.identical(pd.RangeIndex(len(X))):
+        return
+    key = id(matrix)
+    _indexes[key] = weakref.ref(matrix, lambda _: _indexes.pop(key, None)), X.index
+
+
+def recall_index(matrix):
+    """The index that `remember_index` has kept for this very matrix, or None."""
+    reference, index = _indexes.get(id(matrix), (None, None))
+    return index if reference is not None and reference() is matrix else None
+
+
+def _marker(series):
+    """What a column of objects has in its first missing cell."""
+    missing = series[series.isna()] if types.is_object_dtype(series.dtype) else ()
+    return missing.iloc[0] if len(missing) else None
+
+
+def cells_of(series, name):
+    dtype, missing = series.dtype, series.isna().to_numpy()
+    if isinstance(dtype, pd.ArrowDtype):
+        from skae._frames_arrow import arrow_cells
+
+        return arrow_cells(series.array.__arrow_array__(), name)
+    if isinstance(dtype, pd.CategoricalDtype):
+        order = dtype.categories.astype(object).tolist()
+        return Cells("categories", objects(series.astype(object))[0], missing, order=order)
+    if types.is_datetime64_any_dtype(dtype):
+        return _times("datetimes", _naive(series), missing)
+    if types.is_timedelta64_dtype(dtype):
+        return _times("durations", series, missing)
+    if types.is_bool_dtype(dtype) and not types.is_object_dtype(dtype):
+        return Cells("booleans", series.astype(object).to_numpy(), missing)
+    if types.is_integer_dtype(dtype) or types.is_float_dtype(dtype):
+        return _numbers(series, missing, name)
+    if types.is_object_dtype(dtype) or isinstance(dtype, pd.StringDtype):
+        return Cells("strings", objects(series.astype(object))[0], missing)
+    raise no_kind(name, dtype)
+
+
+def _numbers(series, missing, name):
+    """Of masked dtypes, too, but not of sparse or complex ones."""
+    numpy_dtype = getattr(series.dtype, "numpy_dtype", series.dtype)
+    if not isinstance(numpy_dtype, np.dtype):
+        raise no_kind(name, series.dtype)
+    if isinstance(series.dtype, np.dtype):
+        return numeric_cells(series.to_numpy(), missing)
+    return numeric_cells(series.fillna(0).to_numpy(dtype=numpy_dtype), missing)
+
+
+def _naive(series):
+    """Times in UTC, without saying so."""
+    return series if isinstance(series.dtype, np.dtype) else series.dt.tz_convert(None)
+
+
+def _times(family, series, missing):
+    values = series.to_numpy()
+    return Cells(family, values.view(np.int64), missing, np.datetime_data(values.dtype)[0])
+
+
+def _column(values, missing, dtype, marker):
+    """A Series of a dtype; of one that takes missing cells if there are any."""
+    if isinstance(dtype, pd.ArrowDtype):
+        from skae._frames_arrow import arrow_column
+
+        array = arrow_column(values, missing, dtype.pyarrow_dtype)
+        return pd.Series(pd.arrays.ArrowExtensionArray(array), dtype=dtype)
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        times = pd.Series(_stamps(values, missing, f"M8[{dtype.unit}]"))
+        return times.dt.tz_localize("UTC").dt.tz_convert(dtype.tz)
+    if isinstance(dtype, np.dtype) and dtype.kind in "mM":
+        return pd.Series(_stamps(values, missing, dtype))
+    if isinstance(dtype, pd.CategoricalDtype):
+        values = np.where(missing, None, values)
+        return pd.Series(pd.Categorical(values, dtype=dtype))
+    if types.is_object_dtype(dtype) or isinstance(dtype, pd.StringDtype):
+        return pd.Series(np.where(missing, _cell(marker), values), dtype=dtype)
+    if isinstance(dtype, np.dtype) and dtype.kind in LACK_NOTHING and missing.any():
+        dtype = _nullable(dtype)
+    return _masked(values, missing, dtype)
+
+
+def _cell(marker):
+    """A missing cell's object as an array, which NumPy would make of it otherwise."""
+    cell = np.empty((), dtype=object)
+    cell[()] = marker
+    return cell
+
+
+def _stamps(values, missing, dtype):
+    return np.where(missing, np.iinfo(np.int64).min, values).astype(np.int64).view(dtype)
+
+
+def _nullable(dtype):
+    return "boolean" if dtype.kind == "b" else dtype.name.replace("i", "I").replace("u", "U")
+
+
+def _masked(values, missing, dtype):
+    dtype = types.pandas_dtype(dtype)
+    numpy_dtype = getattr(dtype, "numpy_dtype", dtype)
+    if numpy_dtype.kind == "b":
+        numbers = np.where(missing, False, values).astype(bool)
+    else:
+        numbers = numbers_as(np.where(missing, 0, values), numpy_dtype, np.zeros_like(missing))
+    column = pd.Series(numbers, dtype=dtype)
+    if missing.any():
+        column[missing] = np.nan if isinstance(dtype, np.dtype) else pd.NA
+    return column

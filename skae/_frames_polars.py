@@ -1,0 +1,75 @@
+"""polars' data frames for `TableEncoder`; imported once there is one."""
+
+import numpy as np
+import polars as pl
+
+from skae._frames import Cells, no_kind, numeric_cells, objects
+
+INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+
+
+class PolarsFrame:
+    """What a data frame looked like: its schema, and whether its missing cells were NaN."""
+
+    def __init__(self, X):
+        self.names, self.dtypes = X.columns, X.dtypes
+        self.has_nan = [_has_nan(series) for series in X.get_columns()]
+
+    def cells(self, X, place):
+        return cells_of(X.to_series(place))
+
+    def column(self, place, values, missing):
+        return _column(values, missing, self.dtypes[place], self.has_nan[place])
+
+    def remember(self, matrix, X):
+        pass
+
+    def build(self, columns, matrix):
+        return pl.DataFrame(dict(zip(self.names, columns, strict=True)))
+
+
+def _has_nan(series):
+    is_float = series.dtype in (pl.Float32, pl.Float64)
+    return is_float and series.null_count() == 0 and bool(series.is_nan().any())
+
+
+def cells_of(series):
+    dtype, missing = series.dtype, series.is_null().to_numpy()
+    if dtype in (pl.Float32, pl.Float64):
+        values = series.fill_null(float("nan")).to_numpy()
+        return numeric_cells(values, np.isnan(values))
+    if dtype in INTEGERS:
+        return numeric_cells(series.fill_null(0).to_numpy(), missing)
+    if dtype in (pl.Datetime, pl.Date, pl.Time):
+        return Cells("datetimes", _counts(series), missing, _unit(dtype))
+    if dtype == pl.Duration:
+        return Cells("durations", _counts(series), missing, _unit(dtype))
+    if dtype == pl.Boolean:
+        return Cells("booleans", objects(series.to_list())[0], missing)
+    if dtype == pl.String:
+        return Cells("strings", objects(series.to_list())[0], missing)
+    if dtype in (pl.Categorical, pl.Enum):
+        order = dtype.categories.to_list() if dtype == pl.Enum else None
+        return Cells(
+            "categories", objects(series.cast(pl.String).to_list())[0], missing, order=order
+        )
+    raise no_kind(series.name, dtype)
+
+
+def _counts(series):
+    return series.to_physical().cast(pl.Int64).fill_null(0).to_numpy()
+
+
+def _unit(dtype):
+    return {pl.Date: "D", pl.Time: "ns"}.get(dtype) or dtype.time_unit
+
+
+def _column(values, missing, dtype, has_nan):
+    if dtype in (pl.Float32, pl.Float64) and has_nan:
+        return pl.Series(np.where(missing, np.nan, values.astype(np.float64))).cast(dtype)
+    if dtype in (pl.Boolean, pl.String, pl.Categorical, pl.Enum):
+        first = pl.Boolean if dtype == pl.Boolean else pl.String
+        return pl.Series(np.where(missing, None, values).tolist(), dtype=first).cast(dtype)
+    known = pl.Series(~missing)
+    filled = pl.Series(np.where(missing, values.dtype.type(0), values))
+    return filled.to_frame("x").select(pl.when(known).then(pl.col("x"))).to_series().cast(dtype)

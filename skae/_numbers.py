@@ -1,0 +1,207 @@
+"""Columns of numbers as columns of a matrix, and back to the bit; for `TableEncoder`.
+
+A number x is counted in steps, y = (x - origin) / step, and y is scaled, z = scale(y). Rounding
+makes the way back, x = origin + step * unscale(z), end beside x now and then. So `encode` tries
+the floats next to z, and what none of them gives back is listed, with a z of its own.
+"""
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.special import ndtri
+
+MOST_DECIMALS = 15  # of float64
+N_QUANTILES = 1000  # as of scikit-learn's QuantileTransformer
+WHOLE = np.uint64  # differences of integers of any dtype
+GREATEST = np.nextafter(2.0**64, 0)  # float that is a WHOLE
+COARSER = (1000, 1000, 1000, 60, 60, 24)  # of nanoseconds, microseconds, ..., hours
+
+
+class Numbers:
+    """How a column's numbers become one column of the matrix, and what they were.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        All that the column has, without missing ones: int64 or uint64, or float64.
+    scale : {'standard', 'quantile'}
+    rounded : callable
+        What float64 become in the column's own dtype, as float64: `float32` has fewer.
+    coarser : tuple of int, default=()
+        By what to multiply a unit of integers to get the next coarser ones: of times.
+    """
+
+    width = 1
+
+    def __init__(self, values, scale, rounded, coarser=()):
+        known = np.unique(values)
+        self.lowest, self.greatest = known[0], known[-1]
+        steps = Whole if values.dtype.kind in "iu" else Fractions
+        self.steps = steps(known, coarser if steps is Whole else rounded)
+        self.scale = SCALES[scale](self.steps.count(values))
+        self._list_the_rest(known)
+
+    @property
+    def is_constant(self):
+        return self.lowest == self.greatest
+
+    def _list_the_rest(self, known):
+        """Give those that arithmetic does not bring back a number in the matrix of their own."""
+        self.odd, self.odd_scores = known[:0], np.empty(0)
+        found = self.encode(known)
+        scores = strictly_rising(found)
+        with np.errstate(all="ignore"):
+            odd = (scores != found) | (self._values(scores) != known)
+        self.odd, self.odd_scores = known[odd], scores[odd]
+
+    def encode(self, values):
+        """Column of the matrix, float64, of values of `fit`'s dtype."""
+        scores = self.scale.forward(self.steps.count(values))
+        for ulps in (1, -1, 2, -2):
+            wrong = self._values(scores) != values
+            if not wrong.any():
+                break
+            moved = np.where(wrong, _ordinal_floats(_ordinals(scores) + ulps), scores)
+            scores = np.where(self._values(moved) == values, moved, scores)
+        return replaced(scores, values, self.odd, self.odd_scores)
+
+    def decode(self, scores):
+        """Values, within the range of `fit` and with no more decimals."""
+        return replaced(self._values(scores), scores, self.odd_scores, self.odd)
+
+    def _values(self, scores):
+        with np.errstate(over="ignore"):
+            return self.steps.values(self.scale.back(scores), self.lowest, self.greatest)
+
+    def block(self, values, missing):
+        """Columns of the matrix, (n, width), NaN where cells are missing."""
+        block = np.full((len(values), 1), np.nan)
+        block[~missing, 0] = self.encode(values[~missing])
+        return block
+
+    def sparse_block(self, values, missing):
+        """The same, sparse."""
+        return coo_array(self.block(values, missing))
+
+    def cells(self, block, fill):
+        """Values and which are missing; filled with the mean, or the median, if asked to."""
+        missing = np.isnan(block[:, 0])
+        values = self.decode(np.where(missing, 0.0, block[:, 0]))
+        return values, missing & (not fill)
+
+
+def replaced(result, keys, known, by):
+    """A result in which places whose key is known, sorted, have what stands for it."""
+    if not len(known):
+        return result
+    places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    return np.where(known[places] == keys, by[places], result)
+
+
+def strictly_rising(scores):
+    """The same floats, raised by as few of their last bits as make each exceed the one before."""
+    places = np.arange(len(scores))
+    return _ordinal_floats(np.maximum.accumulate(_ordinals(scores) - places) + places)
+
+
+def _ordinals(floats):
+    """Floats as integers in the same order, neighbours one apart."""
+    bits = np.ascontiguousarray(floats, dtype=np.float64).view(np.int64)
+    return np.where(bits < 0, np.iinfo(np.int64).min - bits, bits)
+
+
+def _ordinal_floats(ordinals):
+    return np.where(ordinals < 0, np.iinfo(np.int64).min - ordinals, ordinals).view(np.float64)
+
+
+class Whole:
+    """Integers, times among them, in steps from the least one."""
+
+    def __init__(self, known, coarser):
+        self.origin, self.dtype = known[0], known.dtype
+        self.step, counts = 1, self._above(known)
+        for factor in coarser:
+            if (counts % WHOLE(self.step * factor)).any():
+                break
+            self.step *= factor
+
+    def _above(self, values):
+        """By how much they exceed the origin, modulo 2**64: without overflow."""
+        return values.astype(WHOLE) - self.origin.astype(WHOLE)
+
+    def count(self, values):
+        below = values < self.origin
+        above = np.where(below, WHOLE(0) - self._above(values), self._above(values))
+        return np.where(below, -1.0, 1.0) * above.astype(np.float64) / self.step
+
+    def values(self, counts, lowest, greatest):
+        most = self._above(greatest[None])[0]
+        whole = np.clip(np.rint(counts), 0, GREATEST).astype(WHOLE)
+        whole = np.minimum(whole, most // WHOLE(self.step)) * WHOLE(self.step)
+        return (whole + self.origin.astype(WHOLE)).astype(self.dtype)
+
+
+class Fractions:
+    """Floats, in steps of a power of two, which is 1 unless they are huge or tiny."""
+
+    def __init__(self, known, rounded):
+        size = np.abs(known[[0, -1]]).max()
+        usual = size == 0 or 1e-150 < size < 1e150
+        self.step = 1.0 if usual else 2.0 ** (np.frexp(size)[1] - 1)
+        self.rounded = rounded
+        self.decimals = fewest_decimals(known, rounded)
+
+    def count(self, values):
+        return values / self.step
+
+    def values(self, counts, lowest, greatest):
+        values = np.clip(counts * self.step, lowest, greatest)
+        if self.decimals is not None:
+            values = np.round(values, self.decimals)
+        return np.clip(self.rounded(values), lowest, greatest)
+
+
+def fewest_decimals(values, rounded):
+    """The decimals that all values do with, or None if that are too many for a float."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        for decimals in range(MOST_DECIMALS + 1):
+            if (rounded(np.round(values, decimals)) == values).all():
+                return decimals
+    return None
+
+
+class Standard:
+    """Mean 0 and variance 1."""
+
+    def __init__(self, counts):
+        self.mean, self.std = counts.mean(), counts.std() or 1.0
+
+    def forward(self, counts):
+        return (counts - self.mean) / self.std
+
+    def back(self, scores):
+        return scores * self.std + self.mean
+
+
+class Quantile:
+    """Normal scores: where a value lies among all, as the quantile of a normal variable.
+
+    Between some of the values, linear.
+    """
+
+    def __init__(self, counts):
+        values, n = np.unique(counts, return_counts=True)
+        below = (np.cumsum(n) - n / 2) / n.sum()
+        if len(values) > N_QUANTILES:
+            levels = np.linspace(below[0], below[-1], N_QUANTILES)
+            kept = np.unique(np.r_[np.searchsorted(below, levels), 0, len(values) - 1])
+            values, below = values[kept], below[kept]
+        self.values, self.scores = values, ndtri(below)
+
+    def forward(self, counts):
+        return np.interp(counts, self.values, self.scores)
+
+    def back(self, scores):
+        return np.interp(scores, self.scores, self.values)
+
+
+SCALES = {"standard": Standard, "quantile": Quantile}

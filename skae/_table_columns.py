@@ -1,0 +1,155 @@
+"""What `TableEncoder` knows of a column: its kind, its encoder, and what may come in its place."""
+
+from collections import Counter
+
+import numpy as np
+
+from skae._categories import MISSING, Categories
+from skae._engine.notice import warn
+from skae._frames import NUMERIC, Rounding
+from skae._numbers import Numbers
+
+SURELY_NAMES = 20  # rows with a category each, beyond which these are names of rows
+FEW = 5  # values that an error shows
+UNITS = ("ns", "us", "ms", "s", "m", "h", "D")
+FACTORS = (1000, 1000, 1000, 60, 60, 24)  # units of time in terms of the one before
+TIMES = ("datetimes", "durations")
+
+
+class Column:
+    """A column of the table that `fit` gets.
+
+    Parameters
+    ----------
+    name : str or other hashable
+    dtype : object
+        The library's.
+    cells : Cells
+    kinds : dict
+        By name, as in the parameter `kinds`.
+    table : TableEncoder
+        Whose parameters say how to encode.
+    """
+
+    def __init__(self, name, dtype, cells, kinds, table):
+        self.name, self.dtype, self.family = name, dtype, cells.family
+        self.values_dtype = cells.values.dtype
+        self._check_finite(cells)
+        self.kind = self._kind(kinds.get(name, "from_dtype"))
+        values = cells.known
+        if self.kind == "numeric" and len(values):
+            scale = "standard" if table.numeric == "auto" else table.numeric
+            coarser = FACTORS[UNITS.index(cells.unit) :] if cells.unit else ()
+            self.encoder = Numbers(values, scale, Rounding(cells.precision), coarser)
+        else:
+            self.encoder = self._categories(values, cells.order, table.max_categories)
+            self._refuse_names_of_rows(len(cells.values), asked_for=name in kinds)
+
+    def _check_finite(self, cells):
+        if cells.family == "floats" and np.isinf(cells.values).any():
+            raise ValueError(
+                f"Column {self.name!r} contains infinity: make it a number, or missing, first."
+            )
+
+    def _kind(self, kind):
+        if kind not in ("numeric", "category", "from_dtype"):
+            raise ValueError(
+                f"kinds[{self.name!r}] must be 'numeric', 'category' or 'from_dtype', got {kind!r}."
+            )
+        by_dtype = "numeric" if self.family in NUMERIC else "category"
+        if kind == "numeric" != by_dtype:
+            raise ValueError(
+                f"kinds[{self.name!r}] is 'numeric', but the column is of dtype {self.dtype}: "
+                "convert it to numbers first."
+            )
+        return by_dtype if kind == "from_dtype" else kind
+
+    def _categories(self, values, order, most):
+        try:
+            return Categories(values, order, most)
+        except TypeError as error:
+            raise ValueError(
+                f"Column {self.name!r} holds values that are no categories ({error}): convert them "
+                "to strings, or drop it."
+            ) from error
+
+    def _refuse_names_of_rows(self, n_rows, asked_for):
+        n_levels = len(self.encoder.kept) + len(self.encoder.rare)
+        if n_levels == n_rows > SURELY_NAMES and not asked_for:
+            raise ValueError(
+                f"Column {self.name!r} has {n_levels} categories in {n_rows} rows: drop it, or "
+                f"pass kinds={{{self.name!r}: 'category'}} if they are to be categories."
+            )
+
+    def like_fit(self, cells, dtype):
+        """Cells of another table, in `fit`'s dtype; a ValueError if they have no place in it."""
+        self._check_finite(cells)
+        if self.family in ("floats", "integers") and cells.family in ("floats", "integers"):
+            return self._converted(cells, dtype)
+        if self.family in TIMES and dtype != self.dtype:
+            raise self._changed(cells, dtype)
+        if (self.family in NUMERIC or cells.family in NUMERIC) and cells.family != self.family:
+            raise self._changed(cells, dtype)
+        return cells
+
+    def _converted(self, cells, dtype):
+        if cells.values.dtype == self.values_dtype:
+            return cells
+        filled = np.where(cells.missing, cells.values.dtype.type(0), cells.values)
+        with np.errstate(invalid="ignore"):
+            values = filled.astype(self.values_dtype)
+        lost = values.astype(filled.dtype) != filled
+        if self.values_dtype.kind != "f" and lost.any():
+            cells.missing = ~lost  # to show one that is lost
+            raise self._changed(cells, dtype)
+        cells.values = values
+        return cells
+
+    def _changed(self, cells, dtype):
+        example = f", with values such as {cells.known.tolist()[0]!r}" if len(cells.known) else ""
+        return ValueError(
+            f"Column {self.name!r} was of dtype {self.dtype} in fit, and is of {dtype}{example}: "
+            "convert it to the dtype of fit."
+        )
+
+    def refuse_unknown(self, cells):
+        """A ValueError if there are categories that `fit` has not seen."""
+        if self.kind == "numeric":
+            return
+        codes = self.encoder.codes(cells.values, cells.missing)
+        unseen = cells.values[(codes == MISSING) & ~cells.missing].tolist()
+        if unseen:
+            shown = list(dict.fromkeys(unseen))[:FEW]
+            raise ValueError(
+                f"Column {self.name!r} has categories that fit did not see: {shown}. Pass "
+                "TableEncoder(unknown='missing') to take them for missing cells."
+            )
+
+    def names_out(self, name):
+        """Names of the matrix's columns, of a column that is called so."""
+        if self.kind == "numeric":
+            return [name] * self.encoder.width
+        names = [f"{name}={level}" for level in self.encoder.kept]
+        return [*names, f"{name}=(rare)"] if self.encoder.rare else names
+
+
+def check_names(names, kinds):
+    """Names must differ, and those of `kinds` be among them."""
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise ValueError(f"Columns must have different names, but {twice[0]!r} occurs twice.")
+    for name in kinds:
+        if name not in names:
+            raise ValueError(f"kinds has {name!r}, which is none of the columns: {names}.")
+
+
+def warn_of_columns(columns):
+    """Of those that tell nothing."""
+    for column in columns:
+        if not column.encoder.width:
+            warn(
+                f"Column {column.name!r} has no value at all: it has no part in the matrix, and "
+                "comes back missing. Drop it."
+            )
+        elif column.encoder.is_constant:
+            warn(f"Column {column.name!r} has the same value in all rows: drop it.")

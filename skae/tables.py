@@ -1,0 +1,327 @@
+"""Data frames of numbers, categories, times and gaps as matrices, and back to what they were."""
+
+from numbers import Integral
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from scipy.sparse import csr_array, hstack, issparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from skae._compat import (
+    DocumentedMixin,
+    Interval,
+    StrOptions,
+    align_sparse_interface,
+    check_feature_names_in,
+    fit_context,
+    output_container,
+)
+from skae._frames import ArrayFrame, frame_like
+from skae._table_columns import Column, check_names, warn_of_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["TableEncoder"]
+
+SPARSE_BELOW = 0.1  # of the matrix's cells, those that are not 0
+
+
+class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
+    """Turn a data frame into a matrix of numbers, and such matrices into data frames.
+
+    A column of numbers or times becomes one column of the matrix, scaled; a column of categories
+    becomes a block, a column for each category, 1 for the one that a row has and 0 for the
+    others. `inverse_transform` is the way back, with names, order, dtypes and missing cells:
+    of the table that `fit` has seen, to the bit,
+
+        ``inverse_transform(transform(X)).equals(X)``
+
+    and of any other matrix, such as an autoencoder makes, the likeliest table: of a block the
+    category with the largest number; of a number one that `fit` could have seen, within the
+    range and with no more decimals. Missing cells are NaN in all of their block.
+
+    Parameters
+    ----------
+    kinds : 'from_dtype' or dict, default='from_dtype'
+        What columns are. 'from_dtype': floats, integers, dates, times and durations are
+        numbers; booleans, strings, objects and categories of any order are categories.
+        A dict says otherwise of some columns, by name: {'zip': 'category'} of numbers that
+        are names. Its values are 'numeric', 'category' and 'from_dtype'.
+    numeric : {'auto', 'standard', 'quantile'}, default='auto'
+        How numbers enter the matrix. 'standard': with mean 0 and variance 1. 'quantile':
+        as normal scores of their quantiles, so that any distribution becomes a normal one.
+        'auto' is 'standard'.
+    max_categories : int or None, default=100
+        Columns that a block has at most. If there are more categories, the rarer ones share
+        the last column, and come back as the most frequent of these. None: all have their own.
+    unknown : {'missing', 'error'}, default='missing'
+        What a category is that `fit` has not seen: a missing cell, or a ValueError.
+    missing : {'auto', 'ignore'}, default='auto'
+        What `inverse_transform` makes of NaN. 'auto': missing cells. 'ignore': the most
+        frequent category, and of numbers the mean (with 'quantile', the median); the table
+        then lacks nothing, except in columns that had no value at all.
+
+    Attributes
+    ----------
+    columns_ : list
+        Names of the table's columns; of an array, their places.
+    kinds_ : dict
+        'numeric' or 'category' for each column.
+    categories_ : dict of ndarray
+        For each column of categories those that have a column of the matrix, in its order:
+        sorted, or as an ordered or other categorical dtype has them. Without the rare ones.
+    blocks_ : dict of slice
+        For each column its columns of the matrix.
+    sparse_output_ : bool
+        Whether `transform` gives a CSR matrix: if less than a tenth of its cells are not 0.
+    n_features_in_ : int
+        Columns of the table.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, if these are all strings.
+
+    See Also
+    --------
+    skae.Autoencoder : What to put behind it, in a pipeline.
+    sklearn.compose.ColumnTransformer : Transformers by column, without a way back.
+    sklearn.preprocessing.OneHotEncoder : Categories alone; gives arrays back.
+
+    Notes
+    -----
+    A table that `fit` has not seen comes back exactly as well if its categories are known, and its
+    numbers lie within the range of `fit` and have no more decimals than those (times: are no
+    finer than in units of a nanosecond to a day). Floats that use all their digits may differ in
+    the last one. Integers beyond 2**53, and nanoseconds, are exact for the values of `fit`.
+
+    The sign of zero is lost, and of several kinds of missing cells in one column
+    (None beside NaN) all come back as one of them.
+
+    A pandas data frame comes back with its index from the very matrix that `transform`
+    has returned, and from one that is a data frame, after ``set_output(transform='pandas')``.
+    From any other matrix, a copy or a part of it, say, rows come back numbered from 0.
+
+    An integer or boolean column of pandas that has to take a missing cell, of an unknown
+    category for instance, comes back in pandas' nullable dtype, such as Int64.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skae.tables import TableEncoder
+    >>> X = pd.DataFrame({"age": [31, 58, 44], "job": ["clerk", None, "miner"]})
+    >>> encoder = TableEncoder().fit(X)
+    >>> encoder.transform(X).round(2)
+    array([[-1.21,  1.  ,  0.  ],
+           [ 1.24,   nan,   nan],
+           [-0.03,  0.  ,  1.  ]])
+    >>> encoder.get_feature_names_out().tolist()
+    ['age', 'job=clerk', 'job=miner']
+    >>> encoder.inverse_transform(encoder.transform(X)).equals(X)
+    True
+    >>> encoder.inverse_transform([[0.5, 0.3, 0.7]])
+       age    job
+    0   50  miner
+    """
+
+    _parameter_constraints: dict = {
+        "kinds": [StrOptions({"from_dtype"}), dict],
+        "numeric": [StrOptions({"auto", "standard", "quantile"})],
+        "max_categories": [Interval(Integral, 2, None, closed="left"), None],
+        "unknown": [StrOptions({"missing", "error"})],
+        "missing": [StrOptions({"auto", "ignore"})],
+    }
+
+    columns_: list
+    kinds_: dict
+    categories_: dict
+    blocks_: dict
+    sparse_output_: bool
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    if TYPE_CHECKING:  # scikit-learn's, which have no types
+
+        def fit_transform(self, X, y=None, **fit_params) -> np.ndarray: ...
+        def set_output(self, *, transform=None) -> Self: ...
+
+    def __init__(
+        self,
+        kinds: "str | dict" = "from_dtype",
+        *,
+        numeric="auto",
+        max_categories: int | None = 100,
+        unknown="missing",
+        missing="auto",
+    ):
+        self.kinds = kinds
+        self.numeric = numeric
+        self.max_categories = max_categories
+        self.unknown = unknown
+        self.missing = missing
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None) -> Self:
+        """Learn columns, categories and scales.
+
+        Parameters
+        ----------
+        X : DataFrame or Table or array-like of shape (n_samples, n_features)
+            A data frame of pandas or polars, a table of pyarrow, or an array of numbers.
+            Missing cells may be whatever these take for it.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : TableEncoder
+            The fitted encoder.
+        """
+        X = self._validate(X, reset=True)
+        self._frame = frame_like(X) or ArrayFrame(X)
+        self.columns_ = list(self._frame.names)
+        kinds = self.kinds if isinstance(self.kinds, dict) else {}
+        check_names(self.columns_, kinds)
+        self._columns = [
+            Column(name, self._frame.dtypes[place], self._frame.cells(X, place), kinds, self)
+            for place, name in enumerate(self.columns_)
+        ]
+        if not isinstance(self._frame, ArrayFrame):
+            warn_of_columns(self._columns)
+        self._lay_out()
+        return self
+
+    def _validate(self, X, reset):
+        """X as it is, if it is a data frame, or an array of numbers."""
+        if frame_like(X) is None:
+            return self._validate_array(X, reset)
+        try:
+            validate_data(self, X, reset=reset, skip_check_array=True)
+        except ValueError as error:
+            if not reset:
+                error.add_note("Pass the columns of fit, in their order: X[encoder.columns_].")
+            raise
+        if 0 in X.shape:
+            raise ValueError(
+                f"Found array with 0 sample(s) or 0 feature(s) (shape={X.shape}) while a minimum "
+                "of 1 is required by TableEncoder."
+            )
+        return X
+
+    def _validate_array(self, X, reset):
+        try:
+            return validate_data(self, X, reset=reset, ensure_all_finite="allow-nan")
+        except ValueError as error:
+            if "could not convert" in str(error):
+                error.add_note(
+                    "Arrays must be of numbers: pass a DataFrame, whose columns have dtypes."
+                )
+            raise
+
+    def _lay_out(self):
+        ends = np.cumsum([column.encoder.width for column in self._columns]).tolist()
+        if not ends[-1]:
+            raise ValueError("No column of X has a value: there is nothing to encode.")
+        self.blocks_ = dict(zip(self.columns_, map(slice, [0, *ends[:-1]], ends), strict=True))
+        self.kinds_ = {column.name: column.kind for column in self._columns}
+        self.categories_ = {
+            column.name: column.encoder.levels(column.encoder.kept)
+            for column in self._columns
+            if column.kind == "category"
+        }
+        self.sparse_output_ = len(ends) < SPARSE_BELOW * ends[-1]
+
+    def transform(self, X) -> np.ndarray:
+        """The matrix of a table.
+
+        Parameters
+        ----------
+        X : DataFrame or Table or array-like of shape (n_samples, n_features)
+            A table with the columns of `fit`.
+
+        Returns
+        -------
+        matrix : ndarray of shape (n_samples, n_columns)
+            float64; a CSR matrix if `sparse_output_`, unless `set_output` asks for a
+            data frame. NaN in all of the block of a missing cell.
+        """
+        check_is_fitted(self)
+        X = self._validate(X, reset=False)
+        frame = frame_like(X) or ArrayFrame(X)
+        cells = [
+            column.like_fit(frame.cells(X, place), frame.dtypes[place])
+            for place, column in enumerate(self._columns)
+        ]
+        if self.unknown == "error":
+            for column, found in zip(self._columns, cells, strict=True):
+                column.refuse_unknown(found)
+        matrix = self._matrix(cells)
+        self._frame.remember(matrix, X)
+        return matrix
+
+    def _matrix(self, cells):
+        pairs = [
+            (column.encoder, found.values, found.missing)
+            for column, found in zip(self._columns, cells, strict=True)
+        ]
+        if self.sparse_output_ and output_container(self) == "default":
+            blocks = [encoder.sparse_block(*found) for encoder, *found in pairs]
+            return align_sparse_interface(csr_array(hstack(blocks, format="csr")))
+        return np.hstack([encoder.block(*found) for encoder, *found in pairs])
+
+    def inverse_transform(self, X) -> "pd.DataFrame":
+        """The table of a matrix.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_columns)
+            What `transform` has made, or numbers near to it.
+
+        Returns
+        -------
+        table : DataFrame or Table or ndarray of shape (n_samples, n_features_in_)
+            Of the library that `fit` got its table from, with its names and dtypes.
+        """
+        check_is_fitted(self)
+        matrix = check_array(
+            X, accept_sparse="csc", ensure_all_finite="allow-nan", dtype=np.float64
+        )
+        n_columns = self.blocks_[self.columns_[-1]].stop
+        if matrix.shape[1] != n_columns:
+            raise ValueError(
+                f"X has {matrix.shape[1]} columns, but the matrix of this table has {n_columns}: "
+                "pass what transform gives."
+            )
+        return self._frame.build(
+            [self._column(place, matrix) for place in range(len(self._columns))], X
+        )
+
+    def _column(self, place, matrix):
+        column = self._columns[place]
+        block = matrix[:, self.blocks_[column.name]]
+        block = block.toarray() if issparse(block) else block
+        values, missing = column.encoder.cells(block, fill=self.missing == "ignore")
+        return self._frame.column(place, values, missing)
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Names of the matrix's columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            None, or the names that `fit` has seen.
+
+        Returns
+        -------
+        names : ndarray of str objects
+            A number's is its column's; a category's is like 'job=clerk'. The last column of
+            a block with rare categories is like 'job=(rare)'.
+        """
+        check_is_fitted(self)
+        names = check_feature_names_in(self, input_features)
+        found = [column.names_out(name) for column, name in zip(self._columns, names, strict=True)]
+        return np.array([name for names in found for name in names], dtype=object)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
