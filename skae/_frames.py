@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skae._missing import is_missing
-
 NUMERIC = ("floats", "integers", "datetimes", "durations")
 FAMILIES = (*NUMERIC, "booleans", "strings", "categories")
 
@@ -65,7 +63,8 @@ def frame_like(X):
 
 def _is(X, module, name):
     """Whether X is of a class of a module, which has been imported if so."""
-    return module in sys.modules and isinstance(X, getattr(sys.modules[module], name))
+    cls = getattr(sys.modules.get(module), name, None)
+    return cls is not None and isinstance(X, cls)
 
 
 def no_kind(name, dtype):
@@ -77,11 +76,10 @@ def no_kind(name, dtype):
 
 
 def objects(values):
-    """Values of any kind as a one-dimensional array of objects, and which of them are missing."""
+    """A list as a one-dimensional array of objects, whatever these are."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
-    missing = np.fromiter((is_missing(value) for value in array), dtype=bool, count=len(array))
-    return array, missing
+    return array
 
 
 class ArrayFrame:

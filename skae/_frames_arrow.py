@@ -63,11 +63,11 @@ def arrow_cells(column, name):
         family = "durations" if types.is_duration(dtype) else "datetimes"
         return Cells(family, _counts(column), missing, _unit(dtype))
     if types.is_boolean(dtype):
-        return Cells("booleans", objects(column.to_pylist())[0], missing)
+        return Cells("booleans", objects(column.to_pylist()), missing)
     if any(is_kind(dtype) for is_kind in STRINGS):
-        return Cells("strings", objects(column.to_pylist())[0], missing)
+        return Cells("strings", objects(column.to_pylist()), missing)
     if types.is_dictionary(dtype):
-        return Cells("categories", objects(column.to_pylist())[0], missing)
+        return Cells("categories", objects(column.to_pylist()), missing)
     raise no_kind(name, dtype)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from skae._frames import Cells, no_kind, numbers_as, numeric_cells, objects
+from skae._frames import Cells, no_kind, numbers_as, numeric_cells
 
 LACK_NOTHING = "biu"  # NumPy's dtypes without a missing value, by kind
 
@@ -69,17 +69,17 @@ def cells_of(series, name):
         return arrow_cells(series.array.__arrow_array__(), name)
     if isinstance(dtype, pd.CategoricalDtype):
         order = dtype.categories.astype(object).tolist()
-        return Cells("categories", objects(series.astype(object))[0], missing, order=order)
+        return Cells("categories", series.to_numpy(dtype=object), missing, order=order)
     if types.is_datetime64_any_dtype(dtype):
         return _times("datetimes", _naive(series), missing)
     if types.is_timedelta64_dtype(dtype):
         return _times("durations", series, missing)
     if types.is_bool_dtype(dtype) and not types.is_object_dtype(dtype):
-        return Cells("booleans", series.astype(object).to_numpy(), missing)
+        return Cells("booleans", series.to_numpy(dtype=object), missing)
     if types.is_integer_dtype(dtype) or types.is_float_dtype(dtype):
         return _numbers(series, missing, name)
     if types.is_object_dtype(dtype) or isinstance(dtype, pd.StringDtype):
-        return Cells("strings", objects(series.astype(object))[0], missing)
+        return Cells("strings", series.to_numpy(dtype=object), missing)
     raise no_kind(name, dtype)
 
 

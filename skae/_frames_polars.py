@@ -45,14 +45,12 @@ def cells_of(series):
     if dtype == pl.Duration:
         return Cells("durations", _counts(series), missing, _unit(dtype))
     if dtype == pl.Boolean:
-        return Cells("booleans", objects(series.to_list())[0], missing)
+        return Cells("booleans", objects(series.to_list()), missing)
     if dtype == pl.String:
-        return Cells("strings", objects(series.to_list())[0], missing)
+        return Cells("strings", objects(series.to_list()), missing)
     if dtype in (pl.Categorical, pl.Enum):
         order = dtype.categories.to_list() if dtype == pl.Enum else None
-        return Cells(
-            "categories", objects(series.cast(pl.String).to_list())[0], missing, order=order
-        )
+        return Cells("categories", objects(series.cast(pl.String).to_list()), missing, order=order)
     raise no_kind(series.name, dtype)
 
 

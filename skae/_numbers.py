@@ -1,8 +1,9 @@
 """Columns of numbers as columns of a matrix, and back to the bit; for `TableEncoder`.
 
-A number x is counted in steps, y = (x - origin) / step, and y is scaled, z = scale(y). Rounding
-makes the way back, x = origin + step * unscale(z), end beside x now and then. So `encode` tries
-the floats next to z, and what none of them gives back is listed, with a z of its own.
+A number x is counted in steps, y = (x - origin) / step, and y is scaled, z = scale(y). On the way
+back x is rounded to the decimals that the column has, and so is exact. Where it has all that a
+float holds, it may not be: near 0, floats are finer than those of the mean that is taken away.
+Numbers that do not come back are listed, each with a z of its own.
 """
 
 import numpy as np
@@ -56,12 +57,6 @@ class Numbers:
     def encode(self, values):
         """Column of the matrix, float64, of values of `fit`'s dtype."""
         scores = self.scale.forward(self.steps.count(values))
-        for ulps in (1, -1, 2, -2):
-            wrong = self._values(scores) != values
-            if not wrong.any():
-                break
-            moved = np.where(wrong, _ordinal_floats(_ordinals(scores) + ulps), scores)
-            scores = np.where(self._values(moved) == values, moved, scores)
         return replaced(scores, values, self.odd, self.odd_scores)
 
     def decode(self, scores):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TableEncoder"]
 
+CHUNK = 1_000_000  # cells of a block that are decoded at a time
 SPARSE_BELOW = 0.1  # of the matrix's cells, those that are not 0
 
 
@@ -89,10 +90,12 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    A table that `fit` has not seen comes back exactly as well if its categories are known, and its
-    numbers lie within the range of `fit` and have no more decimals than those (times: are no
-    finer than in units of a nanosecond to a day). Floats that use all their digits may differ in
-    the last one. Integers beyond 2**53, and nanoseconds, are exact for the values of `fit`.
+    A table that `fit` has not seen comes back exactly, too, if its categories are known and its
+    numbers lie within the range of `fit` and have no more decimals than those; of times, if
+    all that `fit` has seen are whole days, hours, or the like, so are they. Floats that use
+    all their digits may differ from these by a rounding error of the column's mean and spread;
+    those of `fit` that would are kept in the encoder. So are integers that are further than
+    2**53 from the least one, and nanoseconds of years.
 
     The sign of zero is lost, and of several kinds of missing cells in one column
     (None beside NaN) all come back as one of them.
@@ -146,7 +149,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        kinds: "str | dict" = "from_dtype",
+        kinds: str | dict = "from_dtype",
         *,
         numeric="auto",
         max_categories: int | None = 100,
@@ -241,7 +244,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         matrix : ndarray of shape (n_samples, n_columns)
-            float64; a CSR matrix if `sparse_output_`, unless `set_output` asks for a
+            Of float64; a CSR matrix if `sparse_output_`, unless `set_output` asks for a
             data frame. NaN in all of the block of a missing cell.
         """
         check_is_fitted(self)
@@ -298,8 +301,10 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
     def _column(self, place, matrix):
         column = self._columns[place]
         block = matrix[:, self.blocks_[column.name]]
-        block = block.toarray() if issparse(block) else block
-        values, missing = column.encoder.cells(block, fill=self.missing == "ignore")
+        decoded = [
+            column.encoder.cells(rows, fill=self.missing == "ignore") for rows in dense_rows(block)
+        ]
+        values, missing = (np.concatenate(parts) for parts in zip(*decoded, strict=True))
         return self._frame.column(place, values, missing)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
@@ -325,3 +330,12 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def dense_rows(block):
+    """A block of a matrix, dense, so many rows at a time that these take little memory."""
+    block = block.tocsr() if issparse(block) else block
+    n_rows = max(1, CHUNK // max(1, block.shape[1]))
+    for start in range(0, block.shape[0], n_rows):
+        rows = block[start : start + n_rows]
+        yield rows.toarray() if issparse(rows) else rows

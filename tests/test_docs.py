@@ -11,7 +11,7 @@ import skae
 
 PAGES = sorted([*DOCS.glob("*.rst"), *DOCS.glob("user_guide/*.rst")])
 WITH_OTHER_TOOLS = DOCS / "user_guide/with_other_tools.rst"  # runs in tests/clients
-MODULES = ["networks", "datasets", "metrics", "inspection", "base", "onnx"]
+MODULES = ["networks", "tables", "datasets", "metrics", "inspection", "base", "onnx"]
 
 # What a page's code imports that is no part of the extra `test`.
 NEEDED = {"user_guide/deployment.rst": ("onnxscript", "skl2onnx", "onnxruntime")}

@@ -15,6 +15,7 @@ import skae.inspection
 import skae.metrics
 import skae.networks
 import skae.onnx
+import skae.tables
 
 pytest.importorskip("numpydoc")
 from numpydoc.docscrape import ClassDoc, FunctionDoc
@@ -49,7 +50,10 @@ PROPERTIES = [
 ]
 MODULES = [  # numpydoc's validation fails with packages, and where nothing is defined
     module
-    for module in (skae.datasets, skae.inspection, skae.metrics, skae.networks, skae.onnx)
+    for module in (
+        *(skae.datasets, skae.inspection, skae.metrics),
+        *(skae.networks, skae.onnx, skae.tables),
+    )
     if not hasattr(module, "__path__")
 ]
 
@@ -145,6 +149,13 @@ def test_docstring_of_a_network(network):
     assert errors(f"{network}.build", IGNORED_FOR_METHODS) == []
 
 
+def test_docstring_of_the_encoder_of_tables():
+    path = "skae.tables.TableEncoder"
+    assert errors(path, IGNORED) == []
+    for method in ("fit", "transform", "inverse_transform", "get_feature_names_out"):
+        assert errors(f"{path}.{method}", IGNORED_FOR_METHODS) == []
+
+
 @pytest.mark.parametrize("display", DISPLAYS)
 def test_docstring_of_a_display(display):
     assert errors(display, IGNORED) == []
@@ -179,7 +190,7 @@ def test_defaults_are_those_of_the_signature(name):
         assert ast.literal_eval(default[1]) == parameter.default, parameter.name
 
 
-@pytest.mark.parametrize("path", [*FUNCTIONS, *NETWORKS])
+@pytest.mark.parametrize("path", [*FUNCTIONS, *NETWORKS, "skae.tables.TableEncoder"])
 def test_parameters_outside_of_estimators_are_documented(path):
     """In order, with the defaults of the signature."""
     found, signature = public(path), inspect.signature(public(path)).parameters

@@ -155,10 +155,17 @@ def test_numbers_come_back_to_the_bit(numeric, values):
     assert numbers.decode(numbers.encode(values)).tobytes() == values.tobytes()
 
 
-def test_few_numbers_need_to_be_listed():
-    """Arithmetic brings back all others, so that an encoder does not hold what it has seen."""
-    for values in (np.random.default_rng(0).normal(5, 1, 5000), np.arange(5000) / 100):
-        assert len(Numbers(values, "standard", np.float64).odd) < 50
+@each_scale
+def test_numbers_of_few_decimals_need_no_list(numeric):
+    """So that an encoder does not hold what it has seen."""
+    rng = np.random.default_rng(0)
+    days = 1_600_000_000 * 10**9 + 86_400 * 10**9 * rng.integers(0, 10**4, 3000)
+    for values, coarser in [
+        (rng.normal(40, 9, 3000).round(3), ()),
+        (rng.integers(-(2**50), 2**50, 3000), ()),
+        (days, (1000, 1000, 1000, 60, 60, 24)),
+    ]:
+        assert not len(Numbers(values, numeric, np.float64, coarser).odd)
 
 
 def test_strictly_rising_changes_last_bits_alone():
