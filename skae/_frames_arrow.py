@@ -6,7 +6,11 @@ from pyarrow import types
 
 from skae._frames import Cells, no_kind, numeric_cells, objects
 
-STRINGS = (types.is_string, types.is_large_string, getattr(types, "is_string_view", bool))
+STRINGS = [
+    getattr(types, name)
+    for name in ("is_string", "is_large_string", "is_string_view")
+    if hasattr(types, name)  # the last one is younger than pyarrow 14
+]
 
 
 class ArrowFrame:

@@ -24,6 +24,7 @@ import skae
 from skae._engine.data import Data
 from skae.base import LOSSES
 from skae.networks import ConvNet
+from skae.tables import TableEncoder
 
 ROOT = Path(__file__).parents[1]
 MODULES = ["skae"] + [
@@ -211,6 +212,23 @@ def test_displays_return_what_their_types_say():
         for attribute, kind in typing.get_type_hints(cls, localns=drawn).items():
             assert is_of(getattr(display, attribute), kind), (cls, attribute)
     plt.close("all")
+
+
+def test_encoder_of_tables_returns_what_its_types_say():
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame({"age": [31, 58], "job": ["clerk", "miner"]})
+    encoder = TableEncoder().fit(table)
+    known = {"X": table}
+    for method, function in members(TableEncoder):
+        known["X"] = encoder.transform(table) if method == "inverse_transform" else table
+        kind = typing.get_type_hints(function, localns={"pd": pd})["return"]
+        result = getattr(encoder, method)(**arguments(function, known))
+        assert is_of(result, kind, TableEncoder), method
+    declared = typing.get_type_hints(TableEncoder, localns={"pd": pd})
+    public = {name for name in vars(encoder) if name[0] != "_" and name.endswith("_")}
+    assert public <= set(declared)
+    for attribute in public:
+        assert is_of(getattr(encoder, attribute), declared[attribute]), attribute
 
 
 def kinds_of(constraint):
