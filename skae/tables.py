@@ -104,6 +104,9 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
     has returned, and from one that is a data frame, after ``set_output(transform='pandas')``.
     From any other matrix, a copy or a part of it, say, rows come back numbered from 0.
 
+    Pickle and joblib save a fitted encoder; skops does not, as it holds dtypes of the data frame's
+    library.
+
     An integer or boolean column of pandas that has to take a missing cell, of an unknown
     category for instance, comes back in pandas' nullable dtype, such as Int64.
 
@@ -214,7 +217,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         try:
             return validate_data(self, X, reset=reset, ensure_all_finite="allow-nan")
         except ValueError as error:
-            if "could not convert" in str(error):
+            if "could not convert" in str(error) or "strings" in str(error):
                 error.add_note(
                     "Arrays must be of numbers: pass a DataFrame, whose columns have dtypes."
                 )
