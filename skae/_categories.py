@@ -38,7 +38,7 @@ class Categories:
         self.kept = [level for level, is_kept in zip(levels, kept, strict=True) if is_kept]
         self.rare = [level for level, is_kept in zip(levels, kept, strict=True) if not is_kept]
         self.rare_counts = counts[~kept]
-        self.most_frequent = self._code_of_most(counts, kept)
+        self.most_frequent = int(np.argmax(counts[kept])) if levels else MISSING
         self.width = len(self.kept) + bool(self.rare)
         self._codes = {key(level): code for code, level in enumerate(self.kept)}
         self._codes |= dict.fromkeys(map(key, self.rare), len(self.kept))
@@ -52,11 +52,6 @@ class Categories:
         array = np.empty(len(levels), dtype=self.dtype)
         array[:] = levels
         return array
-
-    def _code_of_most(self, counts, kept):
-        """Which of the block's columns is that of most cells."""
-        together = [*counts[kept], counts[~kept].sum()]
-        return int(np.argmax(together))
 
     def encode(self, values):
         """The column within the block of each value; `MISSING` of one that is unknown."""

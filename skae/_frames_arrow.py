@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import types
 
-from skae._frames import Cells, no_kind, numeric_cells, objects
+from skae._cells import Cells, no_kind, numeric_cells, objects
 
 STRINGS = [
     getattr(types, name)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from skae._frames import Cells, no_kind, numbers_as, numeric_cells
+from skae._cells import Cells, no_kind, numbers_as, numeric_cells
 
 LACK_NOTHING = "biu"  # NumPy's dtypes without a missing value, by kind
 

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from skae._frames import Cells, no_kind, numeric_cells, objects
+from skae._cells import Cells, no_kind, numeric_cells, objects
 
 INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 
 from skae._categories import MISSING, Categories
+from skae._cells import NUMERIC, Rounding
 from skae._engine.notice import warn
-from skae._frames import NUMERIC, Rounding
 from skae._numbers import Numbers
 
 SURELY_NAMES = 20  # rows with a category each, beyond which these are names of rows

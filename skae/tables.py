@@ -237,7 +237,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         self.sparse_output_ = len(ends) < SPARSE_BELOW * ends[-1]
 
     def transform(self, X) -> np.ndarray:
-        """The matrix of a table.
+        """Make a matrix of a table.
 
         Parameters
         ----------
@@ -275,7 +275,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         return np.hstack([encoder.block(*found) for encoder, *found in pairs])
 
     def inverse_transform(self, X) -> "pd.DataFrame":
-        """The table of a matrix.
+        """Make a table of a matrix.
 
         Parameters
         ----------
@@ -311,7 +311,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         return self._frame.column(place, values, missing)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
-        """Names of the matrix's columns.
+        """Name the matrix's columns.
 
         Parameters
         ----------

@@ -238,6 +238,8 @@ def test_ignored_missing_cells_are_filled():
     X = pd.DataFrame({"x": [1.0, 4.0, np.nan, 1.0], "job": ["a", None, "b", "b"]})
     table = round_trip(X, missing="ignore")
     assert table.equals(pd.DataFrame({"x": [1.0, 4.0, 2.0, 1.0], "job": ["a", "b", "b", "b"]}))
+    rare = pd.DataFrame({"job": [*"aabcde", None]})
+    assert round_trip(rare, missing="ignore", max_categories=2)["job"].iloc[-1] == "a"
 
 
 def test_unknown_categories():
