@@ -401,6 +401,32 @@ class BaseAutoencoder(NetworkEstimator):
         self._check_values(X, output=self._perceptron.output)
         return self._map(self._minus_loss, X)
 
+    def feature_errors(self, X) -> np.ndarray:
+        """Each cell's part of the reconstruction loss of its row: which features are to blame.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to judge.
+
+        Returns
+        -------
+        errors : ndarray of shape (n_samples, n_features)
+            Squared differences in squared units of X, or nats with a cross-entropy; NaN
+            where a cell is missing. A row's sum is minus its `score_samples`.
+
+        Raises
+        ------
+        ValueError
+            If the loss is not for X, such as a cross-entropy outside of [0, 1], or if rows
+            were trained to become others of another width (see `DenoisingAutoencoder`).
+        NotImplementedError
+            If the loss is one of your own that has no `loss_of_cells`.
+        """
+        X = self._validate_rows(X)
+        self._check_values(X, output=self._perceptron.output)
+        return self._map(self._losses_of_cells, X)
+
     def score(self, X, y=None, sample_weight=None) -> float:
         """Fraction of the variance of X that its reconstruction explains.
 
@@ -464,8 +490,15 @@ class BaseAutoencoder(NetworkEstimator):
         return network.perceptron.output.reconstructed(reconstructions, x)
 
     def _minus_loss(self, network, x):
-        output = network.decode(self._encode(network, x))
-        return -network.perceptron.output.loss_of_rows(output, x)
+        return -network.perceptron.output.loss_of_rows(*self._compared(network, x))
+
+    def _losses_of_cells(self, network, x):
+        losses = network.perceptron.output.loss_of_cells(*self._compared(network, x))
+        return torch.where(x.isnan(), x, losses)
+
+    def _compared(self, network, x):
+        """The decoder's output of rows, and the rows that the loss compares it with."""
+        return network.decode(self._encode(network, x)), x
 
     @property
     def decoder_(self) -> torch.nn.Module:

@@ -624,10 +624,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
         means = as_tensor(self.data_mean_.copy())
         return [FillMissing(means)] if self._takes_mask_ else []
 
-    def _minus_loss(self, network, x):
+    def _compared(self, network, x):
         self._check_width(x)
-        output, kind = network.decode(self._encode(network, x)), network.perceptron.output
-        return -kind.loss_of_rows(*kind.without_missing(output, x))
+        return network.perceptron.output.without_missing(*super()._compared(network, x))
 
     def _check_width(self, target):
         if target.shape[1] != self.n_features_out_:

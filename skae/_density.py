@@ -119,17 +119,55 @@ class DensityMixin:
             If X has not as many columns as in `fit`, cells that are not finite, or values
             that the likelihood is not for.
         """
+
+        def elbo(network, x, mean, log_variance, output):
+            log_likelihood = network.perceptron.output.log_rows(network, output, x).mean(dim=0)
+            return _minus_inf_where_nan(log_likelihood - gaussian_kl(mean, log_variance).sum(dim=1))
+
+        return self._map_draws(elbo, X)
+
+    def feature_errors(self, X) -> np.ndarray:
+        """How much each cell surprises: its part of the expectation of -log p(x|z), in nats.
+
+        Over the same draws of z as in `score_samples`. What minus the ELBO has beside it, the
+        KL divergence of the code, is of no single feature.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to judge.
+
+        Returns
+        -------
+        errors : ndarray of shape (n_samples, n_features)
+            In nats; densities make some of them negative. A row's sum and its KL divergence
+            are together minus its `score_samples`. inf for a cell whose density overflows.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, cells that are not finite, or values
+            that the likelihood is not for.
+        """
+
+        def surprise(network, x, mean, log_variance, output):
+            surprises = network.perceptron.output.surprise_of_cells(network, output, x)
+            return -_minus_inf_where_nan(-surprises.mean(dim=0))
+
+        return self._map_draws(surprise, X)
+
+    def _map_draws(self, function, X):
+        """`function(network, x, mean, log_variance, output)` of rows and fixed draws' outputs."""
         X = self._validate_rows(X)
         self._check_values(X, output=self._perceptron.output)
         noise = self._score_noise()
 
-        def elbo(network, x):
+        def of_draws(network, x):
             mean, log_variance = network.encode(x)
             output = network.decode(reparameterize(mean, log_variance, noise.to(x)))
-            log_likelihood = network.perceptron.output.log_rows(network, output, x).mean(dim=0)
-            return _minus_inf_where_nan(log_likelihood - gaussian_kl(mean, log_variance).sum(dim=1))
+            return function(network, x, mean, log_variance, output)
 
-        return self._map(elbo, X, expansion=len(noise))
+        return self._map(of_draws, X, expansion=len(noise))
 
     def _score_noise(self):
         """The fixed draws of `score_samples`, (n_draws, 1, n_components), float64."""

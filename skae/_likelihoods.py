@@ -1,9 +1,10 @@
 """What the VAE's decoder says of a row: p(x|z), of one of three kinds, in nats.
 
-A likelihood is an `Output` whose loss is a whole density. It has two methods more:
+A likelihood is an `Output` whose loss is a whole density. It has three methods more:
 `mean_surprise(network, output, x)`, the mean of -log p(x|z) over rows and draws, with its
-pullback on the tape; and `log_rows(network, output, x)`, log p(x|z) of each row, of shape (..., n)
-for an output of shape (..., n, n_features).
+pullback on the tape; `log_rows(network, output, x)`, log p(x|z) of each row, of shape (..., n)
+for an output of shape (..., n, n_features); and `surprise_of_cells(network, output, x)`, of the
+output's shape, the parts of -log p(x|z) that each row's is the sum of.
 """
 
 import math
@@ -42,6 +43,10 @@ class Bernoulli(BinaryCrossEntropy):
         """log p(x|z) of each row."""
         return -self.loss_of_rows(output, x)
 
+    def surprise_of_cells(self, network, output, x):
+        """-log p(x_j|z) of each cell."""
+        return self.loss_of_cells(output, x)
+
 
 @dataclass(frozen=True)
 class Categorical(CategoricalCrossEntropy):
@@ -61,6 +66,16 @@ class Categorical(CategoricalCrossEntropy):
     def log_rows(self, network, output, x):
         """log p(x|z) of each row."""
         return log_multinomial_coefficient(x) - self.loss_of_rows(output, x)
+
+    def surprise_of_cells(self, network, output, x):
+        """Each count's part of -log p(x|z).
+
+        The orders of all counts together are no matter of any of them: each has as much of their
+        logarithm as of the total.
+        """
+        totals = x.sum(dim=-1, keepdim=True)
+        orders = torch.lgamma(totals + 1.0) / totals.clamp(min=torch.finfo(x.dtype).tiny)
+        return self.loss_of_cells(output, x) + torch.lgamma(x + 1.0) - x * orders
 
 
 @dataclass(frozen=True)
@@ -135,6 +150,11 @@ class Gaussian(SquaredError):
         mean, variance = self.moments(network, output)
         return gaussian_log_likelihood(mean, x, variance)
 
+    def surprise_of_cells(self, network, output, x):
+        """-log p(x_j|z) of each cell."""
+        mean, variance = self.moments(network, output)
+        return 0.5 * gaussian_deviances(mean, x, variance)
+
     def moments(self, network, output):
         """Mean (..., n_features), and variance (), (1,), (n_features,) or as the mean."""
         if self.n_heads == 1:
@@ -179,9 +199,13 @@ def gaussian_log_likelihood(output, x, variance):
     x : Tensor of shape (n, n_features)
     variance : float or Tensor that broadcasts to `output`
     """
+    return -0.5 * gaussian_deviances(output, x, variance).sum(dim=-1)
+
+
+def gaussian_deviances(output, x, variance):
+    """-2 log N(x; output, variance) of each cell, in nats; arguments as above."""
     variance = torch.as_tensor(variance, dtype=output.dtype, device=output.device)
-    cells = (output - x).square() / variance + torch.log(2.0 * math.pi * variance)
-    return -0.5 * cells.sum(dim=-1)
+    return (output - x).square() / variance + torch.log(2.0 * math.pi * variance)
 
 
 @keeps_memory

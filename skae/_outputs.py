@@ -24,10 +24,10 @@ from skae._engine.saved import KINDS
 class Output:
     """What a decoder's output means. Abstract: a kind says what its loss is.
 
-    A kind overrides `loss_of_rows` and what else differs from what is here: `mean_loss`,
-    too, where a derivative that is written out is faster than autograd's. Objects are
-    compared and saved as a part of a network's description, so they hold numbers and
-    strings alone.
+    A kind overrides `loss_of_cells`, or `loss_of_rows` where its loss is no sum over
+    features, and what else differs from what is here: `mean_loss`, too, where a derivative
+    that is written out is faster than autograd's. Objects are compared and saved as a part
+    of a network's description, so they hold numbers and strings alone.
 
     Attributes
     ----------
@@ -57,8 +57,8 @@ class Output:
     ...
     ...     name = "absolute_error"
     ...
-    ...     def loss_of_rows(self, output, x):
-    ...         return (output - x).abs().sum(dim=-1)
+    ...     def loss_of_cells(self, output, x):
+    ...         return (output - x).abs()
     >>> AbsoluteError().loss_of_rows(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]]))
     tensor([3.])
     """
@@ -71,6 +71,31 @@ class Output:
 
     def __str__(self):
         return self.name or type(self).__name__
+
+    def loss_of_cells(self, output, x) -> torch.Tensor:
+        """Compute each cell's part of the loss of its row.
+
+        Parameters
+        ----------
+        output : Tensor of shape (..., n_features)
+            What the decoder gives, before the activation.
+        x : Tensor of shape (..., n_features)
+            The rows that it stands for.
+
+        Returns
+        -------
+        losses : Tensor of shape (..., n_features)
+            In the unit of the loss; a row's add up to `loss_of_rows`.
+
+        Raises
+        ------
+        NotImplementedError
+            If the loss is no sum over features, so that cells have no part of it.
+        """
+        raise NotImplementedError(
+            f"{self} says nothing of single cells: give {type(self).__name__} a method "
+            "loss_of_cells, if its loss is a sum over features."
+        )
 
     def loss_of_rows(self, output, x) -> torch.Tensor:
         """Compute the loss of each row.
@@ -88,7 +113,7 @@ class Output:
             Summed over features: in nats for cross-entropies, in the squared unit of `x`
             for the squared error.
         """
-        raise NotImplementedError
+        return self.loss_of_cells(output, x).sum(dim=-1)
 
     def deviance_of_rows(self, output, x) -> torch.Tensor:
         """Compute by how much the loss of each row exceeds the least one possible.
@@ -315,9 +340,9 @@ class SquaredError(Output):
 
     name = "squared_error"
 
-    def loss_of_rows(self, output, x) -> torch.Tensor:
-        """||x - r||^2 for each row."""
-        return (output - x).square().sum(dim=-1)
+    def loss_of_cells(self, output, x) -> torch.Tensor:
+        """(x_j - r_j)^2 of each cell."""
+        return (output - x).square()
 
     def best_constant(self, X, sample_weight=None) -> np.ndarray:
         """The means of the columns."""
@@ -367,9 +392,9 @@ class BinaryCrossEntropy(Output):
     activation = "logistic"
     absent = -1e30
 
-    def loss_of_rows(self, output, x) -> torch.Tensor:
-        """The cross-entropy of each row, in nats."""
-        return (functional.softplus(output) - x * output).sum(dim=-1)
+    def loss_of_cells(self, output, x) -> torch.Tensor:
+        """The cross-entropy of each cell, in nats."""
+        return functional.softplus(output) - x * output
 
     def deviance_of_rows(self, output, x) -> torch.Tensor:
         """The divergence of Bernoulli distributions, in nats."""
@@ -439,9 +464,9 @@ class CategoricalCrossEntropy(Output):
     absent = -1e30
     has_totals = True
 
-    def loss_of_rows(self, output, x) -> torch.Tensor:
-        """The cross-entropy of each row, in nats."""
-        return -(x * functional.log_softmax(output, dim=-1)).sum(dim=-1)
+    def loss_of_cells(self, output, x) -> torch.Tensor:
+        """-x_j log r_j of each cell, in nats."""
+        return (x * functional.log_softmax(output, dim=-1)).neg_()
 
     def deviance_of_rows(self, output, x) -> torch.Tensor:
         """The divergence from the row's own proportions, times its total, in nats."""

@@ -423,6 +423,7 @@ MISTAKES = [
     *((name, "inverse_transform", (UNIT_X[:, :1],)) for name in SMALL),
     *((name, "reconstruct", (UNIT_X[:, :2],)) for name in SMALL),
     *((name, "score_samples", (UNIT_X[:, :2],)) for name in SMALL),
+    *((name, "feature_errors", (UNIT_X[:, :2],)) for name in SMALL),
     *((name, "score", (UNIT_X[:, :2],)) for name in SMALL),
     *((name, "partial_fit", (np.full((4, 6), np.inf),)) for name in SMALL),
     *((name, "predict", (UNIT_X[:, :2],)) for name in SUPERVISED),

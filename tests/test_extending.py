@@ -62,7 +62,7 @@ NO_HOOKS = {
     # SparseAutoencoder: `n_active` may change after the fit.
     "_fitted_perceptron",
     # DenoisingAutoencoder: rows that become others, and missing cells.
-    "_minus_loss",
+    "_compared",
     "_resume",
     "_start",
     "_validate",

@@ -288,8 +288,8 @@ class Doubled(SquaredError):
 
     factor: float = 2.0
 
-    def loss_of_rows(self, output, x):
-        return self.factor * super().loss_of_rows(output, x)
+    def loss_of_cells(self, output, x):
+        return self.factor * super().loss_of_cells(output, x)
 
 
 class OfDoubled(skae.Autoencoder):
