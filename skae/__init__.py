@@ -5,6 +5,7 @@ from skae._classifier import AutoencoderClassifier
 from skae._contractive import ContractiveAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._hints import own_methods
+from skae._imputer import AutoencoderImputer
 from skae._regressor import AutoencoderRegressor
 from skae._sparse import SparseAutoencoder
 from skae._stacked import StackedAutoencoder
@@ -15,6 +16,7 @@ __all__ = [
     "VAE",
     "Autoencoder",
     "AutoencoderClassifier",
+    "AutoencoderImputer",
     "AutoencoderRegressor",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",

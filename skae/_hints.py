@@ -38,7 +38,10 @@ class hints:
                 "network=ConvNet(image_shape=...) if there are to be convolutions."
             )
         if "contains NaN" in message:
-            return "DenoisingAutoencoder takes missing cells (NaN), and fills them."
+            return (
+                "DenoisingAutoencoder takes missing cells (NaN), and fills them; as a step of a "
+                "pipeline before others, AutoencoderImputer does."
+            )
         return note_on_columns(columns_without_numbers(self._X))
 
 

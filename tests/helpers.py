@@ -12,12 +12,14 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import estimator_checks
 
 import skae
 from skae import (
     VAE,
     Autoencoder,
     AutoencoderClassifier,
+    AutoencoderImputer,
     AutoencoderRegressor,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
@@ -43,6 +45,8 @@ SUPERVISED = {
     "AutoencoderClassifier": AutoencoderClassifier(SMALL["StackedAutoencoder"], **TRAINING),
     "AutoencoderRegressor": AutoencoderRegressor(SMALL["StackedAutoencoder"], **TRAINING),
 }
+# Estimators that are no network themselves.
+AROUND = {"AutoencoderImputer": AutoencoderImputer(SMALL["DenoisingAutoencoder"])}
 LABELS = np.arange(60) % 3
 NETWORK = tuple(name for name in SMALL if name != "StackedAutoencoder")
 each_class = pytest.mark.parametrize("name", SMALL)
@@ -62,12 +66,27 @@ EQUIVALENCES = {
     f"check_sample_weight_equivalence_on_{kind}_data": "takes mini-batches or noise"
     for kind in ("dense", "sparse")
 }
+# What scikit-learn runs on its own estimators, but not in `check_estimator`.
+EXTRA_CHECKS = [
+    estimator_checks.check_dataframe_column_names_consistency,
+    estimator_checks.check_transformer_get_feature_names_out,
+    estimator_checks.check_transformer_get_feature_names_out_pandas,
+    estimator_checks.check_get_feature_names_out_error,
+    estimator_checks.check_param_validation,
+    estimator_checks.check_set_output_transform,
+    estimator_checks.check_set_output_transform_pandas,
+    estimator_checks.check_global_output_transform_pandas,
+    estimator_checks.check_set_output_transform_polars,
+    estimator_checks.check_global_set_output_transform_polars,
+    estimator_checks.check_inplace_ensure_writeable,
+    estimator_checks.check_estimators_partial_fit_n_features,
+]
 DIVERGING = {"solver": "sgd", "learning_rate_init": 1e6, "max_iter": 100}
 
 
 def small(name, **params):
     """A fresh small estimator of the class."""
-    return clone({**SMALL, **SUPERVISED}[name]).set_params(**params)
+    return clone({**SMALL, **SUPERVISED, **AROUND}[name]).set_params(**params)
 
 
 def weights(estimator):

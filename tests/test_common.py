@@ -1,8 +1,7 @@
 """Every estimator together: scikit-learn's own checks."""
 
 import pytest
-from helpers import EQUIVALENCES, AnyWidth, may_be_dead, may_collapse
-from sklearn.utils import estimator_checks
+from helpers import EQUIVALENCES, EXTRA_CHECKS, AnyWidth, may_be_dead, may_collapse
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import (
@@ -104,22 +103,6 @@ ESTIMATORS = [
         batch_size=200,
         learning_rate_init=0.02,
     ),
-]
-
-# What scikit-learn runs on its own estimators, but not in `check_estimator`.
-EXTRA_CHECKS = [
-    estimator_checks.check_dataframe_column_names_consistency,
-    estimator_checks.check_transformer_get_feature_names_out,
-    estimator_checks.check_transformer_get_feature_names_out_pandas,
-    estimator_checks.check_get_feature_names_out_error,
-    estimator_checks.check_param_validation,
-    estimator_checks.check_set_output_transform,
-    estimator_checks.check_set_output_transform_pandas,
-    estimator_checks.check_global_output_transform_pandas,
-    estimator_checks.check_set_output_transform_polars,
-    estimator_checks.check_global_set_output_transform_polars,
-    estimator_checks.check_inplace_ensure_writeable,
-    estimator_checks.check_estimators_partial_fit_n_features,
 ]
 
 

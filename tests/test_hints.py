@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
-from helpers import LABELS, SMALL, SUPERVISED, X, small
+from helpers import AROUND, LABELS, SMALL, SUPERVISED, X, small
 from scipy.sparse import csr_array
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -159,7 +159,8 @@ class Own(skae.base.BaseAutoencoder):
     solver = "adam"
 
 
-PUBLIC = (*(getattr(skae, name) for name in (*SMALL, *SUPERVISED)), skae.base.BaseAutoencoder)
+CLASSES = [getattr(skae, name) for name in (*SMALL, *SUPERVISED, *AROUND)]
+PUBLIC = (*CLASSES, skae.base.BaseAutoencoder)
 METHODS = [
     (cls, name)
     for cls in PUBLIC

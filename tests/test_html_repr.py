@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from helpers import SMALL, SUPERVISED
+from helpers import AROUND, SMALL, SUPERVISED
 from sklearn import __version__ as sklearn_version
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
@@ -30,7 +30,8 @@ def documented():
 
 
 @pytest.mark.parametrize(
-    ("name", "estimator"), [*SMALL.items(), *SUPERVISED.items(), ("networks.ConvNet", ConvNet())]
+    ("name", "estimator"),
+    [*SMALL.items(), *SUPERVISED.items(), *AROUND.items(), ("networks.ConvNet", ConvNet())],
 )
 def test_links_to_its_page(name, estimator):
     assert estimator._get_doc_link() == f"{SITE}/generated/skae.{name}.html"

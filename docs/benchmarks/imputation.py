@@ -1,0 +1,154 @@
+"""Missing cells: `AutoencoderImputer` beside scikit-learn's imputers, and other recipes for it.
+
+Run with `python docs/benchmarks/imputation.py`; names of tables after it measure those alone.
+Keeps what it measures in imputation.json, so that it goes on where it was interrupted; delete an
+entry to have it measured anew. Writes imputation.md.
+"""
+
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from _report import table, write
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.preprocessing import StandardScaler
+
+from skae import AutoencoderImputer, DenoisingAutoencoder
+
+RESULTS = Path(__file__).with_suffix(".json")
+N_MASKS = 5
+OF_RECIPES = 3  # masks that other recipes than the default get
+MISSING = 0.2
+TABLES = {
+    "diabetes": load_diabetes,
+    "breast cancer": load_breast_cancer,
+    "wine": load_wine,
+    "digits": load_digits,
+}
+DENOISER = DenoisingAutoencoder(
+    64,
+    hidden_layer_sizes=(256,),
+    code_activation="identity",
+    learning_rate="cosine",
+    batch_size=64,
+)
+
+
+def denoiser(**changed):
+    """Makes an imputer, given a seed, by a recipe that differs from the default's in this."""
+    autoencoder = clone(DENOISER).set_params(**changed)
+    return lambda seed: AutoencoderImputer(autoencoder, random_state=seed)
+
+
+OTHERS = {
+    "SimpleImputer": lambda seed: SimpleImputer(),
+    "KNNImputer": lambda seed: KNNImputer(),
+    "IterativeImputer": lambda seed: IterativeImputer(random_state=seed),
+}
+DEFAULT = "AutoencoderImputer()"
+RECIPES = {
+    DEFAULT: lambda seed: AutoencoderImputer(random_state=seed),
+    "batch_size='auto'": denoiser(batch_size="auto"),
+    "max_iter=500": denoiser(max_iter=500),
+    "corruption_level=0.5": denoiser(corruption_level=0.5),
+    "alpha=0.1": denoiser(alpha=0.1),
+    "early_stopping=True": denoiser(early_stopping=True),
+    "hidden_layer_sizes=()": denoiser(hidden_layer_sizes=()),
+    "all defaults": lambda seed: AutoencoderImputer(DenoisingAutoencoder(), random_state=seed),
+}
+
+
+def measure(name, make, seed):
+    """Mean squared error of the filled cells, in variances of their columns; seconds."""
+    X = StandardScaler().fit_transform(TABLES[name]().data)
+    missing = np.random.default_rng(seed).random(X.shape) < MISSING
+    holes = np.where(missing, np.nan, X)
+    started = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # IterativeImputer's
+        filled = make(seed).fit_transform(holes)
+    return float(np.square(filled - X)[missing].mean()), time.perf_counter() - started
+
+
+def results():
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def measure_all(names):
+    """What is known of (table, method, mask), after having measured what was not."""
+    for name in names:
+        for method, make in {**OTHERS, **RECIPES}.items():
+            for seed in range(n_masks(method)):
+                key = f"{name} / {method} / {seed}"
+                if key not in results():
+                    found = {key: measure(name, make, seed)}
+                    RESULTS.write_text(json.dumps(results() | found, indent=0) + "\n")
+    return results()
+
+
+def n_masks(method):
+    return N_MASKS if method in (*OTHERS, DEFAULT) else OF_RECIPES
+
+
+def numbers(known, name, method):
+    """Errors and seconds of all masks, two arrays."""
+    return np.array([known[f"{name} / {method} / {seed}"] for seed in range(n_masks(method))]).T
+
+
+def compared(known, names):
+    """Medians of all methods, and the default beside the best of the others, mask by mask."""
+    for name in names:
+        errors = {m: numbers(known, name, m)[0] for m in (*OTHERS, DEFAULT)}
+        ratios = errors[DEFAULT] / np.min([errors[m] for m in OTHERS], axis=0)
+        medians = [f"{np.median(found):.3f}" for found in errors.values()]
+        yield name, *medians, f"{np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})"
+
+
+def seconds(known, names):
+    for method in (*OTHERS, *RECIPES):
+        yield method, *(f"{np.median(numbers(known, n, method)[1]):.2f}" for n in names)
+
+
+def recipes(known, names):
+    """Each recipe's error as a part of the default's: medians over masks."""
+    for method in RECIPES:
+        if method != DEFAULT:
+            yield method, *(f"{np.median(relative(known, name, method)):.2f}" for name in names)
+
+
+def relative(known, name, method):
+    """Errors as parts of the default's, an array of a number for each mask."""
+    errors, defaults = (numbers(known, name, m)[0] for m in (method, DEFAULT))
+    return errors / defaults[: len(errors)]
+
+
+def main(names):
+    known = measure_all(names)
+    write(
+        __file__,
+        "# Imputation",
+        f"{MISSING:.0%} of the cells missing at random. Mean squared error of the filled cells, in "
+        "variances of their columns: 1 is about what the mean has. All get columns that have been "
+        "standardised before cells were taken away, which KNNImputer needs, with their defaults. "
+        f"Medians of {N_MASKS} masks, each with a seed of its own; the last column is the default "
+        "as a part of the best of the three, mask by mask.",
+        table(["table", *OTHERS, DEFAULT, "default / best other"], compared(known, names)),
+        "Other recipes: what differs from the default's, `DenoisingAutoencoder(64, "
+        'hidden_layer_sizes=(256,), code_activation="identity", learning_rate="cosine", '
+        "batch_size=64)`, and the error as a part of the default's; medians of the first "
+        f"{OF_RECIPES} masks.",
+        table(["", *names], recipes(known, names)),
+        "Seconds for `fit_transform`, one after the other; medians.",
+        table(["", *names], seconds(known, names)),
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(TABLES))

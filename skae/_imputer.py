@@ -1,0 +1,300 @@
+"""An imputer: a denoising autoencoder as the step of a pipeline that fills in missing cells."""
+
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.impute import MissingIndicator
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skae._base import BaseAutoencoder
+from skae._compat import DocumentedMixin, HasMethods, InvalidParameterError, fit_context
+from skae._denoising import DenoisingAutoencoder
+from skae._engine.devices import off_torch
+from skae._engine.notice import warn
+from skae._estimator import draw_seed
+from skae._hints import check_parts, hints, remedy_for_prototype
+from skae._outputs import SquaredError
+
+
+class AutoencoderImputer(DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Fill missing cells (NaN) with what an autoencoder makes of the observed ones.
+
+    The autoencoder is trained on rows with holes as they are; its loss counts the observed
+    cells alone, of which it masks some more, to learn to restore them, ::
+
+        mean over rows of  sum over observed cells j of (x_j - g(f(x'))_j)^2
+
+    with x' the masked row. A hole then gets the cell of the row's reconstruction. Observed
+    cells stay as they are. To follow curved relations between columns it takes more rows
+    than `IterativeImputer` with its linear regressions does: compare the two.
+
+    Parameters
+    ----------
+    autoencoder : autoencoder or None, default=None
+        What is trained, a clone of it: an autoencoder that takes missing cells, which
+        :class:`DenoisingAutoencoder` does. None is one of the recipe that did best in the
+        benchmark, `DenoisingAutoencoder(64, hidden_layer_sizes=(256,),
+        code_activation='identity', learning_rate='cosine', batch_size=64)`. With
+        loss='squared_error' it gets columns standardised, with another loss as they are.
+    add_indicator : bool, default=False
+        Whether to append a column of zeros and ones for each column that lacked cells in
+        `fit`, 1 where a cell was missing, as :class:`~sklearn.impute.MissingIndicator`
+        does: for a predictor that may learn from what is missing.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the autoencoder's weights, shuffles and masks, in place of its own; an int
+        makes refits identical. None leaves its own.
+
+    Attributes
+    ----------
+    autoencoder_ : autoencoder
+        The one that has been trained, on the columns with observed cells.
+    scaler_ : StandardScaler or None
+        What standardises these columns, by their observed cells; None where the
+        autoencoder's loss is not the squared error, which goes by the columns' own scale.
+    indicator_ : MissingIndicator or None
+        What makes the additional columns; None without `add_indicator`.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit; only where X has names that are strings.
+
+    See Also
+    --------
+    DenoisingAutoencoder : What fills the cells, and codes rows with holes as well.
+    sklearn.impute.IterativeImputer : Regressions of each column on the others.
+    sklearn.impute.KNNImputer : Means of the nearest rows.
+
+    Notes
+    -----
+    As of `SimpleImputer` and its like, a column without an observed cell in `fit` is left
+    out of what `transform` returns; `fit` warns of it. Integers become float64.
+
+    A fit on rows without holes can fill those of other rows, but less well: the mask of
+    observed cells is an input of the encoder only where the training data lack some.
+
+    References
+    ----------
+    Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoders",
+    Journal of Machine Learning Research 11, 2010,
+    https://jmlr.org/papers/v11/vincent10a.html.
+
+    Gondara and Wang, "MIDA: Multiple imputation using denoising autoencoders", PAKDD 2018,
+    https://doi.org/10.1007/978-3-319-93040-4_21.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.impute import SimpleImputer
+    >>> from skae import AutoencoderImputer
+    >>> X = load_digits().data
+    >>> missing = np.random.default_rng(0).random(X.shape) < 0.2
+    >>> holes = np.where(missing, np.nan, X)
+    >>> filled = AutoencoderImputer(random_state=0).fit_transform(holes)
+    >>> by_means = SimpleImputer().fit_transform(holes)
+    >>> bool(((filled - X) ** 2).sum() < 0.3 * ((by_means - X) ** 2).sum())
+    True
+    """
+
+    autoencoder_: BaseAutoencoder
+    scaler_: StandardScaler | None
+    indicator_: MissingIndicator | None
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    if TYPE_CHECKING:  # scikit-learn's, which have no types
+
+        def fit_transform(self, X, y=None, **fit_params) -> np.ndarray: ...
+        def set_output(self, *, transform=None) -> Self: ...
+
+    _parameter_constraints = {
+        "autoencoder": [HasMethods("fit"), None],
+        "add_indicator": ["boolean"],
+        "random_state": ["random_state"],
+    }
+    _parts = {"autoencoder": "DenoisingAutoencoder()"}
+
+    def __init__(self, autoencoder=None, *, add_indicator=False, random_state=None):
+        self.autoencoder = autoencoder
+        self.add_indicator = add_indicator
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None) -> Self:
+        """Train the autoencoder on X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data; NaN is a missing cell. float32 is computed in float32, in
+            about half the time, everything else in float64.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the autoencoder is none that takes missing cells, or X does not suit it, is
+            sparse or has no observed cell.
+        """
+        autoencoder = self._unfitted()
+        X = self._validate_X(X, reset=True)
+        has_any = ~np.isnan(X).all(axis=0)
+        self._warn_of_empty(has_any)
+        X_kept, scaler = X[:, has_any], None
+        if isinstance(autoencoder._output, SquaredError):
+            scaler = StandardScaler().set_output(transform="default").fit(X_kept)
+            X_kept = scaler.transform(X_kept)
+        self.autoencoder_ = autoencoder.fit(X_kept)
+        self.scaler_, self.indicator_ = scaler, None
+        self._has_any_ = has_any
+        if self.add_indicator:
+            indicator = MissingIndicator(error_on_new=False).set_output(transform="default")
+            self.indicator_ = indicator.fit(X)
+        return self
+
+    def transform(self, X) -> np.ndarray:
+        """Fill the missing cells of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to fill; NaN is a missing cell.
+
+        Returns
+        -------
+        filled : ndarray of shape (n_samples, n_features_out)
+            A copy without NaN, in the dtype of X, but float64 where that is no float32:
+            the columns with an observed cell in `fit`, and with `add_indicator` those that
+            say what was missing.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, or is sparse or infinite.
+        """
+        check_is_fitted(self)
+        X = self._validate_X(X, reset=False)
+        filled = X[:, self._has_any_]  # a copy
+        missing = np.isnan(filled)
+        rows = np.flatnonzero(missing.any(axis=1))
+        if len(rows):
+            filled[missing] = self._reconstruct(filled[rows])[missing[rows]]
+        if self.indicator_ is not None:
+            filled = np.hstack([filled, self.indicator_.transform(X).astype(X.dtype)])
+        return filled
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Name the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the columns of X, if it had none in `fit`; None then stands for x0,
+            x1 and so on.
+
+        Returns
+        -------
+        names : ndarray of shape (n_features_out,)
+            Those of X; with `add_indicator` also "missingindicator_" and a name.
+
+        Raises
+        ------
+        ValueError
+            If the names are others than in `fit`, or not as many.
+        """
+        check_is_fitted(self)
+        names = super().get_feature_names_out(input_features)
+        kept = names[self._has_any_]
+        if self.indicator_ is None:
+            return kept
+        return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
+
+    def set_params(self, **params) -> Self:
+        """Set parameters, also of the autoencoder, such as `autoencoder__corruption_level`.
+
+        Parameters
+        ----------
+        **params : dict
+            Values of parameters by name.
+
+        Returns
+        -------
+        self : object
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or no autoencoder that it could be one of.
+        """
+        check_parts(self, params)
+        return super().set_params(**params)
+
+    def _unfitted(self):
+        """The autoencoder to be trained, checked, and with its seed."""
+        autoencoder = self._recipe() if self.autoencoder is None else self.autoencoder
+        if not isinstance(autoencoder, BaseAutoencoder):
+            remedy = remedy_for_prototype(autoencoder, self, "autoencoder")
+        elif not get_tags(autoencoder).input_tags.allow_nan:
+            remedy = f"use for example {self._parts['autoencoder']}."
+        else:
+            own = (
+                {} if self.random_state is None else {"random_state": draw_seed(self.random_state)}
+            )
+            return clone(autoencoder).set_params(**own)
+        raise InvalidParameterError(
+            "autoencoder must be an autoencoder of skae that takes missing cells, but found "
+            f"{autoencoder!r}: {remedy}"
+        )
+
+    def _recipe(self):
+        """What did best in docs/benchmarks/imputation.py."""
+        return DenoisingAutoencoder(
+            64,
+            hidden_layer_sizes=(256,),
+            code_activation="identity",
+            learning_rate="cosine",
+            batch_size=64,
+        )
+
+    def _validate_X(self, X, reset):
+        X, dtypes = off_torch(X), [np.float64, np.float32]
+        with hints(X):
+            return validate_data(self, X, reset=reset, dtype=dtypes, ensure_all_finite="allow-nan")
+
+    def _warn_of_empty(self, has_any):
+        """Warn of columns that will be left out; ValueError if those are all."""
+        names = vars(self).get("feature_names_in_", np.arange(len(has_any)))
+        empty = names[~has_any].tolist()
+        if not has_any.any():
+            raise ValueError("X has no observed cell, so that there is nothing to learn from.")
+        if empty:
+            warn(
+                f"Columns {empty} have no observed cell: transform leaves them out. To have them "
+                "filled with a constant, use SimpleImputer(keep_empty_features=True) before.",
+            )
+
+    def _reconstruct(self, X):
+        """What the autoencoder makes of rows, in their units."""
+        if self.scaler_ is None:
+            return self.autoencoder_.reconstruct(X)
+        scaled = self.autoencoder_.reconstruct(self.scaler_.transform(X))
+        return self.scaler_.inverse_transform(scaled)
+
+    def __sklearn_is_fitted__(self):
+        return "autoencoder_" in vars(self)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,279 @@
+"""`AutoencoderImputer`: X with its gaps filled, by scikit-learn's conventions for imputers."""
+
+import pickle
+
+import numpy as np
+import pytest
+from helpers import EXTRA_CHECKS, TRAINING, UNIT_X, X
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skae import Autoencoder, AutoencoderImputer, DenoisingAutoencoder, StackedAutoencoder
+
+DENOISING = DenoisingAutoencoder(3, code_activation="identity", **TRAINING)
+MISSING = np.random.default_rng(3).random(X.shape) < 0.2
+HOLES = np.where(MISSING, np.nan, 10.0 * X + 5.0)
+EMPTY = np.insert(HOLES, 2, np.nan, axis=1)  # with a column that has no observed cell
+
+
+def imputer(**params):
+    return AutoencoderImputer(clone(DENOISING)).set_params(**params)
+
+
+ESTIMATORS = [
+    AutoencoderImputer(DenoisingAutoencoder(3, max_iter=3)),
+    AutoencoderImputer(DenoisingAutoencoder(3, max_iter=3), add_indicator=True, random_state=0),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_sklearn_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
+@pytest.mark.parametrize("check", EXTRA_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["plain", "with indicator"])
+def test_extra_sklearn_check(estimator, check):
+    check(type(estimator).__name__, estimator)
+
+
+# What is filled, and with what.
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_observed_cells_stay_as_they_are(dtype):
+    holes = HOLES.astype(dtype)
+    before = holes.copy()
+    filled = imputer().fit_transform(holes)
+    assert filled.dtype == dtype and np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[~MISSING], holes[~MISSING])
+    np.testing.assert_array_equal(holes, before)
+
+
+def test_holes_get_the_reconstruction_of_standardised_rows():
+    filled = imputer(random_state=5).fit_transform(HOLES)
+    scaler = StandardScaler().fit(HOLES)
+    by_hand = clone(DENOISING).set_params(random_state=5).fit(scaler.transform(HOLES))
+    expected = scaler.inverse_transform(by_hand.reconstruct(scaler.transform(HOLES)))
+    np.testing.assert_allclose(filled[MISSING], expected[MISSING], rtol=1e-9)
+
+
+def test_units_do_not_matter():
+    """Of powers of two, to the bit."""
+    one = imputer(random_state=0).fit_transform(HOLES)
+    other = imputer(random_state=0).fit_transform(HOLES * 2.0 ** np.arange(-6, 6, 2))
+    np.testing.assert_array_equal(other, one * 2.0 ** np.arange(-6, 6, 2))
+
+
+def test_probabilities_are_not_standardised():
+    holes = np.where(MISSING, np.nan, UNIT_X)
+    fitted = imputer(autoencoder__loss="binary_cross_entropy").fit(holes)
+    filled = fitted.transform(holes)
+    assert fitted.scaler_ is None and (filled[MISSING] > 0).all() and (filled[MISSING] < 1).all()
+    expected = fitted.autoencoder_.reconstruct(holes)
+    np.testing.assert_allclose(filled[MISSING], expected[MISSING], rtol=1e-9)
+
+
+def test_rows_without_holes_come_back():
+    fitted = imputer().fit(HOLES)
+    filled = fitted.transform(X)
+    np.testing.assert_array_equal(filled, X)
+    assert filled is not X and not np.shares_memory(filled, X)
+
+
+def test_a_row_with_nothing_is_filled():
+    holes = HOLES.copy()
+    holes[0] = np.nan
+    assert np.isfinite(imputer().fit_transform(holes)).all()
+    assert np.isfinite(imputer().fit(HOLES).transform(holes)).all()
+
+
+def test_holes_of_new_rows_are_filled_where_training_had_none():
+    filled = imputer().fit(X).transform(np.where(MISSING, np.nan, X))
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[~MISSING], X[~MISSING])
+
+
+def test_it_restores_what_hangs_together():
+    """A column is the sum of the others: much better than its mean."""
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(400, 2))
+    whole = factors @ rng.normal(size=(2, 8)) * 10.0 ** np.arange(8) + 3.0
+    missing = rng.random(whole.shape) < 0.2
+    holes = np.where(missing, np.nan, whole)
+
+    def error(estimator):
+        differences = (estimator.fit_transform(holes) - whole) / whole.std(axis=0)
+        return np.square(differences[missing]).mean()
+
+    assert error(AutoencoderImputer(random_state=0)) < 0.1 * error(SimpleImputer())
+
+
+def test_its_default_beats_the_neighbours_of_the_digits(digits):
+    some = StandardScaler().fit_transform(digits[:600])
+    missing = np.random.default_rng(0).random(some.shape) < 0.2
+    holes = np.where(missing, np.nan, some)
+
+    def error(estimator):
+        return np.square(estimator.fit_transform(holes) - some)[missing].mean()
+
+    assert error(AutoencoderImputer(random_state=0)) < error(KNNImputer())
+
+
+# SimpleImputer's conventions.
+
+
+@pytest.mark.filterwarnings("ignore:Columns .* have no observed cell:UserWarning")
+@pytest.mark.filterwarnings("ignore:Skipping features without any observed values:UserWarning")
+@pytest.mark.parametrize("add_indicator", [False, True])
+@pytest.mark.parametrize("holes", [HOLES, EMPTY], ids=["holes", "empty column"])
+def test_names_shapes_and_indicators_are_those_of_simple_imputer(holes, add_indicator):
+    names = [f"column {number}" for number in range(holes.shape[1])]
+    ours = imputer(add_indicator=add_indicator).fit(holes)
+    theirs = SimpleImputer(add_indicator=add_indicator).fit(holes)
+    found, expected = ours.transform(holes), theirs.transform(holes)
+    assert found.shape == expected.shape
+    np.testing.assert_array_equal(found[:, 6:], expected[:, 6:])
+    for given in (None, names):
+        expected_names = theirs.get_feature_names_out(given)
+        np.testing.assert_array_equal(ours.get_feature_names_out(given), expected_names)
+
+
+def test_columns_without_an_observed_cell_are_left_out_with_a_warning():
+    pd = pytest.importorskip("pandas")
+    with pytest.warns(UserWarning, match=r"Columns \[2\] have no observed cell"):
+        fitted = imputer().fit(EMPTY)
+    assert fitted.n_features_in_ == 7 and fitted.autoencoder_.n_features_in_ == 6
+    np.testing.assert_array_equal(fitted.transform(EMPTY), imputer().fit_transform(HOLES))
+    with pytest.warns(UserWarning, match=r"Columns \['c'\] have no observed cell"):
+        imputer().fit(pd.DataFrame(EMPTY, columns=list("abcdefg")))
+
+
+def test_what_they_have_in_new_rows_is_left_out_too():
+    with pytest.warns(UserWarning, match="no observed cell"):
+        fitted = imputer(add_indicator=True).fit(EMPTY)
+    filled = fitted.transform(np.nan_to_num(EMPTY))
+    assert filled.shape == (60, 6 + 7) and (filled[:, 6:] == 0).all()
+
+
+def test_frames_keep_names_and_index():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(HOLES, columns=list("abcdef"), index=np.arange(60) + 100)
+    fitted = imputer(add_indicator=True).set_output(transform="pandas").fit(frame)
+    filled = fitted.transform(frame)
+    assert [*filled.columns[:7]] == [*"abcdef", "missingindicator_a"]
+    pd.testing.assert_index_equal(filled.index, frame.index)
+    pd.testing.assert_frame_equal(filled[[*"abcdef"]].where(frame.notna()), frame)
+    np.testing.assert_array_equal(
+        filled.to_numpy()[:, :6], imputer().fit_transform(frame), strict=True
+    )
+
+
+def test_frames_of_numbers_of_any_kind():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(HOLES[:, :2], columns=["a", "b"])
+    whole = frame.assign(n=np.arange(60), flag=MISSING[:, 0])
+    whole["nullable"] = pd.array([None, 2, 7] * 20, dtype="Int64")
+    filled = imputer().fit_transform(whole)
+    assert filled.dtype == np.float64 and np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[:, 2], np.arange(60))
+    np.testing.assert_array_equal(filled[1::3, 4], 2.0)
+
+
+# In scikit-learn's company.
+
+
+def test_in_a_pipeline_that_is_searched():
+    X, y = load_iris(return_X_y=True)
+    holes = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    model = make_pipeline(AutoencoderImputer(DENOISING), LogisticRegression(max_iter=1000))
+    grid = {"autoencoderimputer__autoencoder__corruption_level": [0.1, 0.5]}
+    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(holes, y)
+    assert search.score(holes, y) > 0.7
+    best = search.best_estimator_[0]
+    assert best.autoencoder_.corruption_level == best.autoencoder.corruption_level
+    assert DENOISING.corruption_level == 0.3 and not hasattr(DENOISING, "n_iter_")
+
+
+def test_pickles_and_clones():
+    fitted = imputer(add_indicator=True).fit(HOLES)
+    loaded = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(loaded.transform(HOLES), fitted.transform(HOLES))
+    again = clone(fitted)
+    with pytest.raises(NotFittedError):
+        again.transform(HOLES)
+    np.testing.assert_array_equal(again.fit_transform(HOLES), fitted.transform(HOLES))
+
+
+def test_its_seed_replaces_the_autoencoders():
+    own = imputer(autoencoder__random_state=7).fit_transform(HOLES)
+    np.testing.assert_array_equal(own, imputer(random_state=7).fit_transform(HOLES))
+    assert (own != imputer(random_state=8).fit_transform(HOLES)).any()
+    given = np.random.RandomState(0)
+    assert (imputer(random_state=given).fit_transform(HOLES) != own).any()
+
+
+# What it refuses.
+
+
+@pytest.mark.parametrize(
+    ("autoencoder", "found", "remedy"),
+    [
+        (Autoencoder(), r"Autoencoder\(\)", "use for example DenoisingAutoencoder"),
+        (StackedAutoencoder(), r"StackedAutoencoder\(\)", "use for example DenoisingAuto"),
+        (KNNImputer(), r"KNNImputer\(\)", "use for example DenoisingAutoencoder"),
+        (
+            make_pipeline(StandardScaler(), DenoisingAutoencoder()),
+            "Pipeline",
+            "before AutoencoderImputer",
+        ),
+        (FrozenEstimator(DenoisingAutoencoder()), "Frozen", "use for example Denoising"),
+        (DenoisingAutoencoder, "<class", r"pass an object, such as DenoisingAutoencoder\(\)"),
+    ],
+)
+def test_what_takes_no_missing_cells_is_an_error(autoencoder, found, remedy):
+    with pytest.raises(ValueError, match="takes missing cells") as error:
+        AutoencoderImputer(autoencoder).fit(HOLES)
+    assert error.match(found) and error.match(remedy)
+
+
+@pytest.mark.parametrize(
+    ("params", "name"), [({"autoencoder": 3}, "autoencoder"), ({"add_indicator": 2}, "add_ind")]
+)
+def test_wrong_parameters_are_named(params, name):
+    with pytest.raises(ValueError, match=f"The '{name}.*' parameter of AutoencoderImputer"):
+        AutoencoderImputer(**params).fit(HOLES)
+
+
+def test_parameters_of_an_autoencoder_that_is_not_there():
+    with pytest.raises(ValueError, match=r"pass AutoencoderImputer\(DenoisingAutoencoder\(\)\)"):
+        AutoencoderImputer().set_params(autoencoder__max_iter=3)
+
+
+@pytest.mark.parametrize("method", ["fit", "transform"])
+def test_rows_that_it_is_not_for(method):
+    fitted = imputer().fit(HOLES)
+    call = getattr(fitted, method)
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        call(csr_array(X))
+    with pytest.raises(ValueError, match="infinity"):
+        call(np.where(MISSING, np.inf, X))
+    with pytest.raises(ValueError, match="could not convert") as error:
+        call(np.column_stack([X[:, :5], ["Paris"] * 60]).astype(object))
+    assert error.value.__notes__[0].startswith("Column 5 holds")
+    np.testing.assert_array_equal(fitted.fit_transform(HOLES), imputer().fit_transform(HOLES))
+
+
+def test_no_observed_cell_at_all_is_an_error():
+    with pytest.raises(ValueError, match="X has no observed cell"):
+        imputer().fit(np.full((5, 3), np.nan))
