@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import Autoencoder, AutoencoderImputer, DenoisingAutoencoder, StackedAutoencoder
+from skae._imputer import recipe
 
 DENOISING = DenoisingAutoencoder(3, code_activation="identity", **TRAINING)
 MISSING = np.random.default_rng(3).random(X.shape) < 0.2
@@ -104,30 +105,31 @@ def test_holes_of_new_rows_are_filled_where_training_had_none():
     np.testing.assert_array_equal(filled[~MISSING], X[~MISSING])
 
 
-def test_it_restores_what_hangs_together():
-    """A column is the sum of the others: much better than its mean."""
-    rng = np.random.default_rng(0)
-    factors = rng.normal(size=(400, 2))
-    whole = factors @ rng.normal(size=(2, 8)) * 10.0 ** np.arange(8) + 3.0
-    missing = rng.random(whole.shape) < 0.2
-    holes = np.where(missing, np.nan, whole)
-
-    def error(estimator):
-        differences = (estimator.fit_transform(holes) - whole) / whole.std(axis=0)
-        return np.square(differences[missing]).mean()
-
-    assert error(AutoencoderImputer(random_state=0)) < 0.1 * error(SimpleImputer())
+def filling_error(estimator, whole):
+    """Mean squared error where 20% of the cells are missing, in variances of their columns."""
+    missing = np.random.default_rng(0).random(whole.shape) < 0.2
+    filled = estimator.fit_transform(np.where(missing, np.nan, whole))
+    return np.square((filled - whole) / whole.std(axis=0))[missing].mean()
 
 
-def test_its_default_beats_the_neighbours_of_the_digits(digits):
-    some = StandardScaler().fit_transform(digits[:600])
-    missing = np.random.default_rng(0).random(some.shape) < 0.2
-    holes = np.where(missing, np.nan, some)
+def test_columns_that_hang_together_are_restored():
+    """Sums of two factors, in units from 1 to 10 million."""
+    rng = np.random.default_rng(1)
+    whole = rng.normal(size=(150, 2)) @ rng.normal(size=(2, 8)) * 10.0 ** np.arange(8) + 3.0
+    by_means = filling_error(SimpleImputer(), whole)
+    assert filling_error(AutoencoderImputer(random_state=0), whole) < 0.1 * by_means
 
-    def error(estimator):
-        return np.square(estimator.fit_transform(holes) - some)[missing].mean()
 
-    assert error(AutoencoderImputer(random_state=0)) < error(KNNImputer())
+def test_a_curve_is_restored_better_than_by_means_of_neighbours():
+    angles = np.random.default_rng(1).uniform(0, 2 * np.pi, (200, 1))
+    whole = np.hstack([np.sin(angles * k + k) for k in (1, 1, 2, 2, 3, 3)]) + np.arange(6)
+    by_neighbours = filling_error(KNNImputer(), whole)
+    assert filling_error(AutoencoderImputer(random_state=0), whole) < 0.8 * by_neighbours
+
+
+@pytest.mark.parametrize(("n_rows", "epochs"), [(1, 300), (2000, 300), (6400, 100), (10**6, 20)])
+def test_many_rows_are_passed_less_often(n_rows, epochs):
+    assert recipe(n_rows).max_iter == epochs
 
 
 # SimpleImputer's conventions.
