@@ -46,8 +46,8 @@ class AutoencoderImputer(DocumentedMixin, OneToOneFeatureMixin, TransformerMixin
         mean over rows of  sum over observed cells j of (x_j - g(f(x'))_j)^2
 
     with x' the masked row. A hole then gets the cell of the row's reconstruction. Observed
-    cells stay as they are. To follow curved relations between columns it takes more rows
-    than `IterativeImputer` with its linear regressions does: compare the two.
+    cells stay as they are. Where columns are related linearly, `IterativeImputer` with its
+    regressions may be as good: compare the two.
 
     Parameters
     ----------
