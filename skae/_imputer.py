@@ -226,7 +226,7 @@ class AutoencoderImputer(DocumentedMixin, OneToOneFeatureMixin, TransformerMixin
         Returns
         -------
         names : ndarray of shape (n_features_out,)
-            Those of X; with `add_indicator` also "missingindicator_" and a name.
+            Those of X; with `add_indicator` also their names behind ``missingindicator_``.
 
         Raises
         ------
