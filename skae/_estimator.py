@@ -35,7 +35,7 @@ from skae._engine.notice import warn
 from skae._engine.saved import REMEDY, plain, restored
 from skae._engine.settings import AUTO
 from skae._engine.training import Trainer
-from skae._hints import check_parts, hints
+from skae._hints import PartsMixin, hints
 from skae._version import __version__
 
 ACCEPTED = {"accept_sparse": "csr", "order": "C"}  # of X, by `validate_data`
@@ -93,6 +93,7 @@ def trains_by_epochs(estimator):
 
 
 class NetworkEstimator(
+    PartsMixin,
     DocumentedMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -133,7 +134,6 @@ class NetworkEstimator(
     _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is
     _warmup_epochs = 0  # first epochs, whose objective is not yet the one to minimise
     _output_units = None  # (scale, offset) of outputs that are trained in other units than theirs
-    _parts = {}  # of parameters that are objects, or None: what to write
 
     @property
     def _continues_training(self):
@@ -485,28 +485,6 @@ class NetworkEstimator(
         pass
 
     # Scikit-learn's and Python's conventions.
-
-    def set_params(self, **params) -> Self:
-        """Set parameters, also of what parameters are, such as `network__channels`.
-
-        Parameters
-        ----------
-        **params : dict
-            Values of parameters by name; `network__channels` is the parameter `channels`
-            of `network`.
-
-        Returns
-        -------
-        self : object
-            The estimator itself.
-
-        Raises
-        ------
-        ValueError
-            If there is no such parameter, or nothing that it could be a parameter of.
-        """
-        check_parts(self, params)
-        return super().set_params(**params)
 
     def __sklearn_is_fitted__(self):
         return "_state" in vars(self)

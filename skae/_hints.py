@@ -3,6 +3,7 @@
 from copy import copy
 from functools import update_wrapper
 from types import CellType, FunctionType
+from typing import Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -143,6 +144,34 @@ def _remedy_for_part(estimator, name, value, its):
     if example is None:
         return f"leave out {name}__{its}."
     return f"pass {type(estimator).__name__}({example})."
+
+
+class PartsMixin:
+    """For estimators with parameters that are objects, or None."""
+
+    _parts = {}  # what to write for each of these
+
+    def set_params(self, **params) -> Self:
+        """Set parameters, also of what parameters are, such as `network__channels`.
+
+        Parameters
+        ----------
+        **params : dict
+            Values of parameters by name; `network__channels` is the parameter `channels`
+            of `network`.
+
+        Returns
+        -------
+        self : object
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or nothing that it could be a parameter of.
+        """
+        check_parts(self, params)
+        return super().set_params(**params)
 
 
 def own_methods(cls):

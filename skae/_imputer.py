@@ -15,7 +15,7 @@ from skae._denoising import DenoisingAutoencoder
 from skae._engine.devices import off_torch
 from skae._engine.notice import warn
 from skae._estimator import draw_seed
-from skae._hints import check_parts, hints, remedy_for_prototype
+from skae._hints import PartsMixin, hints, remedy_for_prototype
 from skae._outputs import SquaredError
 
 BATCH_SIZE = 64  # of the default
@@ -37,7 +37,9 @@ def recipe(n_rows):
     )
 
 
-class AutoencoderImputer(DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class AutoencoderImputer(
+    PartsMixin, DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
+):
     """Fill missing cells (NaN) with what an autoencoder makes of the observed ones.
 
     The autoencoder is trained on rows with holes as they are; its loss counts the observed
@@ -239,27 +241,6 @@ class AutoencoderImputer(DocumentedMixin, OneToOneFeatureMixin, TransformerMixin
         if self.indicator_ is None:
             return kept
         return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
-
-    def set_params(self, **params) -> Self:
-        """Set parameters, also of the autoencoder, such as `autoencoder__corruption_level`.
-
-        Parameters
-        ----------
-        **params : dict
-            Values of parameters by name.
-
-        Returns
-        -------
-        self : object
-            The estimator itself.
-
-        Raises
-        ------
-        ValueError
-            If there is no such parameter, or no autoencoder that it could be one of.
-        """
-        check_parts(self, params)
-        return super().set_params(**params)
 
     def _check_parameters(self):
         if self.autoencoder is None:
