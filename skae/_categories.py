@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import coo_array
 
-MISSING = -1  # a code
+MISSING, UNSEEN = -1, -2  # codes
 
 
 class Categories:
@@ -24,6 +24,8 @@ class Categories:
         The categories with a column of their own, in its order, and those without.
     rare_counts : ndarray of shape (len(rare),)
         How often each of these has been seen.
+    proportions : ndarray of shape (width,)
+        How often each column of the block has been 1.
     """
 
     def __init__(self, values, order, most):
@@ -39,7 +41,9 @@ class Categories:
         self.rare = [level for level, is_kept in zip(levels, kept, strict=True) if not is_kept]
         self.rare_counts = counts[~kept]
         self.most_frequent = int(np.argmax(counts[kept])) if levels else MISSING
-        self.width = len(self.kept) + bool(self.rare)
+        self.width = self.n_categories = len(self.kept) + bool(self.rare)
+        shared = [self.rare_counts.sum()] if self.rare else []
+        self.proportions = np.r_[counts[kept], shared] / max(1, counts.sum())
         self._codes = {key(level): code for code, level in enumerate(self.kept)}
         self._codes |= dict.fromkeys(map(key, self.rare), len(self.kept))
 
@@ -54,26 +58,40 @@ class Categories:
         return array
 
     def encode(self, values):
-        """The column within the block of each value; `MISSING` of one that is unknown."""
+        """The column within the block of each value; `UNSEEN` of one that is unknown."""
         find = self._codes.get
-        found = [find(key(value), MISSING) for value in values.tolist()]
+        found = [find(key(value), UNSEEN) for value in values.tolist()]
         return np.array(found, dtype=np.int64)
 
-    def codes(self, values, missing):
-        """The column within the block of each cell; `MISSING` of one that lacks or is unknown."""
-        codes = np.full(len(values), MISSING)
-        codes[~missing] = self.encode(values[~missing])
+    def codes(self, cells):
+        """The column within the block of each cell; `MISSING` or `UNSEEN` where there is none."""
+        codes = np.full(len(cells.missing), MISSING)
+        codes[~cells.missing] = self.encode(cells.known)
         return codes
 
-    def block(self, values, missing):
-        """Columns of the matrix, (n, width): 1 for a cell's category, NaN for a missing cell."""
-        return indicators(self.codes(values, missing), self.width).toarray()
+    def _codes_for(self, cells, unseen):
+        codes = self.codes(cells)
+        if unseen == "missing":
+            codes[codes == UNSEEN] = MISSING
+        return codes
 
-    def sparse_block(self, values, missing):
+    def write(self, block, cells, unseen):
+        """Fill columns of the matrix, (n, width), zeros so far.
+
+        Each row gets 1 for its category and NaN for a missing cell. One that `fit` has not seen
+        gives NaN or, if `unseen` is "mean", the proportions of the categories.
+        """
+        codes = self._codes_for(cells, unseen)
+        known = np.flatnonzero(codes >= 0)
+        block[known, codes[known]] = 1.0
+        block[codes == MISSING] = np.nan
+        block[codes == UNSEEN] = self.proportions
+
+    def sparse_block(self, cells, unseen):
         """The same, sparse."""
-        return indicators(self.codes(values, missing), self.width)
+        return indicators(self._codes_for(cells, unseen), self.proportions)
 
-    def cells(self, block, fill):
+    def cells(self, block, fill, exact):
         """The likeliest category of each row of a block, and where there is none."""
         if not self.width:
             return np.zeros(len(block), dtype=self.dtype), np.ones(len(block), dtype=bool)
@@ -118,10 +136,12 @@ def sorted_levels(levels, order):
         return sorted(range(len(levels)), key=by_type.__getitem__)
 
 
-def indicators(codes, width):
-    """A block of the matrix, sparse: 1 in the column of each code, NaN in all of missing cells."""
-    known, missing = np.flatnonzero(codes >= 0), np.flatnonzero(codes < 0)
-    rows = np.r_[known, np.repeat(missing, width)]
-    columns = np.r_[codes[known], np.tile(np.arange(width), len(missing))]
-    data = np.r_[np.ones(len(known)), np.full(len(missing) * width, np.nan)]
+def indicators(codes, proportions):
+    """A block of the matrix, sparse, of codes of columns, `MISSING` and `UNSEEN`."""
+    width = len(proportions)
+    known, others = np.flatnonzero(codes >= 0), np.flatnonzero(codes < 0)
+    rows = np.r_[known, np.repeat(others, width)]
+    columns = np.r_[codes[known], np.tile(np.arange(width), len(others))]
+    whole = np.where((codes[others] == MISSING)[:, None], np.nan, proportions)
+    data = np.r_[np.ones(len(known)), whole.ravel()]
     return coo_array((data, (rows, columns)), shape=(len(codes), width))

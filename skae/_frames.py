@@ -51,5 +51,5 @@ class ArrayFrame:
     def remember(self, matrix, X):
         pass
 
-    def build(self, columns, matrix):
+    def build(self, columns, like):
         return np.column_stack(columns)

@@ -30,7 +30,7 @@ class ArrowFrame:
     def remember(self, matrix, X):
         pass
 
-    def build(self, columns, matrix):
+    def build(self, columns, like):
         return pa.table(columns, schema=self.schema)
 
 

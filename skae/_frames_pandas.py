@@ -29,10 +29,10 @@ class PandasFrame:
     def remember(self, matrix, X):
         remember_index(matrix, X)
 
-    def build(self, columns, matrix):
+    def build(self, columns, like):
         frame = pd.DataFrame(dict(enumerate(columns)))
         frame.columns = self.header
-        index = matrix.index if isinstance(matrix, pd.DataFrame) else recall_index(matrix)
+        index = like.index if isinstance(like, pd.DataFrame) else recall_index(like)
         return frame if index is None else frame.set_axis(index, axis=0)
 
 

@@ -24,7 +24,7 @@ class PolarsFrame:
     def remember(self, matrix, X):
         pass
 
-    def build(self, columns, matrix):
+    def build(self, columns, like):
         return pl.DataFrame(dict(zip(self.names, columns, strict=True)))
 
 

@@ -32,6 +32,7 @@ class Numbers:
     """
 
     width = 1
+    n_categories = 0
 
     def __init__(self, values, scale, rounded, coarser=()):
         known = np.unique(values)
@@ -59,28 +60,30 @@ class Numbers:
         scores = self.scale.forward(self.steps.count(values))
         return replaced(scores, values, self.odd, self.odd_scores)
 
-    def decode(self, scores):
-        """Values, within the range of `fit` and with no more decimals."""
-        return replaced(self._values(scores), scores, self.odd_scores, self.odd)
+    def decode(self, scores, exact=True):
+        """Values, within the range of `fit` and, if floats are to be exact, with its decimals."""
+        return replaced(self._values(scores, exact), scores, self.odd_scores, self.odd)
 
-    def _values(self, scores):
+    def _values(self, scores, exact=True):
         with np.errstate(over="ignore"):
-            return self.steps.values(self.scale.back(scores), self.lowest, self.greatest)
+            return self.steps.values(self.scale.back(scores), self.lowest, self.greatest, exact)
 
-    def block(self, values, missing):
-        """Columns of the matrix, (n, width), NaN where cells are missing."""
-        block = np.full((len(values), 1), np.nan)
-        block[~missing, 0] = self.encode(values[~missing])
-        return block
+    def write(self, block, cells, unseen):
+        """Fill columns of the matrix, (n, width), with NaN where cells are missing."""
+        known = ~cells.missing
+        block[known, 0] = self.encode(cells.values[known])
+        block[cells.missing] = np.nan
 
-    def sparse_block(self, values, missing):
+    def sparse_block(self, cells, unseen):
         """The same, sparse."""
-        return coo_array(self.block(values, missing))
+        block = np.empty((len(cells.missing), 1))
+        self.write(block, cells, unseen)
+        return coo_array(block)
 
-    def cells(self, block, fill):
+    def cells(self, block, fill, exact):
         """Values and which are missing; filled with the mean, or the median, if asked to."""
         missing = np.isnan(block[:, 0])
-        values = self.decode(np.where(missing, 0.0, block[:, 0]))
+        values = self.decode(np.where(missing, 0.0, block[:, 0]), exact)
         return values, missing & (not fill)
 
 
@@ -128,7 +131,7 @@ class Whole:
         above = np.where(below, WHOLE(0) - self._above(values), self._above(values))
         return np.where(below, -1.0, 1.0) * above.astype(np.float64) / self.step
 
-    def values(self, counts, lowest, greatest):
+    def values(self, counts, lowest, greatest, exact):
         most = self._above(greatest[None])[0]
         whole = np.clip(np.rint(counts), 0, GREATEST).astype(WHOLE)
         whole = np.minimum(whole, most // WHOLE(self.step)) * WHOLE(self.step)
@@ -148,9 +151,9 @@ class Fractions:
     def count(self, values):
         return values / self.step
 
-    def values(self, counts, lowest, greatest):
+    def values(self, counts, lowest, greatest, exact):
         values = np.clip(counts * self.step, lowest, greatest)
-        if self.decimals is not None:
+        if exact and self.decimals is not None:
             values = np.round(values, self.decimals)
         return np.clip(self.rounded(values), lowest, greatest)
 

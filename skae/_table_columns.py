@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from skae._categories import MISSING, Categories
+from skae._categories import UNSEEN, Categories
 from skae._cells import NUMERIC, Rounding
 from skae._engine.notice import warn
 from skae._numbers import Numbers
@@ -37,8 +37,9 @@ class Column:
         self._check_finite(cells)
         self.kind = self._kind(kinds.get(name, "from_dtype"))
         values = cells.known
+        self.missing_fraction = float(np.mean(cells.missing))
         if self.kind == "numeric" and len(values):
-            scale = "standard" if table.numeric == "auto" else table.numeric
+            scale = table._auto_numeric if table.numeric == "auto" else table.numeric
             coarser = FACTORS[UNITS.index(cells.unit) :] if cells.unit else ()
             self.encoder = Numbers(values, scale, Rounding(cells.precision), coarser)
         else:
@@ -116,8 +117,7 @@ class Column:
         """A ValueError if there are categories that `fit` has not seen."""
         if self.kind == "numeric":
             return
-        codes = self.encoder.codes(cells.values, cells.missing)
-        unseen = cells.values[(codes == MISSING) & ~cells.missing].tolist()
+        unseen = cells.values[self.encoder.codes(cells) == UNSEEN].tolist()
         if unseen:
             shown = list(dict.fromkeys(unseen))[:FEW]
             raise ValueError(

@@ -137,6 +137,8 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         "missing": [StrOptions({"auto", "ignore"})],
     }
 
+    _auto_numeric = "standard"  # what numeric="auto" stands for
+
     columns_: list
     kinds_: dict
     categories_: dict
@@ -250,8 +252,35 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
             Of float64; a CSR matrix if `sparse_output_`, unless `set_output` asks for a
             data frame. NaN in all of the block of a missing cell.
         """
+        matrix = self._encode(X, sparse=output_container(self) == "default")
+        self._frame.remember(matrix, X)
+        return matrix
+
+    def _encode(self, X, unseen="missing", sparse=True):
+        """The matrix of a table, an array or, if `sparse_output_` and if it may be, CSR.
+
+        Parameters
+        ----------
+        X : table
+        unseen : {'missing', 'mean'}, default='missing'
+            What stands for categories that `fit` has not seen: NaN, or the proportions of those
+            that it has.
+        sparse : bool, default=True
+            Whether the matrix may be sparse.
+        """
         check_is_fitted(self)
-        X = self._validate(X, reset=False)
+        cells = self._cells(self._validate(X, reset=False))
+        pairs = list(zip(self._columns, cells, strict=True))
+        if self.sparse_output_ and sparse:
+            blocks = [column.encoder.sparse_block(found, unseen) for column, found in pairs]
+            return align_sparse_interface(csr_array(hstack(blocks, format="csr")))
+        matrix = np.zeros((len(cells[0].missing), self._n_columns))
+        for column, found in pairs:
+            column.encoder.write(matrix[:, self.blocks_[column.name]], found, unseen)
+        return matrix
+
+    def _cells(self, X):
+        """The cells of a table, column by column, which the columns of `fit` accept."""
         frame = frame_like(X) or ArrayFrame(X)
         cells = [
             column.like_fit(frame.cells(X, place), frame.dtypes[place])
@@ -260,19 +289,31 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         if self.unknown == "error":
             for column, found in zip(self._columns, cells, strict=True):
                 column.refuse_unknown(found)
-        matrix = self._matrix(cells)
-        self._frame.remember(matrix, X)
-        return matrix
+        return cells
 
-    def _matrix(self, cells):
-        pairs = [
-            (column.encoder, found.values, found.missing)
-            for column, found in zip(self._columns, cells, strict=True)
-        ]
-        if self.sparse_output_ and output_container(self) == "default":
-            blocks = [encoder.sparse_block(*found) for encoder, *found in pairs]
-            return align_sparse_interface(csr_array(hstack(blocks, format="csr")))
-        return np.hstack([encoder.block(*found) for encoder, *found in pairs])
+    @property
+    def _n_columns(self):
+        return self.blocks_[self.columns_[-1]].stop
+
+    @property
+    def _widths(self):
+        """What the matrix consists of: 0 for a number, K for a block of K categories."""
+        encoders = [column.encoder for column in self._columns]
+        return tuple(encoder.n_categories for encoder in encoders if encoder.width)
+
+    @property
+    def _missing_fractions(self):
+        """The fraction of the rows of `fit` in which a column's cell was missing."""
+        return np.array([column.missing_fraction for column in self._columns])
+
+    def _names_of_gaps(self, matrix):
+        """Names of the columns that have NaN in a matrix, dense or CSR."""
+        if issparse(matrix):
+            has_nan = np.zeros(matrix.shape[1], dtype=bool)
+            has_nan[matrix.indices[np.isnan(matrix.data)]] = True
+        else:
+            has_nan = np.isnan(np.min(matrix, axis=0))
+        return [name for name, block in self.blocks_.items() if has_nan[block].any()]
 
     def inverse_transform(self, X) -> "pd.DataFrame":
         """Make a table of a matrix.
@@ -287,26 +328,38 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         table : DataFrame or Table or ndarray of shape (n_samples, n_features_in_)
             Of the library that `fit` got its table from, with its names and dtypes.
         """
+        return self._decode(X, like=X)
+
+    def _decode(self, matrix, like=None, exact=True):
+        """The table of a matrix.
+
+        Parameters
+        ----------
+        matrix : array-like or sparse matrix
+        like : table or matrix or None
+            A table whose index the rows get, or a matrix of such a one that `transform` has made.
+        exact : bool, default=True
+            Whether floats have the decimals of those of `fit`, or all that their range permits.
+        """
         check_is_fitted(self)
         matrix = check_array(
-            X, accept_sparse="csc", ensure_all_finite="allow-nan", dtype=np.float64
+            matrix,
+            accept_sparse="csc",
+            ensure_all_finite="allow-nan",
+            dtype=[np.float64, np.float32],
         )
-        n_columns = self.blocks_[self.columns_[-1]].stop
-        if matrix.shape[1] != n_columns:
+        if matrix.shape[1] != self._n_columns:
             raise ValueError(
-                f"X has {matrix.shape[1]} columns, but the matrix of this table has {n_columns}: "
-                "pass what transform gives."
+                f"X has {matrix.shape[1]} columns, but the matrix of this table has "
+                f"{self._n_columns}: pass what transform gives."
             )
-        return self._frame.build(
-            [self._column(place, matrix) for place in range(len(self._columns))], X
-        )
+        places = range(len(self._columns))
+        return self._frame.build([self._column(place, matrix, exact) for place in places], like)
 
-    def _column(self, place, matrix):
-        column = self._columns[place]
+    def _column(self, place, matrix, exact):
+        column, fill = self._columns[place], self.missing == "ignore"
         block = matrix[:, self.blocks_[column.name]]
-        decoded = [
-            column.encoder.cells(rows, fill=self.missing == "ignore") for rows in dense_rows(block)
-        ]
+        decoded = [column.encoder.cells(rows, fill, exact) for rows in dense_rows(block)]
         values, missing = (np.concatenate(parts) for parts in zip(*decoded, strict=True))
         return self._frame.column(place, values, missing)
 
@@ -336,9 +389,9 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
 
 
 def dense_rows(block):
-    """A block of a matrix, dense, so many rows at a time that these take little memory."""
+    """A block of a matrix, dense and of float64, a few rows at a time: they take little memory."""
     block = block.tocsr() if issparse(block) else block
     n_rows = max(1, CHUNK // max(1, block.shape[1]))
     for start in range(0, block.shape[0], n_rows):
         rows = block[start : start + n_rows]
-        yield rows.toarray() if issparse(rows) else rows
+        yield (rows.toarray() if issparse(rows) else rows).astype(np.float64, copy=False)

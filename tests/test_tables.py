@@ -296,6 +296,105 @@ def test_arrays_of_numbers():
     assert table.dtype == X.dtype and (table == X).all()
 
 
+# What autoencoders ask of it
+
+
+def test_auto_of_numbers_can_be_set():
+    X = people()
+    encoder = TableEncoder()
+    encoder._auto_numeric = "quantile"
+    expected = TableEncoder(numeric="quantile").fit_transform(X)
+    np.testing.assert_array_equal(encoder.fit(X)._encode(X), expected)
+    standard = TableEncoder(numeric="standard").fit_transform(X)
+    assert (TableEncoder().fit(X)._encode(X) == standard)[~np.isnan(standard)].all()
+
+
+@pytest.mark.filterwarnings("ignore:Column 'nothing' has no value:UserWarning")
+def test_widths_leave_empty_columns_out():
+    X = some_jobs().assign(nothing=np.nan, happy=[True, False, True, None])
+    assert TableEncoder().fit(X)._widths == (0, 3, 2)
+    assert TableEncoder(max_categories=2).fit(X)._widths == (0, 2, 2)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_unseen_categories_may_be_the_mean(sparse):
+    X = some_jobs()
+    new = X.assign(job=["astronaut", None, "miner", "clerk"])
+    encoder = TableEncoder().fit(X)
+    encoder.sparse_output_ = sparse
+    matrix = encoder._encode(new, unseen="mean")
+    assert issparse(matrix) == sparse
+    block = (matrix.toarray() if sparse else matrix)[:, 1:]
+    expected = [[0.5, 0.25, 0.25], [np.nan] * 3, [0, 1, 0], [1, 0, 0]]
+    np.testing.assert_array_equal(block, expected)
+    assert np.isnan(encoder._encode(new)[:1, 1:].sum())
+
+
+def test_mean_of_unseen_categories_counts_rare_ones():
+    X = pd.DataFrame({"x": list("aaabbccd")})
+    encoder = TableEncoder(max_categories=2).fit(X)
+    matrix = encoder._encode(pd.DataFrame({"x": ["z"]}), unseen="mean")
+    np.testing.assert_array_equal(matrix, [[3 / 8, 5 / 8]])
+    with pytest.raises(ValueError, match="did not see"):
+        encoder.set_params(unknown="error")._encode(pd.DataFrame({"x": ["z"]}), unseen="mean")
+
+
+@pytest.mark.parametrize("container", ["pandas", "default"])
+def test_encoding_gives_arrays_whatever_transform_does(container):
+    X = some_jobs()
+    encoder = TableEncoder().set_output(transform=container).fit(X)
+    with config_context(transform_output="pandas"):
+        assert type(encoder._encode(X)) is np.ndarray
+
+
+@each_scale
+def test_floats_may_have_all_digits(numeric):
+    X = pd.DataFrame({"price": [0.25, 1.5, 9.75], "n": [1, 2, 9], "ok": [True, False, True]})
+    X["half"] = X["price"].astype(np.float32)
+    encoder = TableEncoder(numeric=numeric).fit(X)
+    matrix = np.random.default_rng(0).normal(size=(50, 5))
+    exact, table = encoder._decode(matrix), encoder._decode(matrix, exact=False)
+    assert exact.equals(encoder.inverse_transform(matrix))
+    assert (table.dtypes == X.dtypes).all() and table[["n", "ok"]].equals(exact[["n", "ok"]])
+    for name in ("price", "half"):
+        assert (table[name] != table[name].round(2)).sum() > 10
+        np.testing.assert_allclose(table[name].clip(0.25, 9.75), table[name])
+        np.testing.assert_allclose(table[name], exact[name], atol=0.0051)
+
+
+def test_decoded_rows_may_have_the_index_of_a_table():
+    X = people().set_index(np.arange(40) * 3)
+    encoder = TableEncoder().fit(X)
+    matrix = encoder._encode(X)
+    assert encoder._decode(matrix, like=X).equals(X)
+    assert encoder._decode(matrix).equals(X.reset_index(drop=True))
+
+
+def test_matrices_of_float32_are_decoded_as_they_are():
+    X = some_jobs()
+    encoder = TableEncoder().fit(X)
+    matrix = encoder._encode(X).astype(np.float32)
+    assert encoder._decode(matrix).equals(X)
+    assert encoder._decode(matrix * np.float32(1.001), exact=False).equals(X)
+
+
+def test_fractions_of_missing_cells():
+    X = people()
+    fractions = TableEncoder().fit(X)._missing_fractions
+    np.testing.assert_allclose(fractions, X.isna().mean().to_numpy())
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_names_of_gaps(sparse):
+    X = people()
+    encoder = TableEncoder().fit(X)
+    encoder.sparse_output_ = sparse
+    for rows in (X, X[:2]):
+        expected = X.columns[rows.isna().any()].tolist()
+        assert encoder._names_of_gaps(encoder._encode(rows)) == expected
+    assert encoder._names_of_gaps(np.zeros((2, encoder._n_columns))) == []
+
+
 # What cannot be encoded
 
 
