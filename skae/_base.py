@@ -32,6 +32,7 @@ from skae._engine.training import State
 from skae._estimator import ACCEPTED, NetworkEstimator, draw_seed, make_trainer, trains_by_epochs
 from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
 from skae._hints import hints
+from skae._mixed import Mixed, blocks_of, mean_d2, sums_of_cells, sums_of_losses
 from skae._outputs import LOSSES, SquaredError
 from skae._sample_weight import weighted
 from skae.networks import ConvNet
@@ -148,7 +149,10 @@ class BaseAutoencoder(NetworkEstimator):
         **TRAINING_CONSTRAINTS,
     }
     _auto_code_activation = "identity"
-    _parts = {"network": "network=ConvNet(image_shape=(1, 28, 28))"}
+    _parts = {
+        "network": "network=ConvNet(image_shape=(1, 28, 28))",
+        "table": "table=TableEncoder()",
+    }
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None) -> Self:
@@ -245,6 +249,8 @@ class BaseAutoencoder(NetworkEstimator):
             return None
         target = off_torch(target)
         with hints(target):
+            matrix = self._as_matrix(target, reset=False)
+            target = target if matrix is None else matrix
             target = check_array(target, dtype=X.dtype, input_name="target", **self._accepted)
         if target.shape[0] != X.shape[0]:
             raise ValueError(
@@ -270,7 +276,8 @@ class BaseAutoencoder(NetworkEstimator):
     def _initialize(self, data):
         """Be as after zero epochs."""
         trainer = self._start(data)
-        self.n_features_in_ = data.X.shape[1]
+        if self._table is None:
+            self.n_features_in_ = data.X.shape[1]
         self._perceptron, self._state = trainer.network.perceptron, trainer.state
         self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], None
 
@@ -345,7 +352,7 @@ class BaseAutoencoder(NetworkEstimator):
             If X has not `n_components_` columns, or cells that are not finite.
         """
         check_is_fitted(self)
-        X, options = off_torch(X), {**ACCEPTED, "estimator": self, "input_name": "X"}
+        given, X, options = X, off_torch(X), {**ACCEPTED, "estimator": self, "input_name": "X"}
         with hints(X):
             X = check_array(X, dtype=self._state.weights.dtype, **options)
         if X.shape[1] != self.n_components_:
@@ -353,29 +360,41 @@ class BaseAutoencoder(NetworkEstimator):
                 f"X has {X.shape[1]} features, but {type(self).__name__}.inverse_transform "
                 f"expects codes with n_components={self.n_components_} columns."
             )
-        return self._map(Network.reconstruct, X)
+        return self._as_table(self._map(Network.reconstruct, X), like=given)
 
-    def reconstruct(self, X) -> np.ndarray:
+    def reconstruct(self, X, proba=False) -> np.ndarray:
         """Encode and decode X.
 
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Rows to reconstruct.
+            Rows to reconstruct; a data frame if `fit` has got one.
+        proba : bool, default=False
+            Of a data frame, whether to give the matrix of its encoder, `table_`, in which
+            categories have probabilities, instead of a data frame of the likeliest ones.
 
         Returns
         -------
         reconstructions : ndarray of shape (n_samples, n_features)
             Equal to `inverse_transform(transform(X))`; with loss=
-            'categorical_cross_entropy', times each row's total.
+            'categorical_cross_entropy', times each row's total. Of a data frame, one like it;
+            with `proba` an array, its columns as `table_.get_feature_names_out()` has them.
 
         Raises
         ------
         ValueError
             If X has not as many columns as in `fit`, or cells that are not finite (NaN is
-            for `DenoisingAutoencoder`).
+            for `DenoisingAutoencoder`), or if `proba` is asked for of arrays.
         """
-        return self._map(self._reconstruct, self._validate_rows(X))
+        reconstructions = self._map(self._reconstruct, self._validate_rows(X))
+        if not proba:
+            return self._as_table(reconstructions, like=X)
+        if self._table is None:
+            raise ValueError(
+                "proba=True is for data frames with categories, but fit got an array of numbers: "
+                "leave it out."
+            )
+        return reconstructions
 
     def score_samples(self, X) -> np.ndarray:
         """Score each row; higher is better reconstructed.
@@ -413,7 +432,9 @@ class BaseAutoencoder(NetworkEstimator):
         -------
         errors : ndarray of shape (n_samples, n_features)
             Squared differences in squared units of X, or nats with a cross-entropy; NaN
-            where a cell is missing. A row's sum is minus its `score_samples`.
+            where a cell is missing. A row's sum is minus its `score_samples`. Of a data
+            frame, a column for each of its: squared differences in squared standard
+            deviations for numbers, nats for categories.
 
         Raises
         ------
@@ -425,14 +446,25 @@ class BaseAutoencoder(NetworkEstimator):
         """
         X = self._validate_rows(X)
         self._check_values(X, output=self._perceptron.output)
-        return self._map(self._losses_of_cells, X)
+        return self._of_cells(self._map(self._losses_of_cells, X))
+
+    def _blocks(self, like=None):
+        """Of a table, where the columns of its cells lie, for tensors like another."""
+        return blocks_of(self._widths_of_table, torch.empty(0) if like is None else like)
+
+    def _of_cells(self, columns):
+        """Sums over the matrix's columns of each of a table's cells; of arrays, what there is."""
+        widths = self._widths_of_table
+        return columns if widths is None else sums_of_cells(widths, columns)
 
     def score(self, X, y=None, sample_weight=None) -> float:
         """Fraction of the variance of X that its reconstruction explains.
 
         Equal to `r2_score(X, reconstruct(X), multioutput="variance_weighted")`, so on
         the scale of `PCA.explained_variance_ratio_.sum()`. 1 is perfect, 0 is as good as
-        the mean of X; it can be negative.
+        the mean of X; it can be negative. Of a data frame, the mean over columns of the
+        fraction of the deviance explained: R^2 of a number, and of a category 1 less its
+        cross-entropy relative to that of the proportions in X.
 
         Parameters
         ----------
@@ -461,7 +493,7 @@ class BaseAutoencoder(NetworkEstimator):
         data = weighted(Data(X, None if target is X else target), sample_weight)
         X, target, weights = data.X, data.targets, data.sample_weight
         mean, start, lacks_cells = column_means(target, weights), 0, has_missing(target)
-        errors, deviations = np.zeros_like(mean), np.zeros_like(mean)
+        errors, deviations = self._of_cells(np.zeros((2, len(mean))))
         with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
             for rows, reconstructions in self._chunks(self._reconstruct, X):
                 if target is not X:
@@ -469,9 +501,9 @@ class BaseAutoencoder(NetworkEstimator):
                 part = None if weights is None else weights[start : start + len(rows)]
                 start += len(rows)
                 observed = ~np.isnan(rows) if lacks_cells else True
-                errors += sums_of_squares(rows - reconstructions, observed, part)
-                deviations += sums_of_squares(rows - mean, observed, part)
-            score = weighted_r2(errors, deviations)
+                errors += self._sums_of_errors(rows, reconstructions, observed, part)
+                deviations += self._sums_of_errors(rows, mean, observed, part)
+            score = (weighted_r2 if self._table is None else mean_d2)(errors, deviations)
         if not np.isfinite(score):
             raise ValueError(
                 "The squared errors of the reconstructions of X are not finite, so that there "
@@ -479,6 +511,12 @@ class BaseAutoencoder(NetworkEstimator):
                 "training."
             )
         return score
+
+    def _sums_of_errors(self, rows, reconstructions, observed, weights):
+        """Sums of squares of each column; of a table's categories, cross-entropies."""
+        if self._table is None:
+            return sums_of_squares(rows - reconstructions, observed, weights)
+        return sums_of_losses(self._widths_of_table, rows, reconstructions, weights)
 
     def _check_values(self, X, name="X", output=None):
         """Refuse values that an output, the parameter's by default, is not for."""
@@ -498,7 +536,10 @@ class BaseAutoencoder(NetworkEstimator):
 
     def _compared(self, network, x):
         """The decoder's output of rows, and the rows that the loss compares it with."""
-        return network.decode(self._encode(network, x)), x
+        output = network.decode(self._encode(network, x))
+        if self._table is None:
+            return output, x
+        return network.perceptron.output.without_missing(output, x)
 
     @property
     def decoder_(self) -> torch.nn.Module:
@@ -592,7 +633,17 @@ class BaseAutoencoder(NetworkEstimator):
     @hook
     def _output(self):
         """What the decoder's output means, as the parameters have it."""
-        return LOSSES[self.loss]
+        widths = self._widths_of_table
+        return LOSSES[self.loss] if widths is None else Mixed(widths)
+
+    def _check_output_of_tables(self):
+        if getattr(self, "loss", "squared_error") != "squared_error":
+            self._refuse_for_tables(
+                "loss",
+                self.loss,
+                "leave loss='squared_error', which is for numbers, as categories "
+                "always cost their cross-entropy",
+            )
 
     _output_parameter = "loss"  # which the output is chosen by
     _whose_output = ""  # in errors that name it

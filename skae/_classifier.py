@@ -23,6 +23,7 @@ from skae._estimator import trains_by_epochs
 from skae._labels import as_labels, check_indicators, has_label, indicators, is_known
 from skae._outputs import LOSSES
 from skae._supervised import BaseSupervised, labelled_rows
+from skae.tables import TableEncoder
 
 
 def weighs_no_class_by_all_rows(classifier):
@@ -66,6 +67,12 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         Whether encoder and output layer are trained together in the end; if not, codes
         stay as the pretraining left them, which may be better with very few labels.
         With a frozen autoencoder, it is a copy that is fine-tuned.
+    table : TableEncoder, 'auto' or None, default='auto'
+        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
+        that is not of numbers, such as one of categories; then `inverse_transform` and its
+        like give data frames, too. `TableEncoder(numeric='quantile')`, for example: as it
+        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
+        numbers, or an error.
     unlabeled : int, float, str or None, default=None
         What y is, such as -1, in rows without a label; they serve the pretraining
         alone. NaN is possible, too, and then stands for None as well. None: all rows
@@ -195,6 +202,8 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         Epochs that training might have taken.
     n_iter_no_change_ : int or np.inf
         Epochs without improvement that training would have waited for.
+    table_ : TableEncoder
+        What makes a matrix of a data frame; only where `fit` has got one to encode.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -259,6 +268,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         autoencoder=None,
         *,
         fine_tune=True,
+        table: TableEncoder | str | None = "auto",
         unlabeled=None,
         class_weight=None,
         alpha=0.0,
@@ -280,6 +290,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     ):
         self.autoencoder = autoencoder
         self.fine_tune = fine_tune
+        self.table = table
         self.unlabeled = unlabeled
         self.class_weight = class_weight
         self.alpha = alpha

@@ -7,6 +7,7 @@ import numpy as np
 from skae._compat import HasMethods, Interval, Options, StrOptions
 from skae._engine.activations import ACTIVATIONS
 from skae._engine.tape import PRECISIONS
+from skae.tables import TableEncoder
 
 # They are methods' constraints because scikit-learn takes subclasses of its own alone.
 
@@ -78,6 +79,7 @@ NETWORK_CONSTRAINTS = {
     "network": [Specification(), None],
 }
 TRAINING_CONSTRAINTS = {
+    "table": [StrOptions({"auto"}), TableEncoder, None],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "solver": [StrOptions({"adam", "sgd", "lbfgs"})],
     "learning_rate": [StrOptions({"constant", "cosine", "one_cycle"})],

@@ -9,6 +9,7 @@ import torch
 from skae._base import BaseAutoencoder
 from skae._compat import Interval, StrOptions
 from skae._outputs import penalized
+from skae.tables import TableEncoder
 
 
 class QuadraticForms(torch.autograd.Function):
@@ -202,6 +203,12 @@ class ContractiveAutoencoder(BaseAutoencoder):
         encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
         and the network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images; a
         class of your own needs `build`, see `skae.networks`. None: dense layers alone.
+    table : TableEncoder, 'auto' or None, default='auto'
+        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
+        that is not of numbers, such as one of categories; then `inverse_transform` and its
+        like give data frames, too. `TableEncoder(numeric='quantile')`, for example: as it
+        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
+        numbers, or an error.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. More keeps the weights small and the network smooth: raise it
@@ -311,6 +318,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
         Epochs that training might have taken.
     n_iter_no_change_ : int or np.inf
         Epochs without improvement that training would have waited for.
+    table_ : TableEncoder
+        What makes a matrix of a data frame; only where `fit` has got one to encode.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -362,6 +371,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         loss="squared_error",
         tied_weights=True,
         network=None,
+        table: TableEncoder | str | None = "auto",
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
@@ -388,6 +398,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         self.loss = loss
         self.tied_weights = tied_weights
         self.network = network
+        self.table = table
         self.alpha = alpha
         self.solver = solver
         self.learning_rate = learning_rate

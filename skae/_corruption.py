@@ -41,10 +41,14 @@ def add_salt_and_pepper(x, level, low, high, generator):
 
 def swap(x, level, generator):
     """Give each cell with probability `level` the value that another row has in its column."""
+    return swap_where(x, uniform_like(x, generator), level)
+
+
+def swap_where(x, draw, level):
+    """The same for uniform numbers that have been drawn; cells with the same take one row's."""
     n_rows = x.shape[0]
     if n_rows == 1:
         return x
-    draw = uniform_like(x, generator)
     # Below the level, draw / level is uniform again: it chooses the other row.
     distance = (draw / level * (n_rows - 1)).long().clamp_(max=n_rows - 2).add_(1)
     rows = torch.arange(n_rows, device=x.device).unsqueeze(1)

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array, csr_matrix, issparse, sparray, spmatrix, vst
 from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder
-from skae._columns import column_means, column_ranges, column_sums, has_missing, ratio
+from skae._columns import column_means, column_ranges, column_sums, has_missing
 from skae._compat import Interval, InvalidParameterError, StrOptions, available_if, fit_context
 from skae._corruption import (
     add_gaussian_noise,
@@ -19,6 +19,7 @@ from skae._corruption import (
     apply_users,
     mask,
     swap,
+    swap_where,
     uniform_like,
 )
 from skae._engine.data import dense
@@ -27,8 +28,10 @@ from skae._engine.inference import CHUNK_SIZE
 from skae._engine.notice import warn
 from skae._engine.streams import stream, stream_seed
 from skae._estimator import draw_seed, trains_by_epochs
-from skae._missing import FillMissing, fill_missing
+from skae._missing import GapsMixin
+from skae._mixed import Mixed
 from skae._outputs import SquaredError
+from skae.tables import TableEncoder
 
 LEAST_CHAINS = 100  # where each takes cells of the others
 ROWS_FOR_VARIANCE = 1000  # at most; bounds the cost of `noise_variance_`
@@ -44,7 +47,7 @@ def warn_of_pairs(X, y, target):
         )
 
 
-class DenoisingAutoencoder(BaseAutoencoder):
+class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
     """Denoising autoencoder: reconstruct clean rows from corrupted ones.
 
     Minimises, by mini-batches, ::
@@ -121,6 +124,12 @@ class DenoisingAutoencoder(BaseAutoencoder):
         encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
         and the network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images; a
         class of your own needs `build`, see `skae.networks`. None: dense layers alone.
+    table : TableEncoder, 'auto' or None, default='auto'
+        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
+        that is not of numbers, such as one of categories; then `inverse_transform` and its
+        like give data frames, too. `TableEncoder(numeric='quantile')`, for example: as it
+        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
+        numbers, or an error.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. More keeps the weights small and the network smooth: raise it
@@ -241,6 +250,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Epochs that training might have taken.
     n_iter_no_change_ : int or np.inf
         Epochs without improvement that training would have waited for.
+    table_ : TableEncoder
+        What makes a matrix of a data frame; only where `fit` has got one to encode.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -303,7 +314,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
     }
     _auto_code_activation = "logistic"
     # Decided by the data that a fit begins with.
-    _takes_mask_ = False
+    _takes_gaps_of_tables = True
     _n_outputs_ = None
 
     def __init__(
@@ -318,6 +329,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         loss="squared_error",
         tied_weights=False,
         network=None,
+        table: TableEncoder | str | None = "auto",
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
@@ -344,6 +356,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.loss = loss
         self.tied_weights = tied_weights
         self.network = network
+        self.table = table
         self.alpha = alpha
         self.solver = solver
         self.learning_rate = learning_rate
@@ -436,6 +449,54 @@ class DenoisingAutoencoder(BaseAutoencoder):
         warn_of_pairs(X, y, target)
         return self._run_partial_fit(X, target, sample_weight)
 
+    def feature_errors(self, X) -> np.ndarray:
+        """How much each cell surprises, given the others: which features are to blame.
+
+        With corruption='masking', which has taught the autoencoder to fill cells in, each cell
+        is masked in its turn, and compared with what the others make of it: that takes as long
+        as to reconstruct X once for every feature. With other corruptions, cells are
+        compared with the reconstruction of the whole row.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to judge.
+
+        Returns
+        -------
+        errors : ndarray of shape (n_samples, n_features)
+            Squared differences in squared units of X, or nats with a cross-entropy; NaN
+            where a cell is missing. Of a data frame, a column for each of its: squared
+            differences in squared standard deviations for numbers, nats for categories.
+
+        Raises
+        ------
+        ValueError
+            If the loss is not for X, such as a cross-entropy outside of [0, 1], or if rows
+            were trained to become others of another width.
+        NotImplementedError
+            If the loss is one of your own that has no `loss_of_cells`.
+        """
+        return super().feature_errors(X)
+
+    def _losses_of_cells(self, network, x):
+        if self.corruption != "masking" or self.n_features_out_ != x.shape[1]:
+            return super()._losses_of_cells(network, x)
+        losses, cell_of = torch.empty_like(x), self._cell_of(x)
+        for cell in range(int(cell_of[-1]) + 1):
+            columns = cell_of == cell
+            output = network.decode(self._encode(network, x.masked_fill(columns, torch.nan)))
+            whole = network.perceptron.output.without_missing(output, x)
+            its = network.perceptron.output.loss_of_cells(*whole)
+            losses[:, columns] = its[:, columns]
+        return torch.where(x.isnan(), x, losses)
+
+    def _cell_of(self, x):
+        """Which cell of the row each column is of."""
+        if self._table is None:
+            return torch.arange(x.shape[1], device=x.device)
+        return self._blocks(x).cell_of
+
     def score(self, X, y=None, sample_weight=None, *, target=None) -> float:
         """Fraction of the target's variance that the reconstruction of X explains.
 
@@ -497,8 +558,10 @@ class DenoisingAutoencoder(BaseAutoencoder):
         ValueError
             If X is sparse and the corruption would fill its zeros.
         """
-        X = self._validate_rows(X, **self._accepted)
+        given, X = X, self._validate_rows(X, **self._accepted)
         generator = stream(draw_seed(random_state), "corrupt")
+        if self._table is not None:
+            return self._as_table(self._corrupted_copy(dense(X), generator), like=given)
         if not issparse(X):
             return self._corrupted_copy(X, generator)
         if self.corruption not in ("swap", None):
@@ -562,7 +625,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         X = (low + (high - low) * uniform).cpu().numpy()
         for _ in range(n_steps):
             X = output.draw(self._map(denoised, X), rng, variance)
-        return X[:n_samples]
+        return self._as_table(X[:n_samples], exact=True)
 
     def _check_that_a_chain_exists(self):
         if self.corruption is None or self._perceptron.output.has_totals:
@@ -571,7 +634,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 f"There is no chain to sample from with {name}={getattr(self, name)!r}: "
                 f"fit with another {name}."
             )
-        if self.n_features_out_ != self.n_features_in_:
+        if self._table is None and self.n_features_out_ != self.n_features_in_:
             raise ValueError(
                 f"There is no chain to sample from, as rows of {self.n_features_in_} features "
                 f"become others of {self.n_features_out_}: fit without target."
@@ -594,6 +657,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         level = self.corruption_level
         if self.corruption is None or level == 0:
             return x
+        if self._table is not None:
+            return self._corrupt_cells(x, level, generator)
         if self.corruption == "masking" and self._takes_mask_:
             return x.masked_fill(uniform_like(x, generator) < level, torch.nan)
         if self.corruption == "masking":
@@ -610,19 +675,26 @@ class DenoisingAutoencoder(BaseAutoencoder):
             corrupted = apply_users(self.corruption, whole, generator)
         return torch.where(x.isnan(), x, corrupted) if lacks_cells else corrupted
 
-    def _training_inputs(self, x):
-        """What the encoder sees of x in training."""
-        return self._fill(x, self._takes_mask_) if self._lacks_cells_ else x
-
-    def _fill(self, x, with_mask):
-        return fill_missing(x, as_tensor(self.data_mean_, x.device), with_mask)
-
-    def _inputs(self, x):
-        return self._fill(x, self._takes_mask_)
-
-    def _input_layers(self):
-        means = as_tensor(self.data_mean_.copy())
-        return [FillMissing(means)] if self._takes_mask_ else []
+    def _corrupt_cells(self, x, level, generator):
+        """The same of a table, of which it hits cells: numbers, and categories with their block."""
+        blocks = self._blocks(x)
+        if self.corruption in ("masking", "swap"):
+            draw = uniform_like(x[:, blocks.first], generator)[:, blocks.cell_of]
+            if self.corruption == "masking":
+                return x.masked_fill(draw < level, torch.nan)
+            corrupted = swap_where(x, draw, level)
+        elif self.corruption == "gaussian":
+            corrupted = add_gaussian_noise(x, level, generator)
+        elif self.corruption == "salt_and_pepper":
+            low, high = (as_tensor(a, x.device) for a in (self.data_min_, self.data_max_))
+            corrupted = add_salt_and_pepper(x, level, low, high, generator)
+        else:
+            whole = self._fill(x, with_mask=False)
+            corrupted = apply_users(self.corruption, whole, generator)
+        kept = x.isnan()
+        if self.corruption in ("gaussian", "salt_and_pepper"):  # which is of numbers
+            kept |= blocks.is_category.bool()
+        return torch.where(kept, x, corrupted)
 
     def _compared(self, network, x):
         self._check_width(x)
@@ -648,27 +720,16 @@ class DenoisingAutoencoder(BaseAutoencoder):
     def _start(self, data, held_out_fraction=0):
         return self._note_gaps(super()._start(data, held_out_fraction))
 
-    def _note_gaps(self, trainer):
-        """Held-out rows may lack cells where the others do not."""
-        self._lacks_cells_ |= any(map(has_missing, trainer.data.tables))
-        return trainer
-
     def _prepare(self, data, continues):
         low, high = column_ranges(data.X)
-        sums, n_observed = column_sums(data.X, data.sample_weight)
-        means = ratio(sums, n_observed)
         if continues:
             low, high = np.fmin(low, self.data_min_), np.fmax(high, self.data_max_)
-            n_new, n_observed = n_observed, n_observed + self._n_observed_
-            # So the mean of the same rows, seen again, is the same to the bit.
-            means = self._means_ + (means - self._means_) * ratio(n_new, n_observed)
         else:
-            self._takes_mask_ = has_missing(data.X)
             self._n_outputs_ = data.targets.shape[1]
         self.data_min_, self.data_max_ = low, high
-        self._means_, self._n_observed_ = means, n_observed
-        self.data_mean_ = means.astype(data.X.dtype)
-        self._lacks_cells_ = self._takes_mask_ or any(map(has_missing, data.tables))
+        # A cell of a category that is masked would enter as proportions, which no row has.
+        makes_gaps = self._table is not None and self.corruption == "masking"
+        self._learn_means(data, continues, makes_gaps)
 
     def _validate(self, X, target, sample_weight, reset):
         data = super()._validate(X, target, sample_weight, reset)
@@ -681,19 +742,17 @@ class DenoisingAutoencoder(BaseAutoencoder):
         return data
 
     def _widths(self, n_features):
-        return n_features * (1 + self._takes_mask_), self._n_outputs_ or n_features
-
-    def _mean_inputs(self, data):
-        means = super()._mean_inputs(data)
-        return np.concatenate([means, np.zeros_like(means)]) if self._takes_mask_ else means
+        return super()._widths(n_features)[0], self._n_outputs_ or n_features
 
     def _summarize(self, data):
-        if isinstance(self._perceptron.output, SquaredError):
+        if isinstance(self._perceptron.output, (SquaredError, Mixed)):
             n_rows = max(1, min(ROWS_FOR_VARIANCE, CHUNK_SIZE // self._perceptron.width))
             some = data[:: math.ceil(len(data) / n_rows)]
             corrupted = self._corrupted_copy(dense(some.X), stream(self._state.seed, "corrupt"))
             differences = dense(some.targets) - self._map(self._reconstruct, corrupted)
             variances = column_means(np.square(differences), some.sample_weight)
+            if self._table is not None:
+                variances = variances[self._blocks().numbers.numpy()]
             self.noise_variance_ = variances.astype(differences.dtype)
 
     @property

@@ -10,10 +10,12 @@ from sklearn.utils.validation import check_is_fitted
 from skae._elbo import gaussian_kl, log_importance, moment_matched_normal, reparameterize
 from skae._engine.data import Data
 from skae._engine.devices import memory_errors
+from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._engine.streams import stream, stream_seed
 from skae._estimator import draw_seed
 from skae._likelihoods import Gaussian
+from skae._mixed import MixedDensity
 from skae._sample_weight import weighted
 
 MIN_SCORE_DRAWS = 64
@@ -85,15 +87,17 @@ class DensityMixin:
             warn(f"The samples show no structure. {COLLAPSED}")
         rng = np.random.default_rng(stream_seed(draw_seed(random_state), "sample"))
         codes = rng.standard_normal((n_samples, self.n_components_))
-        means = self.inverse_transform(codes)
-        return self._perceptron.output.draw(means, rng, self._spread(codes))
+        means = self._map(Network.reconstruct, codes.astype(self._state.weights.dtype))
+        X = self._perceptron.output.draw(means, rng, self._spread(codes))
+        return self._as_table(X, exact=True)
 
     def _spread(self, codes):
         """What a draw from p(x|z) needs besides its mean: a variance, or a row's total."""
         output = self._perceptron.output
         if output.has_totals:
             return self._total_ / self._n_rows_
-        return self._decoded_variance(codes) if isinstance(output, Gaussian) else None
+        has_variance = isinstance(output, (Gaussian, MixedDensity))
+        return self._decoded_variance(codes) if has_variance else None
 
     def score_samples(self, X) -> np.ndarray:
         """The ELBO of each row: a lower bound of log p(x), in nats.
@@ -152,9 +156,9 @@ class DensityMixin:
 
         def surprise(network, x, mean, log_variance, output):
             surprises = network.perceptron.output.surprise_of_cells(network, output, x)
-            return -_minus_inf_where_nan(-surprises.mean(dim=0))
+            return torch.where(x.isnan(), x, -_minus_inf_where_nan(-surprises.mean(dim=0)))
 
-        return self._map_draws(surprise, X)
+        return self._of_cells(self._map_draws(surprise, X))
 
     def _map_draws(self, function, X):
         """`function(network, x, mean, log_variance, output)` of rows and fixed draws' outputs."""
@@ -163,7 +167,7 @@ class DensityMixin:
         noise = self._score_noise()
 
         def of_draws(network, x):
-            mean, log_variance = network.encode(x)
+            mean, log_variance = network.encode(self._inputs(x))
             output = network.decode(reparameterize(mean, log_variance, noise.to(x)))
             return function(network, x, mean, log_variance, output)
 
@@ -252,7 +256,7 @@ class DensityMixin:
         blocks = noise.split(DRAWS_AT_ONCE)
 
         def estimate(network, x):
-            mean, log_variance = network.encode(x)
+            mean, log_variance = network.encode(self._inputs(x))
             weights = [
                 self._log_weights(network, x, mean, log_variance, block.to(x)).logsumexp(dim=0)
                 for block in blocks
@@ -266,13 +270,14 @@ class DensityMixin:
         """Variance of the gaussian likelihood."""
         check_is_fitted(self)
         output = self._perceptron.output
-        if not isinstance(output, Gaussian) or output.n_heads == 2:
+        if not isinstance(output, (Gaussian, MixedDensity)) or output.n_heads == 2:
             raise AttributeError(
                 "noise_variance_ is there only with likelihood='gaussian', and not with "
                 "noise_variance='heteroscedastic', where each cell has its own."
             )
         variance = output.variance(self._fitted_network()).numpy()
-        return variance if output.noise_variance == "per_feature" else variance.item()
+        is_one = variance.size == 1 and output.noise_variance != "per_feature"
+        return variance.item() if is_one else variance
 
     def _log_weights(self, network, x, mean, log_variance, noise, beta=1.0):
         """log [p(x|z) (p(z) / q(z|x))^beta] of draws z, shape (n_draws, n)."""
@@ -291,11 +296,14 @@ class DensityMixin:
         return self._map(variance, codes.astype(self._state.weights.dtype))
 
     def _encode(self, network, x):
-        mean, _ = network.encode(x)
+        mean, _ = network.encode(self._inputs(x))
         return mean
 
     def _posterior(self, X):
-        moments = self._map(lambda network, x: torch.cat(network.encode(x), dim=1), X)
+        def both(network, x):
+            return torch.cat(network.encode(self._inputs(x)), dim=1)
+
+        moments = self._map(both, X)
         return np.split(moments, 2, axis=1)
 
 

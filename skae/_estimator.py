@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import lru_cache
+from inspect import signature
 from math import prod
 from types import NoneType
 from typing import TYPE_CHECKING, Self
@@ -13,7 +14,12 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    assert_all_finite,
+    check_array,
+    check_is_fitted,
+    validate_data,
+)
 
 from skae._callbacks import CALLBACK_CONTEXT, CallbackSupportMixin, Progress
 from skae._compat import DocumentedMixin
@@ -36,6 +42,7 @@ from skae._engine.saved import REMEDY, plain, restored
 from skae._engine.settings import AUTO
 from skae._engine.training import Trainer
 from skae._hints import PartsMixin, hints
+from skae._tabular import NAMES, TabularMixin
 from skae._version import __version__
 
 ACCEPTED = {"accept_sparse": "csr", "order": "C"}  # of X, by `validate_data`
@@ -71,6 +78,13 @@ def parameter_names(estimator_class):
     return estimator_class._get_param_names()
 
 
+@lru_cache
+def default_parameters(estimator_class):
+    """The constructor's parameters that have a default, with it."""
+    parameters = signature(estimator_class.__init__).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
 def are_unchanged(before, now):
     """Whether parameters, None if there were none, are surely what they were.
 
@@ -93,6 +107,7 @@ def trains_by_epochs(estimator):
 
 
 class NetworkEstimator(
+    TabularMixin,
     PartsMixin,
     DocumentedMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -187,9 +202,7 @@ class NetworkEstimator(
         """X in the dtype to compute in, for parameters that have been checked."""
         device = find_device(self.device)
         dtype = dtype or ([np.float64, np.float32] if reset else self._state.weights.dtype)
-        X = off_torch(X)
-        with hints(X):
-            X = validate_data(self, X, reset=reset, dtype=dtype, **self._accepted)
+        X = self._matrix_or_array(off_torch(X), reset, dtype=dtype, **self._accepted)
         if self.precision == "bf16" and lacks_bfloat16(device):
             warn(
                 "precision='bf16' is slower than 'float' here, many times for most networks: this "
@@ -264,9 +277,9 @@ class NetworkEstimator(
     def _forget(self):
         """Drop what an earlier fit has left."""
         # Fitted attributes end in "_", private ones too: whatever ends so is dropped before a new
-        # fit, but for the features, which that has validated already.
+        # fit, but for what the new fit knows of the features already.
         fitted = [name for name in vars(self) if name.endswith("_")]
-        for name in {*fitted, "_perceptron", "_state"} - {"n_features_in_", "feature_names_in_"}:
+        for name in {*fitted, "_perceptron", "_state"} - {*NAMES, "table_"}:
             vars(self).pop(name, None)
 
     # What reads the fitted state: codes and weights.
@@ -300,15 +313,24 @@ class NetworkEstimator(
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)  # for its error; to ask it each time takes a while
         options = {**ACCEPTED, "ensure_all_finite": False, **options}
-        X = off_torch(X)
+        dtype = self._state.weights.dtype
+        return self._matrix_or_array(off_torch(X), reset=False, dtype=dtype, **options)
+
+    def _matrix_or_array(self, X, reset, **options):
+        """X as an array or CSR matrix; if it is a table, its encoder's."""
         with hints(X):
-            return validate_data(self, X, reset=False, dtype=self._state.weights.dtype, **options)
+            matrix = self._as_matrix(X, reset)
+            if matrix is None:
+                return validate_data(self, X, reset=reset, **options)
+            options["ensure_all_finite"] = "allow-nan"  # gaps that it does not take are refused
+            return check_array(matrix, estimator=self, input_name="X", **options)
 
     @property
     def _accepted(self):
         """What X may be, for `validate_data`."""
-        finite = "allow-nan" if get_tags(self).input_tags.allow_nan else True
-        return {**ACCEPTED, "ensure_all_finite": finite}
+        takes_gaps = self._table is not None and self._takes_gaps_of_tables
+        takes_gaps = takes_gaps or get_tags(self).input_tags.allow_nan
+        return {**ACCEPTED, "ensure_all_finite": "allow-nan" if takes_gaps else True}
 
     def _codes(self, X):
         """`transform` of validated rows: always an array, whatever `set_output` says."""
@@ -452,7 +474,8 @@ class NetworkEstimator(
 
     def _shown_to_callbacks(self, data):
         """X and y of the whole fit: scikit-learn's ScoringMonitor skips scoring without y."""
-        return data.X, data.X
+        X = self._encoded(data.X)
+        return X, X
 
     def _begin_epoch(self, trainer, progress):
         pass
@@ -508,7 +531,7 @@ class NetworkEstimator(
         return {**state, **its}
 
     def __setstate__(self, state):
-        state = dict(state)
+        state = {**default_parameters(type(self)), **state}  # it may be older than some of them
         version = state.pop("_skae_version", "unknown")
         if version != __version__:
             warn(

@@ -34,6 +34,34 @@ def _is(X, module, name):
     return cls is not None and isinstance(X, cls)
 
 
+def is_frame(X):
+    """Whether X is a table of one of these libraries."""
+    return _is(X, "pandas", "DataFrame") or _is(X, "polars", "DataFrame") or _is_arrow(X)
+
+
+def columns_of_others(X):
+    """Places of a table's columns whose dtypes are not of numbers; booleans count as others."""
+    dtypes = X.schema.types if _is_arrow(X) else [*X.dtypes]
+    is_numeric = {dtype: _is_numeric(X, dtype) for dtype in set(dtypes)}
+    return [place for place, dtype in enumerate(dtypes) if not is_numeric[dtype]]
+
+
+def _is_arrow(X):
+    return _is(X, "pyarrow", "Table") or _is(X, "pyarrow", "RecordBatch")
+
+
+def _is_numeric(X, dtype):
+    if _is_arrow(X):
+        from pyarrow import types
+
+        return types.is_integer(dtype) or types.is_floating(dtype)
+    if _is(X, "polars", "DataFrame"):
+        return dtype.is_numeric()
+    from pandas.api import types
+
+    return types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype)
+
+
 class ArrayFrame:
     """Arrays of numbers, whose columns are known by their places."""
 

@@ -43,7 +43,7 @@ class hints:
                 "DenoisingAutoencoder takes missing cells (NaN), and fills them; as a step of a "
                 "pipeline before others, AutoencoderImputer does."
             )
-        return note_on_columns(columns_without_numbers(self._X))
+        return note_on_columns(columns_without_numbers(self._X), hasattr(self._X, "columns"))
 
 
 def columns_without_numbers(X):
@@ -72,16 +72,18 @@ def first_without_number(column):
     return []
 
 
-def note_on_columns(values):
+def note_on_columns(values, is_frame):
     """The names of columns, what they hold and what to do about it; None if there are none."""
     if not values:
         return None
     names = ", ".join([*map(repr, values)][:FEW]) + ", ..." * (len(values) > FEW)
     subject = f"Columns {names} hold" if len(values) > 1 else f"Column {names} holds"
+    remedy = "pass fit a data frame, such as pandas.DataFrame(X): it encodes their categories"
+    if is_frame:
+        remedy = "let fit have such a data frame, with table='auto': it encodes their categories"
     return (
-        f"{subject} values that are no numbers, such as {next(iter(values.values()))!r}: make "
-        "them numbers first, categories for example with make_column_transformer((OneHotEncoder("
-        f"sparse_output=False), [{names}]), remainder='passthrough')."
+        f"{subject} values that are no numbers, such as {next(iter(values.values()))!r}. Make "
+        f"them numbers first, or {remedy}."
     )
 
 

@@ -4,6 +4,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from skae._columns import column_sums, has_missing, ratio
+from skae._engine.devices import as_tensor
+
 
 def is_missing(value):
     """Whether it is None, NaN, which is not equal to itself, or pandas' NA, which does not say."""
@@ -11,7 +14,7 @@ def is_missing(value):
     return value is None or not (isinstance(equal, bool | np.bool_) and equal)
 
 
-def fill_missing(x, means, with_mask):
+def fill_missing(x, means, with_mask, first=None):
     """Rows with each missing cell as its column's mean.
 
     Parameters
@@ -19,20 +22,88 @@ def fill_missing(x, means, with_mask):
     x : Tensor of shape (n, n_features)
     means : Tensor of shape (n_features,)
     with_mask : bool
-        Whether to append n_features columns: 1 where a cell is observed, 0 where not.
+        Whether to append a column for each cell: 1 where it is observed, 0 where it is not.
+    first : Tensor of int, shape (n_cells,), default=None
+        Where cells of a table have several columns, the first of each.
     """
     missing = x.isnan()
     filled = torch.where(missing, means, x)
-    return torch.cat([filled, (~missing).to(x.dtype)], dim=-1) if with_mask else filled
+    if not with_mask:
+        return filled
+    missing = missing if first is None else missing.index_select(-1, first)
+    return torch.cat([filled, (~missing).to(x.dtype)], dim=-1)
 
 
 class FillMissing(nn.Module):
     """`fill_missing` as a layer."""
 
-    def __init__(self, means, with_mask=True):
+    def __init__(self, means, with_mask=True, first=None):
         super().__init__()
         self.register_buffer("means", means)
+        self.register_buffer("first", first)
         self.with_mask = with_mask
 
     def forward(self, x):
-        return fill_missing(x, self.means, self.with_mask)
+        return fill_missing(x, self.means, self.with_mask, self.first)
+
+
+class GapsMixin:
+    """What an autoencoder does whose rows may lack cells: they enter as their columns' means.
+
+    If the training rows lack any, or are made to, the encoder also gets a mask.
+    """
+
+    _lacks_cells_ = _takes_mask_ = False
+
+    def _learn_means(self, data, continues, makes_gaps=False):
+        """Learn what cells enter as, and whether any are missing, or will be."""
+        sums, n_observed = column_sums(data.X, data.sample_weight)
+        means = ratio(sums, n_observed)
+        if continues:
+            n_new, n_observed = n_observed, n_observed + self._n_observed_
+            # So the mean of the same rows, seen again, is the same to the bit.
+            means = self._means_ + (means - self._means_) * ratio(n_new, n_observed)
+        else:
+            self._takes_mask_ = makes_gaps or has_missing(data.X)
+        self._means_, self._n_observed_ = means, n_observed
+        self.data_mean_ = means.astype(data.X.dtype)
+        self._lacks_cells_ = self._takes_mask_ or any(map(has_missing, data.tables))
+
+    def _note_gaps(self, trainer):
+        """Held-out rows may lack cells where the others do not."""
+        self._lacks_cells_ |= any(map(has_missing, trainer.data.tables))
+        return trainer
+
+    def _fill(self, x, with_mask):
+        means = as_tensor(self.data_mean_, x.device)
+        return fill_missing(x, means, with_mask, self._first_columns(x))
+
+    def _first_columns(self, x):
+        """The first column of each cell of a table; None where columns are cells."""
+        return None if self._table is None else self._blocks(x).first
+
+    def _inputs(self, x):
+        return self._fill(x, self._takes_mask_)
+
+    def _training_inputs(self, x):
+        """What the encoder sees of x in training."""
+        return self._fill(x, self._takes_mask_) if self._lacks_cells_ else x
+
+    def _input_layers(self):
+        if not self._takes_mask_:
+            return []
+        means = as_tensor(self.data_mean_.copy())
+        return [FillMissing(means, first=self._first_columns(means))]
+
+    def _widths(self, n_features):
+        n_inputs, n_outputs = super()._widths(n_features)
+        return n_inputs + self._takes_mask_ * self._n_cells(n_features), n_outputs
+
+    def _n_cells(self, n_features):
+        return n_features if self._table is None else len(self._widths_of_table)
+
+    def _mean_inputs(self, data):
+        means = super()._mean_inputs(data)
+        if not self._takes_mask_:
+            return means
+        return np.concatenate([means, np.zeros(self._n_cells(len(means)))])

@@ -183,23 +183,33 @@ class Standard:
 class Quantile:
     """Normal scores: where a value lies among all, as the quantile of a normal variable.
 
-    Between some of the values, linear.
+    A value that occurs often has a range of scores, and stands in its middle; between values,
+    scores are linear.
     """
 
     def __init__(self, counts):
         values, n = np.unique(counts, return_counts=True)
-        below = (np.cumsum(n) - n / 2) / n.sum()
+        ends = np.cumsum(n)
         if len(values) > N_QUANTILES:
-            levels = np.linspace(below[0], below[-1], N_QUANTILES)
-            kept = np.unique(np.r_[np.searchsorted(below, levels), 0, len(values) - 1])
-            values, below = values[kept], below[kept]
-        self.values, self.scores = values, ndtri(below)
+            levels = np.linspace(0, ends[-1], N_QUANTILES)
+            kept = np.unique(np.r_[0, np.searchsorted(ends, levels), len(values) - 1])
+            values, n, ends = values[kept], n[kept], ends[kept]
+        places = ends - n + 0.5, ends - n / 2, ends - 0.5  # of the first, the middle and the last
+        self.values = values
+        self.first, self.middle, self.last = (ndtri(place / counts.size) for place in places)
 
     def forward(self, counts):
-        return np.interp(counts, self.values, self.scores)
+        below = np.searchsorted(self.values, counts, side="right") - 1
+        below = below.clip(0, len(self.values) - 1)
+        above = np.minimum(below + 1, len(self.values) - 1)
+        low, high = self.values[below], self.values[above]
+        part = (counts - low) / np.where(high > low, high - low, 1.0)
+        between = self.last[below] + part.clip(0.0, 1.0) * (self.first[above] - self.last[below])
+        return np.where(counts == low, self.middle[below], between)
 
     def back(self, scores):
-        return np.interp(scores, self.scores, self.values)
+        ends = np.column_stack([self.first, self.last]).ravel()
+        return np.interp(scores, ends, self.values.repeat(2))
 
 
 SCALES = {"standard": Standard, "quantile": Quantile}

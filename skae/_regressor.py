@@ -9,6 +9,7 @@ from skae._engine.devices import off_torch
 from skae._engine.modules import OnlyOutput
 from skae._outputs import LOSSES
 from skae._supervised import BaseSupervised, labelled_rows
+from skae.tables import TableEncoder
 
 
 class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
@@ -36,6 +37,12 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         Whether encoder and output layer are trained together in the end; if not, codes
         stay as the pretraining left them, which may be better with very few labels.
         With a frozen autoencoder, it is a copy that is fine-tuned.
+    table : TableEncoder, 'auto' or None, default='auto'
+        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
+        that is not of numbers, such as one of categories; then `inverse_transform` and its
+        like give data frames, too. `TableEncoder(numeric='quantile')`, for example: as it
+        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
+        numbers, or an error.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. More keeps the weights small and the network smooth: raise it
@@ -153,6 +160,8 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         Epochs that training might have taken.
     n_iter_no_change_ : int or np.inf
         Epochs without improvement that training would have waited for.
+    table_ : TableEncoder
+        What makes a matrix of a data frame; only where `fit` has got one to encode.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -206,6 +215,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         autoencoder=None,
         *,
         fine_tune=True,
+        table: TableEncoder | str | None = "auto",
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
@@ -225,6 +235,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
     ):
         self.autoencoder = autoencoder
         self.fine_tune = fine_tune
+        self.table = table
         self.alpha = alpha
         self.solver = solver
         self.learning_rate = learning_rate

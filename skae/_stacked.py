@@ -21,6 +21,7 @@ from skae._estimator import draw_seed, make_trainer
 from skae._fit_quality import unjudged
 from skae._hints import remedy_for_prototype
 from skae.networks import ConvNet
+from skae.tables import TableEncoder
 
 
 @contextmanager
@@ -81,6 +82,12 @@ class StackedAutoencoder(BaseAutoencoder):
         classifier fine-tunes them anyhow; the parameters from `alpha` to
         `validation_fraction`, which are of this training, then matter to `partial_fit`
         only (`alpha` to `loss_`, too).
+    table : TableEncoder, 'auto' or None, default='auto'
+        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
+        that is not of numbers, such as one of categories; then `inverse_transform` and its
+        like give data frames, too. `TableEncoder(numeric='quantile')`, for example: as it
+        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
+        numbers, or an error.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. More keeps the weights small and the network smooth: raise it
@@ -198,6 +205,8 @@ class StackedAutoencoder(BaseAutoencoder):
         Epochs that training might have taken.
     n_iter_no_change_ : int or np.inf
         Epochs without improvement that training would have waited for.
+    table_ : TableEncoder
+        What makes a matrix of a data frame; only where `fit` has got one to encode.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -239,7 +248,7 @@ class StackedAutoencoder(BaseAutoencoder):
         "fine_tune": ["boolean"],
         **TRAINING_CONSTRAINTS,
     }
-    _parts = {"estimator": "estimator=DenoisingAutoencoder()"}
+    _parts = {"estimator": "estimator=DenoisingAutoencoder()", "table": "table=TableEncoder()"}
 
     def __init__(
         self,
@@ -247,6 +256,7 @@ class StackedAutoencoder(BaseAutoencoder):
         *,
         estimator=None,
         fine_tune=True,
+        table: TableEncoder | str | None = "auto",
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
@@ -267,6 +277,7 @@ class StackedAutoencoder(BaseAutoencoder):
         self.layer_sizes = layer_sizes
         self.estimator = estimator
         self.fine_tune = fine_tune
+        self.table = table
         self.alpha = alpha
         self.solver = solver
         self.learning_rate = learning_rate
@@ -307,7 +318,8 @@ class StackedAutoencoder(BaseAutoencoder):
         def fit_layer(layer, codes, number):
             which = f" {number} of {self._n_layers}"
             with progress.phase("layer", which, runs=layer), unjudged():
-                layer.fit(codes.X, sample_weight=codes.sample_weight)
+                X = self._encoded(codes.X) if number == 1 else codes.X
+                layer.fit(X, sample_weight=codes.sample_weight)
 
         return self._build(data, held_out_fraction, fit_layer)
 
@@ -372,6 +384,7 @@ class StackedAutoencoder(BaseAutoencoder):
             own = {name: getattr(self, name) for name in ("device", "precision", "verbose")}
             own["random_state"] = layer_seed
             layers.append(clone(prototype).set_params(n_components=size, **own))
+        self._hand_table_to(layers[0])
         return layers
 
     @property
@@ -427,8 +440,10 @@ class StackedAutoencoder(BaseAutoencoder):
         self._describe_perceptron(data.X.shape[1])
 
     def _describe_perceptron(self, n_features):
-        perceptrons, shape = [], (n_features,)
-        for number, layer in enumerate(self._layers(seed=0), start=1):
+        perceptrons, shape, layers = [], (n_features,), self._layers(seed=0)
+        if self._table is not None and "estimators_" in vars(self):
+            layers[0]._takes_mask_ = getattr(self.estimators_[0], "_takes_mask_", False)
+        for number, layer in enumerate(layers, start=1):
             with _named(number):
                 layer._check_parameters()
                 _check_image_shape(layer, shape)
@@ -437,11 +452,33 @@ class StackedAutoencoder(BaseAutoencoder):
         return stack(perceptrons)
 
     def _objective(self, network, x, noise):
-        return network.apply(self._output.mean_loss, network.decode(network.encode(x)), x)
+        output = network.decode(network.encode(self._inputs(x)))
+        if self._table is None:
+            return network.apply(self._output.mean_loss, output, x)
+        return network.apply(self._output.mean_loss_of_observed, output, x)
+
+    # Of a table, the first layer may take missing cells, and a mask of them.
+
+    def _inputs(self, x):
+        return x if self._table is None else self.estimators_[0]._inputs(x)
+
+    def _input_layers(self):
+        return [] if self._table is None else self.estimators_[0]._input_layers()
+
+    @property
+    def _takes_gaps_of_tables(self):
+        return self._prototypes()[0]._takes_gaps_of_tables
 
     @property
     def _output(self):
-        return self._prototypes()[0]._output
+        return self._hand_table_to(copy(self._prototypes()[0]))._output
+
+    def _check_output_of_tables(self):
+        self._hand_table_to(copy(self._prototypes()[0]))._check_output_of_tables()
+
+    @property
+    def _auto_numeric(self):
+        return self._prototypes()[0]._auto_numeric
 
     @property
     def _is_held_back(self):

@@ -1,5 +1,6 @@
 """Autoencoders that learn to predict: pretraining, an output layer, fine-tuning of both."""
 
+from copy import copy
 from dataclasses import replace
 from typing import Self
 
@@ -91,7 +92,7 @@ class BaseSupervised(NetworkEstimator):
         "fine_tune": ["boolean"],
         **TRAINING_CONSTRAINTS,
     }
-    _parts = {"autoencoder": "StackedAutoencoder()"}
+    _parts = {"autoencoder": "StackedAutoencoder()", "table": "table=TableEncoder()"}
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None) -> Self:
@@ -170,10 +171,10 @@ class BaseSupervised(NetworkEstimator):
         self._check_parameters()
         frozen, given = self._frozen, X
         X = self._validate_X(X, reset, dtype=frozen and frozen._state.weights.dtype)
-        if frozen and frozen.n_features_in_ != X.shape[1]:
+        if frozen and frozen.n_features_in_ != self.n_features_in_:
             raise ValueError(
-                f"X has {X.shape[1]} features, but the frozen {type(frozen).__name__} was fitted "
-                f"on {frozen.n_features_in_}: pass X with the features it was fitted on."
+                f"X has {self.n_features_in_} features, but the frozen {type(frozen).__name__} was "
+                f"fitted on {frozen.n_features_in_}: pass X with the features it was fitted on."
             )
         if frozen:  # columns of the same names, in the same order
             validate_data(frozen, given, reset=False, skip_check_array=True)
@@ -183,8 +184,9 @@ class BaseSupervised(NetworkEstimator):
                 "learns to predict y."
             )
         if not frozen:
-            self._prototype._check_values(X)
-            self._prototype._check_network_spec(Data(X))
+            prototype = self._hand_table_to(copy(self._prototype))
+            prototype._check_values(X)
+            prototype._check_network_spec(Data(X))
         y = self._validate_y(off_torch(y), reset)
         check_consistent_length(X, y)
         data = weighted(Data(X, y), sample_weight)
@@ -211,7 +213,7 @@ class BaseSupervised(NetworkEstimator):
         self.autoencoder_ = self._unfitted(seed)
         if not self._frozen:
             with progress.phase("pretraining", runs=self.autoencoder_):
-                self.autoencoder_.fit(seen.X, sample_weight=seen.sample_weight)
+                self.autoencoder_.fit(self._encoded(seen.X), sample_weight=seen.sample_weight)
         trainer = self._begin_output_layer(labelled, split, seed)
         self._train_as("output layer", trainer, progress)
         if self.fine_tune:
@@ -261,9 +263,10 @@ class BaseSupervised(NetworkEstimator):
         if not self._frozen:
             begin = getattr(self.autoencoder_, "partial_fit", None)
             if begin is None:  # its solver takes all rows at once
+                self._hand_table_to(self.autoencoder_)
                 self.autoencoder_._initialize(replace(data, target=None))
             else:
-                begin(data.X, sample_weight=data.sample_weight)
+                begin(self._encoded(data.X), sample_weight=data.sample_weight)
         split = split_rows(len(labelled), 0, seed)
         trainer = self._begin_output_layer(labelled, split, seed)
         if not self.fine_tune:
@@ -353,6 +356,21 @@ class BaseSupervised(NetworkEstimator):
         output = decoder_module(self._fitted_network())
         return published([*self._encoder_layers(), *output, *self._last_layers()])
 
+    def _fitted_table(self, X):
+        return self._frozen._table if self._frozen else super()._fitted_table(X)
+
+    def _check_output_of_tables(self):
+        if not self._frozen:
+            self._hand_table_to(copy(self._prototype))._check_output_of_tables()
+
+    @property
+    def _auto_numeric(self):
+        return self._prototype._auto_numeric
+
+    @property
+    def _takes_gaps_of_tables(self):
+        return (self._frozen or self._prototype)._takes_gaps_of_tables
+
     def _last_layers(self):
         """Torch modules that make of outputs what is predicted; none by default."""
         return []
@@ -390,7 +408,7 @@ class BaseSupervised(NetworkEstimator):
 
     def _shown_to_callbacks(self, data):
         labelled = np.flatnonzero(self._is_labelled(data.target))
-        return data.X[labelled], data.target[labelled]
+        return self._encoded(data.X[labelled]), data.target[labelled]
 
     def _strata(self, y):
         return None

@@ -15,13 +15,16 @@ from skae._elbo import gaussian_kl, sample_posterior
 from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._likelihoods import LIKELIHOODS, START_OF_NOISE, Gaussian
+from skae._missing import GapsMixin
+from skae._mixed import MixedDensity
 from skae._outputs import penalized
+from skae.tables import TableEncoder
 
 LEARNED_VARIANCES = ("shared", "per_feature", "heteroscedastic")
 ACTIVE_VARIANCE = 0.01  # of a component's posterior mean (Burda et al. 2016)
 
 
-class VAE(DensityMixin, BaseAutoencoder):
+class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
     """Variational autoencoder: codes with a distribution, data with a density.
 
     The encoder gives a distribution q(z|x) = N(mean(x), diag(variance(x))) of codes, the
@@ -102,6 +105,12 @@ class VAE(DensityMixin, BaseAutoencoder):
         encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
         and the network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images; a
         class of your own needs `build`, see `skae.networks`. None: dense layers alone.
+    table : TableEncoder, 'auto' or None, default='auto'
+        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
+        that is not of numbers, such as one of categories; then `inverse_transform` and its
+        like give data frames, too. `TableEncoder(numeric='quantile')`, for example: as it
+        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
+        numbers, or an error.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. More keeps the weights small and the network smooth: raise it
@@ -225,6 +234,11 @@ class VAE(DensityMixin, BaseAutoencoder):
         Epochs that training might have taken.
     n_iter_no_change_ : int or np.inf
         Epochs without improvement that training would have waited for.
+    data_mean_ : ndarray of shape (n_columns,)
+        Means of the columns of the matrix of `table_`, what missing cells enter as; only
+        where `fit` has got a data frame to encode.
+    table_ : TableEncoder
+        What makes a matrix of a data frame; only where `fit` has got one to encode.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -260,6 +274,7 @@ class VAE(DensityMixin, BaseAutoencoder):
 
     kl_per_component_: np.ndarray
     n_active_components_: int
+    data_mean_: np.ndarray
 
     _parameter_constraints = {
         **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k != "loss"},
@@ -291,6 +306,7 @@ class VAE(DensityMixin, BaseAutoencoder):
         code_activation="auto",
         tied_weights=False,
         network=None,
+        table: TableEncoder | str | None = "auto",
         alpha=0.0,
         solver="adam",
         learning_rate="constant",
@@ -321,6 +337,7 @@ class VAE(DensityMixin, BaseAutoencoder):
         self.code_activation = code_activation
         self.tied_weights = tied_weights
         self.network = network
+        self.table = table
         self.alpha = alpha
         self.solver = solver
         self.learning_rate = learning_rate
@@ -341,7 +358,7 @@ class VAE(DensityMixin, BaseAutoencoder):
     def _objective(self, network, x, noise):
         if self.binarize:
             x = torch.empty_like(x).uniform_(generator=noise).lt(x).to(x.dtype)
-        mean, log_variance = network.encode(x)
+        mean, log_variance = network.encode(self._training_inputs(x))
         shape = mean.shape if self.n_draws == 1 else (self.n_draws, *mean.shape)
         draws = torch.randn(shape, generator=noise, dtype=x.dtype, device=x.device)
         beta = self._kl_weight(network.n_epochs)
@@ -387,7 +404,18 @@ class VAE(DensityMixin, BaseAutoencoder):
                 "divergence would never get its full weight. Lower kl_warmup or raise max_iter."
             )
 
+    def _inputs(self, x):
+        return x if self._table is None else super()._inputs(x)
+
+    def _start(self, data, held_out_fraction=0):
+        return self._note_gaps(super()._start(data, held_out_fraction))
+
+    def _resume(self, data, held_out_fraction=0):
+        return self._note_gaps(super()._resume(data, held_out_fraction))
+
     def _prepare(self, data, continues):
+        if self._table is not None:
+            self._learn_means(data, continues)
         if self._output.has_totals:
             before = (self._total_, self._n_rows_) if continues else (0.0, 0)
             sums, n_observed = column_sums(data.X, data.sample_weight)
@@ -439,6 +467,26 @@ class VAE(DensityMixin, BaseAutoencoder):
             return kind()
         # The gradient is divided by the variance, and plain steps are as long as the gradient.
         start = 1.0 if self.solver == "sgd" else START_OF_NOISE
+        if self._table is not None:
+            return MixedDensity(self._widths_of_table, self.noise_variance, start)
         return kind(self.noise_variance, start)
 
+    def _check_output_of_tables(self):
+        if self.likelihood != "gaussian":
+            self._refuse_for_tables(
+                "likelihood",
+                self.likelihood,
+                "leave likelihood='gaussian', which is for numbers, "
+                "as categories always have softmax probabilities",
+            )
+        if self.noise_variance == "heteroscedastic":
+            self._refuse_for_tables(
+                "noise_variance",
+                self.noise_variance,
+                "leave noise_variance='shared', by which "
+                "each number of a table has a variance of its own",
+            )
+
+    _auto_numeric = "quantile"
+    _takes_gaps_of_tables = True
     _output_parameter = "likelihood"

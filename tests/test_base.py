@@ -38,6 +38,7 @@ from torch import Tensor, nn
 
 from skae import Autoencoder
 from skae.networks import ConvNet
+from skae.tables import TableEncoder
 
 # Bad input.
 
@@ -236,6 +237,7 @@ WRONG_PARAMETERS = [
     (NETWORK, "code_activation", ("softmax", None)),
     (NETWORK, "tied_weights", ("yes", None)),
     (NETWORK, "network", ("ConvNet", 3)),
+    (EVERY, "table", ("no", 3, TableEncoder)),
     (NETWORK[:-1], "loss", ("mse", None)),
     (EVERY, "alpha", (-0.1, np.inf, np.nan, "auto")),
     (EVERY, "solver", ("l-bfgs", None)),

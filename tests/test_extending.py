@@ -61,8 +61,13 @@ NO_HOOKS = {
     "_output_parameter",
     # SparseAutoencoder: `n_active` may change after the fit.
     "_fitted_perceptron",
+    # What becomes of data frames.
+    "_auto_numeric",
+    "_check_output_of_tables",
+    "_takes_gaps_of_tables",
     # DenoisingAutoencoder: rows that become others, and missing cells.
     "_compared",
+    "_losses_of_cells",
     "_resume",
     "_start",
     "_validate",

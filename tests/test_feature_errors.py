@@ -24,15 +24,20 @@ COUNTING = {
     "StackedAutoencoder": {"estimator": small("Autoencoder", loss="categorical_cross_entropy")},
     "VAE": {"likelihood": "categorical"},
 }
+WHOLE = {"DenoisingAutoencoder": {"corruption": "swap"}}  # that compares whole rows
 CASES = [
-    *((name, {}, X) for name in SMALL),
-    *((name, BERNOULLI[name], UNIT_X) for name in SMALL),
-    *((name, COUNTING[name], COUNTS) for name in SMALL if name != "StackedAutoencoder"),
+    *((name, WHOLE.get(name, {}), X) for name in SMALL),
+    *((name, WHOLE.get(name, {}) | BERNOULLI[name], UNIT_X) for name in SMALL),
+    *(
+        (name, WHOLE.get(name, {}) | COUNTING[name], COUNTS)
+        for name in SMALL
+        if name != "StackedAutoencoder"
+    ),
     ("VAE", {"noise_variance": "per_feature"}, X),
     ("VAE", {"noise_variance": "heteroscedastic"}, X),
     ("VAE", {"noise_variance": 0.5}, X),
     ("SparseAutoencoder", {"sparsity": "topk"}, X),
-    ("DenoisingAutoencoder", {}, HOLES),
+    ("DenoisingAutoencoder", {"corruption": "swap"}, HOLES),
 ]
 
 
@@ -55,9 +60,20 @@ def test_they_add_up_to_minus_the_score(name, params, X):
     np.testing.assert_allclose(total, -estimator.score_samples(X), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("cells", [X, HOLES], ids=["whole", "with gaps"])
+def test_a_masking_denoiser_tells_each_cell_from_the_others(cells):
+    denoiser = small("DenoisingAutoencoder").fit(cells)
+    errors = denoiser.feature_errors(cells)
+    for column in range(X.shape[1]):
+        others = cells.copy()
+        others[:, column] = np.nan
+        expected = np.square(cells - denoiser.reconstruct(others))[:, column]
+        np.testing.assert_allclose(errors[:, column], expected, rtol=1e-9)
+
+
 @pytest.mark.parametrize("name", [name for name in SMALL if name != "VAE"])
 def test_they_are_squared_differences(name):
-    estimator = small(name).fit(X)
+    estimator = small(name, **WHOLE.get(name, {})).fit(X)
     expected = np.square(X - estimator.reconstruct(X))
     np.testing.assert_allclose(estimator.feature_errors(X), expected, rtol=1e-9, atol=1e-12)
 

@@ -136,6 +136,37 @@ class TopK:
         return ActivationLayer(self)
 
 
+@dataclass(frozen=True)
+class BlockSoftmax:
+    """An output's activation: a softmax within each block of columns, numbers as they are.
+
+    `widths` has the number of columns of each block, and 0 for a number, which is one column.
+    """
+
+    widths: tuple
+
+    def __str__(self):
+        n_blocks = sum(width > 0 for width in self.widths)
+        return f"softmax in {n_blocks} blocks of {sum(self.widths)} columns"
+
+    def __call__(self, a):
+        """h(a), for a of shape (..., n_columns)."""
+        return self._in_blocks(torch.softmax, a)
+
+    def log(self, a):
+        """log h(a) of blocks, without rounding to log 0; numbers as they are."""
+        return self._in_blocks(torch.log_softmax, a)
+
+    def _in_blocks(self, function, a):
+        parts = a.split([max(1, width) for width in self.widths], dim=-1)
+        pairs = zip(parts, self.widths, strict=True)
+        return torch.cat([function(p, dim=-1) if width else p for p, width in pairs], dim=-1)
+
+    def layer(self):
+        """A torch layer that computes it."""
+        return ActivationLayer(self)
+
+
 class ActivationLayer(nn.Module):
     """A function as a layer."""
 
@@ -160,4 +191,7 @@ def find_activation(name):
     if isinstance(name, TopK):
         gain = ACTIVATIONS[name.activation].gain
         return Activation(name, name.slope, name.pull_back, name.layer, gain=gain)
-    return OUTPUT_ACTIVATIONS[name if isinstance(name, str) else name.activation]
+    name = activation_name(name)
+    if isinstance(name, BlockSoftmax):
+        return Activation(name, None, None, name.layer)
+    return OUTPUT_ACTIVATIONS[name]

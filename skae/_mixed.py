@@ -1,0 +1,419 @@
+"""The outputs of tables, whose cells are numbers, and categories as blocks of columns.
+
+`Mixed` is the loss of autoencoders, `MixedDensity` the likelihood of the VAE. Of a category, x is
+1 in one column of its block and 0 in the others, or proportions; a cell that is missing is NaN in
+all its columns and costs nothing.
+"""
+
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from skae._columns import column_sums, column_variances, ratio
+from skae._engine.activations import BlockSoftmax
+from skae._engine.constants import constant, scaled_
+from skae._engine.network import averages_rows, keeps_memory
+from skae._engine.saved import KINDS
+from skae._likelihoods import (
+    LOG_VARIANCE_SCALE,
+    START_OF_NOISE,
+    gaussian_deviances,
+    learned_variance,
+)
+from skae._outputs import Output
+
+PER_NAT = 1.0 / math.log(2.0)
+SAFE = 60.0 / PER_NAT  # outputs whose exponentials, and sums of them, stay normal numbers
+SHORT = 256  # columns that are summed by one product, which is mostly zeros if it is longer
+PADDED = 16  # columns of such a product: with less it is slower
+
+
+class Blocks:
+    """Which cell of a table each column of its matrix belongs to.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Columns of each block; 0 for a number.
+    like : Tensor
+        Whose dtype and device tensors are of.
+
+    Attributes
+    ----------
+    first : Tensor of int, shape (n_cells,)
+        The first column of each cell.
+    numbers, blocks : Tensor of int
+        Those that are numbers, and the first ones of blocks.
+    cell_of : Tensor of int, shape (n_columns,)
+        The cell that each column belongs to.
+    is_category : Tensor of shape (n_columns,)
+        1 for a column of a block, 0 for a number.
+    """
+
+    def __init__(self, widths, like):
+        sizes, is_number = np.maximum(widths, 1), np.equal(widths, 0)
+        first, cell_of = np.cumsum(sizes) - sizes, np.repeat(np.arange(len(sizes)), sizes)
+
+        def tensor(array):
+            return torch.tensor(array, device=like.device)
+
+        self.first, self.cell_of = tensor(first), tensor(cell_of)
+        self.numbers, self.blocks = tensor(first[is_number]), tensor(first[~is_number])
+        self.is_category = tensor(~is_number[cell_of]).to(like)
+        self._spans = [
+            Span(int(first[cells[0]]), [widths[cell] for cell in cells], like)
+            for cells in _neighbours(sizes)
+        ]
+
+    def sums(self, columns):
+        """Of each block's columns, (..., n_blocks)."""
+        parts = [span.sums(columns) for span in self._spans]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+    def multiply_(self, columns, factors):
+        """Multiply each block's columns by a factor, (..., n_blocks), in place."""
+        its = factors.split([len(span.spread) for span in self._spans], dim=-1)
+        for span, of_blocks in zip(self._spans, its, strict=True):
+            span.of(columns).mul_(of_blocks @ span.spread)
+        return columns
+
+    def differences(self, output, x):
+        """Of the numbers."""
+        return output.index_select(-1, self.numbers).sub_(x.index_select(-1, self.numbers))
+
+
+def _neighbours(sizes):
+    """Lists of cells that follow each other, of about `SHORT` columns."""
+    lists, width = [[]], 0
+    for cell, size in enumerate(sizes.tolist()):
+        if lists[-1] and width + size > SHORT:
+            lists.append([])
+            width = 0
+        lists[-1].append(cell)
+        width += size
+    return lists
+
+
+class Span:
+    """Neighbouring columns, and products that sum a block's, or give each its block's number."""
+
+    def __init__(self, start, widths, like):
+        self.start, n_blocks = start, len(widths) - widths.count(0)
+        sizes = np.maximum(widths, 1)
+        block_of = np.repeat(np.cumsum(np.not_equal(widths, 0)) - 1, sizes)
+        in_blocks = np.repeat(np.not_equal(widths, 0), sizes)
+        members = np.zeros((len(block_of), -(-n_blocks // PADDED) * PADDED))
+        members[np.flatnonzero(in_blocks), block_of[in_blocks]] = 1.0
+        self.members = torch.from_numpy(members).to(like)
+        self.spread = self.members[:, :n_blocks].t().contiguous()
+
+    def of(self, columns):
+        """Its columns."""
+        return columns.narrow(-1, self.start, len(self.members))
+
+    def sums(self, columns):
+        """Of each block's columns, (..., n_blocks)."""
+        return (self.of(columns) @ self.members).narrow(-1, 0, len(self.spread))
+
+
+@lru_cache(maxsize=32)
+def _blocks(widths, dtype, device):
+    with torch.inference_mode(False):
+        return Blocks(widths, torch.empty(0, dtype=dtype, device=device))
+
+
+def blocks_of(widths, like):
+    """The `Blocks` of these widths, for tensors like another; kept for the next call."""
+    return _blocks(widths, like.dtype, like.device)
+
+
+def in_range(blocks, output):
+    """Outputs, or the same less the greatest of each block, if some are far from 0."""
+    if output.device.type == "cpu":  # elsewhere, to look takes longer than to subtract
+        low, high = map(float, torch.aminmax(output))
+        if low > -SAFE and high < SAFE:
+            return output
+    cell_of = blocks.cell_of.expand(output.shape)
+    greatest = output.new_full((*output.shape[:-1], len(blocks.first)), -math.inf)
+    greatest.scatter_reduce_(-1, cell_of, output, "amax")
+    return (output - greatest.gather(-1, cell_of)) * blocks.is_category
+
+
+def cross_entropies(blocks, output, x, observed=None, out=None):
+    """Of each row, the sum over its blocks, in nats; and what gives its gradient.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    output : Tensor of shape (..., n, n_columns)
+    x : Tensor of shape (n, n_columns)
+        Without NaN.
+    observed : Tensor of shape (n, n_blocks), default=None
+        1 where a block is observed, 0 where it is not; None if all are.
+    out : Tensor, default=None
+        Memory for the gradient.
+
+    Returns
+    -------
+    losses : Tensor of shape (..., n)
+    slopes : callable
+        Gives the derivatives at the output, of its shape; those at numbers mean nothing.
+    """
+    logits = in_range(blocks, output)
+    powers = torch.mul(
+        logits, constant(PER_NAT, logits), out=out
+    ).exp2_()  # in a third of the time of exp
+    sums = blocks.sums(powers)
+    logs = sums.log() if observed is None else sums.log() * observed
+    losses = logs.sum(dim=-1) - (x * logits) @ blocks.is_category
+
+    def slopes():
+        factors = sums.reciprocal_() if observed is None else observed / sums
+        return blocks.multiply_(powers, factors).sub_(x)
+
+    return losses, slopes
+
+
+def split_missing(blocks, x):
+    """x without NaN, and which numbers and which blocks are observed; None for both if all are."""
+    if math.isfinite(x.sum()):
+        return x, None, None
+    missing = x.isnan()
+    observed = (~missing).to(x.dtype)
+    return x.masked_fill(missing, 0.0), observed[:, blocks.numbers], observed[:, blocks.blocks]
+
+
+def sums_of_cells(widths, columns):
+    """The sums of each cell's columns, from (..., n_columns) to (..., n_cells), as arrays."""
+    sizes = np.maximum(widths, 1)
+    return np.add.reduceat(columns, np.cumsum(sizes) - sizes, axis=-1)
+
+
+def sums_of_losses(widths, X, reconstructions, sample_weight=None):
+    """Over observed rows: squared errors of a number, cross-entropies of a category.
+
+    Parameters
+    ----------
+    widths : tuple of int
+    X : ndarray of shape (n, n_columns)
+        NaN in missing cells.
+    reconstructions : ndarray that broadcasts to the same shape
+        Numbers and probabilities.
+    sample_weight : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    sums : ndarray of shape (n_cells,)
+    """
+    is_number = np.repeat(np.equal(widths, 0), np.maximum(widths, 1))
+    logs = np.log(np.maximum(reconstructions, np.finfo(np.float32).tiny), dtype=np.float64)
+    losses = np.where(is_number, np.square(X - reconstructions, dtype=np.float64), -X * logs)
+    if sample_weight is not None:
+        losses *= sample_weight[:, None]
+    return sums_of_cells(widths, np.nansum(losses, axis=0))
+
+
+def mean_d2(errors, deviations):
+    """The mean over cells of the fraction of their deviance that is explained.
+
+    A cell that does not vary counts only if none does.
+    """
+    varies = deviations > 1e-9 * np.abs(deviations).max(initial=0.0)
+    if varies.any():
+        return float(np.mean(1.0 - errors[varies] / deviations[varies]))
+    return float(np.allclose(errors, 0.0))
+
+
+@dataclass(frozen=True)
+class Mixed(Output):
+    """sum_j (x_j - r_j)^2 of a table's numbers, and -sum_j x_j log r_j of its categories.
+
+    A reconstruction r is the output itself of a number, and a softmax within each block. Numbers
+    are in squared units of the matrix, categories in nats: so both are in nats, of numbers that
+    are normal variables of variance 1/2.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Columns of each block; 0 for a number.
+    """
+
+    widths: tuple
+
+    name = "mixed"
+
+    @property
+    def activation(self):
+        """Softmax within each block."""
+        return BlockSoftmax(self.widths)
+
+    def loss_of_cells(self, output, x):
+        """Each column's part; those of a block add up to its cross-entropy."""
+        return self._cells(output, x, (output - x).square())
+
+    def _cells(self, output, x, of_numbers):
+        is_category = blocks_of(self.widths, output).is_category.bool()
+        return torch.where(is_category, -x * self.activation.log(output), of_numbers)
+
+    @keeps_memory
+    @averages_rows
+    def mean_loss(self, output, x, sample_weight=None, out=None):
+        """Its mean over all rows, in which missing cells cost nothing, and its pullback."""
+        blocks, n_rows = blocks_of(self.widths, output), output.numel() // output.shape[-1]
+        x, are_numbers, are_blocks = split_missing(blocks, x)
+        losses, slopes = cross_entropies(blocks, output, x, are_blocks, out)
+        differences = blocks.differences(output, x)
+        if are_numbers is not None:
+            differences *= are_numbers
+        losses += torch.linalg.vecdot(differences, differences)
+        mean = mean_of_rows(losses, sample_weight, n_rows)
+
+        def pullback(gradient):
+            gradients = slopes().index_copy_(-1, blocks.numbers, differences.mul_(2.0))
+            return (scaled_by_rows_(gradients, gradient, n_rows, sample_weight),)
+
+        return mean, pullback
+
+    def mean_loss_of_observed(self, output, x, **weighing):
+        """The same: it knows of missing cells."""
+        return self.mean_loss(output, x, **weighing)
+
+    mean_loss_of_observed.keeps_memory = mean_loss_of_observed.averages_rows = True
+
+    def best_constant(self, X, sample_weight=None):
+        """Means of numbers, and logarithms of the proportions of categories.
+
+        These are as if there were one more row, of equal proportions.
+        """
+        sums, n_observed = column_sums(X, sample_weight)
+        sizes = np.maximum(self.widths, 1)
+        width_of, is_number = np.repeat(sizes, sizes), np.repeat(np.equal(self.widths, 0), sizes)
+        proportions = (sums.clip(min=0.0) + 1.0 / width_of) / (n_observed + 1.0)
+        return np.where(is_number, ratio(sums, n_observed), np.log(proportions))
+
+    def draw(self, means, rng, spread):
+        """Rows of the matrix: independent normals around numbers, of categories one of each block.
+
+        `spread` is the variance of each number.
+        """
+        X, start = np.zeros_like(means), 0
+        number, spread = 0, np.broadcast_to(spread, (self.widths.count(0),))
+        for width in self.widths:
+            if width:
+                its = means[:, start : start + width].cumsum(axis=1)
+                drawn = rng.random((len(X), 1)) * its[:, -1:]
+                X[np.arange(len(X)), start + (drawn >= its[:, :-1]).sum(axis=1)] = 1.0
+            else:
+                noise = rng.standard_normal(len(X)) * np.sqrt(spread[number])
+                X[:, start] = means[:, start] + noise
+                number += 1
+            start += max(1, width)
+        return X
+
+
+def mean_of_rows(losses, sample_weight, n_rows):
+    """Of losses (..., n), weighted if rows have weights."""
+    losses = losses if sample_weight is None else losses * sample_weight
+    return losses.sum().mul_(constant(1.0 / n_rows, losses))
+
+
+def scaled_by_rows_(gradients, gradient, n_rows, sample_weight):
+    """Those of a mean over rows, from those of each row and the one at the mean; in place."""
+    if sample_weight is None:
+        return scaled_(gradients, gradient, 1.0 / n_rows)
+    return gradients.mul_((sample_weight * (gradient / n_rows)).unsqueeze(-1))
+
+
+@dataclass(frozen=True)
+class MixedDensity(Mixed):
+    """Independent cells: normal numbers around the output, categories of softmax probabilities.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        As of `Mixed`.
+    noise_variance : str or float
+        That of numbers: each has its own, which is learned, or all have this one.
+    start_of_noise : float
+        A learned variance starts at this part of the data's.
+    """
+
+    noise_variance: str | float = field(default="per_feature", compare=False)
+    start_of_noise: float = field(default=START_OF_NOISE, compare=False)
+
+    name = "mixed_density"
+
+    @property
+    def is_fixed(self):
+        """Whether the variance is not learned."""
+        return not isinstance(self.noise_variance, str)
+
+    def n_extra(self, n_features, has_back):
+        """A variance for each number."""
+        return 0 if self.is_fixed else self.widths.count(0)
+
+    def variances_at_start(self, data):
+        """Variances of the noise of each number, as of `Gaussian`."""
+        if self.is_fixed:
+            return np.full(self.widths.count(0), float(self.noise_variance))
+        numbers = blocks_of(self.widths, torch.empty(0)).numbers.numpy()
+        variances = column_variances(data.targets, data.sample_weight)[numbers]
+        return np.where(variances > 0, self.start_of_noise * variances, 1.0)
+
+    def start(self, network, data):
+        """Let outputs start where the data lie, and variances as `variances_at_start`."""
+        super().start(network, data)
+        if network.perceptron.n_extra:
+            log_variances = torch.from_numpy(np.log(self.variances_at_start(data)))
+            network.extra.copy_(log_variances / LOG_VARIANCE_SCALE)
+
+    def variance(self, network):
+        """Of each number."""
+        if self.is_fixed:
+            return network.extra.new_full((self.widths.count(0),), self.noise_variance)
+        return network.apply(learned_variance, network.extra, scale=LOG_VARIANCE_SCALE)
+
+    def mean_surprise(self, network, output, x):
+        """Mean of -log p(x|z) over rows and draws."""
+        return network.apply(self.mean_loss, output, self.variance(network), x)
+
+    def log_rows(self, network, output, x):
+        """log p(x|z) of each row."""
+        return -self.surprise_of_cells(network, output, x).nansum(dim=-1)
+
+    def surprise_of_cells(self, network, output, x):
+        """-log p(x_j|z) of each column; a block's add up to that of its cell."""
+        variances = output.new_ones(output.shape[-1])
+        variances[blocks_of(self.widths, output).numbers] = self.variance(network)
+        return self._cells(output, x, 0.5 * gaussian_deviances(output, x, variances))
+
+    @keeps_memory
+    @averages_rows
+    def mean_loss(self, output, variance, x, sample_weight=None, out=None):
+        """Mean over all rows of -log p(x|z) given the numbers' variances, and its pullback."""
+        blocks, n_rows = blocks_of(self.widths, output), output.numel() // output.shape[-1]
+        x, are_numbers, are_blocks = split_missing(blocks, x)
+        losses, slopes = cross_entropies(blocks, output, x, are_blocks, out)
+        differences = blocks.differences(output, x)
+        log_volumes = torch.log(2.0 * math.pi * variance).expand_as(differences)
+        if are_numbers is not None:
+            differences, log_volumes = differences * are_numbers, log_volumes * are_numbers
+        scaled = differences / variance
+        losses += 0.5 * (scaled * differences + log_volumes).sum(dim=-1)
+        mean = mean_of_rows(losses, sample_weight, n_rows)
+
+        def pullback(gradient):
+            gradients = slopes().index_copy_(-1, blocks.numbers, scaled)
+            n_cells = torch.ones_like(scaled) if are_numbers is None else are_numbers
+            of_variance = 0.5 * (n_cells / variance - scaled.square())
+            of_variance = scaled_by_rows_(of_variance, gradient, n_rows, sample_weight)
+            of_variance = of_variance.sum_to_size(variance.shape)
+            return scaled_by_rows_(gradients, gradient, n_rows, sample_weight), of_variance
+
+        return mean, pullback
+
+
+KINDS.update({kind.name: kind for kind in (Mixed, MixedDensity)})  # files call them so

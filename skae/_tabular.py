@@ -1,0 +1,164 @@
+"""Data frames as the matrices that autoencoders get, and matrices as data frames."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import clone
+from sklearn.utils.validation import validate_data
+
+from skae._compat import InvalidParameterError
+from skae._frames import columns_of_others, is_frame
+from skae._hints import first_without_number
+from skae.tables import TableEncoder
+
+DTYPE = np.float32  # of matrices: cells are indicators, or numbers of variance 1
+NAMES = ("n_features_in_", "feature_names_in_")
+
+
+@dataclass(frozen=True)
+class EncodedTable:
+    """A table's matrix, for a part of an estimator that has encoded it.
+
+    Parameters
+    ----------
+    matrix : ndarray or CSR matrix of shape (n_samples, n_columns)
+    table : TableEncoder
+        Fitted.
+    """
+
+    matrix: np.ndarray
+    table: TableEncoder
+
+    @property
+    def shape(self):
+        """Of the matrix."""
+        return self.matrix.shape
+
+    def __len__(self):
+        return self.matrix.shape[0]
+
+
+def holds_more_than_numbers(X):
+    """Whether X is a data frame with a column that is not of numbers."""
+    return is_frame(X) and any(_is_of_others(X, place) for place in columns_of_others(X))
+
+
+def _is_of_others(X, place):
+    """Not so if it is pandas' column of objects that are numbers, which scikit-learn converts."""
+    is_object = hasattr(X, "iloc") and X.dtypes.iloc[place].kind == "O"
+    return not is_object or bool(first_without_number(X.iloc[:, place]))
+
+
+class TabularMixin:
+    """What an estimator does with a data frame: encode it, and turn rows back into one.
+
+    An estimator that has been fitted on a table has the encoder, `table_`, and its network gets
+    the encoder's matrix.
+    """
+
+    _auto_numeric = "standard"  # what numeric="auto" of an encoder stands for
+    _takes_gaps_of_tables = False
+
+    @property
+    def _table(self):
+        """The fitted encoder; None if the estimator gets arrays."""
+        return vars(self).get("table_")
+
+    @property
+    def _widths_of_table(self):
+        """Columns of each block of the matrix, 0 for a number; None for arrays."""
+        return None if self._table is None else self._table._widths
+
+    def _as_matrix(self, X, reset):
+        """X as a matrix, if it is a table, and if not, None."""
+        if reset:
+            self._learn_table(X)
+        if self._table is None:
+            return None
+        if isinstance(X, EncodedTable):
+            return X.matrix
+        if not reset:
+            self._check_names_of_columns(X)
+        unseen = "missing" if self._takes_gaps_of_tables else "mean"
+        matrix = self._table._encode(X, unseen=unseen).astype(DTYPE)
+        if not self._takes_gaps_of_tables:
+            self._refuse_gaps(matrix)
+        return matrix
+
+    def _learn_table(self, X):
+        """Fit an encoder to X, if it is a table; else there is none."""
+        table = vars(self).pop("table_", None)
+        table = X.table if isinstance(X, EncodedTable) else self._fitted_table(X)
+        if table is not None:
+            self._take_table(table)
+            self._check_output_of_tables()
+
+    def _fitted_table(self, X):
+        spec = getattr(self, "table", None)
+        if spec is None or (spec == "auto" and not holds_more_than_numbers(X)):
+            return None
+        encoder = TableEncoder() if spec == "auto" else clone(spec)
+        encoder._auto_numeric = self._auto_numeric
+        return encoder.fit(X)
+
+    def _take_table(self, table):
+        """Get rows of a table that has been encoded so."""
+        self.table_ = table
+        for name in NAMES:
+            vars(self).pop(name, None)
+            if hasattr(table, name):
+                setattr(self, name, getattr(table, name))
+
+    def _hand_table_to(self, part):
+        """Let a part of this estimator, which gets the same rows, know what they are."""
+        if self._table is not None:
+            part._take_table(self._table)
+        return part
+
+    def _encoded(self, matrix):
+        """A matrix as what a part's `fit` gets."""
+        return matrix if self._table is None else EncodedTable(matrix, self._table)
+
+    def _check_names_of_columns(self, X):
+        if not is_frame(X) and not isinstance(self._table._frame.names[0], int):
+            raise ValueError(
+                f"{type(self).__name__} was fitted on a data frame of columns "
+                f"{self._table.columns_}, but got {type(X).__name__}: pass a data frame with "
+                "these columns."
+            )
+        validate_data(self, X, reset=False, skip_check_array=True)
+
+    def _refuse_gaps(self, matrix):
+        values = matrix.data if issparse(matrix) else matrix
+        if np.isnan(values.sum()):
+            names = self._table._names_of_gaps(matrix)
+            raise ValueError(
+                f"Input X contains NaN: columns {names} have missing cells, and "
+                f"{type(self).__name__} takes none. DenoisingAutoencoder and VAE do; or put "
+                "AutoencoderImputer before it, which fills them."
+            )
+
+    def _check_output_of_tables(self):
+        """Refuse parameters that are for arrays alone."""
+
+    def _refuse_for_tables(self, parameter, value, instead):
+        kinds = self._table.kinds_
+        name = min(kinds, key=kinds.get)  # a category, if there is one
+        raise InvalidParameterError(
+            f"{parameter}={value!r} is for arrays, but X is a table, whose column {name!r} is a "
+            f"{kinds[name]}: {instead}."
+        )
+
+    def _as_table(self, matrix, like=None, exact=False):
+        """Rows of the matrix as a table, if the estimator has been fitted on one.
+
+        Parameters
+        ----------
+        matrix : ndarray of shape (n, n_columns)
+        like : object, default=None
+            Whose index they get.
+        exact : bool, default=False
+            Whether floats get the decimals that they had in `fit`.
+        """
+        return matrix if self._table is None else self._table._decode(matrix, like, exact)
