@@ -1,5 +1,7 @@
 """Columns of categories as blocks of a matrix, and back; for `TableEncoder`."""
 
+from functools import cached_property
+
 import numpy as np
 from scipy.sparse import coo_array
 
@@ -29,7 +31,7 @@ class Categories:
     """
 
     def __init__(self, values, order, most):
-        self.dtype = values.dtype
+        self.dtype = values.dtype.name
         levels, codes = levels_of(values)
         counts = np.bincount(codes, minlength=len(levels))
         ranked = sorted_levels(levels, order)
@@ -41,11 +43,20 @@ class Categories:
         self.rare = [level for level, is_kept in zip(levels, kept, strict=True) if not is_kept]
         self.rare_counts = counts[~kept]
         self.most_frequent = int(np.argmax(counts[kept])) if levels else MISSING
-        self.width = self.n_categories = len(self.kept) + bool(self.rare)
         shared = [self.rare_counts.sum()] if self.rare else []
         self.proportions = np.r_[counts[kept], shared] / max(1, counts.sum())
-        self._codes = {key(level): code for code, level in enumerate(self.kept)}
-        self._codes |= dict.fromkeys(map(key, self.rare), len(self.kept))
+
+    @property
+    def width(self):
+        return len(self.proportions)
+
+    n_categories = width
+
+    @cached_property
+    def _places(self):
+        """The column within the block of each category."""
+        places = {key(level): place for place, level in enumerate(self.kept)}
+        return places | dict.fromkeys(map(key, self.rare), len(self.kept))
 
     @property
     def is_constant(self):
@@ -59,7 +70,7 @@ class Categories:
 
     def encode(self, values):
         """The column within the block of each value; `UNSEEN` of one that is unknown."""
-        find = self._codes.get
+        find = self._places.get
         found = [find(key(value), UNSEEN) for value in values.tolist()]
         return np.array(found, dtype=np.int64)
 

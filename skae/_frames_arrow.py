@@ -13,13 +13,26 @@ STRINGS = [
 ]
 
 
-class ArrowFrame:
+class Frame:
     """What a table looked like: its schema, and the dictionaries of its categories."""
 
-    def __init__(self, X):
-        self.names, self.schema = X.schema.names, X.schema
-        self.dtypes = X.schema.types
-        self.marks = [marks_of(X.column(place)) for place in range(X.num_columns)]
+    def __init__(self, schema, marks=None):
+        self.names, self.dtypes = schema.names, schema.types
+        self.schema, self.marks = schema, marks
+
+    @classmethod
+    def of(cls, X):
+        return cls(X.schema)
+
+    @classmethod
+    def from_plain(cls, plain):
+        schema = pa.ipc.read_schema(pa.py_buffer(plain["schema"]))
+        return cls(schema, [array_from(mark) for mark in plain["marks"]])
+
+    def plain(self, X):
+        schema = self.schema.serialize().to_pybytes()
+        marks = [plain_array(marks_of(X.column(place))) for place in range(X.num_columns)]
+        return {"library": "pyarrow", "schema": schema, "marks": marks}
 
     def cells(self, X, place):
         return arrow_cells(X.column(place), X.schema.names[place])
@@ -32,6 +45,32 @@ class ArrowFrame:
 
     def build(self, columns, like):
         return pa.table(columns, schema=self.schema)
+
+
+def plain_array(mark):
+    """An array as the bytes of a table with this column; what is none stays what it is."""
+    if not isinstance(mark, pa.Array):
+        return mark
+    table, sink = pa.table({"x": mark}), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def array_from(plain):
+    """What `plain_array` has made this of."""
+    if not isinstance(plain, bytes):
+        return plain
+    return _whole(pa.ipc.open_stream(plain).read_all().column(0))
+
+
+def plain_type(dtype):
+    """A dtype as the bytes of a schema."""
+    return pa.schema([("x", dtype)]).serialize().to_pybytes()
+
+
+def type_from(plain):
+    return pa.ipc.read_schema(pa.py_buffer(plain)).types[0]
 
 
 def _whole(column):

@@ -1,5 +1,7 @@
 """polars' data frames for `TableEncoder`; imported once there is one."""
 
+import io
+
 import numpy as np
 import polars as pl
 
@@ -8,12 +10,26 @@ from skae._cells import Cells, no_kind, numeric_cells, objects
 INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 
 
-class PolarsFrame:
+class Frame:
     """What a data frame looked like: its schema, and whether its missing cells were NaN."""
 
-    def __init__(self, X):
-        self.names, self.dtypes = X.columns, X.dtypes
-        self.has_nan = [_has_nan(series) for series in X.get_columns()]
+    def __init__(self, empty, has_nan=None):
+        self.names, self.dtypes = empty.columns, empty.dtypes
+        self.empty, self.has_nan = empty, has_nan
+
+    @classmethod
+    def of(cls, X):
+        return cls(X.clear())
+
+    @classmethod
+    def from_plain(cls, plain):
+        return cls(pl.read_ipc(plain["empty"], use_pyarrow=False), plain["has_nan"])
+
+    def plain(self, X):
+        file = io.BytesIO()
+        self.empty.write_ipc(file)
+        has_nan = [_has_nan(series) for series in X.get_columns()]
+        return {"library": "polars", "empty": file.getvalue(), "has_nan": has_nan}
 
     def cells(self, X, place):
         return cells_of(X.to_series(place))

@@ -115,7 +115,7 @@ class Whole:
     """Integers, times among them, in steps from the least one."""
 
     def __init__(self, known, coarser):
-        self.origin, self.dtype = known[0], known.dtype
+        self.origin, self.dtype = known[0], known.dtype.name
         self.step, counts = 1, self._above(known)
         for factor in coarser:
             if (counts % WHOLE(self.step * factor)).any():

@@ -23,7 +23,7 @@ class Column:
     ----------
     name : str or other hashable
     dtype : object
-        The library's.
+        The library's, whose name is kept.
     cells : Cells
     kinds : dict
         By name, as in the parameter `kinds`.
@@ -32,8 +32,8 @@ class Column:
     """
 
     def __init__(self, name, dtype, cells, kinds, table):
-        self.name, self.dtype, self.family = name, dtype, cells.family
-        self.values_dtype = cells.values.dtype
+        self.name, self.dtype, self.family = name, str(dtype), cells.family
+        self.values_dtype = cells.values.dtype.name
         self._check_finite(cells)
         self.kind = self._kind(kinds.get(name, "from_dtype"))
         values = cells.known
@@ -87,7 +87,7 @@ class Column:
         self._check_finite(cells)
         if self.family in ("floats", "integers") and cells.family in ("floats", "integers"):
             return self._converted(cells, dtype)
-        if self.family in TIMES and dtype != self.dtype:
+        if self.family in TIMES and str(dtype) != self.dtype:
             raise self._changed(cells, dtype)
         if (self.family in NUMERIC or cells.family in NUMERIC) and cells.family != self.family:
             raise self._changed(cells, dtype)
@@ -100,7 +100,7 @@ class Column:
         with np.errstate(invalid="ignore"):
             values = filled.astype(self.values_dtype)
         lost = values.astype(filled.dtype) != filled
-        if self.values_dtype.kind != "f" and lost.any():
+        if self.family == "integers" and lost.any():
             cells.missing = ~lost  # to show one that is lost
             raise self._changed(cells, dtype)
         cells.values = values
