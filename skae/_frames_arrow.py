@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import types
 
-from skae._cells import Cells, no_kind, numeric_cells, objects
+from skae._cells import MISSING, Cells, coded_cells, no_kind, numeric_cells
 
 STRINGS = [
     getattr(types, name)
@@ -39,6 +39,9 @@ class Frame:
 
     def column(self, place, values, missing):
         return arrow_column(values, missing, self.dtypes[place], self.marks[place])
+
+    def take(self, column, places):
+        return column.take(pa.array(places))
 
     def remember(self, matrix, X):
         pass
@@ -106,12 +109,23 @@ def arrow_cells(column, name):
         family = "durations" if types.is_duration(dtype) else "datetimes"
         return Cells(family, _counts(column), missing, _unit(dtype))
     if types.is_boolean(dtype):
-        return Cells("booleans", objects(column.to_pylist()), missing)
+        return coded_cells("booleans", [False, True], _codes(column))
     if any(is_kind(dtype) for is_kind in STRINGS):
-        return Cells("strings", objects(column.to_pylist()), missing)
+        return _coded("strings", column.dictionary_encode())
     if types.is_dictionary(dtype):
-        return Cells("categories", objects(column.to_pylist()), missing)
+        return _coded("categories", column)
     raise no_kind(name, dtype)
+
+
+def _coded(family, column):
+    """Cells of a dictionary, which may hold null."""
+    levels, codes = column.dictionary.to_pylist(), _codes(column.indices)
+    lacks = np.array([*(level is None for level in levels), True])
+    return coded_cells(family, levels, np.where(lacks[codes], MISSING, codes))
+
+
+def _codes(column):
+    return column.cast(pa.int64()).fill_null(MISSING).to_numpy(zero_copy_only=False)
 
 
 def _physical(dtype):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from skae._cells import Cells, no_kind, numbers_as, numeric_cells
+from skae._cells import Cells, boolean_cells, coded_cells, no_kind, numbers_as, numeric_cells
 from skae._plain_values import as_text, from_text
 
 LACK_NOTHING = "biu"  # NumPy's dtypes without a missing value, by kind
@@ -43,6 +43,9 @@ class Frame:
 
     def column(self, place, values, missing):
         return _column(values, missing, self.dtypes[place], self.markers[place])
+
+    def take(self, column, places):
+        return column.take(places).reset_index(drop=True)
 
     def remember(self, matrix, X):
         remember_index(matrix, X)
@@ -148,18 +151,26 @@ def cells_of(series, name):
         return arrow_cells(series.array.__arrow_array__(), name)
     if isinstance(dtype, pd.CategoricalDtype):
         order = dtype.categories.astype(object).tolist()
-        return Cells("categories", series.to_numpy(dtype=object), missing, order=order)
+        return coded_cells("categories", order, series.cat.codes, order)
     if types.is_datetime64_any_dtype(dtype):
         return _times("datetimes", _naive(series), missing)
     if types.is_timedelta64_dtype(dtype):
         return _times("durations", series, missing)
     if types.is_bool_dtype(dtype) and not types.is_object_dtype(dtype):
-        return Cells("booleans", series.to_numpy(dtype=object), missing)
+        return boolean_cells(series.fillna(False).to_numpy(dtype=bool), missing)
     if types.is_integer_dtype(dtype) or types.is_float_dtype(dtype):
         return _numbers(series, missing, name)
-    if types.is_object_dtype(dtype) or isinstance(dtype, pd.StringDtype):
+    if isinstance(dtype, pd.StringDtype) or _are_strings(series):
+        codes, levels = pd.factorize(series)
+        return coded_cells("strings", levels.astype(object).tolist(), codes)
+    if types.is_object_dtype(dtype):
         return Cells("strings", series.to_numpy(dtype=object), missing)
     raise no_kind(name, dtype)
+
+
+def _are_strings(series):
+    """Whether objects are all strings or missing: of others, pandas takes True for 1."""
+    return types.is_object_dtype(series.dtype) and types.infer_dtype(series) == "string"
 
 
 def _numbers(series, missing, name):

@@ -8,6 +8,7 @@ from scipy.sparse import csr_array, hstack, issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from skae._categories import Categories
 from skae._compat import (
     DocumentedMixin,
     Interval,
@@ -362,6 +363,8 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         block = matrix[:, self.blocks_[column.name]]
         decoded = [column.encoder.cells(rows, fill, exact) for rows in dense_rows(block)]
         values, missing = (np.concatenate(parts) for parts in zip(*decoded, strict=True))
+        if isinstance(column.encoder, Categories):
+            return column_of_categories(frame, place, column.encoder.shown, values, missing)
         return frame.column(place, values, missing)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
@@ -404,10 +407,20 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
+def column_of_categories(frame, place, levels, codes, missing):
+    """A column of a frame whose rows take their cells from a short one, of its levels."""
+    lacks = np.zeros(len(levels), dtype=bool)
+    if missing.any():
+        codes = np.where(missing, len(levels), codes)
+        lacks = np.append(lacks, True)
+        levels = np.append(levels, np.array([None if levels.dtype == object else 0], levels.dtype))
+    return frame.take(frame.column(place, levels, lacks), codes)
+
+
 def dense_rows(block):
-    """A block of a matrix, dense and of float64, a few rows at a time: they take little memory."""
+    """A block of a matrix, dense, so many rows at a time that these take little memory."""
     block = block.tocsr() if issparse(block) else block
     n_rows = max(1, CHUNK // max(1, block.shape[1]))
     for start in range(0, block.shape[0], n_rows):
         rows = block[start : start + n_rows]
-        yield (rows.toarray() if issparse(rows) else rows).astype(np.float64, copy=False)
+        yield rows.toarray() if issparse(rows) else rows
