@@ -116,10 +116,9 @@ class Categories:
 
 def counted(levels, codes):
     """The different ones among levels that codes have, and how often."""
+    times = np.bincount(codes[codes >= 0], minlength=len(levels)).tolist()
     counts = {}
-    for level, count in zip(
-        levels, np.bincount(codes[codes >= 0], minlength=len(levels)).tolist(), strict=True
-    ):
+    for level, count in zip(levels, times, strict=True):
         if count:
             first, before = counts.get(key(level), (level, 0))
             counts[key(level)] = first, before + count

@@ -4,13 +4,12 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import types
 
-from skae._cells import MISSING, Cells, coded_cells, no_kind, numeric_cells
+from skae._cells import MISSING, Cells, coded_cells, no_kind, numeric_cells, objects
 
-STRINGS = [
-    getattr(types, name)
-    for name in ("is_string", "is_large_string", "is_string_view")
-    if hasattr(types, name)  # the last one is younger than pyarrow 14
-]
+
+def is_view(dtype):
+    """Whether of views of strings, which are younger than pyarrow 14, and it can do little with."""
+    return getattr(types, "is_string_view", lambda _: False)(dtype)
 
 
 class Frame:
@@ -41,6 +40,8 @@ class Frame:
         return arrow_column(values, missing, self.dtypes[place], self.marks[place])
 
     def take(self, column, places):
+        if is_view(column.type):
+            return pa.array(objects(column.to_pylist())[places], column.type)
         return column.take(pa.array(places))
 
     def remember(self, matrix, X):
@@ -110,8 +111,10 @@ def arrow_cells(column, name):
         return Cells(family, _counts(column), missing, _unit(dtype))
     if types.is_boolean(dtype):
         return coded_cells("booleans", [False, True], _codes(column))
-    if any(is_kind(dtype) for is_kind in STRINGS):
+    if types.is_string(dtype) or types.is_large_string(dtype):
         return _coded("strings", column.dictionary_encode())
+    if is_view(dtype):
+        return Cells("strings", objects(column.to_pylist()), missing)
     if types.is_dictionary(dtype):
         return _coded("categories", column)
     raise no_kind(name, dtype)
