@@ -64,7 +64,7 @@ class Categories:
         return self.width == 1
 
     def levels(self, levels):
-        """Categories as an array of what `values` were."""
+        """Categories as an array of what cells were."""
         array = np.empty(len(levels), dtype=self.dtype)
         array[:] = levels
         return array

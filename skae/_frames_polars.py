@@ -38,6 +38,8 @@ class Frame:
         return _column(values, missing, self.dtypes[place], self.has_nan[place])
 
     def take(self, column, places):
+        if column.dtype == pl.Categorical:  # those of polars 1.0 are equal if met in the same order
+            return column.cast(pl.String).gather(places).cast(column.dtype)
         return column.gather(places)
 
     def remember(self, matrix, X):
