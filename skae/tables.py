@@ -271,27 +271,23 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
             Whether the matrix may be sparse.
         """
         check_is_fitted(self)
-        cells = self._cells(self._validate(X, reset=False))
-        pairs = list(zip(self._columns, cells, strict=True))
+        X = self._validate(X, reset=False)
         if self.sparse_output_ and sparse:
-            blocks = [column.encoder.sparse_block(found, unseen) for column, found in pairs]
+            blocks = [column.encoder.sparse_block(cells, unseen) for column, cells in self._read(X)]
             return align_sparse_interface(csr_array(hstack(blocks, format="csr")))
-        matrix = np.zeros((len(cells[0].missing), self._n_columns))
-        for column, found in pairs:
-            column.encoder.write(matrix[:, self.blocks_[column.name]], found, unseen)
+        matrix = np.zeros((X.shape[0], self._n_columns))
+        for column, cells in self._read(X):
+            column.encoder.write(matrix[:, self.blocks_[column.name]], cells, unseen)
         return matrix
 
-    def _cells(self, X):
-        """The cells of a table, column by column, which the columns of `fit` accept."""
+    def _read(self, X):
+        """The columns of `fit`, one after the other, with their cells in another table."""
         frame = frame_like(X) or ArrayFrame.of(X)
-        cells = [
-            column.like_fit(frame.cells(X, place), frame.dtypes[place])
-            for place, column in enumerate(self._columns)
-        ]
-        if self.unknown == "error":
-            for column, found in zip(self._columns, cells, strict=True):
-                column.refuse_unknown(found)
-        return cells
+        for place, column in enumerate(self._columns):
+            cells = column.like_fit(frame.cells(X, place), frame.dtypes[place])
+            if self.unknown == "error":
+                column.refuse_unknown(cells)
+            yield column, cells
 
     @property
     def _n_columns(self):
