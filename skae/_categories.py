@@ -1,20 +1,24 @@
 """Columns of categories as blocks of a matrix, and back; for `TableEncoder`."""
 
+from functools import cached_property
+
 import numpy as np
 from scipy.sparse import coo_array
 
-MISSING, UNSEEN = -1, -2  # codes
+from skae._cells import MISSING, key
+
+UNSEEN = -2  # a code, of a category that a fit has not seen
 
 
 class Categories:
     """How a column's categories become a block of the matrix, a column for each.
 
+    They are in the order of the dtype, if cells have one, and sorted otherwise.
+
     Parameters
     ----------
-    values : ndarray of shape (n,)
-        All that the column has, without missing ones.
-    order : list or None
-        All that its dtype knows, in their order; None: sorted.
+    cells : Cells
+        All that the column has.
     most : int or None
         Of the matrix's columns. If there are more categories, the rarer share the last one.
 
@@ -28,11 +32,10 @@ class Categories:
         How often each column of the block has been 1.
     """
 
-    def __init__(self, values, order, most):
-        self.dtype = values.dtype
-        levels, codes = levels_of(values)
-        counts = np.bincount(codes, minlength=len(levels))
-        ranked = sorted_levels(levels, order)
+    def __init__(self, cells, most):
+        self.dtype = cells.dtype
+        levels, counts = counted(*cells.coded)
+        ranked = sorted_levels(levels, cells.order)
         levels, counts = [levels[i] for i in ranked], counts[ranked]
         kept = np.ones(len(levels), dtype=bool)
         if most is not None and len(levels) > most:
@@ -41,33 +44,36 @@ class Categories:
         self.rare = [level for level, is_kept in zip(levels, kept, strict=True) if not is_kept]
         self.rare_counts = counts[~kept]
         self.most_frequent = int(np.argmax(counts[kept])) if levels else MISSING
-        self.width = self.n_categories = len(self.kept) + bool(self.rare)
         shared = [self.rare_counts.sum()] if self.rare else []
         self.proportions = np.r_[counts[kept], shared] / max(1, counts.sum())
-        self._codes = {key(level): code for code, level in enumerate(self.kept)}
-        self._codes |= dict.fromkeys(map(key, self.rare), len(self.kept))
+
+    @property
+    def width(self):
+        return len(self.proportions)
+
+    n_categories = width
+
+    @cached_property
+    def _places(self):
+        """The column within the block of each category."""
+        places = {key(level): place for place, level in enumerate(self.kept)}
+        return places | dict.fromkeys(map(key, self.rare), len(self.kept))
 
     @property
     def is_constant(self):
         return self.width == 1
 
     def levels(self, levels):
-        """Categories as an array of what `values` were."""
+        """Categories as an array of what cells were."""
         array = np.empty(len(levels), dtype=self.dtype)
         array[:] = levels
         return array
 
-    def encode(self, values):
-        """The column within the block of each value; `UNSEEN` of one that is unknown."""
-        find = self._codes.get
-        found = [find(key(value), UNSEEN) for value in values.tolist()]
-        return np.array(found, dtype=np.int64)
-
     def codes(self, cells):
         """The column within the block of each cell; `MISSING` or `UNSEEN` where there is none."""
-        codes = np.full(len(cells.missing), MISSING)
-        codes[~cells.missing] = self.encode(cells.known)
-        return codes
+        levels, codes = cells.coded
+        places = [self._places.get(key(level), UNSEEN) for level in levels]
+        return np.array([*places, MISSING])[codes]  # MISSING is the last one's place, too
 
     def _codes_for(self, cells, unseen):
         codes = self.codes(cells)
@@ -84,44 +90,40 @@ class Categories:
         codes = self._codes_for(cells, unseen)
         known = np.flatnonzero(codes >= 0)
         block[known, codes[known]] = 1.0
-        block[codes == MISSING] = np.nan
-        block[codes == UNSEEN] = self.proportions
+        if len(known) < len(codes):
+            block[codes == MISSING] = np.nan
+            block[codes == UNSEEN] = self.proportions
 
     def sparse_block(self, cells, unseen):
         """The same, sparse."""
         return indicators(self._codes_for(cells, unseen), self.proportions)
 
     def cells(self, block, fill, exact):
-        """The likeliest category of each row of a block, and where there is none."""
+        """The column of the largest number of each row of a block, and where there is none."""
         if not self.width:
-            return np.zeros(len(block), dtype=self.dtype), np.ones(len(block), dtype=bool)
-        missing = np.isnan(block).any(axis=1)
-        codes = np.where(missing[:, None], 0.0, block).argmax(axis=1)
+            return np.zeros(len(block), dtype=np.intp), np.ones(len(block), dtype=bool)
+        codes = block.argmax(axis=1)  # NaN counts as the largest
+        missing = np.isnan(block[np.arange(len(block)), codes])
         codes[missing] = self.most_frequent
-        return self.decode(codes), missing & (not fill)
+        return codes, missing & (not fill)
 
-    def decode(self, codes):
-        """Values; of the rare ones the most frequent."""
-        return self.levels([*self.kept, *self._shown_of_rare()])[codes]
-
-    def _shown_of_rare(self):
-        return [self.rare[int(np.argmax(self.rare_counts))]] if self.rare else []
-
-
-def key(value):
-    """What to look a category up by: True is 1 to Python, but another category."""
-    return (bool, value) if isinstance(value, bool) else value
+    @property
+    def shown(self):
+        """The category that each column stands for: of the rare ones the most frequent."""
+        of_rare = [self.rare[int(np.argmax(self.rare_counts))]] if self.rare else []
+        return self.levels([*self.kept, *of_rare])
 
 
-def levels_of(values):
-    """The different ones among values, as they come, and of each value which it is."""
-    numbers, levels, codes = {}, [], np.empty(len(values), dtype=np.int64)
-    for row, value in enumerate(values.tolist()):
-        code = numbers.setdefault(key(value), len(levels))
-        if code == len(levels):
-            levels.append(value)
-        codes[row] = code
-    return levels, codes
+def counted(levels, codes):
+    """The different ones among levels that codes have, and how often."""
+    times = np.bincount(codes[codes >= 0], minlength=len(levels)).tolist()
+    counts = {}
+    for level, count in zip(levels, times, strict=True):
+        if count:
+            first, before = counts.get(key(level), (level, 0))
+            counts[key(level)] = first, before + count
+    found = list(counts.values())
+    return [level for level, _ in found], np.array([count for _, count in found], dtype=np.intp)
 
 
 def sorted_levels(levels, order):

@@ -1,10 +1,12 @@
 """Cells of a column as arrays, whichever library's table they are of; for `TableEncoder`."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 NUMERIC = ("floats", "integers", "datetimes", "durations")
+MISSING = -1  # the code of a cell that lacks
 
 
 @dataclass
@@ -15,8 +17,9 @@ class Cells:
     ----------
     family : str
         One of `NUMERIC`, or "booleans", "strings", "categories".
-    values : ndarray of shape (n,)
-        Where nothing is missing, what there is; times in their unit since 1970, UTC.
+    values : ndarray of shape (n,) or None
+        Where nothing is missing, what there is; times in their unit since 1970, UTC. None of
+        cells that are `coded`.
     missing : ndarray of shape (n,), bool
     unit : str or None
         Of times.
@@ -27,15 +30,71 @@ class Cells:
     """
 
     family: str
-    values: np.ndarray
+    values: np.ndarray | None
     missing: np.ndarray
     unit: str | None = None
     order: list | None = None
     precision: str = "float64"
 
     @property
+    def dtype(self):
+        """The name of NumPy's, of values."""
+        return "object" if self.values is None else self.values.dtype.name
+
+    @property
     def known(self):
+        """Values without missing ones."""
+        if self.values is None:
+            levels, codes = self.coded
+            return objects(levels)[codes[~self.missing]]
         return self.values[~self.missing]
+
+    @cached_property
+    def coded(self):
+        """A list of the different values, and of each cell which it has, or `MISSING`.
+
+        There may be some in the list that no cell has, or that are there twice.
+        """
+        find = levels_of if self.values.dtype == object else sorted_levels_of
+        levels, places = find(self.known)
+        codes = np.full(len(self.missing), MISSING)
+        codes[~self.missing] = places
+        return levels, codes
+
+
+def coded_cells(family, levels, codes, order=None):
+    """Cells of which a library knows the different values, and which of them each cell has."""
+    codes = np.asarray(codes).astype(np.intp)
+    cells = Cells(family, None, codes == MISSING, order=order)
+    cells.coded = levels, codes
+    return cells
+
+
+def boolean_cells(values, missing):
+    """Cells of an array of booleans."""
+    return coded_cells("booleans", [False, True], np.where(missing, MISSING, values))
+
+
+def key(value):
+    """What to look a category up by: True is 1 to Python, but another category."""
+    return (bool, value) if isinstance(value, bool) else value
+
+
+def levels_of(values):
+    """The different ones among objects, as they come, and of each object which it is."""
+    numbers, levels, codes = {}, [], np.empty(len(values), dtype=np.intp)
+    for row, value in enumerate(values.tolist()):
+        code = numbers.setdefault(key(value), len(levels))
+        if code == len(levels):
+            levels.append(value)
+        codes[row] = code
+    return levels, codes
+
+
+def sorted_levels_of(values):
+    """The same of numbers, sorted."""
+    levels, codes = np.unique(values, return_inverse=True)
+    return levels.tolist(), codes
 
 
 def no_kind(name, dtype):
@@ -57,7 +116,7 @@ def numeric_cells(values, missing):
     """Cells of an array of numbers, or of booleans."""
     kind = values.dtype.kind
     if kind == "b":
-        return Cells("booleans", values.astype(object), missing)
+        return boolean_cells(values, missing)
     if kind == "f":
         floats = values.astype(np.float64)
         return Cells("floats", floats, missing, precision=values.dtype.name)

@@ -1,31 +1,40 @@
 """Tables of pandas, polars, pyarrow and NumPy: their cells as arrays, and back to their dtypes.
 
-None of these libraries is imported before a table of it has come. What a table consists of is
-`Cells` per column; what it looked like is a frame, which makes such tables again.
+None of these libraries is imported before a table of it has come, or is to be made. What a table
+consists of is `Cells` per column; what it looks like is a frame, which makes such tables again.
+What `plain` says of a frame and its table names no class of its library: an encoder keeps that.
 """
 
+import importlib
 import sys
 
 import numpy as np
 
 from skae._cells import numbers_as, numeric_cells
 
+TABLES = (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table"))
+TABLES += (("pyarrow", "RecordBatch"),)
+
 
 def frame_like(X):
-    """The `Frame` of a table; None if it is none."""
-    if _is(X, "pandas", "DataFrame"):
-        from skae._frames_pandas import PandasFrame
-
-        return PandasFrame(X)
-    if _is(X, "polars", "DataFrame"):
-        from skae._frames_polars import PolarsFrame
-
-        return PolarsFrame(X)
-    if _is(X, "pyarrow", "Table") or _is(X, "pyarrow", "RecordBatch"):
-        from skae._frames_arrow import ArrowFrame
-
-        return ArrowFrame(X)
+    """The frame of a table; None if it is none."""
+    for library, name in TABLES:
+        if _is(X, library, name):
+            return _frame_class(library).of(X)
     return None
+
+
+def frame_from(plain):
+    """The frame that `plain` has said this of."""
+    return _frame_class(plain["library"]).from_plain(plain)
+
+
+def _frame_class(library):
+    """The class of frames of a library."""
+    if library == "numpy":
+        return ArrayFrame
+    name = {"pyarrow": "arrow"}.get(library, library)
+    return importlib.import_module(f"skae._frames_{name}").Frame
 
 
 def _is(X, module, name):
@@ -65,9 +74,20 @@ def _is_numeric(X, dtype):
 class ArrayFrame:
     """Arrays of numbers, whose columns are known by their places."""
 
-    def __init__(self, X):
-        self.names, self.dtype = [*range(X.shape[1])], X.dtype
-        self.dtypes = [X.dtype] * X.shape[1]
+    def __init__(self, dtype, n_columns):
+        self.names, self.dtype = [*range(n_columns)], dtype
+        self.dtypes = [dtype] * n_columns
+
+    @classmethod
+    def of(cls, X):
+        return cls(X.dtype, X.shape[1])
+
+    @classmethod
+    def from_plain(cls, plain):
+        return cls(np.dtype(plain["dtype"]), plain["n_columns"])
+
+    def plain(self, X):
+        return {"library": "numpy", "dtype": self.dtype.name, "n_columns": len(self.names)}
 
     def cells(self, X, place):
         values = np.asarray(X[:, place])
@@ -75,6 +95,9 @@ class ArrayFrame:
 
     def column(self, place, values, missing):
         return numbers_as(values, self.dtype, missing)
+
+    def take(self, column, places):
+        return column[places]
 
     def remember(self, matrix, X):
         pass

@@ -4,22 +4,34 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import types
 
-from skae._cells import Cells, no_kind, numeric_cells, objects
-
-STRINGS = [
-    getattr(types, name)
-    for name in ("is_string", "is_large_string", "is_string_view")
-    if hasattr(types, name)  # the last one is younger than pyarrow 14
-]
+from skae._cells import MISSING, Cells, coded_cells, no_kind, numeric_cells, objects
 
 
-class ArrowFrame:
+def is_view(dtype):
+    """Whether of views of strings, which are younger than pyarrow 14, and it can do little with."""
+    return getattr(types, "is_string_view", lambda _: False)(dtype)
+
+
+class Frame:
     """What a table looked like: its schema, and the dictionaries of its categories."""
 
-    def __init__(self, X):
-        self.names, self.schema = X.schema.names, X.schema
-        self.dtypes = X.schema.types
-        self.marks = [marks_of(X.column(place)) for place in range(X.num_columns)]
+    def __init__(self, schema, marks=None):
+        self.names, self.dtypes = schema.names, schema.types
+        self.schema, self.marks = schema, marks
+
+    @classmethod
+    def of(cls, X):
+        return cls(X.schema)
+
+    @classmethod
+    def from_plain(cls, plain):
+        schema = pa.ipc.read_schema(pa.py_buffer(plain["schema"]))
+        return cls(schema, [array_from(mark) for mark in plain["marks"]])
+
+    def plain(self, X):
+        schema = self.schema.serialize().to_pybytes()
+        marks = [plain_array(marks_of(X.column(place))) for place in range(X.num_columns)]
+        return {"library": "pyarrow", "schema": schema, "marks": marks}
 
     def cells(self, X, place):
         return arrow_cells(X.column(place), X.schema.names[place])
@@ -27,11 +39,42 @@ class ArrowFrame:
     def column(self, place, values, missing):
         return arrow_column(values, missing, self.dtypes[place], self.marks[place])
 
+    def take(self, column, places):
+        if is_view(column.type):
+            return pa.array(objects(column.to_pylist())[places], column.type)
+        return column.take(pa.array(places))
+
     def remember(self, matrix, X):
         pass
 
     def build(self, columns, like):
         return pa.table(columns, schema=self.schema)
+
+
+def plain_array(mark):
+    """An array as the bytes of a table with this column; what is none stays what it is."""
+    if not isinstance(mark, pa.Array):
+        return mark
+    table, sink = pa.table({"x": mark}), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def array_from(plain):
+    """What `plain_array` has made this of."""
+    if not isinstance(plain, bytes):
+        return plain
+    return _whole(pa.ipc.open_stream(plain).read_all().column(0))
+
+
+def plain_type(dtype):
+    """A dtype as the bytes of a schema."""
+    return pa.schema([("x", dtype)]).serialize().to_pybytes()
+
+
+def type_from(plain):
+    return pa.ipc.read_schema(pa.py_buffer(plain)).types[0]
 
 
 def _whole(column):
@@ -67,12 +110,25 @@ def arrow_cells(column, name):
         family = "durations" if types.is_duration(dtype) else "datetimes"
         return Cells(family, _counts(column), missing, _unit(dtype))
     if types.is_boolean(dtype):
-        return Cells("booleans", objects(column.to_pylist()), missing)
-    if any(is_kind(dtype) for is_kind in STRINGS):
+        return coded_cells("booleans", [False, True], _codes(column))
+    if types.is_string(dtype) or types.is_large_string(dtype):
+        return _coded("strings", column.dictionary_encode())
+    if is_view(dtype):
         return Cells("strings", objects(column.to_pylist()), missing)
     if types.is_dictionary(dtype):
-        return Cells("categories", objects(column.to_pylist()), missing)
+        return _coded("categories", column)
     raise no_kind(name, dtype)
+
+
+def _coded(family, column):
+    """Cells of a dictionary, which may hold null."""
+    levels, codes = column.dictionary.to_pylist(), _codes(column.indices)
+    lacks = np.array([*(level is None for level in levels), True])
+    return coded_cells(family, levels, np.where(lacks[codes], MISSING, codes))
+
+
+def _codes(column):
+    return column.cast(pa.int64()).fill_null(MISSING).to_numpy(zero_copy_only=False)
 
 
 def _physical(dtype):

@@ -6,18 +6,36 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from skae._cells import Cells, no_kind, numbers_as, numeric_cells
+from skae._cells import Cells, boolean_cells, coded_cells, no_kind, numbers_as, numeric_cells
+from skae._plain_values import as_text, from_text
 
 LACK_NOTHING = "biu"  # NumPy's dtypes without a missing value, by kind
 
 
-class PandasFrame:
+class Frame:
     """What a data frame looked like: its columns' names, dtypes and how they mark missing cells."""
 
-    def __init__(self, X):
-        self.header, self.names = X.columns, X.columns.tolist()
-        self.dtypes = X.dtypes.tolist()
-        self.markers = [_marker(X.iloc[:, place]) for place in range(X.shape[1])]
+    def __init__(self, header, dtypes, markers=None):
+        self.header, self.names = header, header.tolist()
+        self.dtypes, self.markers = dtypes, markers
+
+    @classmethod
+    def of(cls, X):
+        return cls(X.columns, X.dtypes.tolist())
+
+    @classmethod
+    def from_plain(cls, plain):
+        dtypes = [dtype_from(dtype) for dtype in plain["dtypes"]]
+        return cls(index_from(plain["header"]), dtypes, from_text(plain["markers"]))
+
+    def plain(self, X):
+        markers = [_marker(X.iloc[:, place]) for place in range(X.shape[1])]
+        return {
+            "library": "pandas",
+            "header": plain_index(self.header),
+            "dtypes": [plain_dtype(dtype) for dtype in self.dtypes],
+            "markers": as_text(markers),
+        }
 
     def cells(self, X, place):
         series = X.iloc[:, place].reset_index(drop=True)
@@ -25,6 +43,9 @@ class PandasFrame:
 
     def column(self, place, values, missing):
         return _column(values, missing, self.dtypes[place], self.markers[place])
+
+    def take(self, column, places):
+        return column.take(places).reset_index(drop=True)
 
     def remember(self, matrix, X):
         remember_index(matrix, X)
@@ -34,6 +55,67 @@ class PandasFrame:
         frame.columns = self.header
         index = like.index if isinstance(like, pd.DataFrame) else recall_index(like)
         return frame if index is None else frame.set_axis(index, axis=0)
+
+
+def plain_index(index):
+    """An Index as plain values."""
+    names = as_text(index.names)
+    if isinstance(index, pd.MultiIndex):
+        levels = [plain_index(level) for level in index.levels]
+        codes = [np.asarray(codes) for codes in index.codes]
+        return {"levels": levels, "codes": codes, "names": names}
+    if isinstance(index, pd.RangeIndex):
+        return {"range": [index.start, index.stop, index.step], "names": names}
+    values = as_text(index.astype(object).tolist())
+    return {"values": values, "dtype": plain_dtype(index.dtype), "names": names}
+
+
+def index_from(plain):
+    """What `plain_index` has made this of."""
+    names = from_text(plain["names"])
+    if "levels" in plain:
+        levels = [index_from(level) for level in plain["levels"]]
+        return pd.MultiIndex(levels=levels, codes=plain["codes"], names=names)
+    if "range" in plain:
+        return pd.RangeIndex(*plain["range"], name=names[0])
+    values, dtype = from_text(plain["values"]), dtype_from(plain["dtype"])
+    return pd.Index(values, dtype=dtype, name=names[0])
+
+
+def plain_dtype(dtype):
+    """A dtype as its name or a dict; as it is if that does not say all."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        return {"categories": plain_index(dtype.categories), "ordered": bool(dtype.ordered)}
+    if isinstance(dtype, pd.ArrowDtype):
+        from skae._frames_arrow import plain_type
+
+        return {"arrow": plain_type(dtype.pyarrow_dtype)}
+    if isinstance(dtype, pd.StringDtype):
+        return {"strings": dtype.storage, "is_na": dtype.na_value is pd.NA}
+    return str(dtype) if _is_told_by_its_name(dtype) else dtype
+
+
+def _is_told_by_its_name(dtype):
+    try:
+        return types.pandas_dtype(str(dtype)) == dtype
+    except TypeError:
+        return False
+
+
+def dtype_from(plain):
+    """What `plain_dtype` has made this of."""
+    if not isinstance(plain, dict):
+        return types.pandas_dtype(plain)
+    if "categories" in plain:
+        return pd.CategoricalDtype(index_from(plain["categories"]), plain["ordered"])
+    if "arrow" in plain:
+        from skae._frames_arrow import type_from
+
+        return pd.ArrowDtype(type_from(plain["arrow"]))
+    dtype = pd.StringDtype(plain["strings"])
+    if (dtype.na_value is pd.NA) == plain["is_na"]:
+        return dtype
+    return pd.StringDtype(plain["strings"], na_value=np.nan)  # which pandas 2 lacks
 
 
 # The index of the table that a matrix has been made of, by the matrix's id, as long as it lives.
@@ -69,18 +151,26 @@ def cells_of(series, name):
         return arrow_cells(series.array.__arrow_array__(), name)
     if isinstance(dtype, pd.CategoricalDtype):
         order = dtype.categories.astype(object).tolist()
-        return Cells("categories", series.to_numpy(dtype=object), missing, order=order)
+        return coded_cells("categories", order, series.cat.codes, order)
     if types.is_datetime64_any_dtype(dtype):
         return _times("datetimes", _naive(series), missing)
     if types.is_timedelta64_dtype(dtype):
         return _times("durations", series, missing)
     if types.is_bool_dtype(dtype) and not types.is_object_dtype(dtype):
-        return Cells("booleans", series.to_numpy(dtype=object), missing)
+        return boolean_cells(series.fillna(False).to_numpy(dtype=bool), missing)
     if types.is_integer_dtype(dtype) or types.is_float_dtype(dtype):
         return _numbers(series, missing, name)
-    if types.is_object_dtype(dtype) or isinstance(dtype, pd.StringDtype):
+    if isinstance(dtype, pd.StringDtype) or _are_strings(series):
+        codes, levels = pd.factorize(series)
+        return coded_cells("strings", levels.astype(object).tolist(), codes)
+    if types.is_object_dtype(dtype):
         return Cells("strings", series.to_numpy(dtype=object), missing)
     raise no_kind(name, dtype)
+
+
+def _are_strings(series):
+    """Whether objects are all strings or missing: of others, pandas takes True for 1."""
+    return types.is_object_dtype(series.dtype) and types.infer_dtype(series) == "string"
 
 
 def _numbers(series, missing, name):

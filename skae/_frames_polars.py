@@ -1,25 +1,46 @@
 """polars' data frames for `TableEncoder`; imported once there is one."""
 
+import io
+
 import numpy as np
 import polars as pl
 
-from skae._cells import Cells, no_kind, numeric_cells, objects
+from skae._cells import MISSING, Cells, coded_cells, no_kind, numeric_cells
 
 INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
 
 
-class PolarsFrame:
+class Frame:
     """What a data frame looked like: its schema, and whether its missing cells were NaN."""
 
-    def __init__(self, X):
-        self.names, self.dtypes = X.columns, X.dtypes
-        self.has_nan = [_has_nan(series) for series in X.get_columns()]
+    def __init__(self, empty, has_nan=None):
+        self.names, self.dtypes = empty.columns, empty.dtypes
+        self.empty, self.has_nan = empty, has_nan
+
+    @classmethod
+    def of(cls, X):
+        return cls(X.clear())
+
+    @classmethod
+    def from_plain(cls, plain):
+        return cls(pl.read_ipc(plain["empty"], use_pyarrow=False), plain["has_nan"])
+
+    def plain(self, X):
+        file = io.BytesIO()
+        self.empty.write_ipc(file)
+        has_nan = [_has_nan(series) for series in X.get_columns()]
+        return {"library": "polars", "empty": file.getvalue(), "has_nan": has_nan}
 
     def cells(self, X, place):
         return cells_of(X.to_series(place))
 
     def column(self, place, values, missing):
         return _column(values, missing, self.dtypes[place], self.has_nan[place])
+
+    def take(self, column, places):
+        if column.dtype == pl.Categorical:  # those of polars 1.0 are equal if met in the same order
+            return column.cast(pl.String).gather(places).cast(column.dtype)
+        return column.gather(places)
 
     def remember(self, matrix, X):
         pass
@@ -45,13 +66,20 @@ def cells_of(series):
     if dtype == pl.Duration:
         return Cells("durations", _counts(series), missing, _unit(dtype))
     if dtype == pl.Boolean:
-        return Cells("booleans", objects(series.to_list()), missing)
-    if dtype == pl.String:
-        return Cells("strings", objects(series.to_list()), missing)
-    if dtype in (pl.Categorical, pl.Enum):
-        order = dtype.categories.to_list() if dtype == pl.Enum else None
-        return Cells("categories", objects(series.cast(pl.String).to_list()), missing, order=order)
+        return coded_cells("booleans", [False, True], _codes(series))
+    if dtype in (pl.String, pl.Categorical):
+        strings = series.cast(pl.String)
+        levels = strings.drop_nulls().unique()
+        family = "strings" if dtype == pl.String else "categories"
+        return coded_cells(family, levels.to_list(), _codes(strings.cast(pl.Enum(levels))))
+    if dtype == pl.Enum:
+        order = dtype.categories.to_list()
+        return coded_cells("categories", order, _codes(series), order)
     raise no_kind(series.name, dtype)
+
+
+def _codes(series):
+    return series.to_physical().cast(pl.Int64).fill_null(MISSING).to_numpy()
 
 
 def _counts(series):

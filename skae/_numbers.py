@@ -11,6 +11,7 @@ from scipy.sparse import coo_array
 from scipy.special import ndtri
 
 MOST_DECIMALS = 15  # of float64
+SOME = 100  # values
 N_QUANTILES = 1000  # as of scikit-learn's QuantileTransformer
 WHOLE = np.uint64  # differences of integers of any dtype
 GREATEST = np.nextafter(2.0**64, 0)  # float that is a WHOLE
@@ -82,8 +83,10 @@ class Numbers:
 
     def cells(self, block, fill, exact):
         """Values and which are missing; filled with the mean, or the median, if asked to."""
-        missing = np.isnan(block[:, 0])
-        values = self.decode(np.where(missing, 0.0, block[:, 0]), exact)
+        scores = block[:, 0].astype(np.float64)
+        missing = np.isnan(scores)
+        scores[missing] = 0.0
+        values = self.decode(scores, exact)
         return values, missing & (not fill)
 
 
@@ -115,7 +118,7 @@ class Whole:
     """Integers, times among them, in steps from the least one."""
 
     def __init__(self, known, coarser):
-        self.origin, self.dtype = known[0], known.dtype
+        self.origin, self.dtype = known[0], known.dtype.name
         self.step, counts = 1, self._above(known)
         for factor in coarser:
             if (counts % WHOLE(self.step * factor)).any():
@@ -160,8 +163,14 @@ class Fractions:
 
 def fewest_decimals(values, rounded):
     """The decimals that all values do with, or None if that are too many for a float."""
+    some = values[:: 1 + len(values) // SOME]  # no more than these do with, in little time
+    decimals = _fewest_from(0, some, rounded)
+    return None if decimals is None else _fewest_from(decimals, values, rounded)
+
+
+def _fewest_from(least, values, rounded):
     with np.errstate(over="ignore", invalid="ignore"):
-        for decimals in range(MOST_DECIMALS + 1):
+        for decimals in range(least, MOST_DECIMALS + 1):
             if (rounded(np.round(values, decimals)) == values).all():
                 return decimals
     return None

@@ -23,7 +23,7 @@ class Column:
     ----------
     name : str or other hashable
     dtype : object
-        The library's.
+        The library's, whose name is kept.
     cells : Cells
     kinds : dict
         By name, as in the parameter `kinds`.
@@ -32,19 +32,18 @@ class Column:
     """
 
     def __init__(self, name, dtype, cells, kinds, table):
-        self.name, self.dtype, self.family = name, dtype, cells.family
-        self.values_dtype = cells.values.dtype
+        self.name, self.dtype, self.family = name, str(dtype), cells.family
+        self.values_dtype = cells.dtype
         self._check_finite(cells)
         self.kind = self._kind(kinds.get(name, "from_dtype"))
-        values = cells.known
         self.missing_fraction = float(np.mean(cells.missing))
-        if self.kind == "numeric" and len(values):
+        if self.kind == "numeric" and not cells.missing.all():
             scale = table._auto_numeric if table.numeric == "auto" else table.numeric
             coarser = FACTORS[UNITS.index(cells.unit) :] if cells.unit else ()
-            self.encoder = Numbers(values, scale, Rounding(cells.precision), coarser)
+            self.encoder = Numbers(cells.known, scale, Rounding(cells.precision), coarser)
         else:
-            self.encoder = self._categories(values, cells.order, table.max_categories)
-            self._refuse_names_of_rows(len(cells.values), asked_for=name in kinds)
+            self.encoder = self._categories(cells, table.max_categories)
+            self._refuse_names_of_rows(len(cells.missing), asked_for=name in kinds)
 
     def _check_finite(self, cells):
         if cells.family == "floats" and np.isinf(cells.values).any():
@@ -65,9 +64,9 @@ class Column:
             )
         return by_dtype if kind == "from_dtype" else kind
 
-    def _categories(self, values, order, most):
+    def _categories(self, cells, most):
         try:
-            return Categories(values, order, most)
+            return Categories(cells, most)
         except TypeError as error:
             raise ValueError(
                 f"Column {self.name!r} holds values that are no categories ({error}): convert them "
@@ -87,20 +86,20 @@ class Column:
         self._check_finite(cells)
         if self.family in ("floats", "integers") and cells.family in ("floats", "integers"):
             return self._converted(cells, dtype)
-        if self.family in TIMES and dtype != self.dtype:
+        if self.family in TIMES and str(dtype) != self.dtype:
             raise self._changed(cells, dtype)
         if (self.family in NUMERIC or cells.family in NUMERIC) and cells.family != self.family:
             raise self._changed(cells, dtype)
         return cells
 
     def _converted(self, cells, dtype):
-        if cells.values.dtype == self.values_dtype:
+        if cells.dtype == self.values_dtype:
             return cells
         filled = np.where(cells.missing, cells.values.dtype.type(0), cells.values)
         with np.errstate(invalid="ignore"):
             values = filled.astype(self.values_dtype)
         lost = values.astype(filled.dtype) != filled
-        if self.values_dtype.kind != "f" and lost.any():
+        if self.family == "integers" and lost.any():
             cells.missing = ~lost  # to show one that is lost
             raise self._changed(cells, dtype)
         cells.values = values
@@ -117,9 +116,10 @@ class Column:
         """A ValueError if there are categories that `fit` has not seen."""
         if self.kind == "numeric":
             return
-        unseen = cells.values[self.encoder.codes(cells) == UNSEEN].tolist()
+        levels, codes = cells.coded
+        unseen = np.unique(codes[self.encoder.codes(cells) == UNSEEN]).tolist()
         if unseen:
-            shown = list(dict.fromkeys(unseen))[:FEW]
+            shown = [levels[code] for code in unseen[:FEW]]
             raise ValueError(
                 f"Column {self.name!r} has categories that fit did not see: {shown}. Pass "
                 "TableEncoder(unknown='missing') to take them for missing cells."

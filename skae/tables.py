@@ -8,6 +8,7 @@ from scipy.sparse import csr_array, hstack, issparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from skae._categories import Categories
 from skae._compat import (
     DocumentedMixin,
     Interval,
@@ -17,8 +18,9 @@ from skae._compat import (
     fit_context,
     output_container,
 )
-from skae._frames import ArrayFrame, frame_like
+from skae._frames import ArrayFrame, frame_from, frame_like
 from skae._table_columns import Column, check_names, warn_of_columns
+from skae._table_saved import plain, restored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +29,7 @@ __all__ = ["TableEncoder"]
 
 CHUNK = 1_000_000  # cells of a block that are decoded at a time
 SPARSE_BELOW = 0.1  # of the matrix's cells, those that are not 0
+OF_COLUMNS = ("columns_", "kinds_", "categories_", "blocks_")  # what these tell
 
 
 class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
@@ -103,9 +106,6 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
     A pandas data frame comes back with its index from the very matrix that `transform`
     has returned, and from one that is a data frame, after ``set_output(transform='pandas')``.
     From any other matrix, a copy or a part of it, say, rows come back numbered from 0.
-
-    Pickle and joblib save a fitted encoder; skops does not, as it holds dtypes of the data frame's
-    library.
 
     An integer or boolean column of pandas that has to take a missing cell, of an unknown
     category for instance, comes back in pandas' nullable dtype, such as Int64.
@@ -185,17 +185,17 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
             The fitted encoder.
         """
         X = self._validate(X, reset=True)
-        self._frame = frame_like(X) or ArrayFrame(X)
-        self.columns_ = list(self._frame.names)
+        frame = frame_like(X) or ArrayFrame.of(X)
         kinds = self.kinds if isinstance(self.kinds, dict) else {}
-        check_names(self.columns_, kinds)
+        check_names(frame.names, kinds)
         self._columns = [
-            Column(name, self._frame.dtypes[place], self._frame.cells(X, place), kinds, self)
-            for place, name in enumerate(self.columns_)
+            Column(name, frame.dtypes[place], frame.cells(X, place), kinds, self)
+            for place, name in enumerate(frame.names)
         ]
-        if not isinstance(self._frame, ArrayFrame):
+        if not isinstance(frame, ArrayFrame):
             warn_of_columns(self._columns)
         self._lay_out()
+        self._frame = frame.plain(X)
         return self
 
     def _validate(self, X, reset):
@@ -229,6 +229,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         ends = np.cumsum([column.encoder.width for column in self._columns]).tolist()
         if not ends[-1]:
             raise ValueError("No column of X has a value: there is nothing to encode.")
+        self.columns_ = [column.name for column in self._columns]
         self.blocks_ = dict(zip(self.columns_, map(slice, [0, *ends[:-1]], ends), strict=True))
         self.kinds_ = {column.name: column.kind for column in self._columns}
         self.categories_ = {
@@ -253,7 +254,8 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
             data frame. NaN in all of the block of a missing cell.
         """
         matrix = self._encode(X, sparse=output_container(self) == "default")
-        self._frame.remember(matrix, X)
+        if (frame := frame_like(X)) is not None:
+            frame.remember(matrix, X)
         return matrix
 
     def _encode(self, X, unseen="missing", sparse=True):
@@ -269,27 +271,23 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
             Whether the matrix may be sparse.
         """
         check_is_fitted(self)
-        cells = self._cells(self._validate(X, reset=False))
-        pairs = list(zip(self._columns, cells, strict=True))
+        X = self._validate(X, reset=False)
         if self.sparse_output_ and sparse:
-            blocks = [column.encoder.sparse_block(found, unseen) for column, found in pairs]
+            blocks = [column.encoder.sparse_block(cells, unseen) for column, cells in self._read(X)]
             return align_sparse_interface(csr_array(hstack(blocks, format="csr")))
-        matrix = np.zeros((len(cells[0].missing), self._n_columns))
-        for column, found in pairs:
-            column.encoder.write(matrix[:, self.blocks_[column.name]], found, unseen)
+        matrix = np.zeros((X.shape[0], self._n_columns))
+        for column, cells in self._read(X):
+            column.encoder.write(matrix[:, self.blocks_[column.name]], cells, unseen)
         return matrix
 
-    def _cells(self, X):
-        """The cells of a table, column by column, which the columns of `fit` accept."""
-        frame = frame_like(X) or ArrayFrame(X)
-        cells = [
-            column.like_fit(frame.cells(X, place), frame.dtypes[place])
-            for place, column in enumerate(self._columns)
-        ]
-        if self.unknown == "error":
-            for column, found in zip(self._columns, cells, strict=True):
-                column.refuse_unknown(found)
-        return cells
+    def _read(self, X):
+        """The columns of `fit`, one after the other, with their cells in another table."""
+        frame = frame_like(X) or ArrayFrame.of(X)
+        for place, column in enumerate(self._columns):
+            cells = column.like_fit(frame.cells(X, place), frame.dtypes[place])
+            if self.unknown == "error":
+                column.refuse_unknown(cells)
+            yield column, cells
 
     @property
     def _n_columns(self):
@@ -353,15 +351,17 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
                 f"X has {matrix.shape[1]} columns, but the matrix of this table has "
                 f"{self._n_columns}: pass what transform gives."
             )
-        places = range(len(self._columns))
-        return self._frame.build([self._column(place, matrix, exact) for place in places], like)
+        frame, places = frame_from(self._frame), range(len(self._columns))
+        return frame.build([self._column(frame, place, matrix, exact) for place in places], like)
 
-    def _column(self, place, matrix, exact):
+    def _column(self, frame, place, matrix, exact):
         column, fill = self._columns[place], self.missing == "ignore"
         block = matrix[:, self.blocks_[column.name]]
         decoded = [column.encoder.cells(rows, fill, exact) for rows in dense_rows(block)]
         values, missing = (np.concatenate(parts) for parts in zip(*decoded, strict=True))
-        return self._frame.column(place, values, missing)
+        if isinstance(column.encoder, Categories):
+            return column_of_categories(frame, place, column.encoder.shown, values, missing)
+        return frame.column(place, values, missing)
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Name the matrix's columns.
@@ -382,16 +382,41 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         found = [column.names_out(name) for column, name in zip(self._columns, names, strict=True)]
         return np.array([name for names in found for name in names], dtype=object)
 
+    def __getstate__(self):
+        """Plain values: neither classes of data frames' libraries nor private ones."""
+        state = {**super().__getstate__()}
+        if "_columns" not in state:
+            return state
+        its = {name: value for name, value in state.items() if name not in OF_COLUMNS}
+        return {**its, "_columns": [plain(column) for column in self._columns]}
+
+    def __setstate__(self, state):
+        if "_columns" in state:
+            self._columns = [restored(column) for column in state["_columns"]]
+            self._lay_out()
+            state = {**state, "_columns": self._columns}
+        super().__setstate__(state)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
 
 
+def column_of_categories(frame, place, levels, codes, missing):
+    """A column of a frame whose rows take their cells from a short one, of its levels."""
+    lacks = np.zeros(len(levels), dtype=bool)
+    if missing.any():
+        codes = np.where(missing, len(levels), codes)
+        lacks = np.append(lacks, True)
+        levels = np.append(levels, np.array([None if levels.dtype == object else 0], levels.dtype))
+    return frame.take(frame.column(place, levels, lacks), codes)
+
+
 def dense_rows(block):
-    """A block of a matrix, dense and of float64, a few rows at a time: they take little memory."""
+    """A block of a matrix, dense, so many rows at a time that these take little memory."""
     block = block.tocsr() if issparse(block) else block
     n_rows = max(1, CHUNK // max(1, block.shape[1]))
     for start in range(0, block.shape[0], n_rows):
         rows = block[start : start + n_rows]
-        yield (rows.toarray() if issparse(rows) else rows).astype(np.float64, copy=False)
+        yield rows.toarray() if issparse(rows) else rows

@@ -159,3 +159,80 @@ def test_empty_and_constant_columns_warn(kind):
         pytest.warns(UserWarning, match="'same' has the same value"),
     ):
         assert round_trip(X).equals(X)
+
+
+def test_arrow_dictionaries_may_hold_null_and_values_twice():
+    pa = pytest.importorskip("pyarrow")
+    indices, dictionary = pa.array([0, 1, 2, 3, None, 0]), pa.array(["a", None, "b", "a"])
+    X = pa.table({"x": pa.DictionaryArray.from_arrays(indices, dictionary)})
+    encoder = TableEncoder().fit(X)
+    assert encoder.categories_["x"].tolist() == ["a", "b"]
+    matrix = encoder.transform(X)
+    nan = [np.nan, np.nan]
+    np.testing.assert_array_equal(matrix, [[1, 0], nan, [0, 1], [1, 0], nan, [1, 0]])
+    assert encoder.inverse_transform(matrix)["x"].to_pylist() == ["a", None, "b", "a", None, "a"]
+
+
+def test_arrow_views_of_strings_come_back():
+    pa = pytest.importorskip("pyarrow")
+    if not hasattr(pa, "string_view"):
+        pytest.skip("This pyarrow has no views of strings.")
+    X = pa.table({"x": pa.array(["a", None, "b", "a"], pa.string_view())})
+    assert round_trip(X).equals(X)
+
+
+@pytest.mark.filterwarnings("ignore:Column '.*' has no value:UserWarning")
+@pytest.mark.parametrize("dtype", ["String", "Categorical", "Boolean", "Enum"])
+def test_polars_columns_of_nothing_come_back(dtype):
+    pl = pytest.importorskip("polars")
+    dtype = pl.Enum(["a", "b"]) if dtype == "Enum" else getattr(pl, dtype)
+    X = pl.DataFrame({"n": [1, 2], "x": pl.Series([None, None], dtype=dtype)})
+    assert round_trip(X).equals(X)
+
+
+@pytest.mark.filterwarnings("ignore:Column '.*' has no value:UserWarning")
+def test_arrow_columns_of_nothing_come_back():
+    pa = pytest.importorskip("pyarrow")
+    for dtype in (pa.string(), pa.bool_(), pa.dictionary(pa.int8(), pa.string())):
+        X = pa.table({"n": [1, 2], "x": pa.array([None, None], dtype)})
+        assert round_trip(X).equals(X)
+
+
+KNOWN = ["z", "y", "unused", "x"]
+
+
+def of_known(kind, values):
+    """A table with a column of categories, of whose dtype there are more."""
+    module = pytest.importorskip(kind)
+    if kind == "pyarrow":
+        codes = module.array([value and KNOWN.index(value) for value in values])
+        return module.table({"c": module.DictionaryArray.from_arrays(codes, KNOWN)})
+    dtype = module.Enum(KNOWN) if kind == "polars" else module.CategoricalDtype(KNOWN)
+    return module.DataFrame({"c": module.Series(values, dtype=dtype)})
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
+def test_categories_that_a_dtype_knows_need_not_have_been_seen(kind):
+    X = of_known(kind, ["x", "y", "x"])
+    encoder = TableEncoder(unknown="error").fit(X)
+    assert encoder.transform(X).shape == (3, 2)
+    with pytest.raises(ValueError, match=r"fit did not see: \['z'\]\."):
+        encoder.transform(of_known(kind, ["y", "z", None]))
+
+
+def test_strings_are_the_same_in_any_library():
+    pd, pl, pa = map(pytest.importorskip, ("pandas", "polars", "pyarrow"))
+    x = ["b", None, "a", "ä\0", "b", ""]
+    pandas_dtypes, polars_dtypes = (object, "string", "category"), (pl.String, pl.Categorical)
+    tables = [
+        *(pd.DataFrame({"x": pd.Series(x, dtype=dtype)}) for dtype in pandas_dtypes),
+        *(pl.DataFrame({"x": pl.Series(x, dtype=dtype)}) for dtype in polars_dtypes),
+        *(pa.table({"x": column}) for column in (pa.array(x), pa.array(x).dictionary_encode())),
+    ]
+    expected = TableEncoder().fit_transform(tables[0])
+    for table in tables:
+        encoder = TableEncoder().fit(table)
+        assert encoder.categories_["x"].tolist() == ["", "a", "b", "ä\0"]
+        for other in tables:
+            np.testing.assert_array_equal(encoder.transform(other), expected)
+        assert encoder.inverse_transform(encoder.transform(table)).equals(table)
