@@ -1,6 +1,7 @@
 """Outliers of tables.py: cells that come from other rows, and who finds the rows and the cells."""
 
 import numpy as np
+import pandas as pd
 from _tables_data import OneHot, load, shuffled
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -14,19 +15,24 @@ WIDTH = 8
 
 
 def swapped(frame, seed):
-    """The frame with cells of other rows here and there, and where: True."""
+    """The frame with cells of other rows here and there, and where these differ: True."""
     rng = np.random.default_rng(seed)
-    mask = np.zeros(frame.shape, bool)
+    places = np.zeros(frame.shape, bool)
     for row in rng.choice(len(frame), int(ROWS * len(frame)), replace=False):
-        mask[row, rng.choice(frame.shape[1], CELLS, replace=False)] = True
-    frame = frame.copy()
-    for j, name in enumerate(frame):
-        places = np.flatnonzero(mask[:, j])
-        others = (places + rng.integers(1, len(frame), len(places))) % len(frame)
-        column = frame[name].copy()
-        column.iloc[places] = frame[name].array[others]
-        frame[name] = column
-    return frame, mask
+        places[row, rng.choice(frame.shape[1], CELLS, replace=False)] = True
+    columns = {name: with_others(frame[name], places[:, j], rng) for j, name in enumerate(frame)}
+    swapped = pd.DataFrame(columns)
+    same = (swapped == frame) | (swapped.isna() & frame.isna())
+    return swapped, ~same.to_numpy()
+
+
+def with_others(column, places, rng):
+    """The column with cells of other rows at these places."""
+    rows = np.flatnonzero(places)
+    others = (rows + rng.integers(1, len(column), len(rows))) % len(column)
+    column, cells = column.copy(), column.array[others]
+    column.iloc[rows] = cells
+    return column
 
 
 # Who finds them: functions that give scores of rows, and of cells or None, larger for stranger.
@@ -72,7 +78,7 @@ FINDERS = {
 
 
 def measure(folder, name, finder, seed):
-    """AUC of rows with cells of others, and of these cells among all cells."""
+    """AUC of rows with other cells than they had, and of these cells among all cells."""
     frame, mask = swapped(shuffled(load(folder, name), seed), seed)
     rows, cells = FINDERS[finder](frame, seed)
     figures = {"rows": float(roc_auc_score(mask.any(axis=1), rows))}

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 from _tables_data import TARGETS, OneHot, categories_of, is_category, load, numbers_of, shuffled
+from joblib import parallel_config
 from scipy.spatial.distance import cdist
 from scipy.special import ndtr, ndtri
 from scipy.stats import ks_2samp
@@ -93,7 +94,9 @@ class Theirs:
         filled = with_gaps_as_columns(frame)
         discrete = [name for name in filled if name not in numbers_of(frame)]
         self.model = getattr(ctgan, self.name)(epochs=EPOCHS)
-        self.model.fit(filled, discrete)
+        # In threads, as _no_bottleneck does not reach other processes.
+        with parallel_config("threading"):
+            self.model.fit(filled, discrete)
         return self
 
     def sample(self, n):
