@@ -47,15 +47,16 @@ def mixed_error(n_numbers, widths):
 
 
 def output_cost(folder, name, model, seed, n_calls=300):
-    """Microseconds of value and pullback, and of one softmax's as wide as the whole."""
+    """Microseconds of value and pullback, and of one softmax's as wide as the whole, twice."""
     n_numbers, widths = OUTPUTS[int(name)]
     rng = np.random.default_rng(seed)
     output = torch.from_numpy(rng.standard_normal((BATCH, int(name)), np.float32))
     x, one = (torch.from_numpy(rows) for rows in rows_of(n_numbers, widths, rng))
-    mixed, kept = mixed_error(n_numbers, widths), torch.empty_like(output)
+    mixed, kept, leaf = mixed_error(n_numbers, widths), torch.empty_like(output), output.clone()
     sides = {
         "mixed": lambda: mixed.mean_loss(output, x, out=kept)[1](1.0),
         "softmax": lambda: softmax_loss(output, one, kept),
+        "autograd": lambda: softmax_by_autograd(leaf, one),
     }
     measured = alternate(sides, n_calls)
     return {side: 1e6 * seconds.wall for side, seconds in measured.items()}
@@ -74,6 +75,14 @@ def softmax_loss(output, x, out):
     logs = torch.log_softmax(output, dim=-1, out=out)
     mean = torch.dot(logs.reshape(-1), x.reshape(-1)).div_(-len(x))
     return mean, logs.exp_().sub_(x).div_(len(x))
+
+
+def softmax_by_autograd(output, x):
+    """The same, as it is usually written."""
+    output.requires_grad_().grad = None
+    mean = torch.nn.functional.cross_entropy(output, x)
+    mean.backward()
+    return mean.detach(), output.grad
 
 
 def memory(folder, name, model, seed):

@@ -70,8 +70,8 @@ PARTS = {
     "output": Part(
         _tables_cost.output_cost,
         tuple(map(str, _tables_cost.OUTPUTS)),
-        ("MixedError",),
-        ("MixedError",),
+        ("Mixed",),
+        ("Mixed",),
     ),
     "memory": Part(
         _tables_cost.memory,
