@@ -11,8 +11,6 @@ checks; `--tables`, `--estimators` and `--splits` some fits, `--again` what is k
 """
 
 import argparse
-import json
-import os
 import time
 import warnings
 from pathlib import Path
@@ -21,30 +19,12 @@ from _defaults_checks import CHECKS
 from _defaults_fits import ESTIMATORS, measure
 from _defaults_report import judged, paragraphs
 from _defaults_tables import MNIST, N_SPLITS, TABLES, needs_folder, splits_of
+from _records import Records
 from _report import processor_in_full, write_page
 
 NAMES = [*TABLES, *MNIST]
 HUGE = "mnist_60000"  # a part of its own, as it takes longer than all others
 PARTS = ["tables", HUGE, "checks", *CHECKS]
-
-
-class Records:
-    """What has been measured, in a JSON file with a line for each record."""
-
-    def __init__(self, path, again):
-        self.path, self.again = path, again
-        self.known = json.loads(path.read_text()) if path.exists() else {}
-
-    def lacks(self, key):
-        return self.again or key not in self.known
-
-    def keep(self, key, record):
-        """Replace the file as a whole, so that an interrupt leaves the old one or the new one."""
-        self.known[key] = record
-        lines = (f"{json.dumps(k)}: {json.dumps(v)}" for k, v in self.known.items())
-        new = self.path.with_suffix(".new")
-        new.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-        os.replace(new, self.path)
 
 
 def fit_tables(arguments, records):
