@@ -16,10 +16,12 @@ from skae._engine.streams import stream, stream_seed
 from skae._estimator import draw_seed
 from skae._likelihoods import Gaussian
 from skae._mixed import MixedDensity
+from skae._prior import Mixture
 from skae._sample_weight import weighted
 
 MIN_SCORE_DRAWS = 64
 DRAWS_AT_ONCE = 50  # of `log_likelihood`: bounds its memory
+PRIORS = ("auto", "normal", "mixture")
 COLLAPSED = (
     "The code has collapsed: no component is active, and every posterior is near the prior. "
     "Lower beta, raise kl_warmup or max_iter, or scale X."
@@ -51,7 +53,7 @@ class DensityMixin:
         mean, log_variance = self._posterior(self._validate_rows(X))
         return mean, np.exp(0.5 * log_variance)
 
-    def sample(self, n_samples=1, random_state=None) -> np.ndarray:
+    def sample(self, n_samples=1, random_state=None, *, prior="auto") -> np.ndarray:
         """Draw new data: codes from the prior, then rows from p(x|z).
 
         Decoded means, without the likelihood's noise, are
@@ -63,33 +65,65 @@ class DensityMixin:
             How many rows.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws; None draws a new one.
+        prior : {'auto', 'normal', 'mixture'}, default='auto'
+            What codes are drawn from. 'normal': N(0, I), as the model has it. 'mixture': a
+            mixture of normal distributions that fits codes of training rows, which follows
+            the data closer, above all with a `beta` below 1; it is fitted at the first use.
+            'auto' is 'mixture' for data frames with categories, 'normal' otherwise.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
             Sampled rows; zeros and ones with likelihood='bernoulli', counts that add up
-            to the training rows' mean total with 'categorical'.
+            to the training rows' mean total with 'categorical'. A data frame, if `fit` has
+            got one with categories: its numbers lie within the range of `fit` and have no
+            more decimals, and cells are missing as often.
 
         Raises
         ------
         ValueError
-            If `n_samples` is not an integer above 0.
+            If `n_samples` is not an integer above 0, or `prior` is another word.
 
         Warns
         -----
         UserWarning
             If no component is active, so that samples show no structure.
+
+        References
+        ----------
+        Ghosh et al., "From variational to deterministic autoencoders", ICLR 2020,
+        https://arxiv.org/abs/1903.12436.
         """
         check_is_fitted(self)
         if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
+        if prior not in PRIORS:
+            raise ValueError(f"prior={prior!r} must be one of {PRIORS}.")
         if self.n_active_components_ == 0:
             warn(f"The samples show no structure. {COLLAPSED}")
         rng = np.random.default_rng(stream_seed(draw_seed(random_state), "sample"))
         codes = rng.standard_normal((n_samples, self.n_components_))
+        if prior == "auto":
+            prior = "normal" if self._table is None else "mixture"
+        if prior == "mixture" and self.n_active_components_:
+            codes[:, self._is_active_] = self._mixture.draw(n_samples, rng)
         means = self._map(Network.reconstruct, codes.astype(self._state.weights.dtype))
         X = self._perceptron.output.draw(means, rng, self._spread(codes))
-        return self._as_table(X, exact=True)
+        return X if self._table is None else self._as_table(self._lacking(X, rng), exact=True)
+
+    @property
+    def _mixture(self):
+        """The mixture of the active components' codes."""
+        if self._mixture_ is None:
+            self._mixture_ = Mixture.of(self._posteriors_, self._state.seed)
+        return self._mixture_
+
+    def _lacking(self, X, rng):
+        """Rows of a table's matrix with as many missing cells as in training."""
+        columns = zip(self._table._missing_fractions, self._table.blocks_.values(), strict=True)
+        for fraction, block in columns:
+            X[rng.random(len(X)) < fraction, block] = np.nan
+        return X
 
     def _spread(self, codes):
         """What a draw from p(x|z) needs besides its mean: a variance, or a row's total."""

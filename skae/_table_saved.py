@@ -14,7 +14,7 @@ KINDS = {
     "column": (Column, "name dtype family values_dtype missing_fraction kind encoder"),
     "fractions": (Fractions, "step rounded decimals"),
     "numbers": (Numbers, "lowest greatest steps scale odd odd_scores"),
-    "quantile": (Quantile, "values scores"),
+    "quantile": (Quantile, "values first middle last"),
     "rounding": (Rounding, "dtype"),
     "standard": (Standard, "mean std"),
     "whole": (Whole, "origin dtype step"),

@@ -18,9 +18,11 @@ from skae._likelihoods import LIKELIHOODS, START_OF_NOISE, Gaussian
 from skae._missing import GapsMixin
 from skae._mixed import MixedDensity
 from skae._outputs import penalized
+from skae._prior import some_posteriors
 from skae.tables import TableEncoder
 
 LEARNED_VARIANCES = ("shared", "per_feature", "heteroscedastic")
+BETA_OF_TABLES = 0.3
 ACTIVE_VARIANCE = 0.01  # of a component's posterior mean (Burda et al. 2016)
 
 
@@ -59,11 +61,13 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
         'per_feature' learns one for each feature, as factor analysis does, for columns
         of which some are noise. 'heteroscedastic' lets the decoder give one for each
         cell, beside its mean. A float fixes it: less makes reconstructions more exact,
-        and codes tell more. Unused by other likelihoods.
-    beta : float, default=1.0
+        and codes tell more. Unused by other likelihoods. Of a data frame with categories,
+        'shared' is as 'per_feature': its numbers have nothing in common.
+    beta : float or 'auto', default='auto'
         Weight of the KL divergence in training. 1 maximises the ELBO; more gives
         smoother, more independent codes and worse reconstructions; 0 leaves only
-        the reconstruction. Scores always take 1.
+        the reconstruction. Scores always take 1. 'auto' is 1, but 0.3 for data frames with
+        categories: these tell few nats, and their codes would say next to nothing.
     kl_warmup : int, default=0
         Epochs over which the weight of the KL divergence rises from 0 to `beta`, in
         equal steps: helps where the code collapses; try a tenth of `max_iter`. Stopping
@@ -283,7 +287,7 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
             StrOptions(set(LEARNED_VARIANCES)),
             Interval(Real, 0, None, closed="neither"),
         ],
-        "beta": [Interval(Real, 0, None, closed="left")],
+        "beta": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Integral, 0, None, closed="left")],
         "n_draws": [Interval(Integral, 1, None, closed="left")],
         "objective": [StrOptions({"elbo", "iwae"})],
@@ -296,7 +300,7 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
         *,
         likelihood="gaussian",
         noise_variance: float | str = "shared",
-        beta=1.0,
+        beta: float | str = "auto",
         kl_warmup=0,
         n_draws=1,
         objective="elbo",
@@ -372,7 +376,14 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
 
     def _kl_weight(self, n_epochs):
         """beta, or less of it in the first `kl_warmup` epochs."""
-        return self.beta if n_epochs >= self.kl_warmup else self.beta * n_epochs / self.kl_warmup
+        beta = self._beta
+        return beta if n_epochs >= self.kl_warmup else beta * n_epochs / self.kl_warmup
+
+    @property
+    def _beta(self):
+        if self.beta != "auto":
+            return self.beta
+        return 1.0 if self._table is None else BETA_OF_TABLES
 
     @property
     def _rows_per_row(self):
@@ -447,12 +458,16 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
         weights = data.sample_weight
         self.kl_per_component_ = np.average(kl.numpy(), axis=0, weights=weights)
         variances = column_variances(mean, weights)
-        self.n_active_components_ = int((variances > ACTIVE_VARIANCE).sum())
+        self._is_active_ = variances > ACTIVE_VARIANCE
+        self.n_active_components_ = int(self._is_active_.sum())
+        active = mean[:, self._is_active_], np.exp(0.5 * log_variance[:, self._is_active_])
+        self._posteriors_ = some_posteriors(*active, self._state.seed, weights)
+        self._mixture_ = None
 
     @property
     def _is_held_back(self):
         fixed = not isinstance(self.noise_variance, str)
-        return super()._is_held_back or self.beta > 1.0 or fixed
+        return super()._is_held_back or self._beta > 1.0 or fixed
 
     def _warn_of_fit(self, data):
         if self.n_active_components_ == 0 and len(data) > 1:  # a single row has no variance

@@ -19,6 +19,7 @@ STREAMS = {
             "sample",
             "revival",
             "sampled rows",
+            "mixture",
         )
     )
 }
