@@ -1,5 +1,6 @@
 """Data and assertions that several test files share."""
 
+import gc
 import os
 import sys
 
@@ -12,6 +13,11 @@ import sklearn.datasets
 from pages import DOCS
 from sklearn.datasets import load_digits
 from sklearn.preprocessing import StandardScaler
+
+
+def pytest_collection_finish():
+    """What is collected stays to the end, so that garbage need not be looked for in it."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -47,14 +53,14 @@ def squared_errors():
 
 @pytest.fixture
 def small_data(monkeypatch):
-    """Data for the code of the pages, in less time: digits are 300 rows, pictures not shown."""
+    """Data for the code of the pages, in less time: digits are 200 rows, pictures not shown."""
     pyplot = pytest.importorskip("matplotlib.pyplot")
     pyplot.switch_backend("Agg")
     load_digits = sklearn.datasets.load_digits
 
     def load_some_digits(return_X_y=False):
         digits = load_digits()
-        digits.data, digits.target = digits.data[:300], digits.target[:300]
+        digits.data, digits.target = digits.data[:200], digits.target[:200]
         return (digits.data, digits.target) if return_X_y else digits
 
     monkeypatch.setattr(sklearn.datasets, "load_digits", load_some_digits)

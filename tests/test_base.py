@@ -390,7 +390,7 @@ def test_training_cannot_go_on_with_another_network(name, method):
 @each_class
 def test_of_many_partial_fits_nothing_but_numbers_is_saved(name):
     estimator = small(name, batch_size="auto")
-    for _ in range(300):
+    for _ in range(100):
         estimator.partial_fit(X[:8])
     saved = pickle.loads(pickle.dumps(estimator))
     assert not any(isinstance(value, Tensor | nn.Module) for value in values_within(saved))

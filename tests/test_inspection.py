@@ -485,7 +485,11 @@ def test_squares_are_images(n_features, shape):
     display = ReconstructionDisplay.from_estimator(PCA(2).fit(rows), rows)
     assert display.image_shape == shape
     assert (display.images_ is None) == (shape is None)
-    flat = ReconstructionDisplay.from_estimator(PCA(2).fit(rows), rows, image_shape=None)
+
+
+def test_squares_may_be_drawn_as_charts():
+    pca = PCA(2).fit(IMAGES)
+    flat = ReconstructionDisplay.from_estimator(pca, IMAGES, n_samples=2, image_shape=None)
     assert flat.images_ is None
 
 

@@ -126,20 +126,19 @@ def test_loaded_estimator_is_equal(name, save_and_load, tmp_path):
 
 @each_class
 @each_way
-@pytest.mark.parametrize("solver", ["adam", "sgd"])
-def test_loaded_estimator_trains_on(name, save_and_load, solver, tmp_path):
-    estimator = small(name, solver=solver).fit(X)
-    loaded = save_and_load(estimator, tmp_path)
-    assert_same_fit(loaded.partial_fit(X), estimator.partial_fit(X))
+def test_loaded_estimator_trains_on_alone(name, save_and_load, tmp_path):
+    estimator = small(name).fit(X)
+    loaded, before = save_and_load(estimator, tmp_path), fitted_state(estimator)
+    loaded.partial_fit(X)
+    assert fitted_state(estimator) == before
+    assert_same_fit(loaded, estimator.partial_fit(X))
 
 
 @each_class
-@each_way
-def test_training_on_leaves_what_was_saved(name, save_and_load, tmp_path):
-    estimator = small(name).fit(X)
-    before = fitted_state(estimator)
-    save_and_load(estimator, tmp_path).partial_fit(X)
-    assert fitted_state(estimator) == before
+def test_loaded_estimator_trains_on_by_sgd(name, tmp_path):
+    estimator = small(name, solver="sgd").fit(X)
+    loaded = through_pickle(estimator, tmp_path)
+    assert_same_fit(loaded.partial_fit(X), estimator.partial_fit(X))
 
 
 @each_class
@@ -244,7 +243,7 @@ def test_files_name_public_classes_alone(kept):
 @may_be_dead
 @may_collapse
 @each_kept
-@pytest.mark.parametrize("save_and_load", [through_pickle, through_deepcopy, through_skops])
+@pytest.mark.parametrize("save_and_load", [through_pickle, through_skops])
 def test_kept_model_is_the_same(kept, save_and_load, tmp_path):
     model = fit_kept(kept)
     loaded = save_and_load(model, tmp_path)

@@ -23,7 +23,7 @@ from skae.tables import TableEncoder
 
 pd = pytest.importorskip("pandas")
 
-few = settings(max_examples=20, deadline=None, derandomize=True, database=None)
+few = settings(max_examples=12, deadline=None, derandomize=True, database=None)
 each_scale = pytest.mark.parametrize("numeric", ["standard", "quantile"])
 
 
