@@ -53,11 +53,9 @@ OTHER_WAYS = [
 # Of the others, what parameters may change: numbers, and how they depend on the shape of the data.
 # Numbers of sparse rows are in tests/test_sparse_input.py.
 CHECKS_OF_NUMBERS = {
-    *("check_estimators_dtypes", "check_transformer_preserve_dtypes"),
-    *("check_transformer_general", "check_fit_idempotent", "check_transformer_n_iter"),
+    *("check_transformer_preserve_dtypes", "check_transformer_general", "check_fit_idempotent"),
     *("check_methods_subset_invariance", "check_methods_sample_order_invariance"),
     *("check_fit2d_1sample", "check_fit2d_1feature"),
-    *("check_dict_unchanged", "check_non_transformer_estimators_n_iter"),
     *("check_classifiers_train", "check_classifiers_classes", "check_class_weight_classifiers"),
     *("check_regressors_train", "check_regressors_int", "check_regressor_multioutput"),
 }
