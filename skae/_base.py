@@ -613,13 +613,17 @@ class BaseAutoencoder(NetworkEstimator):
         return weights
 
     def _start_linear(self, network, data):
-        """Start at principal components, where the network can, and its loss is theirs."""
+        """Start at principal components, where the network can, and its loss is like theirs."""
         n_most, is_theirs = n_linear_components(network.perceptron), data.target is None
-        if n_most and is_theirs and isinstance(network.perceptron.output, SquaredError):
+        output = network.perceptron.output
+        if n_most and is_theirs and isinstance(output, (SquaredError, Mixed)):
             rows = sample(data, ROWS_FOR_COMPONENTS, seed=0)
             found = principal_components(rows.X, n_most, rows.sample_weight)
             directions, deviations = map(torch.from_numpy, found)
             start_linear(network, directions, self._scale_code(network, deviations, data))
+            if isinstance(output, Mixed):
+                slopes = torch.from_numpy(output.slopes_at_start(data))
+                network.own_decoder_weights[-1].div_(slopes.unsqueeze(1))
 
     def _scale_code(self, network, deviations, data):
         """What to divide components by that have these standard deviations."""

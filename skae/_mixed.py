@@ -27,6 +27,7 @@ from skae._outputs import Output
 
 PER_NAT = 1.0 / math.log(2.0)
 SAFE = 60.0 / PER_NAT  # outputs whose exponentials, and sums of them, stay normal numbers
+RARE = 0.05  # proportion
 SHORT = 256  # columns that are summed by one product, which is mostly zeros if it is longer
 PADDED = 16  # columns of such a product: with less it is slower
 
@@ -290,9 +291,21 @@ class Mixed(Output):
         """
         sums, n_observed = column_sums(X, sample_weight)
         sizes = np.maximum(self.widths, 1)
-        width_of, is_number = np.repeat(sizes, sizes), np.repeat(np.equal(self.widths, 0), sizes)
-        proportions = (sums.clip(min=0.0) + 1.0 / width_of) / (n_observed + 1.0)
-        return np.where(is_number, ratio(sums, n_observed), np.log(proportions))
+        proportions = (sums.clip(min=0.0) + 1.0 / sizes.repeat(sizes)) / (n_observed + 1.0)
+        return np.where(self._is_number, ratio(sums, n_observed), np.log(proportions))
+
+    @property
+    def _is_number(self):
+        """Of each column."""
+        return np.repeat(np.equal(self.widths, 0), np.maximum(self.widths, 1))
+
+    def slopes_at_start(self, data):
+        """By how much a reconstruction moves with its output, near `best_constant`.
+
+        About as a category's proportion, whose least one is `RARE`: few rows would decide.
+        """
+        constant = self.best_constant(data.targets, data.sample_weight)
+        return np.where(self._is_number, 1.0, np.exp(constant).clip(min=RARE))
 
     def draw(self, means, rng, spread):
         """Rows of the matrix: independent normals around numbers, of categories one of each block.

@@ -447,7 +447,8 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
     def _scale_code(self, network, deviations, data):
         """The prior's; a posterior starts as narrow as the starting noise makes it."""
         variances = deviations.square()
-        noise = network.perceptron.output.variances_at_start(data).mean()
+        noises = network.perceptron.output.variances_at_start(data)
+        noise = noises.mean() if noises.size else START_OF_NOISE  # a table may have no numbers
         log_variances = network.encoder_biases[-1][network.perceptron.sizes[-1] :]
         log_variances[: len(variances)] = torch.log(noise / (variances + noise))
         return deviations

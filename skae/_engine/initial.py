@@ -2,7 +2,7 @@
 
 import torch
 
-from skae._engine.activations import find_activation
+from skae._engine.activations import BlockSoftmax, activation_name, find_activation
 from skae._engine.network import Network
 
 
@@ -53,7 +53,10 @@ def n_linear_components(perceptron):
     """
     activations = (*perceptron.encoder_activations[:-1], *perceptron.decoder_activations[:-1])
     is_dense = perceptron.front is None and perceptron.back is None
-    mirrors = perceptron.decoder_sizes == perceptron.sizes[::-1] and not any(perceptron.tied)
+    inner = perceptron.decoder_sizes[:-1] == perceptron.sizes[:0:-1] and not any(perceptron.tied)
+    # Of a table, inputs may have a mask besides, which the code starts without.
+    is_table = isinstance(activation_name(perceptron.output), BlockSoftmax)
+    mirrors = inner and (is_table or perceptron.n_inputs == perceptron.n_outputs)
     has_plain_code = perceptron.encoder_activations[-1:] == ("identity",)
     pairs = all(find_activation(name).pair for name in activations)
     if not (is_dense and mirrors and has_plain_code and pairs):
