@@ -121,7 +121,7 @@ class TabularMixin:
         return matrix if self._table is None else EncodedTable(matrix, self._table)
 
     def _check_names_of_columns(self, X):
-        if not is_frame(X) and not isinstance(self._table._frame.names[0], int):
+        if not is_frame(X) and self._table._frame["library"] != "numpy":
             raise ValueError(
                 f"{type(self).__name__} was fitted on a data frame of columns "
                 f"{self._table.columns_}, but got {type(X).__name__}: pass a data frame with "
