@@ -132,6 +132,41 @@ def numbers_as(values, dtype, missing):
 
 
 @dataclass(frozen=True)
+class Fill:
+    """What a column gets in the cells that it lacks.
+
+    Parameters
+    ----------
+    gaps : ndarray of shape (n,), bool
+        Where these are.
+    values : ndarray of shape (gaps.sum(),)
+    levels : list, default=()
+        The categories that `fit` has seen, in order.
+    """
+
+    gaps: np.ndarray
+    values: np.ndarray
+    levels: list = ()
+
+    @property
+    def lacks(self):
+        """Which of the values are missing: none."""
+        return np.zeros(len(self.values), dtype=bool)
+
+    @property
+    def places(self):
+        """Where the cells of the whole column come from, if its values are put behind it."""
+        n_rows = len(self.gaps)
+        return np.where(self.gaps, n_rows - 1 + np.cumsum(self.gaps), np.arange(n_rows))
+
+    def order(self, order):
+        """A dtype's categories, a list; if it lacks one of the values, those of `fit` first."""
+        if {*self.values.tolist()} <= {*order}:
+            return order
+        return [*self.levels, *(level for level in order if level not in self.levels)]
+
+
+@dataclass(frozen=True)
 class Rounding:
     """float64 as numbers of another dtype, in float64."""
 

@@ -71,6 +71,17 @@ def _is_numeric(X, dtype):
     return types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype)
 
 
+def table_of(library, X):
+    """A table of pandas or polars, which is made of X if that is another library's."""
+    if _is(X, library, "DataFrame"):
+        return X
+    if library == "pandas":
+        return X.to_pandas()
+    import polars as pl
+
+    return pl.from_pandas(X) if _is(X, "pandas", "DataFrame") else pl.DataFrame(X)
+
+
 class ArrayFrame:
     """Arrays of numbers, whose columns are known by their places."""
 
@@ -104,3 +115,18 @@ class ArrayFrame:
 
     def build(self, columns, like):
         return np.column_stack(columns)
+
+    def gaps(self, X, place):
+        return np.isnan(X[:, place])
+
+    def select(self, X, places):
+        return X[:, places]
+
+    def fill(self, X, fills):
+        filled = X.copy()
+        for place, fill in fills.items():
+            filled[fill.gaps, place] = fill.values
+        return filled
+
+    def append(self, X, columns):
+        return np.column_stack([X, *columns.values()]).astype(X.dtype)

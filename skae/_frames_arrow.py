@@ -50,6 +50,25 @@ class Frame:
     def build(self, columns, like):
         return pa.table(columns, schema=self.schema)
 
+    def gaps(self, X, place):
+        return arrow_gaps(X.column(place))
+
+    def select(self, X, places):
+        return X.select(places)
+
+    def fill(self, X, fills):
+        columns = [
+            arrow_filled(column, fills[place]) if place in fills else column
+            for place, column in enumerate(X.columns)
+        ]
+        return type(X).from_arrays(columns, schema=X.schema)
+
+    def append(self, X, columns):
+        schema = X.schema
+        for name in columns:
+            schema = schema.append(pa.field(name, pa.bool_()))
+        return type(X).from_arrays([*X.columns, *map(pa.array, columns.values())], schema=schema)
+
 
 def plain_array(mark):
     """An array as the bytes of a table with this column; what is none stays what it is."""
@@ -174,3 +193,38 @@ def _dictionary(values, missing, dtype, dictionary):
     codes = np.array([places.get(value, 0) for value in values.tolist()], dtype=np.int64)
     codes = pa.array(codes, mask=missing).cast(dtype.index_type)
     return pa.DictionaryArray.from_arrays(codes, dictionary, ordered=dtype.ordered)
+
+
+def arrow_gaps(column):
+    """Which cells of a column are null, or NaN."""
+    column = _whole(column)
+    if types.is_dictionary(column.type):
+        return _coded("categories", column).missing
+    lacks = column.is_null().to_numpy(zero_copy_only=False)
+    if types.is_floating(column.type):
+        lacks = lacks | np.isnan(column.to_numpy(zero_copy_only=False))
+    return lacks
+
+
+def arrow_filled(column, fill):
+    """A column without its gaps."""
+    column = _whole(column)
+    if types.is_dictionary(column.type):
+        return _filled_dictionary(column, fill)
+    values = arrow_column(fill.values, fill.lacks, column.type)
+    if is_view(column.type):
+        cells = [*column.to_pylist(), *values.to_pylist()]
+        return pa.array(objects(cells)[fill.places], column.type)
+    return pa.concat_arrays([column, values]).take(pa.array(fill.places))
+
+
+def _filled_dictionary(column, fill):
+    dictionary, codes = column.dictionary, _codes(column.indices).copy()
+    order = dictionary.to_pylist()
+    if (wider := fill.order(order)) is not order:
+        codes = np.array([wider.index(level) for level in order])[codes]
+        order, dictionary = wider, pa.array(wider, dictionary.type)
+    places = {level: place for place, level in enumerate(order)}
+    codes[fill.gaps] = [places[value] for value in fill.values.tolist()]
+    codes = pa.array(codes).cast(column.type.index_type)
+    return pa.DictionaryArray.from_arrays(codes, dictionary, ordered=column.type.ordered)

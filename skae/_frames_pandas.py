@@ -56,6 +56,21 @@ class Frame:
         index = like.index if isinstance(like, pd.DataFrame) else recall_index(like)
         return frame if index is None else frame.set_axis(index, axis=0)
 
+    def gaps(self, X, place):
+        return _gaps(X.iloc[:, place])
+
+    def select(self, X, places):
+        return X.iloc[:, places]
+
+    def fill(self, X, fills):
+        filled = X.copy()
+        for place, fill in fills.items():
+            filled.isetitem(place, _filled(X.iloc[:, place], fill))
+        return filled
+
+    def append(self, X, columns):
+        return pd.concat([X, pd.DataFrame(columns, index=X.index)], axis=1)
+
 
 def plain_index(index):
     """An Index as plain values."""
@@ -213,6 +228,30 @@ def _column(values, missing, dtype, marker):
     if isinstance(dtype, np.dtype) and dtype.kind in LACK_NOTHING and missing.any():
         dtype = _nullable(dtype)
     return _masked(values, missing, dtype)
+
+
+def _gaps(series):
+    if isinstance(series.dtype, pd.ArrowDtype):
+        from skae._frames_arrow import arrow_gaps
+
+        return arrow_gaps(series.array.__arrow_array__())
+    return series.isna().to_numpy()
+
+
+def _filled(series, fill):
+    """A column without its gaps."""
+    if isinstance(series.dtype, pd.ArrowDtype):
+        from skae._frames_arrow import arrow_filled
+
+        array = arrow_filled(series.array.__arrow_array__(), fill)
+        return pd.Series(pd.arrays.ArrowExtensionArray(array), series.index)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        order = series.cat.categories.astype(object).tolist()
+        if (wider := fill.order(order)) is not order:
+            series = series.cat.set_categories(wider)
+    array = series.array.copy()
+    array[fill.gaps] = _column(fill.values, fill.lacks, series.dtype, None).array
+    return pd.Series(array, series.index, dtype=series.dtype)
 
 
 def _cell(marker):

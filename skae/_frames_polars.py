@@ -48,6 +48,35 @@ class Frame:
     def build(self, columns, like):
         return pl.DataFrame(dict(zip(self.names, columns, strict=True)))
 
+    def gaps(self, X, place):
+        return _lacks(X.to_series(place)).to_numpy()
+
+    def select(self, X, places):
+        return X[:, places]
+
+    def fill(self, X, fills):
+        return X.with_columns(_filled(X.to_series(place), fill) for place, fill in fills.items())
+
+    def append(self, X, columns):
+        return X.with_columns(pl.Series(name, values) for name, values in columns.items())
+
+
+def _lacks(series):
+    if series.dtype in (pl.Float32, pl.Float64):
+        return series.is_null() | series.is_nan().fill_null(True)
+    return series.is_null()
+
+
+def _filled(series, fill):
+    """A column without its gaps."""
+    dtype = series.dtype
+    if dtype == pl.Enum:
+        dtype = pl.Enum(fill.order(dtype.categories.to_list()))
+    between = pl.String if dtype in (pl.Enum, pl.Categorical) else dtype
+    values = _column(fill.values, fill.lacks, between, has_nan=False)
+    whole = pl.concat([series.cast(between), values.alias(series.name)])
+    return whole.gather(fill.places).cast(dtype)
+
 
 def _has_nan(series):
     is_float = series.dtype in (pl.Float32, pl.Float64)

@@ -10,21 +10,35 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae._base import BaseAutoencoder
-from skae._compat import DocumentedMixin, HasMethods, InvalidParameterError, fit_context
+from skae._compat import (
+    DocumentedMixin,
+    HasMethods,
+    InvalidParameterError,
+    fit_context,
+    output_container,
+)
 from skae._denoising import DenoisingAutoencoder
 from skae._engine.devices import off_torch
 from skae._engine.notice import warn
 from skae._estimator import draw_seed
+from skae._filled_tables import columns_of, encoded, filled, frame_of, gaps_of
+from skae._frames import is_frame, table_of
 from skae._hints import PartsMixin, hints, remedy_for_prototype
 from skae._outputs import SquaredError
+from skae._tabular import holds_more_than_numbers
+from skae.tables import TableEncoder
 
 BATCH_SIZE = 64  # of the default
 STEPS = 10_000  # that it takes, where that makes fewer epochs than these
+DECAY = 5e-4  # of weights, for each column of a table
 LEAST_EPOCHS, MOST_EPOCHS = 20, 300
 
 
-def recipe(n_rows):
-    """What did best in docs/benchmarks/imputation.py, for so many rows."""
+def recipe(n_rows, n_columns=None):
+    """What did best in docs/benchmarks/imputation.py, for so many rows.
+
+    Of a table, which has so many columns, it did best in docs/benchmarks/tables.py.
+    """
     epochs = STEPS * BATCH_SIZE // max(n_rows, 1)
     return DenoisingAutoencoder(
         64,
@@ -34,7 +48,13 @@ def recipe(n_rows):
         learning_rate_init=3e-3,
         batch_size=BATCH_SIZE,
         max_iter=min(max(epochs, LEAST_EPOCHS), MOST_EPOCHS),
+        alpha=0.0 if n_columns is None else DECAY * n_columns,
     )
+
+
+def as_nan(gaps):
+    """Numbers that lack these cells."""
+    return np.where(gaps, np.nan, 0.0)
 
 
 class AutoencoderImputer(
@@ -168,22 +188,33 @@ class AutoencoderImputer(
             If the autoencoder is none that takes missing cells, or X does not suit it, is
             sparse or has no observed cell.
         """
-        self._check_parameters()
-        X = self._validate_X(X, reset=True)
-        autoencoder = self._unfitted(n_rows=len(X))
-        has_any = ~np.isnan(X).all(axis=0)
+        spec = self._spec_of_table(X)
+        self._check_parameters(of_table=spec is not None)
+        X = self._validate_X(X, reset=True, of_table=spec is not None)
+        gaps = np.isnan(X) if spec is None else gaps_of(X)
+        has_any = ~gaps.all(axis=0)
         self._warn_of_empty(has_any)
-        X_kept, scaler = X[:, has_any], None
-        if isinstance(autoencoder._output, SquaredError):
-            scaler = StandardScaler().set_output(transform="default").fit(X_kept)
-            X_kept = scaler.transform(X_kept)
-        self.autoencoder_ = autoencoder.fit(X_kept)
-        self.scaler_, self.indicator_ = scaler, None
-        self._has_any_ = has_any
+        fit = self._fit_array if spec is None else self._fit_table
+        self.autoencoder_, self.scaler_ = fit(columns_of(X, has_any), spec)
+        self._has_any_, self.indicator_ = has_any, None
         if self.add_indicator:
             indicator = MissingIndicator(error_on_new=False).set_output(transform="default")
-            self.indicator_ = indicator.fit(X)
+            self.indicator_ = indicator.fit(as_nan(gaps))
         return self
+
+    def _fit_array(self, X, spec):
+        """The autoencoder and the scaler, fitted."""
+        autoencoder, scaler = self._unfitted(len(X)), None
+        if isinstance(autoencoder._output, SquaredError):
+            scaler = StandardScaler().set_output(transform="default").fit(X)
+            X = scaler.transform(X)
+        return autoencoder.fit(X), scaler
+
+    def _fit_table(self, X, spec):
+        """The same of a table, whose encoder is the autoencoder's."""
+        table = (TableEncoder() if spec == "auto" else clone(spec)).fit(X)
+        autoencoder = self._unfitted(*X.shape)
+        return autoencoder.fit(encoded(table, X)), None
 
     def transform(self, X) -> np.ndarray:
         """Fill the missing cells of X.
@@ -206,6 +237,8 @@ class AutoencoderImputer(
             If X has not as many columns as in `fit`, or is sparse or infinite.
         """
         check_is_fitted(self)
+        if self._is_of_table:
+            return self._transform_table(X)
         X = self._validate_X(X, reset=False)
         filled = X[:, self._has_any_]  # a copy
         missing = np.isnan(filled)
@@ -215,6 +248,18 @@ class AutoencoderImputer(
         if self.indicator_ is not None:
             filled = np.hstack([filled, self.indicator_.transform(X).astype(X.dtype)])
         return filled
+
+    def _transform_table(self, X):
+        self._refuse_another_kind(X)
+        X = self._validate_X(X, reset=False, of_table=True)
+        gaps, has_any = gaps_of(X), self._has_any_
+        table = filled(columns_of(X, has_any), gaps[:, has_any], self.autoencoder_)
+        if self.indicator_ is not None:
+            names = self.get_feature_names_out()[has_any.sum() :]
+            indicators = self.indicator_.transform(as_nan(gaps))
+            table = frame_of(table).append(table, dict(zip(names, indicators.T, strict=True)))
+        container = output_container(self)
+        return table_of(container, table) if is_frame(X) and container != "default" else table
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         """Name the columns that `transform` returns.
@@ -242,12 +287,29 @@ class AutoencoderImputer(
             return kept
         return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
 
-    def _check_parameters(self):
+    def _spec_of_table(self, X):
+        """The autoencoder's `table` if X is a table, and None if it is an array."""
+        spec = "auto" if self.autoencoder is None else getattr(self.autoencoder, "table", None)
+        return spec if spec != "auto" or holds_more_than_numbers(X) else None
+
+    @property
+    def _is_of_table(self):
+        return self.autoencoder_._table is not None
+
+    def _refuse_another_kind(self, X):
+        if is_frame(X) != (self.autoencoder_._table._frame["library"] != "numpy"):
+            was, now = ("an array", "a data frame")[:: -1 if not is_frame(X) else 1]
+            raise ValueError(
+                f"{type(self).__name__} was fitted on {was}, but got {now}: pass {was} with the "
+                "columns of fit."
+            )
+
+    def _check_parameters(self, of_table):
         if self.autoencoder is None:
             return
         if not isinstance(self.autoencoder, BaseAutoencoder):
             remedy = remedy_for_prototype(self.autoencoder, self, "autoencoder")
-        elif not get_tags(self.autoencoder).input_tags.allow_nan:
+        elif not self._takes_gaps(of_table):
             remedy = f"use for example {self._parts['autoencoder']}."
         else:
             return
@@ -256,17 +318,33 @@ class AutoencoderImputer(
             f"{self.autoencoder!r}: {remedy}"
         )
 
-    def _unfitted(self, n_rows):
-        """The autoencoder to be trained, with its seed."""
-        autoencoder = recipe(n_rows) if self.autoencoder is None else clone(self.autoencoder)
+    def _takes_gaps(self, of_table):
+        if of_table:
+            return self.autoencoder._takes_gaps_of_tables
+        return get_tags(self.autoencoder).input_tags.allow_nan
+
+    def _unfitted(self, n_rows, n_columns=None):
+        """The autoencoder to be trained, with its seed; for a table of so many columns."""
+        autoencoder = clone(self.autoencoder or recipe(n_rows, n_columns))
         if self.random_state is not None:
             autoencoder.set_params(random_state=draw_seed(self.random_state))
         return autoencoder
 
-    def _validate_X(self, X, reset):
+    def _validate_X(self, X, reset, of_table=False):
+        if of_table and is_frame(X):
+            return self._validate_frame(X, reset)
         X, dtypes = off_torch(X), [np.float64, np.float32]
         with hints(X):
             return validate_data(self, X, reset=reset, dtype=dtypes, ensure_all_finite="allow-nan")
+
+    def _validate_frame(self, X, reset):
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        if 0 in X.shape:
+            raise ValueError(
+                f"Found array with 0 sample(s) or 0 feature(s) (shape={X.shape}) while a minimum "
+                f"of 1 is required by {type(self).__name__}."
+            )
+        return X
 
     def _warn_of_empty(self, has_any):
         """Warn of columns that will be left out; ValueError if those are all."""
