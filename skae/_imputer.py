@@ -60,7 +60,7 @@ def as_nan(gaps):
 class AutoencoderImputer(
     PartsMixin, DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 ):
-    """Fill missing cells (NaN) with what an autoencoder makes of the observed ones.
+    """Fill missing cells with what an autoencoder makes of the observed ones.
 
     The autoencoder is trained on rows with holes as they are; its loss counts the observed
     cells alone, of which it masks some more, to learn to restore them, ::
@@ -71,20 +71,29 @@ class AutoencoderImputer(
     cells stay as they are. Where columns are related linearly, `IterativeImputer` with its
     regressions may be as good: compare the two.
 
+    X may be a data frame with columns of categories, booleans, strings or times, of pandas,
+    polars or pyarrow; missing cells are what these take for it. Then so is what `transform`
+    returns, with the same dtypes: categories are filled with the likeliest one, of which the
+    loss is the cross-entropy, numbers with their mean given the row's other cells, within
+    the range of `fit`, rounded where a column is of integers or times.
+
     Parameters
     ----------
     autoencoder : autoencoder or None, default=None
         What is trained, a clone of it: an autoencoder that takes missing cells, which
-        :class:`DenoisingAutoencoder` does. None is one by the recipe that did best in the
+        :class:`DenoisingAutoencoder` does and, of data frames with categories, :class:`VAE`.
+        None is one by the recipe that did best in the
         benchmark: `DenoisingAutoencoder(64, hidden_layer_sizes=(256,),
         code_activation='identity', learning_rate='one_cycle', learning_rate_init=3e-3,
         batch_size=64, max_iter=300)`, with fewer epochs where there are more than 2133 rows:
-        as many as take 10,000 steps, and 20 at least. With loss='squared_error' it gets
-        columns standardised, with another loss as they are.
+        as many as take 10,000 steps, and 20 at least. For data frames with categories it has
+        `alpha` of 5e-4 for each column. With loss='squared_error' it gets
+        columns standardised, with another loss as they are. Its `table` says how data frames
+        are encoded; 'auto' is a `TableEncoder()` of those with a column that is not of numbers.
     add_indicator : bool, default=False
         Whether to append a column of zeros and ones for each column that lacked cells in
         `fit`, 1 where a cell was missing, as :class:`~sklearn.impute.MissingIndicator`
-        does: for a predictor that may learn from what is missing.
+        does: for a predictor that may learn from what is missing. Booleans in data frames.
     random_state : int, RandomState instance or None, default=None
         Seed of the autoencoder's weights, shuffles and masks, in place of its own; an int
         makes refits identical. None leaves its own.
@@ -95,7 +104,8 @@ class AutoencoderImputer(
         The one that has been trained, on the columns with observed cells.
     scaler_ : StandardScaler or None
         What standardises these columns, by their observed cells; None where the
-        autoencoder's loss is not the squared error, which goes by the columns' own scale.
+        autoencoder's loss is not the squared error, which goes by the columns' own scale, and
+        of data frames with categories, which its `table_` encodes.
     indicator_ : MissingIndicator or None
         What makes the additional columns; None without `add_indicator`.
     n_features_in_ : int
@@ -112,7 +122,10 @@ class AutoencoderImputer(
     Notes
     -----
     As of `SimpleImputer` and its like, a column without an observed cell in `fit` is left
-    out of what `transform` returns; `fit` warns of it. Integers become float64.
+    out of what `transform` returns; `fit` warns of it. In arrays, integers become float64.
+
+    A category that `fit` has not seen stays where it is; the autoencoder takes it for a
+    missing cell.
 
     A fit on rows without holes can fill those of other rows, but less well: the mask of
     observed cells is an input of the encoder only where the training data lack some.
@@ -140,6 +153,12 @@ class AutoencoderImputer(
     >>> by_means = SimpleImputer().fit_transform(holes)
     >>> bool(((filled - X) ** 2).sum() < 0.6 * ((by_means - X) ** 2).sum())
     True
+
+    >>> import pandas as pd
+    >>> birds = pd.DataFrame({"kind": ["gull", "wren"] * 50, "grams": [1000, 10] * 50})
+    >>> birds.loc[1, "kind"] = None
+    >>> AutoencoderImputer(random_state=0).fit_transform(birds)["kind"].tolist()[:3]
+    ['gull', 'wren', 'gull']
     """
 
     autoencoder_: BaseAutoencoder
@@ -171,9 +190,9 @@ class AutoencoderImputer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data; NaN is a missing cell. float32 is computed in float32, in
-            about half the time, everything else in float64.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Training data; NaN is a missing cell. float32 and data frames with categories are
+            computed in float32, in about half the time, everything else in float64.
         y : None
             Ignored.
 
@@ -221,20 +240,23 @@ class AutoencoderImputer(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to fill; NaN is a missing cell.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows to fill; NaN is a missing cell. A data frame if `fit` has got one with
+            categories.
 
         Returns
         -------
-        filled : ndarray of shape (n_samples, n_features_out)
+        filled : ndarray or DataFrame of shape (n_samples, n_features_out)
             A copy without NaN, in the dtype of X, but float64 where that is no float32:
             the columns with an observed cell in `fit`, and with `add_indicator` those that
-            say what was missing.
+            say what was missing. If `fit` has got a data frame with categories, one of the
+            library of X, with its dtypes and index, or of the one that `set_output` says.
 
         Raises
         ------
         ValueError
-            If X has not as many columns as in `fit`, or is sparse or infinite.
+            If X has not as many columns as in `fit`, or is sparse or infinite, or a column's
+            dtype is of another kind than in `fit`.
         """
         check_is_fitted(self)
         if self._is_of_table:

@@ -1,4 +1,7 @@
-"""`AutoencoderImputer`: X with its gaps filled, by scikit-learn's conventions for imputers."""
+"""`AutoencoderImputer`: X with its gaps filled, by scikit-learn's conventions for imputers.
+
+Data frames with categories are test_imputer_tables.py's.
+"""
 
 import pickle
 
@@ -184,7 +187,7 @@ def test_frames_keep_names_and_index():
 def test_frames_of_numbers_of_any_kind():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(HOLES[:, :2], columns=["a", "b"])
-    whole = frame.assign(n=np.arange(60), flag=MISSING[:, 0])
+    whole = frame.assign(n=np.arange(60), small=np.arange(60, dtype=np.uint8))
     whole["nullable"] = pd.array([None, 2, 7] * 20, dtype="Int64")
     filled = imputer().fit_transform(whole)
     assert filled.dtype == np.float64 and np.isfinite(filled).all()
