@@ -7,6 +7,8 @@ from skae._cells import Fill
 from skae._frames import ArrayFrame, frame_like
 from skae._tabular import DTYPE, EncodedTable
 
+CHUNK = 10_000_000  # cells of the matrix that are rebuilt at a time
+
 
 def frame_of(X):
     """The frame of a table or array."""
@@ -24,10 +26,9 @@ def columns_of(X, is_kept):
     return frame_of(X).select(X, np.flatnonzero(is_kept).tolist())
 
 
-def encoded(table, X, rows=None):
-    """What an autoencoder gets of a table, or of some of its rows."""
-    matrix = table._encode(X).astype(DTYPE)
-    return EncodedTable(matrix if rows is None else matrix[rows], table)
+def encoded(table, X):
+    """What an autoencoder gets of a table."""
+    return EncodedTable(table._encode(X).astype(DTYPE), table)
 
 
 def filled(X, gaps, autoencoder):
@@ -41,25 +42,38 @@ def filled(X, gaps, autoencoder):
     autoencoder : autoencoder
         Fitted on such a table.
     """
-    frame, rows = frame_of(X), np.flatnonzero(gaps.any(axis=1))
-    some = encoded(autoencoder.table_, X, rows)
-    if not len(rows):
-        return frame.fill(X, {})
-    matrix, fills = autoencoder.reconstruct(some, proba=True), {}
-    for place in np.flatnonzero(gaps.any(axis=0)).tolist():
-        cells = frame.cells(X, place)
-        fills[place] = fill_of(
-            autoencoder.table_, place, cells, gaps[:, place], matrix[gaps[rows, place]]
-        )
+    frame, table = frame_of(X), autoencoder.table_
+    matrix, parts = encoded(table, X).matrix, {}
+    for rows in chunks(np.flatnonzero(gaps.any(axis=1)), matrix.shape[1]):
+        rebuilt = autoencoder.reconstruct(EncodedTable(matrix[rows], table), proba=True)
+        for place in np.flatnonzero(gaps[rows].any(axis=0)).tolist():
+            values = values_of(table, place, rebuilt[gaps[rows, place]])
+            parts.setdefault(place, []).append(values)
+    fills = {
+        place: fill_of(table, place, np.concatenate(values), gaps[:, place], frame.cells(X, place))
+        for place, values in parts.items()
+    }
     return frame.fill(X, fills)
 
 
-def fill_of(table, place, cells, gaps, matrix):
-    """What a column of cells gets, of the reconstructions of rows in which it has gaps."""
+def chunks(rows, width):
+    """So few rows at a time that their dense matrix takes little memory."""
+    n_rows = max(1, CHUNK // width)
+    return [rows[start : start + n_rows] for start in range(0, len(rows), n_rows)]
+
+
+def values_of(table, place, matrix):
+    """The values of a column in dense rows of the matrix; of categories, their places in it."""
     column = table._columns[place]
-    block = matrix[:, table.blocks_[column.name]]
-    values, _ = column.encoder.cells(block, fill=True, exact=False)
-    if isinstance(column.encoder, Categories):
-        levels = column.encoder.shown
-        return Fill(gaps, levels[values], levels.tolist())
-    return Fill(gaps, np.rint(values) if cells.family == "integers" else values)
+    values, _ = column.encoder.cells(matrix[:, table.blocks_[column.name]], fill=True, exact=False)
+    return values
+
+
+def fill_of(table, place, values, gaps, cells):
+    """The same as what fills a column of cells."""
+    encoder = table._columns[place].encoder
+    if isinstance(encoder, Categories):
+        return Fill(gaps, encoder.shown[values], encoder.shown.tolist())
+    if values.dtype.kind == "f" and cells.family == "integers":
+        values = np.rint(values)
+    return Fill(gaps, values)

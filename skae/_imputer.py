@@ -319,12 +319,17 @@ class AutoencoderImputer(
         return self.autoencoder_._table is not None
 
     def _refuse_another_kind(self, X):
-        if is_frame(X) != (self.autoencoder_._table._frame["library"] != "numpy"):
-            was, now = ("an array", "a data frame")[:: -1 if not is_frame(X) else 1]
-            raise ValueError(
-                f"{type(self).__name__} was fitted on {was}, but got {now}: pass {was} with the "
-                "columns of fit."
-            )
+        """An array where `fit` got a data frame, or the other way round."""
+        was_frame = self.autoencoder_._table._frame["library"] != "numpy"
+        if was_frame == is_frame(X):
+            return
+        was, now = "a data frame", "an array"
+        if not was_frame:
+            was, now = now, was
+        raise ValueError(
+            f"{type(self).__name__} was fitted on {was}, but got {now}: pass {was} with the "
+            "columns of fit."
+        )
 
     def _check_parameters(self, of_table):
         if self.autoencoder is None:

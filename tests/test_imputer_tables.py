@@ -14,7 +14,7 @@ from test_frames import arrow_table, polars_frame
 from test_table_saved import arrow_frame, unusual_frame
 from test_tables import people
 
-from skae import VAE, Autoencoder, AutoencoderImputer, DenoisingAutoencoder
+from skae import VAE, Autoencoder, AutoencoderImputer, DenoisingAutoencoder, _filled_tables
 from skae._imputer import recipe
 from skae.tables import TableEncoder
 
@@ -147,6 +147,14 @@ def test_missing_cells_get_the_reconstruction():
     pd.testing.assert_frame_equal(filled, holes.where(holes.notna(), expected))
 
 
+def test_rows_are_filled_a_chunk_at_a_time(monkeypatch):
+    _, holes = pairs()
+    fitted = imputer().fit(holes)
+    expected = fitted.transform(holes)
+    monkeypatch.setattr(_filled_tables, "CHUNK", 70)
+    pd.testing.assert_frame_equal(fitted.transform(holes), expected)
+
+
 # How well.
 
 
@@ -168,6 +176,13 @@ def test_the_recipe_for_tables():
 
 
 # What new rows have that `fit` has not seen.
+
+
+def test_large_integers_keep_all_digits():
+    values = [2**60 + 1, 2**60 + 5, None, 2**60 + 3]
+    X = pd.DataFrame({"n": pd.array(values, dtype="Int64"), "x": ["a", "b", None, "a"]})
+    filled = imputer().fit_transform(X)["n"].tolist()
+    assert filled[0] == 2**60 + 1 and 2**60 < filled[2] <= 2**60 + 5
 
 
 def test_unseen_categories_stay():
