@@ -28,12 +28,14 @@ from skae._engine.inference import CHUNK_SIZE
 from skae._engine.notice import warn
 from skae._engine.streams import stream, stream_seed
 from skae._estimator import draw_seed, trains_by_epochs
+from skae._likelihoods import MIN_NOISE_VARIANCE, normal_deviances
 from skae._missing import GapsMixin
 from skae._mixed import Mixed
 from skae._outputs import SquaredError
 from skae.tables import TableEncoder
 
 LEAST_CHAINS = 100  # where each takes cells of the others
+ROWS_FOR_CELLS = 300  # the same for the variances of cells given the others
 ROWS_FOR_VARIANCE = 1000  # at most; bounds the cost of `noise_variance_`
 
 
@@ -466,8 +468,10 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         -------
         errors : ndarray of shape (n_samples, n_features)
             Squared differences in squared units of X, or nats with a cross-entropy; NaN
-            where a cell is missing. Of a data frame, a column for each of its: squared
-            differences in squared standard deviations for numbers, nats for categories.
+            where a cell is missing. Of a data frame, a column for each of its: -log p of the
+            cell given the others, in nats, for numbers of normal distributions with the
+            variance that training rows have around what the others tell; with other
+            corruptions, squared standard deviations for numbers, nats for categories.
 
         Raises
         ------
@@ -482,6 +486,15 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
     def _losses_of_cells(self, network, x):
         if self.corruption != "masking" or self.n_features_out_ != x.shape[1]:
             return super()._losses_of_cells(network, x)
+        losses = self._errors_given_others(network, x)
+        if self._table is None:
+            return losses
+        variances, numbers = self._variances_given_others_, self._blocks(x).numbers
+        deviances = normal_deviances(losses[:, numbers], as_tensor(variances, x.device))
+        return losses.index_copy_(1, numbers, 0.5 * deviances)
+
+    def _errors_given_others(self, network, x):
+        """The loss of each cell by what the others make of it."""
         losses, cell_of = torch.empty_like(x), self._cell_of(x)
         for cell in range(int(cell_of[-1]) + 1):
             columns = cell_of == cell
@@ -754,6 +767,12 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
             if self._table is not None:
                 variances = variances[self._blocks().numbers.numpy()]
             self.noise_variance_ = variances.astype(differences.dtype)
+        if self._table is not None and self.corruption == "masking":
+            some = data[:: math.ceil(len(data) / ROWS_FOR_CELLS)]
+            errors = self._map(self._errors_given_others, dense(some.X))
+            variances = column_means(errors, some.sample_weight)[self._blocks().numbers.numpy()]
+            variances = np.maximum(variances, MIN_NOISE_VARIANCE)
+            self._variances_given_others_ = variances.astype(errors.dtype)
 
     @property
     def _is_held_back(self):

@@ -205,7 +205,12 @@ def gaussian_log_likelihood(output, x, variance):
 def gaussian_deviances(output, x, variance):
     """-2 log N(x; output, variance) of each cell, in nats; arguments as above."""
     variance = torch.as_tensor(variance, dtype=output.dtype, device=output.device)
-    return (output - x).square() / variance + torch.log(2.0 * math.pi * variance)
+    return normal_deviances((output - x).square(), variance)
+
+
+def normal_deviances(squares, variances):
+    """-2 log of normal densities, in nats, from squared differences to the means."""
+    return squares / variances + torch.log(2.0 * math.pi * variances)
 
 
 @keeps_memory

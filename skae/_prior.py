@@ -27,7 +27,8 @@ def some_posteriors(mean, std, seed, sample_weight=None):
         weights = None if sample_weight is None else sample_weight / sample_weight.sum()
         rows = rng.choice(len(mean), n_rows, replace=sample_weight is not None, p=weights)
         mean, std = mean[rows], std[rows]
-    return np.stack([mean, std]).astype(np.float32)
+    with np.errstate(over="ignore"):  # of a training that has gone far astray
+        return np.stack([mean, std]).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from skae._prior import some_posteriors
 from skae.tables import TableEncoder
 
 LEARNED_VARIANCES = ("shared", "per_feature", "heteroscedastic")
-BETA_OF_TABLES = 0.3
+BETA_OF_TABLES = 0.5
 ACTIVE_VARIANCE = 0.01  # of a component's posterior mean (Burda et al. 2016)
 
 
@@ -66,7 +66,7 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
     beta : float or 'auto', default='auto'
         Weight of the KL divergence in training. 1 maximises the ELBO; more gives
         smoother, more independent codes and worse reconstructions; 0 leaves only
-        the reconstruction. Scores always take 1. 'auto' is 1, but 0.3 for data frames with
+        the reconstruction. Scores always take 1. 'auto' is 1, but 0.5 for data frames with
         categories: these tell few nats, and their codes would say next to nothing.
     kl_warmup : int, default=0
         Epochs over which the weight of the KL divergence rises from 0 to `beta`, in
@@ -278,7 +278,6 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
 
     kl_per_component_: np.ndarray
     n_active_components_: int
-    data_mean_: np.ndarray
 
     _parameter_constraints = {
         **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k != "loss"},
