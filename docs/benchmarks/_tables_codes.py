@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import VAE, Autoencoder, DenoisingAutoencoder
+from skae import VAE, Autoencoder, AutoencoderImputer, DenoisingAutoencoder
 
 TABLES = ("german", "wage", "credit_data")
 WIDTH = 8
@@ -48,17 +48,21 @@ def skrub_pca(train, test, seed):
     return pipeline.transform(train), pipeline.transform(test)
 
 
-def ours(kind):
-    """Codes of one of our estimators, with nothing set but the width."""
+def ours(kind, fills=False, **params):
+    """Codes of one of our estimators, with gaps filled before if it takes none."""
 
     def codes(train, test, seed):
-        estimator = kind(WIDTH, random_state=seed).fit(train)
+        steps = [kind(WIDTH, random_state=seed, **params)]
+        if fills and train.isna().any(axis=None):
+            steps.insert(0, AutoencoderImputer(random_state=seed))
+        estimator = make_pipeline(*steps).fit(train)
         return estimator.transform(train), estimator.transform(test)
 
     return codes
 
 
 OURS = "DenoisingAutoencoder(8)"
+DEEP = "DenoisingAutoencoder(8), two hidden layers of 128"
 PEERS = {
     "PCA of one-hot": pca,
     "FAMD": famd,
@@ -67,9 +71,10 @@ PEERS = {
 CODERS = {
     "all columns, one-hot": one_hot,
     **PEERS,
-    "Autoencoder(8)": ours(Autoencoder),
+    "Autoencoder(8)": ours(Autoencoder, fills=True),
     "VAE(8)": ours(VAE),
     OURS: ours(DenoisingAutoencoder),
+    DEEP: ours(DenoisingAutoencoder, hidden_layer_sizes=(128, 128), code_activation="identity"),
 }
 CLASSIFIERS = {
     "logistic regression": lambda seed: make_pipeline(

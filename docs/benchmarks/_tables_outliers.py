@@ -7,7 +7,8 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
-from skae import Autoencoder, DenoisingAutoencoder
+from skae import VAE, Autoencoder, DenoisingAutoencoder
+from skae.tables import TableEncoder
 
 TABLES = ("credit_data",)
 ROWS, CELLS = 0.1, 3  # how many rows have cells of others, and how many cells
@@ -57,23 +58,32 @@ def restored(make):
     return scores
 
 
-def by_cells(kind):
-    """The errors of the table's columns, and their sums."""
+def by_cells(kind, **params):
+    """The errors of the table's columns, none of a missing cell, and their sums."""
 
     def scores(frame, seed):
-        cells = np.asarray(kind(random_state=seed).fit(frame).feature_errors(frame))
+        estimator = kind(random_state=seed, **params).fit(frame)
+        cells = np.nan_to_num(estimator.feature_errors(frame))
         return cells.sum(axis=1), cells
 
     return scores
 
 
 OURS = "DenoisingAutoencoder()"
+DEEP = "DenoisingAutoencoder(64), 256 hidden units, quantiles"
 FINDERS = {
     "IsolationForest on one-hot": isolation_forest,
     "PCA(8) of one-hot": restored(lambda seed: PCA(WIDTH, random_state=seed)),
     "Autoencoder(8) on one-hot": restored(lambda seed: Autoencoder(WIDTH, random_state=seed)),
-    "Autoencoder()": by_cells(Autoencoder),
+    "VAE()": by_cells(VAE),
     OURS: by_cells(DenoisingAutoencoder),
+    DEEP: by_cells(
+        DenoisingAutoencoder,
+        n_components=64,
+        hidden_layer_sizes=(256,),
+        code_activation="identity",
+        table=TableEncoder(numeric="quantile"),
+    ),
 }
 
 

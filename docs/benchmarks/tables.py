@@ -59,13 +59,13 @@ PARTS = {
         _tables_codes.measure,
         _tables_codes.TABLES,
         tuple(_tables_codes.CODERS),
-        ("Autoencoder(8)", "VAE(8)", _tables_codes.OURS),
+        ("Autoencoder(8)", "VAE(8)", _tables_codes.OURS, _tables_codes.DEEP),
     ),
     "outliers": Part(
         _tables_outliers.measure,
         _tables_outliers.TABLES,
         tuple(_tables_outliers.FINDERS),
-        ("Autoencoder()", _tables_outliers.OURS),
+        ("VAE()", _tables_outliers.OURS, _tables_outliers.DEEP),
     ),
     "output": Part(
         _tables_cost.output_cost,
