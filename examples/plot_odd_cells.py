@@ -1,0 +1,83 @@
+"""
+Which cell of a table is wrong?
+===============================
+
+A wrong cell is seldom out of range: it does not fit the rest of its row. `feature_errors` of a
+`DenoisingAutoencoder` hides each cell in its turn and compares it with what the others make of it,
+in squared standard deviations for numbers and nats for categories. So it finds rows with wrong
+cells, and says which cells these are.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import OneHotEncoder
+
+from skae import DenoisingAutoencoder
+
+# %%
+# A table of tumours: ten numbers, the mean of some property over a tumour's cells; ten categories,
+# how large that property is at its worst; and the diagnosis.
+
+data = load_breast_cancer(as_frame=True)
+table = data.data.filter(like="mean")
+for name in data.data.filter(like="worst"):
+    table[name] = pd.qcut(data.data[name], 4, labels=["small", "medium", "large", "huge"])
+table["diagnosis"] = pd.Categorical(data.target.map({0: "malignant", 1: "benign"}))
+
+# %%
+# In a tenth of the rows, three cells are swapped with those of other rows: every column keeps its
+# distribution, nearly, and no cell is strange by itself.
+
+rng = np.random.default_rng(0)
+places = np.zeros(table.shape, dtype=bool)
+for row in rng.choice(len(table), len(table) // 10, replace=False):
+    places[row, rng.choice(table.shape[1], 3, replace=False)] = True
+spoilt = table.copy()
+for j in range(table.shape[1]):
+    rows = np.flatnonzero(places[:, j])
+    others = rng.integers(len(table), size=len(rows))
+    spoilt.iloc[rows, j] = table.iloc[others, j].to_numpy()
+wrong = (spoilt != table).to_numpy()
+print(f"{wrong.sum()} cells of {wrong.any(axis=1).sum()} rows are others than they were")
+
+# %%
+# The autoencoder is fitted on the spoilt table; nobody tells it what is wrong. Beside it stands an
+# isolation forest on numbers and one-hot categories, which gives rows a score, but not cells. Areas
+# under the ROC curve; chance has 0.5.
+
+errors = DenoisingAutoencoder(random_state=0).fit(spoilt).feature_errors(spoilt)
+numbers = spoilt.select_dtypes("number")
+categories = OneHotEncoder(sparse_output=False).fit_transform(spoilt.select_dtypes("category"))
+one_hot = np.column_stack([numbers, categories])
+forest = IsolationForest(random_state=0).fit(one_hot)
+print(f"rows:  autoencoder {roc_auc_score(wrong.any(axis=1), errors.sum(axis=1)):.2f}", end=", ")
+print(f"forest {roc_auc_score(wrong.any(axis=1), -forest.score_samples(one_hot)):.2f}")
+print(f"cells: autoencoder {roc_auc_score(wrong.ravel(), errors.ravel()):.2f}")
+
+spoilt_rows = np.flatnonzero(wrong.any(axis=1))
+worst = errors.argmax(axis=1)
+share = wrong[spoilt_rows, worst[spoilt_rows]].mean()
+print(f"the largest error of a spoilt row is at a wrong cell in {share:.0%} of them")
+
+# %%
+# The twelve rows with the largest errors, the worst above. A darker cell surprises more; circles
+# are those that were swapped. Rows without a circle are tumours that are strange by themselves.
+
+worst_rows = errors.sum(axis=1).argsort()[::-1][:12]
+figure, axis = plt.subplots(figsize=(9, 4.6), layout="constrained")
+image = axis.imshow(np.sqrt(errors[worst_rows]), cmap="Greys", vmin=0)
+axis.plot(*np.argwhere(wrong[worst_rows]).T[::-1], "o", mfc="none", mec="tab:red", ms=14)
+axis.set_xticks(range(table.shape[1]), table.columns, rotation=60, ha="right", fontsize=8)
+axis.set_yticks(range(12), worst_rows, fontsize=8)
+figure.colorbar(image, label="root of the error", shrink=0.8)
+
+# %%
+# What stands in the worst row, what was there, and what the autoencoder makes of the others.
+
+row, columns = worst_rows[0], errors[worst_rows[0]].argsort()[::-1][:3]
+print(pd.DataFrame({"is": spoilt.iloc[row, columns], "was": table.iloc[row, columns]}))
+plt.show()
