@@ -28,6 +28,10 @@ ORDER = [
     "plot_vae_digits",
     "plot_vae_traversal",
     "plot_density_comparison",
+    # tables
+    "plot_table_codes",
+    "plot_odd_cells",
+    "plot_synthetic_rows",
     # convolutions
     "plot_convolution_bottleneck",
     "plot_convolution_filters",
