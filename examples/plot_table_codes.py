@@ -73,8 +73,8 @@ for name, score in scores.items():
 # %%
 # Each village has the colour of its place: redder to the east, bluer to the north. The
 # autoencoder's codes are islands, one for each combination of names, and each island is a patch of
-# the map. PCA lays distant patches on top of each other. (An autoencoder of the one-hot matrix does as well as
-# that of the table; but somebody has to make the matrix, and to undo it.)
+# the map. PCA lays distant patches on top of each other. (An autoencoder of the one-hot matrix does
+# as well as that of the table; but somebody has to make the matrix, and to undo it.)
 
 colors = np.column_stack([east, np.full(2000, 0.35), north])
 panels = {"where they are": places} | {name: codes[name] for name in list(methods)[:2]}
