@@ -3,14 +3,14 @@ Which cell of a table is wrong?
 ===============================
 
 A wrong cell is seldom out of range: it does not fit the rest of its row. `feature_errors` of a
-`DenoisingAutoencoder` hides each cell in its turn and compares it with what the others make of it,
-in squared standard deviations for numbers and nats for categories. So it finds rows with wrong
-cells, and says which cells these are.
+`DenoisingAutoencoder` hides each cell in its turn and says how much it surprises, in nats, given the
+others. So it finds rows with wrong cells, and says which cells these are.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import PowerNorm
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
@@ -69,11 +69,11 @@ print(f"the largest error of a spoilt row is at a wrong cell in {share:.0%} of t
 
 worst_rows = errors.sum(axis=1).argsort()[::-1][:12]
 figure, axis = plt.subplots(figsize=(9, 4.6), layout="constrained")
-image = axis.imshow(np.sqrt(errors[worst_rows]), cmap="Greys", vmin=0)
+image = axis.imshow(errors[worst_rows], cmap="Greys", norm=PowerNorm(0.5, vmin=0, clip=True))
 axis.plot(*np.argwhere(wrong[worst_rows]).T[::-1], "o", mfc="none", mec="tab:red", ms=14)
 axis.set_xticks(range(table.shape[1]), table.columns, rotation=60, ha="right", fontsize=8)
 axis.set_yticks(range(12), worst_rows, fontsize=8)
-figure.colorbar(image, label="root of the error", shrink=0.8)
+figure.colorbar(image, label="nats", shrink=0.8)
 
 # %%
 # What stands in the worst row, what was there, and what the autoencoder makes of the others.
