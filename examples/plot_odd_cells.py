@@ -3,8 +3,8 @@ Which cell of a table is wrong?
 ===============================
 
 A wrong cell is seldom out of range: it does not fit the rest of its row. `feature_errors` of a
-`DenoisingAutoencoder` hides each cell in its turn and says how much it surprises, in nats, given the
-others. So it finds rows with wrong cells, and says which cells these are.
+`DenoisingAutoencoder` hides each cell in its turn and says how much it surprises, in nats, given
+the others. So it finds rows with wrong cells, and says which cells these are.
 """
 
 import matplotlib.pyplot as plt
