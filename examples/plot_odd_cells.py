@@ -73,7 +73,7 @@ image = axis.imshow(errors[worst_rows], cmap="Greys", norm=PowerNorm(0.5, vmin=0
 axis.plot(*np.argwhere(wrong[worst_rows]).T[::-1], "o", mfc="none", mec="tab:red", ms=14)
 axis.set_xticks(range(table.shape[1]), table.columns, rotation=60, ha="right", fontsize=8)
 axis.set_yticks(range(12), worst_rows, fontsize=8)
-figure.colorbar(image, label="nats", shrink=0.8)
+figure.colorbar(image, label="nats", shrink=0.8, ticks=[0, 2, 5, 10, 20, 40])
 
 # %%
 # What stands in the worst row, what was there, and what the autoencoder makes of the others.
