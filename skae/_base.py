@@ -247,10 +247,8 @@ class BaseAutoencoder(NetworkEstimator):
         """What rows of X are to become, of their dtype; None for themselves."""
         if target is None:
             return None
-        target = off_torch(target)
+        target = self._target_as_numbers(off_torch(target))
         with hints(target):
-            matrix = self._as_matrix(target, reset=False)
-            target = target if matrix is None else matrix
             target = check_array(target, dtype=X.dtype, input_name="target", **self._accepted)
         if target.shape[0] != X.shape[0]:
             raise ValueError(
@@ -258,6 +256,15 @@ class BaseAutoencoder(NetworkEstimator):
                 "for each row of X."
             )
         return target
+
+    def _target_as_numbers(self, target):
+        """The matrix of a table's."""
+        try:
+            matrix = self._as_matrix(target, reset=False)
+        except ValueError as error:
+            error.add_note("This is about target, which must have the columns of X where X is a table.")
+            raise
+        return target if matrix is None else matrix
 
     def _start(self, data, held_out_fraction=0):
         """A trainer at the beginning, its weights drawn."""

@@ -318,12 +318,12 @@ class NetworkEstimator(
 
     def _matrix_or_array(self, X, reset, **options):
         """X as an array or CSR matrix; if it is a table, its encoder's."""
-        with hints(X):
-            matrix = self._as_matrix(X, reset)
-            if matrix is None:
+        matrix = self._as_matrix(X, reset)
+        if matrix is None:
+            with hints(X):
                 return validate_data(self, X, reset=reset, **options)
-            options["ensure_all_finite"] = "allow-nan"  # gaps that it does not take are refused
-            return check_array(matrix, estimator=self, input_name="X", **options)
+        options["ensure_all_finite"] = "allow-nan"  # gaps that it does not take are refused
+        return check_array(matrix, estimator=self, input_name="X", **options)
 
     @property
     def _accepted(self):

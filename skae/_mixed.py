@@ -391,7 +391,7 @@ class MixedDensity(Mixed):
 
     def mean_surprise(self, network, output, x):
         """Mean of -log p(x|z) over rows and draws."""
-        return network.apply(self.mean_loss, output, self.variance(network), x)
+        return network.apply(self.mean_density_loss, output, self.variance(network), x)
 
     def log_rows(self, network, output, x):
         """log p(x|z) of each row."""
@@ -405,7 +405,7 @@ class MixedDensity(Mixed):
 
     @keeps_memory
     @averages_rows
-    def mean_loss(self, output, variance, x, sample_weight=None, out=None):
+    def mean_density_loss(self, output, variance, x, sample_weight=None, out=None):
         """Mean over all rows of -log p(x|z) given the numbers' variances, and its pullback."""
         blocks, n_rows = blocks_of(self.widths, output), output.numel() // output.shape[-1]
         x, are_numbers, are_blocks = split_missing(blocks, x)

@@ -78,8 +78,7 @@ class TabularMixin:
             return None
         if isinstance(X, EncodedTable):
             return X.matrix
-        if not reset:
-            self._check_names_of_columns(X)
+        self._check_names_of_columns(X)
         unseen = "missing" if self._takes_gaps_of_tables else "mean"
         matrix = self._table._encode(X, unseen=unseen).astype(DTYPE)
         if not self._takes_gaps_of_tables:
@@ -121,13 +120,17 @@ class TabularMixin:
         return matrix if self._table is None else EncodedTable(matrix, self._table)
 
     def _check_names_of_columns(self, X):
+        names = self._table.columns_
         if not is_frame(X) and self._table._frame["library"] != "numpy":
             raise ValueError(
-                f"{type(self).__name__} was fitted on a data frame of columns "
-                f"{self._table.columns_}, but got {type(X).__name__}: pass a data frame with "
-                "these columns."
+                f"{type(self).__name__} was fitted on a data frame of columns {names}, but got "
+                f"{type(X).__name__}: pass a data frame with these columns."
             )
-        validate_data(self, X, reset=False, skip_check_array=True)
+        try:
+            validate_data(self, X, reset=False, skip_check_array=True)
+        except ValueError as error:
+            error.add_note(f"Pass the columns of fit, in their order: {names}.")
+            raise
 
     def _refuse_gaps(self, matrix):
         values = matrix.data if issparse(matrix) else matrix
