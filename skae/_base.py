@@ -228,7 +228,7 @@ class BaseAutoencoder(NetworkEstimator):
 
     def _validate(self, X, target, sample_weight, reset):
         self._check_parameters()
-        X = self._validate_X(X, reset)
+        X = self._validate_X(X, reset, sample_weight=sample_weight)
         data = Data(X, self._validate_target(target, X))
         self._check_values(data.targets, "X" if target is None else "target")
         if self._output.has_totals and target is not None:
@@ -262,7 +262,9 @@ class BaseAutoencoder(NetworkEstimator):
         try:
             matrix = self._as_matrix(target, reset=False)
         except ValueError as error:
-            error.add_note("This is about target, which must have the columns of X where X is a table.")
+            error.add_note(
+                "This is about target, which must have the columns of X where X is a table."
+            )
             raise
         return target if matrix is None else matrix
 
@@ -648,6 +650,10 @@ class BaseAutoencoder(NetworkEstimator):
         return LOSSES[self.loss] if widths is None else Mixed(widths)
 
     def _check_output_of_tables(self):
+        if isinstance(getattr(self, "network", None), ConvNet):
+            self._refuse_for_tables(
+                "network", self.network, "leave network=None, as its columns have no neighbours"
+            )
         if getattr(self, "loss", "squared_error") != "squared_error":
             self._refuse_for_tables(
                 "loss",

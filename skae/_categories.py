@@ -21,20 +21,22 @@ class Categories:
         All that the column has.
     most : int or None
         Of the matrix's columns. If there are more categories, the rarer share the last one.
+    weights : ndarray of shape (n,), default=None
+        What each cell counts; None for all alike.
 
     Attributes
     ----------
     kept, rare : list
         The categories with a column of their own, in its order, and those without.
     rare_counts : ndarray of shape (len(rare),)
-        How often each of these has been seen.
+        How often each of these has been seen, or what it counts.
     proportions : ndarray of shape (width,)
         How often each column of the block has been 1.
     """
 
-    def __init__(self, cells, most):
+    def __init__(self, cells, most, weights=None):
         self.dtype = cells.dtype
-        levels, counts = counted(*cells.coded)
+        levels, counts = counted(*cells.coded, weights)
         ranked = sorted_levels(levels, cells.order)
         levels, counts = [levels[i] for i in ranked], counts[ranked]
         kept = np.ones(len(levels), dtype=bool)
@@ -45,7 +47,7 @@ class Categories:
         self.rare_counts = counts[~kept]
         self.most_frequent = int(np.argmax(counts[kept])) if levels else MISSING
         shared = [self.rare_counts.sum()] if self.rare else []
-        self.proportions = np.r_[counts[kept], shared] / max(1, counts.sum())
+        self.proportions = np.r_[counts[kept], shared] / (counts.sum() or 1)
 
     @property
     def width(self):
@@ -114,16 +116,19 @@ class Categories:
         return self.levels([*self.kept, *of_rare])
 
 
-def counted(levels, codes):
+def counted(levels, codes, weights=None):
     """The different ones among levels that codes have, and how often."""
-    times = np.bincount(codes[codes >= 0], minlength=len(levels)).tolist()
+    known = codes >= 0
+    weights = None if weights is None else weights[known]
+    times = np.bincount(codes[known], weights, minlength=len(levels)).tolist()
     counts = {}
     for level, count in zip(levels, times, strict=True):
         if count:
             first, before = counts.get(key(level), (level, 0))
             counts[key(level)] = first, before + count
     found = list(counts.values())
-    return [level for level, _ in found], np.array([count for _, count in found], dtype=np.intp)
+    dtype = np.intp if weights is None else np.float64
+    return [level for level, _ in found], np.array([count for _, count in found], dtype=dtype)
 
 
 def sorted_levels(levels, order):

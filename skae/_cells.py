@@ -1,6 +1,6 @@
 """Cells of a column as arrays, whichever library's table they are of; for `TableEncoder`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -48,6 +48,13 @@ class Cells:
             levels, codes = self.coded
             return objects(levels)[codes[~self.missing]]
         return self.values[~self.missing]
+
+    def at(self, rows):
+        """The cells of some rows."""
+        if self.values is None:
+            levels, codes = self.coded
+            return coded_cells(self.family, levels, codes[rows], self.order)
+        return replace(self, values=self.values[rows], missing=self.missing[rows])
 
     @cached_property
     def coded(self):

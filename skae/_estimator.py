@@ -198,11 +198,12 @@ class NetworkEstimator(
         """A context that gives the `Progress` of a fit of so many tasks."""
         return Progress.of_fit(self, *self._shown_to_callbacks(data), n_tasks)
 
-    def _validate_X(self, X, reset, dtype=None):
+    def _validate_X(self, X, reset, dtype=None, sample_weight=None):
         """X in the dtype to compute in, for parameters that have been checked."""
         device = find_device(self.device)
         dtype = dtype or ([np.float64, np.float32] if reset else self._state.weights.dtype)
-        X = self._matrix_or_array(off_torch(X), reset, dtype=dtype, **self._accepted)
+        weights = sample_weight if reset else None
+        X = self._matrix_or_array(off_torch(X), reset, weights, dtype=dtype, **self._accepted)
         if self.precision == "bf16" and lacks_bfloat16(device):
             warn(
                 "precision='bf16' is slower than 'float' here, many times for most networks: this "
@@ -316,9 +317,9 @@ class NetworkEstimator(
         dtype = self._state.weights.dtype
         return self._matrix_or_array(off_torch(X), reset=False, dtype=dtype, **options)
 
-    def _matrix_or_array(self, X, reset, **options):
+    def _matrix_or_array(self, X, reset, sample_weight=None, **options):
         """X as an array or CSR matrix; if it is a table, its encoder's."""
-        matrix = self._as_matrix(X, reset)
+        matrix = self._as_matrix(X, reset, sample_weight)
         if matrix is None:
             with hints(X):
                 return validate_data(self, X, reset=reset, **options)

@@ -13,6 +13,7 @@ from scipy.special import ndtri
 MOST_DECIMALS = 15  # of float64
 SOME = 100  # values
 N_QUANTILES = 1000  # as of scikit-learn's QuantileTransformer
+NEVER = 1e-15  # a probability whose normal quantile is finite
 WHOLE = np.uint64  # differences of integers of any dtype
 GREATEST = np.nextafter(2.0**64, 0)  # float that is a WHOLE
 COARSER = (1000, 1000, 1000, 60, 60, 24)  # of nanoseconds, microseconds, ..., hours
@@ -30,17 +31,19 @@ class Numbers:
         What float64 become in the column's own dtype, as float64: `float32` has fewer.
     coarser : tuple of int, default=()
         By what to multiply a unit of integers to get the next coarser ones: of times.
+    weights : ndarray of shape (n,), default=None
+        What each value counts; None for all alike.
     """
 
     width = 1
     n_categories = 0
 
-    def __init__(self, values, scale, rounded, coarser=()):
+    def __init__(self, values, scale, rounded, coarser=(), weights=None):
         known = np.unique(values)
         self.lowest, self.greatest = known[0], known[-1]
         steps = Whole if values.dtype.kind in "iu" else Fractions
         self.steps = steps(known, coarser if steps is Whole else rounded)
-        self.scale = SCALES[scale](self.steps.count(values))
+        self.scale = SCALES[scale](self.steps.count(values), weights)
         self._list_the_rest(known)
 
     @property
@@ -179,8 +182,13 @@ def _fewest_from(least, values, rounded):
 class Standard:
     """Mean 0 and variance 1."""
 
-    def __init__(self, counts):
-        self.mean, self.std = counts.mean(), counts.std() or 1.0
+    def __init__(self, counts, weights=None):
+        if weights is None:
+            self.mean, variance = counts.mean(), counts.var()
+        else:
+            self.mean = np.average(counts, weights=weights)
+            variance = np.average(np.square(counts - self.mean), weights=weights)
+        self.std = np.sqrt(variance) or 1.0
 
     def forward(self, counts):
         return (counts - self.mean) / self.std
@@ -196,16 +204,20 @@ class Quantile:
     scores are linear.
     """
 
-    def __init__(self, counts):
-        values, n = np.unique(counts, return_counts=True)
+    def __init__(self, counts, weights=None):
+        values, which = np.unique(counts, return_inverse=True)
+        n = np.bincount(which, weights)
         ends = np.cumsum(n)
         if len(values) > N_QUANTILES:
             levels = np.linspace(0, ends[-1], N_QUANTILES)
             kept = np.unique(np.r_[0, np.searchsorted(ends, levels), len(values) - 1])
             values, n, ends = values[kept], n[kept], ends[kept]
-        places = ends - n + 0.5, ends - n / 2, ends - 0.5  # of the first, the middle and the last
-        self.values = values
-        self.first, self.middle, self.last = (ndtri(place / counts.size) for place in places)
+        half = np.minimum(0.5, n / 2)
+        places = ends - n + half, ends - n / 2, ends - half  # of the first, the middle and the last
+        self.values, total = values, ends[-1]
+        self.first, self.middle, self.last = (
+            ndtri(np.clip(place / total, NEVER, 1.0 - NEVER)) for place in places
+        )
 
     def forward(self, counts):
         below = np.searchsorted(self.values, counts, side="right") - 1

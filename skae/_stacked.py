@@ -466,6 +466,10 @@ class StackedAutoencoder(BaseAutoencoder):
         return [] if self._table is None else self.estimators_[0]._input_layers()
 
     @property
+    def _table_spec(self):
+        return self._prototypes()[0]._table_spec if self.table == "auto" else self.table
+
+    @property
     def _takes_gaps_of_tables(self):
         return self._prototypes()[0]._takes_gaps_of_tables
 

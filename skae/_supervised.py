@@ -170,7 +170,8 @@ class BaseSupervised(NetworkEstimator):
     def _validate(self, X, y, sample_weight, reset):
         self._check_parameters()
         frozen, given = self._frozen, X
-        X = self._validate_X(X, reset, dtype=frozen and frozen._state.weights.dtype)
+        dtype = frozen and frozen._state.weights.dtype
+        X = self._validate_X(X, reset, dtype, sample_weight)
         if frozen and frozen.n_features_in_ != self.n_features_in_:
             raise ValueError(
                 f"X has {self.n_features_in_} features, but the frozen {type(frozen).__name__} was "
@@ -356,8 +357,12 @@ class BaseSupervised(NetworkEstimator):
         output = decoder_module(self._fitted_network())
         return published([*self._encoder_layers(), *output, *self._last_layers()])
 
-    def _fitted_table(self, X):
-        return self._frozen._table if self._frozen else super()._fitted_table(X)
+    @property
+    def _table_spec(self):
+        return self._prototype._table_spec if self.table == "auto" else self.table
+
+    def _fitted_table(self, X, sample_weight):
+        return self._frozen._table if self._frozen else super()._fitted_table(X, sample_weight)
 
     def _check_output_of_tables(self):
         if not self._frozen:

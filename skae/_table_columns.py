@@ -29,20 +29,23 @@ class Column:
         By name, as in the parameter `kinds`.
     table : TableEncoder
         Whose parameters say how to encode.
+    weights : ndarray of shape (n,), default=None
+        What each cell counts; None for all alike.
     """
 
-    def __init__(self, name, dtype, cells, kinds, table):
+    def __init__(self, name, dtype, cells, kinds, table, weights=None):
         self.name, self.dtype, self.family = name, str(dtype), cells.family
         self.values_dtype = cells.dtype
         self._check_finite(cells)
         self.kind = self._kind(kinds.get(name, "from_dtype"))
-        self.missing_fraction = float(np.mean(cells.missing))
+        self.missing_fraction = float(np.average(cells.missing, weights=weights))
         if self.kind == "numeric" and not cells.missing.all():
             scale = table._auto_numeric if table.numeric == "auto" else table.numeric
             coarser = FACTORS[UNITS.index(cells.unit) :] if cells.unit else ()
-            self.encoder = Numbers(cells.known, scale, Rounding(cells.precision), coarser)
+            its = None if weights is None else weights[~cells.missing]
+            self.encoder = Numbers(cells.known, scale, Rounding(cells.precision), coarser, its)
         else:
-            self.encoder = self._categories(cells, table.max_categories)
+            self.encoder = self._categories(cells, table.max_categories, weights)
             self._refuse_names_of_rows(len(cells.missing), asked_for=name in kinds)
 
     def _check_finite(self, cells):
@@ -64,9 +67,9 @@ class Column:
             )
         return by_dtype if kind == "from_dtype" else kind
 
-    def _categories(self, cells, most):
+    def _categories(self, cells, most, weights):
         try:
-            return Categories(cells, most)
+            return Categories(cells, most, weights)
         except TypeError as error:
             raise ValueError(
                 f"Column {self.name!r} holds values that are no categories ({error}): convert them "

@@ -70,10 +70,10 @@ class TabularMixin:
         """Columns of each block of the matrix, 0 for a number; None for arrays."""
         return None if self._table is None else self._table._widths
 
-    def _as_matrix(self, X, reset):
+    def _as_matrix(self, X, reset, sample_weight=None):
         """X as a matrix, if it is a table, and if not, None."""
         if reset:
-            self._learn_table(X)
+            self._learn_table(X, sample_weight)
         if self._table is None:
             return None
         if isinstance(X, EncodedTable):
@@ -85,21 +85,28 @@ class TabularMixin:
             self._refuse_gaps(matrix)
         return matrix
 
-    def _learn_table(self, X):
+    def _learn_table(self, X, sample_weight):
         """Fit an encoder to X, if it is a table; else there is none."""
-        table = vars(self).pop("table_", None)
-        table = X.table if isinstance(X, EncodedTable) else self._fitted_table(X)
+        vars(self).pop("table_", None)
+        is_encoded = isinstance(X, EncodedTable)
+        table = X.table if is_encoded else self._fitted_table(X, sample_weight)
         if table is not None:
             self._take_table(table)
             self._check_output_of_tables()
 
-    def _fitted_table(self, X):
-        spec = getattr(self, "table", None)
+    @property
+    def _table_spec(self):
+        """What the parameter `table` says."""
+        return getattr(self, "table", None)
+
+    def _fitted_table(self, X, sample_weight):
+        spec = self._table_spec
         if spec is None or (spec == "auto" and not holds_more_than_numbers(X)):
             return None
         encoder = TableEncoder() if spec == "auto" else clone(spec)
+        encoder._validate_params()
         encoder._auto_numeric = self._auto_numeric
-        return encoder.fit(X)
+        return encoder._fit(X, sample_weight)
 
     def _take_table(self, table):
         """Get rows of a table that has been encoded so."""
@@ -149,8 +156,8 @@ class TabularMixin:
         kinds = self._table.kinds_
         name = min(kinds, key=kinds.get)  # a category, if there is one
         raise InvalidParameterError(
-            f"{parameter}={value!r} is for arrays, but X is a table, whose column {name!r} is a "
-            f"{kinds[name]}: {instead}."
+            f"{parameter}={value!r} is for arrays, but X is a table, whose column {name!r} is "
+            f"{kinds[name]!r}: {instead}."
         )
 
     def _as_table(self, matrix, like=None, exact=False):

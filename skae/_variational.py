@@ -487,6 +487,7 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
         return kind(self.noise_variance, start)
 
     def _check_output_of_tables(self):
+        super()._check_output_of_tables()
         if self.likelihood != "gaussian":
             self._refuse_for_tables(
                 "likelihood",

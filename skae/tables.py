@@ -19,6 +19,7 @@ from skae._compat import (
     output_container,
 )
 from skae._frames import ArrayFrame, frame_from, frame_like
+from skae._sample_weight import counting
 from skae._table_columns import Column, check_names, warn_of_columns
 from skae._table_saved import plain, restored
 
@@ -184,14 +185,20 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         self : TableEncoder
             The fitted encoder.
         """
+        return self._fit(X)
+
+    def _fit(self, X, sample_weight=None):
+        """Be fitted to rows that may have weights."""
         X = self._validate(X, reset=True)
+        rows, weights = counting(sample_weight, X)
         frame = frame_like(X) or ArrayFrame.of(X)
         kinds = self.kinds if isinstance(self.kinds, dict) else {}
         check_names(frame.names, kinds)
-        self._columns = [
-            Column(name, frame.dtypes[place], frame.cells(X, place), kinds, self)
-            for place, name in enumerate(frame.names)
-        ]
+        self._columns = []
+        for place, name in enumerate(frame.names):
+            cells = frame.cells(X, place)
+            cells = cells if rows is None else cells.at(rows)
+            self._columns.append(Column(name, frame.dtypes[place], cells, kinds, self, weights))
         if not isinstance(frame, ArrayFrame):
             warn_of_columns(self._columns)
         self._lay_out()

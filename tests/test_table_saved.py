@@ -183,7 +183,7 @@ def test_names_in_files_never_change():
         "column": "name dtype family values_dtype missing_fraction kind encoder",
         "fractions": "step rounded decimals",
         "numbers": "lowest greatest steps scale odd odd_scores",
-        "quantile": "values scores",
+        "quantile": "values first middle last",
         "rounding": "dtype",
         "standard": "mean std",
         "whole": "origin dtype step",
