@@ -455,7 +455,7 @@ class BaseAutoencoder(NetworkEstimator):
         """
         X = self._validate_rows(X)
         self._check_values(X, output=self._perceptron.output)
-        return self._of_cells(self._map(self._losses_of_cells, X))
+        return self._of_columns(self._map(self._losses_of_cells, X))
 
     def _blocks(self, like=None):
         """Of a table, where the columns of its cells lie, for tensors like another."""
@@ -465,6 +465,16 @@ class BaseAutoencoder(NetworkEstimator):
         """Sums over the matrix's columns of each of a table's cells; of arrays, what there is."""
         widths = self._widths_of_table
         return columns if widths is None else sums_of_cells(widths, columns)
+
+    def _of_columns(self, columns):
+        """The same with NaN for columns of a table that have no part in its matrix."""
+        cells = self._of_cells(columns)
+        if self._table is None:
+            return cells
+        has_part = [block.stop > block.start for block in self._table.blocks_.values()]
+        whole = np.full((len(cells), len(has_part)), np.nan, cells.dtype)
+        whole[:, has_part] = cells
+        return whole
 
     def score(self, X, y=None, sample_weight=None) -> float:
         """Fraction of the variance of X that its reconstruction explains.

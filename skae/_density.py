@@ -192,7 +192,7 @@ class DensityMixin:
             surprises = network.perceptron.output.surprise_of_cells(network, output, x)
             return torch.where(x.isnan(), x, -_minus_inf_where_nan(-surprises.mean(dim=0)))
 
-        return self._of_cells(self._map_draws(surprise, X))
+        return self._of_columns(self._map_draws(surprise, X))
 
     def _map_draws(self, function, X):
         """`function(network, x, mean, log_variance, output)` of rows and fixed draws' outputs."""

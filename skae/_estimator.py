@@ -307,7 +307,7 @@ class NetworkEstimator(
             If X has not as many columns as in `fit`, or cells that are not finite (NaN is
             for `DenoisingAutoencoder`).
         """
-        return self._codes(self._validate_rows(X))
+        return self._remember(self._codes(self._validate_rows(X)), X)
 
     def _validate_rows(self, X, **options):
         """X as an array in the dtype of the fit; `_chunks` checks that it is finite."""

@@ -491,11 +491,11 @@ class SparseAutoencoder(BaseAutoencoder):
             If X has not as many columns as in `fit`, or cells that are not finite, or if
             `n_active` has been raised above `n_components`.
         """
-        X = self._validate_rows(X)
+        rows = self._validate_rows(X)
         if not self.sparse_output:
-            return self._codes(X)
-        codes = vstack([csr_matrix(code) for _, code in self._chunks(self._encode, X)])
-        return align_sparse_interface(codes.tocsr())
+            return self._remember(self._codes(rows), X)
+        codes = vstack([csr_matrix(code) for _, code in self._chunks(self._encode, rows)])
+        return self._remember(align_sparse_interface(codes.tocsr()), X)
 
     def _objective(self, network, x, noise):
         code = network.encode(x)

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import validate_data
 
 from skae._compat import InvalidParameterError
-from skae._frames import columns_of_others, is_frame
+from skae._frames import columns_of_others, frame_like, is_frame
 from skae._hints import first_without_number
 from skae.tables import TableEncoder
 
@@ -159,6 +159,12 @@ class TabularMixin:
             f"{parameter}={value!r} is for arrays, but X is a table, whose column {name!r} is "
             f"{kinds[name]!r}: {instead}."
         )
+
+    def _remember(self, codes, X):
+        """Codes, from which `inverse_transform` gives a table with the index of X."""
+        if self._table is not None and (frame := frame_like(X)) is not None:
+            frame.remember(codes, X)
+        return codes
 
     def _as_table(self, matrix, like=None, exact=False):
         """Rows of the matrix as a table, if the estimator has been fitted on one.
