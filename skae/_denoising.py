@@ -574,7 +574,8 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         given, X = X, self._validate_rows(X, **self._accepted)
         generator = stream(draw_seed(random_state), "corrupt")
         if self._table is not None:
-            return self._as_table(self._corrupted_copy(dense(X), generator), like=given)
+            corrupted = self._corrupted_copy(dense(X), generator)
+            return self._as_table(corrupted, like=given, exact=True)
         if not issparse(X):
             return self._corrupted_copy(X, generator)
         if self.corruption not in ("swap", None):

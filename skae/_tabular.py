@@ -46,8 +46,11 @@ def holds_more_than_numbers(X):
 
 def _is_of_others(X, place):
     """Not so if it is pandas' column of objects that are numbers, which scikit-learn converts."""
-    is_object = hasattr(X, "iloc") and X.dtypes.iloc[place].kind == "O"
-    return not is_object or bool(first_without_number(X.iloc[:, place]))
+    if not hasattr(X, "iloc") or X.dtypes.iloc[place] != np.dtype(object):
+        return True
+    column = X.iloc[:, place]
+    are_strings = any(isinstance(value, str) for value in column)  # of digits, too
+    return are_strings or bool(first_without_number(column))
 
 
 class TabularMixin:
