@@ -360,8 +360,12 @@ class BaseAutoencoder(NetworkEstimator):
         ValueError
             If X has not `n_components_` columns, or cells that are not finite.
         """
+        return self._as_table(self._decoded_rows(X), like=X)
+
+    def _decoded_rows(self, X):
+        """The same as an array: of a table, its matrix, with probabilities of categories."""
         check_is_fitted(self)
-        given, X, options = X, off_torch(X), {**ACCEPTED, "estimator": self, "input_name": "X"}
+        X, options = off_torch(X), {**ACCEPTED, "estimator": self, "input_name": "X"}
         with hints(X):
             X = check_array(X, dtype=self._state.weights.dtype, **options)
         if X.shape[1] != self.n_components_:
@@ -369,7 +373,7 @@ class BaseAutoencoder(NetworkEstimator):
                 f"X has {X.shape[1]} features, but {type(self).__name__}.inverse_transform "
                 f"expects codes with n_components={self.n_components_} columns."
             )
-        return self._as_table(self._map(Network.reconstruct, X), like=given)
+        return self._map(Network.reconstruct, X)
 
     def reconstruct(self, X, proba=False) -> np.ndarray:
         """Encode and decode X.

@@ -51,10 +51,11 @@ def columns_without_numbers(X):
     if issparse(X) or getattr(getattr(X, "dtype", None), "kind", None) in NUMBERS:
         return {}
     X = X if hasattr(X, "columns") else np.asarray(X, dtype=object)
-    if np.ndim(X) != 2:
+    if len(X.shape) != 2:
         return {}
+    names = getattr(X, "column_names", getattr(X, "columns", range(X.shape[1])))
     found = {}
-    for number, name in enumerate(getattr(X, "columns", range(X.shape[1]))):
+    for number, name in enumerate(names):
         for value in first_without_number(_safe_indexing(X, number, axis=1)):
             found[name] = value
     return found

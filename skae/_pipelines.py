@@ -21,15 +21,27 @@ def steps_of(estimator):
 
 
 def check_transformer(estimator, who, methods=("transform", "inverse_transform")):
-    """Refuse an estimator of which a step lacks a method."""
-    for step in steps_of(estimator):
-        for method in methods:
+    """Refuse an estimator of which a step lacks a method.
+
+    Of steps before an autoencoder of tables nothing is decoded.
+    """
+    steps = steps_of(estimator)
+    decodes_alone = table_of(steps) is not None
+    for step in steps:
+        its = ("transform",) if decodes_alone and step is not steps[-1] else methods
+        for method in its:
             if not hasattr(step, method):
                 before = " Of a pipeline that predicts, pass pipeline[:-1]."
                 raise TypeError(
                     f"{who} needs a transformer with {' and '.join(methods)}, but "
                     f"{type(step).__name__} has no {method}.{before * hasattr(step, 'predict')}"
                 )
+
+
+def table_of(steps):
+    """The encoder of the table that the last step has been fitted on; None if there is none."""
+    last = steps[-1] if steps else None
+    return last._table if isinstance(last, BaseAutoencoder) else None
 
 
 def forward(steps, X):
@@ -40,7 +52,12 @@ def forward(steps, X):
 
 
 def backward(steps, X):
-    """What the steps, from the last to the first, decode X to, as an array."""
+    """What the steps, from the last to the first, decode X to, as an array.
+
+    An autoencoder of a table gives the matrix that its encoder has made of this.
+    """
+    if table_of(steps) is not None:
+        return steps[-1]._decoded_rows(X)
     for step in reversed(steps):
         X = step.inverse_transform(X)
     return np.asarray(dense(X))
@@ -56,6 +73,8 @@ def encode(steps, X):
 
 def decode(steps, codes):
     """The reconstructions of what `encode` has given, as an array."""
+    if table_of(steps) is not None:
+        return steps[-1].reconstruct(codes, proba=True)
     if steps and isinstance(steps[-1], BaseAutoencoder):
         return backward(steps[:-1], steps[-1].reconstruct(codes))
     return backward(steps, codes)

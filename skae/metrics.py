@@ -7,11 +7,14 @@ PCA, KernelPCA, NMF and autoencoders, and need no y.
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
 
+from skae._base import BaseAutoencoder
 from skae._columns import column_means, has_missing, sums_of_squares, weighted_r2
 from skae._engine.data import dense
 from skae._engine.devices import off_torch
-from skae._pipelines import check_transformer, decode, encode, steps_of
+from skae._hints import columns_without_numbers
+from skae._pipelines import check_transformer, decode, encode, forward, steps_of, table_of
 
 __all__ = ["explained_variance", "neg_reconstruction_error"]
 
@@ -60,6 +63,10 @@ def explained_variance(estimator, X, y=None) -> float:
     Autoencoders of skae are asked for `reconstruct(X)`, which differs from the above for
     loss='categorical_cross_entropy' alone: proportions are multiplied by the row's total.
 
+    Of an autoencoder that has encoded a data frame with categories, alone or at the end of a
+    pipeline that hands it one, this is the mean over columns of the deviance explained, as of
+    its own `score` (of a `VAE`, too). No step before it needs an `inverse_transform` then.
+
     A sparse X is never made dense as a whole: its codes are computed at once, and decoded
     some rows at a time.
 
@@ -82,6 +89,9 @@ def explained_variance(estimator, X, y=None) -> float:
     >>> type(search.fit(X).best_params_["reduce"]).__name__
     'Autoencoder'
     """
+    autoencoder = _autoencoder_of_tables(estimator)
+    if autoencoder is not None:
+        return BaseAutoencoder.score(autoencoder, _given_to_the_last(estimator, X))
     X, pairs = _reconstructed(explained_variance, estimator, X, ensure_min_samples=2)
     mean = column_means(X)
     errors, deviations = np.zeros_like(mean), np.zeros_like(mean)
@@ -135,6 +145,11 @@ def neg_reconstruction_error(estimator, X, y=None) -> float:
     Autoencoders of skae are asked for `reconstruct(X)`, which differs from the above for
     loss='categorical_cross_entropy' alone: proportions are multiplied by the row's total.
 
+    Of an autoencoder that has encoded a data frame with categories, alone or at the end of a
+    pipeline that hands it one, this is minus the mean loss of a row: squared differences in
+    squared standard deviations for numbers (a `VAE` counts in normal scores), and nats for
+    categories. No step before it needs an `inverse_transform` then.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -145,6 +160,11 @@ def neg_reconstruction_error(estimator, X, y=None) -> float:
     >>> cross_val_score(PCA(8), X, scoring=neg_reconstruction_error, cv=3).round(1)
     array([-1.6, -1.7, -1.6])
     """
+    autoencoder = _autoencoder_of_tables(estimator)
+    if autoencoder is not None:
+        losses = BaseAutoencoder.score_samples(autoencoder, _given_to_the_last(estimator, X))
+        _check_finite(estimator, losses)
+        return float(losses.mean(dtype=np.float64))
     X, pairs = _reconstructed(neg_reconstruction_error, estimator, X)
     total = 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
@@ -154,6 +174,25 @@ def neg_reconstruction_error(estimator, X, y=None) -> float:
     return float(-total / X.shape[0])
 
 
+def _autoencoder_of_tables(estimator):
+    """What a transformer ends with, if that is an autoencoder that has encoded a table."""
+    steps = steps_of(estimator)
+    return None if table_of(steps) is None else steps[-1]
+
+
+def _given_to_the_last(estimator, X):
+    return forward(steps_of(estimator)[:-1], off_torch(X))
+
+
+def _refuse_tables(scorer, X):
+    for name, value in columns_without_numbers(X).items():
+        raise ValueError(
+            f"{scorer.__name__} compares numbers, but column {name!r} of X holds others, such as "
+            f"{value!r}: use an autoencoder that encodes such a data frame itself, or encode X "
+            "before it is compared, with a TableEncoder."
+        )
+
+
 def _reconstructed(scorer, estimator, X, **options):
     """X as numbers, and an iterator over (rows, reconstructions, where rows are observed)."""
     check_transformer(estimator, scorer.__name__)
@@ -161,6 +200,9 @@ def _reconstructed(scorer, estimator, X, **options):
     X = X.tocsr() if issparse(X) else X
     steps = steps_of(estimator)
     codes = encode(steps, X)
+    if steps and isinstance(steps[-1], BaseAutoencoder):
+        check_is_fitted(steps[-1])
+    _refuse_tables(scorer, X)
     numbers = check_array(
         X,
         accept_sparse="csr",

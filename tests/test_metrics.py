@@ -9,6 +9,7 @@ from helpers import SMALL, UNIT_X, each_class, may_collapse, small
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import NMF, PCA, KernelPCA, TruncatedSVD
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.manifold import TSNE
 from sklearn.metrics import r2_score
@@ -17,7 +18,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, StandardScaler
 
 from skae import Autoencoder, DenoisingAutoencoder, SparseAutoencoder, metrics
+from skae._base import BaseAutoencoder
 from skae.metrics import explained_variance, neg_reconstruction_error
+from skae.tables import TableEncoder
 
 SCORERS = [explained_variance, neg_reconstruction_error]
 each_scorer = pytest.mark.parametrize("scorer", SCORERS)
@@ -245,3 +248,62 @@ def test_reconstructions_of_another_width(scorer):
 def test_functions_may_be_steps():
     root = FunctionTransformer(np.sqrt, np.square)
     assert explained_variance(make_pipeline(root, PCA(6)).fit(X), X) > 1 - 1e-12
+
+
+# Data frames with categories.
+
+
+def fitted_on_a_table(name):
+    tables = pytest.importorskip("test_tabular")
+    return small(name).fit(tables.simple()), tables.simple()
+
+
+@may_collapse
+@each_class
+def test_of_autoencoders_of_tables_it_is_the_mean_over_columns(name):
+    autoencoder, table = fitted_on_a_table(name)
+    expected = BaseAutoencoder.score(autoencoder, table)
+    assert explained_variance(autoencoder, table) == expected
+    if name != "VAE":
+        assert expected == autoencoder.score(table)
+    for wrapped in (FrozenEstimator(autoencoder), make_pipeline("passthrough", autoencoder)):
+        assert explained_variance(wrapped, table) == expected
+
+
+@may_collapse
+@each_class
+def test_errors_of_tables_are_squares_and_nats(name):
+    autoencoder, table = fitted_on_a_table(name)
+    x, r = autoencoder.table_.transform(table), autoencoder.reconstruct(table, proba=True)
+    losses = np.column_stack([np.square(x[:, :2] - r[:, :2]), -x[:, 2:] * np.log(r[:, 2:])])
+    found = neg_reconstruction_error(autoencoder, table)
+    assert found == pytest.approx(-losses.sum(axis=1).mean(), rel=1e-4)
+
+
+@each_scorer
+def test_steps_before_an_autoencoder_of_tables_decode_nothing(scorer):
+    _, table = fitted_on_a_table("Autoencoder")
+    halved = FunctionTransformer(lambda table: table.assign(weight=table["weight"] / 2))
+    pipeline = make_pipeline(halved, small("Autoencoder")).fit(table)
+    assert scorer(pipeline, table) == scorer(pipeline[-1], halved.transform(table))
+
+
+@each_scorer
+def test_searches_over_autoencoders_of_tables(scorer):
+    _, table = fitted_on_a_table("Autoencoder")
+    grid = {"n_components": [1, 3]}
+    search = GridSearchCV(small("Autoencoder"), grid, scoring=scorer, cv=2).fit(table)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.score(table) == scorer(search.best_estimator_, table)
+
+
+@each_scorer
+def test_other_estimators_of_tables_are_refused(scorer):
+    _, table = fitted_on_a_table("Autoencoder")
+    for estimator in (TableEncoder(), make_pipeline(TableEncoder(), PCA(2))):
+        with pytest.raises(ValueError, match=rf"{scorer.__name__} compares numbers, .* 'job' of X"):
+            scorer(estimator.fit(table), table)
+    with pytest.raises(NotFittedError):
+        scorer(small("Autoencoder"), table)
+    truths = table[["smokes", "weight"]]
+    assert np.isfinite(scorer(PCA(1).fit(truths), truths))

@@ -1153,7 +1153,7 @@ def test_cuda_trains_on_tables_like_the_cpu(name):
 
 
 def test_warnings_of_little_do_not_ask_for_a_scaler():
-    estimator = Autoencoder(2, learning_rate_init=1e-9, **FAST)
+    estimator = Autoencoder(2, code_activation="logistic", learning_rate_init=1e-9, **FAST)
     with pytest.warns(UserWarning, match="The reconstructions explain") as caught:
         estimator.fit(simple())
     assert "StandardScaler" not in str(caught[0].message)

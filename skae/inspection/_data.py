@@ -8,6 +8,7 @@ from sklearn.utils import check_array
 
 from skae._compat import Interval, StrOptions
 from skae._engine.data import dense
+from skae._hints import hints
 from skae._pipelines import steps_of
 
 LEAST_SIDE = 5  # of a square image that nobody has said to be one
@@ -22,9 +23,17 @@ def last_step(estimator):
 
 def as_numbers(X):
     """X, or codes, as an array of floats; NaN is a missing cell."""
-    return check_array(
-        dense(X), dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", input_name="X"
-    )
+    options = {"ensure_all_finite": "allow-nan", "input_name": "X"}
+    with hints(X):
+        return check_array(dense(X), dtype=[np.float64, np.float32], **options)
+
+
+def names_of_columns(estimator):
+    """Of X or, where the estimator has encoded a table, of its matrix; None if there are none."""
+    table = getattr(last_step(estimator), "table_", None)
+    if table is not None:
+        return table.get_feature_names_out()
+    return getattr(estimator, "feature_names_in_", None)
 
 
 def find_image_shape(image_shape, steps, n_features):
@@ -44,6 +53,8 @@ def find_image_shape(image_shape, steps, n_features):
 
 def _own_image_shape(steps, n_features):
     """The shape that a network is for, or a square; None if there is neither."""
+    if any(hasattr(step, "table_") for step in steps):
+        return None
     for step in steps:
         shape = getattr(getattr(_first_layers(step), "network", None), "image_shape", None)
         if shape is not None and n_features % prod(shape[-2:]) == 0:

@@ -10,7 +10,13 @@ from skae._compat import StrOptions, validate_params
 from skae._engine.blocks import inputs_axis
 from skae._estimator import NetworkEstimator
 from skae.inspection._charts import draw_chart, make_charts, room_for
-from skae.inspection._data import COUNT, IMAGE_SHAPE, find_image_shape, last_step
+from skae.inspection._data import (
+    COUNT,
+    IMAGE_SHAPE,
+    find_image_shape,
+    last_step,
+    names_of_columns,
+)
 from skae.inspection._figures import Display, new_axes, pyplot
 from skae.inspection._tiles import Tiles, full_columns
 
@@ -138,7 +144,7 @@ class FilterDisplay(Display):
             filters=filters[order],
             image_shape=image_shape,
             indices=order,
-            feature_names=getattr(last, "feature_names_in_", None),
+            feature_names=names_of_columns(last),
         )
         return display.plot(ax, shared_scale=shared_scale, **kwargs)
 
@@ -217,8 +223,10 @@ def _filters_of(estimator, weights):
 def _first_weights(estimator, layers):
     perceptron, weight = estimator._perceptron, layers[0].weight.detach().numpy()
     weight = weight.swapaxes(0, 1) if inputs_axis(layers[0]) == 0 else weight
-    # Where cells are missing, the second half of the inputs says which.
-    n_inputs = weight.shape[1] * estimator.n_features_in_ // perceptron.n_inputs
+    # Where cells are missing, the last of the inputs say which.
+    table = estimator._table
+    n_columns = estimator.n_features_in_ if table is None else table._n_columns
+    n_inputs = weight.shape[1] * n_columns // perceptron.n_inputs
     n_units = len(weight) if perceptron.front is not None else perceptron.sizes[1]  # one head's
     return weight[:n_units, :n_inputs]
 

@@ -10,7 +10,7 @@ from skae._compat import validate_params
 from skae._denoising import DenoisingAutoencoder
 from skae._engine.data import dense
 from skae._engine.devices import off_torch
-from skae._pipelines import backward, check_transformer, decode, encode, steps_of
+from skae._pipelines import backward, check_transformer, decode, encode, steps_of, table_of
 from skae.inspection._charts import (
     STANDARDIZE,
     draw_chart,
@@ -19,7 +19,13 @@ from skae.inspection._charts import (
     room_for,
     z_scores,
 )
-from skae.inspection._data import COUNT, IMAGE_SHAPE, as_numbers, find_image_shape
+from skae.inspection._data import (
+    COUNT,
+    IMAGE_SHAPE,
+    as_numbers,
+    find_image_shape,
+    names_of_columns,
+)
 from skae.inspection._figures import Display, new_axes, pyplot
 from skae.inspection._tiles import Tiles, black_and_white
 
@@ -162,7 +168,8 @@ class ReconstructionDisplay(Display):
         """
         check_transformer(estimator, "ReconstructionDisplay")
         steps, rows = steps_of(estimator), _head(X, n_samples)
-        codes, originals = encode(steps, rows), as_numbers(rows)
+        codes, table = encode(steps, rows), table_of(steps)
+        originals = as_numbers(rows if table is None else table.transform(codes))
         corrupted = None
         if corrupt and steps and isinstance(steps[-1], DenoisingAutoencoder):
             corrupted, reconstructions = _denoised(steps, codes, random_state)
@@ -170,14 +177,14 @@ class ReconstructionDisplay(Display):
             reconstructions = decode(steps, codes)
         image_shape = find_image_shape(image_shape, steps, originals.shape[1])
         means = deviations = None
-        if image_shape is None:
+        if image_shape is None and table is None:
             means, deviations = means_and_deviations(X, reconstructions.shape[1], standardize)
         display = cls(
             originals=originals,
             reconstructions=reconstructions,
             corrupted=corrupted,
             image_shape=image_shape,
-            feature_names=getattr(estimator, "feature_names_in_", None),
+            feature_names=names_of_columns(estimator),
             means=means,
             deviations=deviations,
         )
@@ -258,6 +265,9 @@ def _denoised(steps, entering, random_state):
     The first is None where nothing was changed, as with corruption=None.
     """
     *before, last = steps
+    if table_of(steps) is not None:
+        corrupted = last.corrupt(entering, random_state=random_state)
+        return as_numbers(last.table_.transform(corrupted)), decode(steps, corrupted)
     entering = dense(entering)
     corrupted = last.corrupt(entering, random_state=random_state)
     # Not by its public method, which would warn that names of columns are lost.

@@ -8,7 +8,7 @@ from scipy.special import ndtri
 
 from skae._compat import Interval, validate_params
 from skae._engine.devices import off_torch
-from skae._pipelines import backward, check_transformer, forward, steps_of
+from skae._pipelines import backward, check_transformer, forward, steps_of, table_of
 from skae._variational import VAE
 from skae.inspection._charts import STANDARDIZE, draw_chart, means_and_deviations, z_scores
 from skae.inspection._data import COUNT, IMAGE_SHAPE, as_numbers, find_image_shape
@@ -176,7 +176,7 @@ class LatentTraversalDisplay(Display):
             points = space.grid(components, np.linspace(tail, 1 - tail, n_steps))
         grid = points.pop("codes")
         decoded = backward(steps, grid.reshape(-1, grid.shape[-1]))
-        if X is not None and image_shape is None:
+        if X is not None and image_shape is None and table_of(steps) is None:
             units = means_and_deviations(X, n_features, standardize)
             points["means"], points["deviations"] = units
         decoded = decoded.reshape(*grid.shape[:2], -1)
