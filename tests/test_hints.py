@@ -1,5 +1,6 @@
 """What errors name: the column, what to pass instead, the public class."""
 
+import datetime
 import inspect
 
 import numpy as np
@@ -143,6 +144,15 @@ def test_codes_and_targets_name_columns_of_strings():
 @pytest.mark.parametrize("numbers", [X, X.tolist(), [[None, "1.5"]], csr_array(X), X[0], "Paris"])
 def test_numbers_and_what_is_no_table_have_no_such_columns(numbers):
     assert columns_without_numbers(numbers) == {}
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_columns_of_frames_are_named(library):
+    module = pytest.importorskip(library)
+    table = getattr(module, "table", getattr(module, "DataFrame", None))
+    day = datetime.date(2020, 1, 1)
+    columns = {"a": [0.5], "town": ["Paris"], "b": [True], "day": [day]}
+    assert columns_without_numbers(table(columns)) == {"town": "Paris", "day": day}
 
 
 def test_only_few_columns_are_named():

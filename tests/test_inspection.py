@@ -39,6 +39,7 @@ from skae.inspection import (
 from skae.inspection._latent_space import _principal_axes
 from skae.inspection._tiles import full_columns
 from skae.networks import ConvNet
+from skae.tables import TableEncoder
 
 SHORT = {"max_iter": 2, "random_state": 0}
 IMAGES = np.random.default_rng(0).uniform(size=(40, 36))  # 6 x 6
@@ -924,3 +925,70 @@ def test_estimators_that_decode_nothing():
     for display in (LatentTraversalDisplay, ReconstructionDisplay):
         with pytest.raises(TypeError, match="AutoencoderClassifier has no inverse_transform"):
             display.from_estimator(classifier, UNIT_X)
+
+
+# Data frames with categories: what is drawn is the matrix of the encoder.
+
+
+def frames(n_rows=25):
+    """As many columns in the matrix, too, which is no image."""
+    pd = pytest.importorskip("pandas")
+    letters = np.array(list("abcdefghijklmnopqrstuvw"))
+    rng = np.random.default_rng(0)
+    columns = {"letter": letters[np.arange(n_rows) % 23], "x": rng.normal(size=n_rows)}
+    return pd.DataFrame({**columns, "y": rng.normal(size=n_rows)})
+
+
+each_of_tables = pytest.mark.parametrize(
+    "name", ["Autoencoder", "DenoisingAutoencoder", "StackedAutoencoder", "VAE"]
+)
+
+
+@may_collapse
+@each_of_tables
+def test_tables_are_drawn_as_their_matrix(name):
+    table = frames()
+    estimator = small(name).fit(table)
+    display = ReconstructionDisplay.from_estimator(estimator, table, corrupt=False)
+    assert display.image_shape is None and display.feature_names[0] == "letter=a"
+    np.testing.assert_array_equal(display.originals, estimator.table_.transform(table[:8]))
+    np.testing.assert_array_equal(
+        display.reconstructions, estimator.reconstruct(table[:8], proba=True)
+    )
+    display = LatentTraversalDisplay.from_estimator(estimator, table, between=(0, 1), n_steps=2)
+    expected = estimator.reconstruct(table[:2], proba=True)
+    np.testing.assert_allclose(display.decoded[0], expected, atol=1e-5)
+    assert len(LatentSpaceDisplay.from_estimator(estimator, table).codes) == len(table)
+
+
+@each_of_tables
+@may_collapse
+def test_filters_of_tables_are_of_their_matrix(name):
+    table = frames().astype({"x": "Float64"})
+    if name != "Autoencoder":
+        table.loc[3, "x"] = None  # so that there is a mask, which is no feature
+    display = FilterDisplay.from_estimator(small(name).fit(table))
+    assert display.filters.shape[1] == len(display.feature_names) == 25
+
+
+def test_corrupted_tables_are_drawn():
+    table = frames()
+    denoiser = small("DenoisingAutoencoder", corruption="swap").fit(table)
+    display = ReconstructionDisplay.from_estimator(denoiser, table, random_state=0)
+    corrupted = denoiser.corrupt(table[:8], random_state=0)
+    np.testing.assert_array_equal(display.corrupted, denoiser.table_.transform(corrupted))
+    expected = denoiser.reconstruct(corrupted, proba=True)
+    np.testing.assert_array_equal(display.reconstructions, expected)
+    masking = small("DenoisingAutoencoder").fit(table)
+    display = ReconstructionDisplay.from_estimator(masking, table, random_state=0)
+    assert np.isnan(display.corrupted).any() and np.isfinite(display.reconstructions).all()
+    display.figure_.canvas.draw()
+
+
+def test_other_estimators_of_tables_name_the_column():
+    table = frames()
+    pipeline = make_pipeline(TableEncoder(), PCA(2)).fit(table)
+    for draw in (ReconstructionDisplay, LatentTraversalDisplay):
+        with pytest.raises(ValueError, match="could not convert string to float") as caught:
+            draw.from_estimator(pipeline, table)
+        assert "Column 'letter' holds values that are no numbers" in caught.value.__notes__[0]
