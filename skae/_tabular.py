@@ -60,6 +60,8 @@ class TabularMixin:
     the encoder's matrix.
     """
 
+    table_: TableEncoder
+
     _auto_numeric = "standard"  # what numeric="auto" of an encoder stands for
     _takes_gaps_of_tables = False
 

@@ -278,6 +278,7 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
 
     kl_per_component_: np.ndarray
     n_active_components_: int
+    data_mean_: np.ndarray
 
     _parameter_constraints = {
         **{k: v for k, v in BaseAutoencoder._parameter_constraints.items() if k != "loss"},

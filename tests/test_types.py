@@ -130,7 +130,8 @@ def test_methods_return_what_their_types_say(name):
 @each_estimator
 def test_fitted_attributes_are_what_their_types_say(name):
     pd = pytest.importorskip("pandas")
-    estimator = small(name).fit(pd.DataFrame(UNIT_X, columns=list("abcdef")), LABELS)
+    encoded = {} if name in AROUND else {"table": TableEncoder()}  # so that all are there
+    estimator = small(name, **encoded).fit(pd.DataFrame(UNIT_X, columns=list("abcdef")), LABELS)
     declared = typing.get_type_hints(type(estimator))
     assert name in AROUND or {"n_iter_", "loss_curve_"} < set(declared)
     for attribute, kind in declared.items():
