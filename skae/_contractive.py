@@ -482,7 +482,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
             If n is not such an integer, or X does not suit the fit.
         """
         X = self._validate_rows(X)
-        most = min(self.n_components_, self.n_features_in_)
+        most = min(self.n_components_, X.shape[1])
         if isinstance(n, bool) or not isinstance(n, Integral) or not 1 <= n <= most:
             raise ValueError(
                 f"n={n!r} must be an integer from 1 to min(n_components, n_features) = {most}."

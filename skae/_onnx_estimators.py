@@ -65,6 +65,11 @@ def names_of_outputs(model, options):
 
 def parse(scope, model, inputs, custom_parsers=None):
     """Declare what an estimator gives."""
+    if hasattr(model, "table_"):
+        raise NotImplementedError(
+            f"This {type(model).__name__} encodes data frames, which ONNX has no operators for: "
+            "fit it to the matrix that a TableEncoder makes of them, and convert that."
+        )
     names = names_of_outputs(model, scope.get_options(model, {}))
     if LABEL in names:  # skl2onnx puts its ZipMap behind
         return _parse_sklearn_classifier(scope, model, inputs, custom_parsers)

@@ -85,7 +85,8 @@ class TabularMixin:
             return X.matrix
         self._check_names_of_columns(X)
         unseen = "missing" if self._takes_gaps_of_tables else "mean"
-        matrix = self._table._encode(X, unseen=unseen).astype(DTYPE)
+        with np.errstate(over="ignore"):  # which is an error later on
+            matrix = self._table._encode(X, unseen=unseen).astype(DTYPE)
         if not self._takes_gaps_of_tables:
             self._refuse_gaps(matrix)
         return matrix

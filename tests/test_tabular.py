@@ -692,6 +692,15 @@ def test_training_lowers_the_loss_of_all_columns():
         assert r2_score(table[["b", "d"]], found[["b", "d"]]) > 0.9
 
 
+def test_derivatives_are_by_columns_of_the_matrix():
+    table = frame_of(a=LETTERS)
+    estimator = small("ContractiveAutoencoder").fit(table)
+    assert estimator.jacobian(table).shape == (N, 3, 3)
+    assert estimator.tangents(table, 3).shape == (N, 3, 3)
+    squares = np.square(estimator.jacobian(table)).sum(axis=(1, 2))
+    np.testing.assert_allclose(estimator.jacobian_norm(table), squares, rtol=1e-4)
+
+
 def test_callbacks_can_score_tables():
     callback = pytest.importorskip("sklearn.callback")
     table = simple()
@@ -1011,6 +1020,14 @@ def test_tables_other_than_in_fit(name, change, message):
         with pytest.raises(ValueError, match=message) as caught:
             method(change(simple()))
         assert "numbers first" not in " ".join(getattr(caught.value, "__notes__", []))
+
+
+def test_numbers_far_from_those_of_fit():
+    """Quantiles have none that are beyond the greatest of `fit`."""
+    far = simple().assign(weight=1e200)
+    with pytest.raises(ValueError, match="a value too large for dtype"):
+        Autoencoder(2, **FAST).fit(simple()).transform(far)
+    assert np.isfinite(VAE(2, **FAST).fit(simple()).transform(far)).all()
 
 
 def test_columns_of_fit_are_named():

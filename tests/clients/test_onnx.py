@@ -378,6 +378,17 @@ def test_what_is_not_known_is_named():
         to_onnx(model, X[:1], options={"scores": True})
 
 
+def test_data_frames_are_refused():
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame({"x": DATA["normal"][:60, 0], "word": ["a", "b", "c"] * 20})
+    for model in (
+        Autoencoder(2, **TRAINING).fit(X),
+        AutoencoderClassifier(Autoencoder(2, **TRAINING), **TRAINING).fit(X, CLASSES[:60]),
+    ):
+        with pytest.raises(NotImplementedError, match="encodes data frames, .* a TableEncoder"):
+            to_onnx(model, np.zeros((1, 4), dtype=np.float32))
+
+
 def test_targets_of_another_width_have_no_scores():
     X = DATA["normal"].astype(np.float32)
     model = DenoisingAutoencoder(3, **TRAINING).fit(X, target=X[:, :2])
