@@ -385,7 +385,7 @@ def test_data_frames_are_refused():
         Autoencoder(2, **TRAINING).fit(X),
         AutoencoderClassifier(Autoencoder(2, **TRAINING), **TRAINING).fit(X, CLASSES[:60]),
     ):
-        with pytest.raises(NotImplementedError, match="encodes data frames, .* a TableEncoder"):
+        with pytest.raises(NotImplementedError, match=r"encodes data frames, .* a TableEncoder"):
             to_onnx(model, np.zeros((1, 4), dtype=np.float32))
 
 
