@@ -134,7 +134,7 @@ def blocks_of(widths, like):
 def in_range(blocks, output):
     """Outputs, or the same less the greatest of each block, if some are far from 0."""
     if output.device.type == "cpu":  # elsewhere, to look takes longer than to subtract
-        low, high = map(float, torch.aminmax(output))
+        low, high = map(float, torch.aminmax(output.detach()))
         if low > -SAFE and high < SAFE:
             return output
     cell_of = blocks.cell_of.expand(output.shape)
@@ -395,7 +395,9 @@ class MixedDensity(Mixed):
 
     def log_rows(self, network, output, x):
         """log p(x|z) of each row."""
-        return -self.surprise_of_cells(network, output, x).nansum(dim=-1)
+        missing = x.isnan()  # a sum without NaN would still have a derivative that is
+        surprises = self.surprise_of_cells(network, output, x.masked_fill(missing, 0.0))
+        return -surprises.masked_fill(missing, 0.0).sum(dim=-1)
 
     def surprise_of_cells(self, network, output, x):
         """-log p(x_j|z) of each column; a block's add up to that of its cell."""

@@ -28,6 +28,7 @@ from sklearn.metrics import log_loss, r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from test_tables import people
+from test_tape import assert_same_gradient
 from torch.distributions import Categorical, Normal
 
 from skae import (
@@ -665,15 +666,35 @@ def test_settings_that_have_nothing_to_do_with_tables(name, params):
     assert_looks_like(estimator.reconstruct(table), table)
 
 
-@each_class
-def test_solvers_minimise_the_same(name):
-    """The tape and autograd alone agree on what an objective of a table is."""
-    estimator = fitted(name, holes() if name in TAKE_GAPS else simple())
-    x = torch.from_numpy(matrix_of(estimator, simple()))
-    network = estimator._network_copy()
-    flat = network.flat.double().requires_grad_()
-    assert network.perceptron.length == len(flat)
-    assert np.isfinite(float(estimator._objective(network, x, torch.Generator().manual_seed(0))))
+OBJECTIVES = {
+    **{name: (name, {}) for name in ALL},
+    **{
+        f"corruption {c}": ("DenoisingAutoencoder", {"corruption": c}) for c in ("swap", "gaussian")
+    },
+    "draws": ("VAE", {"n_draws": 3}),
+    "IWAE": ("VAE", {"n_draws": 3, "objective": "iwae"}),
+    "fixed variance": ("VAE", {"noise_variance": 0.3}),
+    "tied": ("Autoencoder", {"tied_weights": True}),
+    "top k": ("SparseAutoencoder", {"sparsity": "topk", "n_active": 2}),
+}
+
+
+@pytest.mark.parametrize("weights", [None, torch.linspace(0.5, 2.0, N)], ids=["alike", "weighted"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_gradients_are_autograds(objective, weights):
+    name, params = OBJECTIVES[objective]
+    table = holes() if name in (*TAKE_GAPS, *SUPERVISED) else simple()
+    estimator = fitted(name, table, **params)
+    x = torch.from_numpy(matrix_of(estimator, table)).double()
+    target = (
+        (torch.ones(N, estimator._perceptron.n_outputs).double(),) if name in SUPERVISED else ()
+    )
+
+    def objective(network):
+        network.weigh(None if weights is None else weights.double())
+        return estimator._objective(network, x, torch.Generator().manual_seed(7), *target)
+
+    assert_same_gradient(estimator._perceptron, objective)
 
 
 def test_training_lowers_the_loss_of_all_columns():
