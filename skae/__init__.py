@@ -6,6 +6,7 @@ from skae._contractive import ContractiveAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._hints import own_methods
 from skae._imputer import AutoencoderImputer
+from skae._outliers import AutoencoderOutlierDetector
 from skae._regressor import AutoencoderRegressor
 from skae._sparse import SparseAutoencoder
 from skae._stacked import StackedAutoencoder
@@ -17,6 +18,7 @@ __all__ = [
     "Autoencoder",
     "AutoencoderClassifier",
     "AutoencoderImputer",
+    "AutoencoderOutlierDetector",
     "AutoencoderRegressor",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",

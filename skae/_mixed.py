@@ -193,6 +193,30 @@ def sums_of_cells(widths, columns):
     return np.add.reduceat(columns, np.cumsum(sizes) - sizes, axis=-1)
 
 
+def losses_of_columns(widths, X, reconstructions):
+    """Squared errors of numbers, a category's parts of its cross-entropy; NaN where X is.
+
+    Parameters
+    ----------
+    widths : tuple of int
+    X : ndarray of shape (n, n_columns)
+    reconstructions : ndarray that broadcasts to the same shape
+        Numbers and probabilities.
+
+    Returns
+    -------
+    losses : ndarray of shape (n, n_columns), float64
+    """
+    logs = np.log(np.maximum(reconstructions, np.finfo(np.float32).tiny), dtype=np.float64)
+    squares = np.square(X - reconstructions, dtype=np.float64)
+    return np.where(are_numbers(widths), squares, -X * logs)
+
+
+def are_numbers(widths):
+    """Which columns of the matrix are numbers."""
+    return np.repeat(np.equal(widths, 0), np.maximum(widths, 1))
+
+
 def sums_of_losses(widths, X, reconstructions, sample_weight=None):
     """Over observed rows: squared errors of a number, cross-entropies of a category.
 
@@ -209,9 +233,7 @@ def sums_of_losses(widths, X, reconstructions, sample_weight=None):
     -------
     sums : ndarray of shape (n_cells,)
     """
-    is_number = np.repeat(np.equal(widths, 0), np.maximum(widths, 1))
-    logs = np.log(np.maximum(reconstructions, np.finfo(np.float32).tiny), dtype=np.float64)
-    losses = np.where(is_number, np.square(X - reconstructions, dtype=np.float64), -X * logs)
+    losses = losses_of_columns(widths, X, reconstructions)
     if sample_weight is not None:
         losses *= sample_weight[:, None]
     return sums_of_cells(widths, np.nansum(losses, axis=0))
@@ -297,7 +319,7 @@ class Mixed(Output):
     @property
     def _is_number(self):
         """Of each column."""
-        return np.repeat(np.equal(self.widths, 0), np.maximum(self.widths, 1))
+        return are_numbers(self.widths)
 
     def slopes_at_start(self, data):
         """By how much a reconstruction moves with its output, near `best_constant`.

@@ -1,0 +1,157 @@
+"""What a fitted transformer makes of rows: their codes, and the errors of each of their cells."""
+
+import numpy as np
+
+from skae._base import BaseAutoencoder
+from skae._columns import column_means, column_variances
+from skae._engine.data import dense
+from skae._engine.network import Network
+from skae._frames import is_frame
+from skae._mixed import are_numbers, losses_of_columns, sums_of_cells
+from skae._pipelines import backward, forward, steps_of
+from skae._tabular import EncodedTable
+from skae.tables import TableEncoder
+
+CHUNK_SIZE = 2**22  # cells whose errors are computed at a time
+
+
+def is_table_for(steps, X, holds_categories):
+    """Whether the first of these steps, fitted or not, takes X for a table of its encoder."""
+    first = steps[0]
+    if isinstance(first, TableEncoder):
+        return True
+    if not isinstance(first, BaseAutoencoder):
+        return False
+    if first.__sklearn_is_fitted__():
+        return first._table is not None
+    spec = getattr(first, "table", None)
+    return holds_categories if spec == "auto" else spec is not None
+
+
+def rows_for(estimator, X, numbers):
+    """X as the rows that a fitted transformer gets.
+
+    Parameters
+    ----------
+    estimator : transformer
+        Fitted.
+    X : ndarray, CSR matrix or table
+        What the transformer takes.
+    numbers : ndarray, CSR matrix or None
+        The same as numbers; None of a table.
+    """
+    steps = steps_of(estimator)
+    first = steps[0]
+    if isinstance(first, TableEncoder):
+        matrix = first._encode(X)
+        return ArrayRows(steps[1:], matrix, matrix, first._widths)
+    if isinstance(first, BaseAutoencoder) and first._table is not None:
+        return TableRows(steps, first._validate_rows(X))
+    # Names of columns are those that it knows: others than these would be a warning.
+    return ArrayRows(steps, X if hasattr(first, "feature_names_in_") else numbers, numbers)
+
+
+class _Rows:
+    """Rows in chunks. Abstract.
+
+    A subclass writes `_read`, which gives codes and errors of a slice of rows.
+    """
+
+    def __init__(self, steps, numbers, widths):
+        self.steps, self.numbers, self.widths = steps, numbers, widths
+        self.n_rows_at_once = max(1, CHUNK_SIZE // numbers.shape[1])
+
+    def __len__(self):
+        return self.numbers.shape[0]
+
+    @property
+    def n_cells(self):
+        """Of a row."""
+        return self.numbers.shape[1] if self.widths is None else len(self.widths)
+
+    def chunks(self):
+        """Triples (slice of rows, codes, errors), of arrays of float64; NaN in missing cells."""
+        for start in range(0, len(self), self.n_rows_at_once):
+            some = slice(start, min(start + self.n_rows_at_once, len(self)))
+            yield some, *self._read(some)
+
+    def _compared(self, some, restored):
+        """Rows as an array of the same shape as their reconstructions."""
+        rows = dense(self.numbers[some])
+        if rows.shape != restored.shape:
+            raise ValueError(
+                f"The reconstructions by {type(self.steps[-1]).__name__} have "
+                f"{restored.shape[1]} columns, but X has {rows.shape[1]}: errors need a "
+                "transformer that was trained to give back the rows that it gets."
+            )
+        return rows
+
+    def _cells(self, rows, errors):
+        """Errors of columns as those of cells; inf where a row is too far away to compute them."""
+        errors = np.where(np.isnan(errors), np.inf, errors)
+        errors = np.where(np.isnan(rows), np.nan, errors)
+        return errors if self.widths is None else sums_of_cells(self.widths, errors)
+
+    def spreads(self, kept=None):
+        """What errors would be if a reconstruction were the mean; 0 of a cell that is constant."""
+        numbers = self.numbers if kept is None else self.numbers[kept]
+        spreads = self._spreads_of_columns(numbers)
+        return spreads if self.widths is None else sums_of_cells(self.widths, spreads)
+
+    def _spreads_of_columns(self, numbers):
+        variances, means = column_variances(numbers), column_means(numbers)
+        noise = (numbers.shape[0] * np.finfo(np.float64).eps * means) ** 2
+        return np.where(variances > noise, variances, 0.0)
+
+
+class ArrayRows(_Rows):
+    """Rows of numbers; with widths, of the matrix of a table, whose cells have several columns."""
+
+    def __init__(self, steps, given, numbers, widths=None):
+        super().__init__(steps, numbers, widths)
+        self._given = given
+        if is_frame(given):  # which may be sliced by its labels
+            self.n_rows_at_once = len(self)
+
+    def _read(self, some):
+        given = self._given if is_frame(self._given) else self._given[some]
+        codes = forward(self.steps, given)
+        restored = self._restored(given, codes)
+        rows = self._compared(some, restored)
+        with np.errstate(over="ignore", invalid="ignore"):
+            errors = np.square(np.subtract(rows, restored, dtype=np.float64))
+        return as_floats(codes), self._cells(rows, errors)
+
+    def _restored(self, given, codes):
+        *before, last = self.steps
+        if isinstance(last, BaseAutoencoder) and last._perceptron.output.has_totals:
+            return backward(before, last.reconstruct(forward(before, given)))
+        return backward(self.steps, codes)
+
+
+class TableRows(_Rows):
+    """Rows of a table, whose first step is an autoencoder that has encoded them."""
+
+    def __init__(self, steps, matrix):
+        self._first = steps[0]
+        super().__init__(steps, matrix, self._first._widths_of_table)
+
+    def _read(self, some):
+        codes = forward(self.steps, EncodedTable(self.numbers[some], self._first._table))
+        own = backward(self.steps[1:], codes).astype(self._first._state.weights.dtype)
+        restored = self._first._map(Network.reconstruct, own)
+        rows = self._compared(some, restored)
+        errors = losses_of_columns(self.widths, rows, restored)
+        return as_floats(codes), self._cells(rows, errors)
+
+    def _spreads_of_columns(self, numbers):
+        """Variances of numbers, a category's parts of its entropy."""
+        proportions = column_means(numbers).clip(min=np.finfo(np.float64).tiny)
+        variances = super()._spreads_of_columns(numbers)
+        entropies = np.where(variances > 0, -proportions * np.log(proportions), 0.0)
+        return np.where(are_numbers(self.widths), variances, entropies)
+
+
+def as_floats(codes):
+    """Codes, of whatever kind, as an array of float64."""
+    return np.asarray(dense(codes), dtype=np.float64)

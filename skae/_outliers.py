@@ -1,0 +1,517 @@
+"""A detector of outliers: rows that an autoencoder neither codes nor restores like the others."""
+
+from numbers import Real
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.covariance import LedoitWolf
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skae._autoencoder import Autoencoder
+from skae._base import BaseAutoencoder
+from skae._cell_errors import is_table_for, rows_for
+from skae._columns import ratio
+from skae._compat import (
+    DocumentedMixin,
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+    fit_context,
+)
+from skae._constraints import TRAINING_CONSTRAINTS
+from skae._engine.devices import off_torch
+from skae._estimator import draw_seed
+from skae._frames import is_frame
+from skae._hints import PartsMixin, hints, remedy_for_prototype
+from skae._pipelines import steps_of
+from skae._tabular import holds_more_than_numbers
+from skae.tables import TableEncoder
+
+LEAST_SHARE = 0.01  # of a cell's spread that counts as its error in training
+MOST_CORRELATED = 2000  # components of a code whose correlations are estimated
+LEAST_SCORE = 1e-300  # whose logarithm is taken
+WHISKER = 1.5  # interquartile ranges from the box of a box plot to Tukey's fence
+SLACK = 1e-6  # of the fence, so that rows that are all alike are no outliers
+ROWS_KEPT = 1000  # whose scores and errors displays compare new ones with
+LEAST_ROWS_KEPT, CELLS_KEPT = 20, 2**22
+USUAL = 0.95  # fraction of training rows that have an error no larger
+
+
+def inverse_covariance(codes):
+    """Inverse of Ledoit and Wolf's estimate, or, of many components or few rows, its diagonal."""
+    n_rows, n_components = codes.shape
+    if n_components <= MOST_CORRELATED and n_components < n_rows:
+        return LedoitWolf().fit(codes).precision_
+    variances = codes.var(axis=0)
+    variances = np.maximum(variances, LEAST_SHARE * variances.mean())
+    return 1.0 / np.where(variances > 0, variances, 1.0)
+
+
+def squared_distances(codes, centre, precision):
+    """(z - m)' P (z - m) of each code, with a matrix P or its diagonal; inf where it overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        differences = codes - centre
+        scaled = differences * precision if precision.ndim == 1 else differences @ precision
+        distances = (scaled * differences).sum(axis=1)
+    return np.where(np.isnan(distances), np.inf, distances.clip(min=0.0))
+
+
+def row_sums(errors):
+    """Sums of rows whose missing cells count as the mean of the others, or as 1 without any."""
+    observed = ~np.isnan(errors)
+    if observed.all():
+        return errors.sum(axis=1)
+    n_observed, n_cells = observed.sum(axis=1), errors.shape[1]
+    means = np.nansum(errors, axis=1) / np.maximum(n_observed, 1)
+    return n_cells * np.where(n_observed > 0, means, 1.0)
+
+
+def tukeys_fence(scores):
+    """The score below which a box plot of log(-score) shows outliers."""
+    logs = np.log(np.maximum(-scores, LEAST_SCORE))
+    low, high = np.percentile(logs, [25, 75])
+    return -float(np.exp(high + WHISKER * (high - low)) * (1.0 + SLACK))
+
+
+def seeded(estimator, seed):
+    """The estimator with this `random_state` of its own and of its parts, but for frozen ones."""
+    params = estimator.get_params(deep=True)
+    frozen = tuple(
+        f"{name}__" for name, part in params.items() if isinstance(part, FrozenEstimator)
+    )
+    names = [name for name in params if name.rpartition("__")[2] == "random_state"]
+    own = {name: seed for name in names if not (frozen and name.startswith(frozen))}
+    return estimator.set_params(**own)
+
+
+class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, BaseEstimator):
+    """Find outliers: rows whose code or reconstruction is unlike those of the training rows.
+
+    `predict` says +1 of normal rows and -1 of outliers, and larger scores are more normal, as
+    of scikit-learn's detectors; pyod's conventions are the opposite. The score of a row x with
+    code z and reconstruction r is ::
+
+        score(x) = -( sum over features j of (x_j - r_j)^2 / v_j  +  (z - m)' S^-1 (z - m) )
+
+    with v_j the mean squared error of feature j over the training rows, m and S mean and
+    covariance of their codes. An autoencoder with a wide code also restores rows that are unlike
+    all others, and far away *in the code*; one with a narrow code fails to restore them:
+    the two parts complement each other.
+
+    Parameters
+    ----------
+    autoencoder : transformer or None, default=None
+        What is trained, a clone of it: any transformer with `inverse_transform`, such as an
+        autoencoder of skae, PCA, NMF, or a pipeline of a scaler and one of these. A
+        `FrozenEstimator` of a fitted one stays as it is. None is `Autoencoder()`.
+    contamination : 'auto' or float, default='auto'
+        Which rows are outliers. A float: this share of the training rows, in (0, 0.5], those
+        with the lowest scores; v, m and S are then estimated without this share, of which
+        what is normal should not depend. 'auto': those beyond the upper whisker of a
+        box plot of log(-score), a few hundredths of normal rows; v, m and S are of all rows.
+    table : TableEncoder, 'auto' or None, default='auto'
+        How data frames become numbers, in place of the parameter `table` of `autoencoder`,
+        which has to be an autoencoder of skae. 'auto': as that says, by default a
+        `TableEncoder()` of data frames with a column that is not of numbers.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the autoencoder, in place of its own and of those of its parts, such as the
+        steps of a pipeline; an int makes refits identical. None leaves theirs.
+
+    Attributes
+    ----------
+    autoencoder_ : transformer
+        The one that has been trained, or the one that was frozen.
+    offset_ : float
+        The score below which a row is an outlier.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit; only where X has names that are strings.
+
+    See Also
+    --------
+    Autoencoder : What is trained by default.
+    skae.inspection.FeatureErrorsDisplay : Which features make a row an outlier.
+    sklearn.ensemble.IsolationForest : Outliers are what random cuts soon isolate.
+    sklearn.neighbors.LocalOutlierFactor : Outliers are where rows are rare.
+
+    Notes
+    -----
+    In the monitoring of processes, the two parts are known as Q and T^2. `v_j` is at least a
+    hundredth of the variance of the feature, and 1 of one that is constant. So units do not
+    matter beyond what they do to the autoencoder: a scaler may as well stand before the detector
+    as within it. S is the estimate of Ledoit and Wolf, and diagonal where the code has more
+    than 2000 components or not fewer than there are rows.
+
+    Missing cells, which `DenoisingAutoencoder` takes, and VAE in data frames, count as the mean
+    of the row's other cells, so that a row is no more normal for lacking some. Of a data frame
+    with categories, errors are those of its columns: squared differences of numbers,
+    cross-entropies of categories, each divided by its mean. Of a VAE, the code is the posterior
+    mean; its ELBO is `autoencoder_.score_samples(X)`.
+
+    'auto' promises no share, as rows without outliers should have none.
+
+    References
+    ----------
+    Denouden, Salay, Czarnecki, Abdelzad, Phan and Vernekar, "Improving reconstruction
+    autoencoder out-of-distribution detection with Mahalanobis distance", 2018,
+    https://doi.org/10.48550/arXiv.1812.02765.
+
+    Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices",
+    Journal of Multivariate Analysis 88, 2004, https://doi.org/10.1016/S0047-259X(03)00096-4.
+
+    Jackson and Mudholkar, "Control procedures for residuals associated with principal component
+    analysis", Technometrics 21, 1979, https://doi.org/10.1080/00401706.1979.10489779.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import Autoencoder, AutoencoderOutlierDetector
+    >>> X, y = load_digits(return_X_y=True)
+    >>> detector = AutoencoderOutlierDetector(Autoencoder(max_iter=20), random_state=0)
+    >>> detector = detector.fit(X[y != 0] / 16)  # nobody has seen a zero
+    >>> found = detector.predict(X / 16) == -1
+    >>> bool(found[y == 0].mean() > 0.6), bool(found[y != 0].mean() < 0.1)
+    (True, True)
+
+    Which pixels are to blame, compared with those of training rows, and how much the code:
+
+    >>> zero = X[y == 0][:1] / 16
+    >>> pixels, code = detector.feature_errors(zero), detector.code_distances(zero)
+    >>> bool(np.allclose(pixels.sum(axis=1) + code, -detector.score_samples(zero)))
+    True
+    """
+
+    autoencoder_: BaseEstimator
+    offset_: float
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    if TYPE_CHECKING:  # scikit-learn's, which has no types
+
+        def fit_predict(self, X, y=None, **kwargs) -> np.ndarray: ...
+
+    _parameter_constraints = {
+        "autoencoder": [HasMethods("fit"), None],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        **{name: TRAINING_CONSTRAINTS[name] for name in ("table", "random_state")},
+    }
+    _parts = {"autoencoder": "Autoencoder()", "table": "table=TableEncoder()"}
+
+    def __init__(
+        self,
+        autoencoder=None,
+        *,
+        contamination: str | float = "auto",
+        table: TableEncoder | str | None = "auto",
+        random_state=None,
+    ):
+        self.autoencoder = autoencoder
+        self.contamination = contamination
+        self.table = table
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None) -> Self:
+        """Train the autoencoder on X, and learn what errors and codes are normal.
+
+        Parameters
+        ----------
+        X : array-like, CSR matrix or DataFrame of shape (n_samples, n_features)
+            Training data, with outliers or without: at least two rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is wrong, or the autoencoder none with `inverse_transform`, if X does
+            not suit it, or if it gives back rows of another width than X has.
+        """
+        self._check_autoencoder()
+        autoencoder = self._unfitted()
+        X, numbers = self._validated(X, steps_of(autoencoder), reset=True)
+        if autoencoder is not self._frozen:
+            with hints(X):
+                autoencoder.fit(X)
+        self.autoencoder_ = autoencoder
+        self._learn(rows_for(autoencoder, X, numbers))
+        return self
+
+    def _learn(self, rows):
+        """Learn what errors and codes are normal, and which scores are not."""
+        self._estimate(rows)
+        share, scores = self._trimmed_share, self._scores(rows)
+        if share > 0:
+            self._estimate(rows, kept=scores >= np.percentile(scores, 100 * share))
+            scores = self._scores(rows)
+        if self.contamination == "auto":
+            self.offset_ = tukeys_fence(scores)
+        else:
+            self.offset_ = float(np.percentile(scores, 100 * self.contamination))
+        self._keep_some(rows, scores)
+
+    @property
+    def _trimmed_share(self):
+        """The share of the training rows that estimates are made without."""
+        return 0.0 if self.contamination == "auto" else self.contamination
+
+    def _estimate(self, rows, kept=None):
+        """Estimate v, m and S from the rows that are kept, by default all."""
+        parts, sums, n_observed = [], np.zeros(rows.n_cells), np.zeros(rows.n_cells)
+        for some, codes, errors in rows.chunks():
+            mask = slice(None) if kept is None else kept[some]
+            parts.append(codes[mask])
+            sums += np.nansum(errors[mask], axis=0)
+            n_observed += (~np.isnan(errors[mask])).sum(axis=0)
+        codes = np.concatenate(parts)
+        if not (np.isfinite(codes).all() and np.isfinite(sums).all()):
+            raise ValueError(
+                f"The codes or errors of X by {type(self.autoencoder_).__name__} are not finite, "
+                "so that nothing is normal: scale X."
+            )
+        self._code_mean_, self._code_precision_ = codes.mean(axis=0), inverse_covariance(codes)
+        self._usual_errors_ = self._floored(ratio(sums, n_observed), rows, kept)
+
+    def _floored(self, means, rows, kept):
+        """Mean errors of cells, or a share of what these vary where that is more."""
+        spreads = rows.spreads(kept)
+        if kept is not None and not spreads.all():
+            spreads = np.where(spreads > 0, spreads, rows.spreads())
+        return np.where(spreads > 0, np.maximum(means, LEAST_SHARE * spreads), 1.0)
+
+    def _keep_some(self, rows, scores):
+        """Keep for displays what some training rows have come to."""
+        n_most = max(LEAST_ROWS_KEPT, min(ROWS_KEPT, CELLS_KEPT // rows.n_cells))
+        places = np.linspace(0, len(rows) - 1, min(n_most, len(rows))).astype(int)
+        kept_errors, kept_distances = [], []
+        for some, codes, errors in rows.chunks():
+            its = places[(places >= some.start) & (places < some.stop)] - some.start
+            kept_errors.append(errors[its] / self._usual_errors_)
+            kept_distances.append(self._distances(codes[its]))
+        errors = np.concatenate(kept_errors)
+        errors = np.where(np.isnan(errors).all(axis=0), 1.0, errors)
+        self._quantiles_of_errors_ = np.nanquantile(errors, USUAL, axis=0)
+        self._quantile_of_distances_ = float(np.quantile(np.concatenate(kept_distances), USUAL))
+        self._training_scores_ = scores[places]
+
+    def score_samples(self, X) -> np.ndarray:
+        """Score each row: minus its errors and the distance of its code; larger is more normal.
+
+        Parameters
+        ----------
+        X : array-like, CSR matrix or DataFrame of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            float64, at most 0; about minus the number of features and components for
+            training rows; -inf for a row so far away that computing it overflows.
+
+        Raises
+        ------
+        ValueError
+            If X has not the columns of `fit`, or cells that the autoencoder does not take.
+        """
+        return self._scores(self._rows(X))
+
+    def decision_function(self, X) -> np.ndarray:
+        """Score each row relative to the threshold: negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like, CSR matrix or DataFrame of shape (n_samples, n_features)
+            Rows to score.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            `score_samples(X) - offset_`.
+
+        Raises
+        ------
+        ValueError
+            If X has not the columns of `fit`, or cells that the autoencoder does not take.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X) -> np.ndarray:
+        """Tell outliers from normal rows.
+
+        Parameters
+        ----------
+        X : array-like, CSR matrix or DataFrame of shape (n_samples, n_features)
+            Rows to judge.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            +1 for normal rows, -1 for outliers.
+
+        Raises
+        ------
+        ValueError
+            If X has not the columns of `fit`, or cells that the autoencoder does not take.
+        """
+        return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def feature_errors(self, X) -> np.ndarray:
+        """Each cell's squared error relative to that of training rows: which features are to blame.
+
+        Parameters
+        ----------
+        X : array-like, CSR matrix or DataFrame of shape (n_samples, n_features)
+            Rows to judge.
+
+        Returns
+        -------
+        errors : ndarray of shape (n_samples, n_features)
+            float64; 1 is as in training, on average. A row's sum and its `code_distances` are
+            together minus its `score_samples`. NaN where a cell is missing: in the score it
+            counts as the mean of the row's others.
+
+        Raises
+        ------
+        ValueError
+            If X has not the columns of `fit`, or cells that the autoencoder does not take.
+        """
+        rows = self._rows(X)
+        return np.concatenate([errors / self._usual_errors_ for _, _, errors in rows.chunks()])
+
+    def code_distances(self, X) -> np.ndarray:
+        """Squared Mahalanobis distance of each row's code from the codes of training rows.
+
+        Parameters
+        ----------
+        X : array-like, CSR matrix or DataFrame of shape (n_samples, n_features)
+            Rows to judge.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_samples,)
+            float64; for training rows about the number of components, on average.
+
+        Raises
+        ------
+        ValueError
+            If X has not the columns of `fit`, or cells that the autoencoder does not take.
+        """
+        rows = self._rows(X)
+        return np.concatenate([self._distances(codes) for _, codes, _ in rows.chunks()])
+
+    def _rows(self, X):
+        check_is_fitted(self)
+        given, numbers = self._validated(X, steps_of(self.autoencoder_), reset=False)
+        with hints(X):
+            return rows_for(self.autoencoder_, given, numbers)
+
+    def _scores(self, rows):
+        return -np.concatenate([self._totals(errors, codes) for _, codes, errors in rows.chunks()])
+
+    def _totals(self, errors, codes):
+        """Minus the scores of rows."""
+        return row_sums(errors / self._usual_errors_) + self._distances(codes)
+
+    def _distances(self, codes):
+        return squared_distances(codes, self._code_mean_, self._code_precision_)
+
+    # What the autoencoder is, and what X is to it.
+
+    @property
+    def _prototype(self):
+        return Autoencoder() if self.autoencoder is None else self.autoencoder
+
+    @property
+    def _frozen(self):
+        """What has been fitted before; None if it is to be trained."""
+        frozen = isinstance(self.autoencoder, FrozenEstimator)
+        return self.autoencoder.estimator if frozen else None
+
+    def _check_autoencoder(self):
+        if self._frozen is not None:
+            check_is_fitted(self._frozen)
+        lacking = [
+            name
+            for name in ("transform", "inverse_transform")
+            if not hasattr(self._prototype, name)
+        ]
+        if lacking or isinstance(self._prototype, type):
+            raise InvalidParameterError(
+                "autoencoder must be a transformer with inverse_transform, such as an "
+                f"autoencoder or PCA, but found {self.autoencoder!r}: "
+                f"{remedy_for_prototype(self.autoencoder, self, 'autoencoder')}"
+            )
+
+    def _unfitted(self):
+        """What is to be trained, with its seed and table; or what is frozen."""
+        if self._frozen is not None:
+            self._check_table(has_table=False)
+            return self._frozen
+        autoencoder = clone(self._prototype)
+        if self.random_state is not None:
+            autoencoder = seeded(autoencoder, draw_seed(self.random_state))
+        has_table = isinstance(autoencoder, BaseAutoencoder)
+        self._check_table(has_table)
+        if has_table and self.table != "auto":
+            autoencoder.set_params(table=self.table)
+        return autoencoder
+
+    def _check_table(self, has_table):
+        if self.table != "auto" and not has_table:
+            raise InvalidParameterError(
+                f"table={self.table!r} is for an autoencoder of skae that is to be trained, but "
+                f"autoencoder is {self.autoencoder!r}: leave table='auto', and let this take data "
+                "frames, as make_pipeline(TableEncoder(), PCA()) does."
+            )
+
+    def _validated(self, X, steps, reset):
+        """X as the autoencoder gets it, and as numbers; None for these if it is a table."""
+        X, holds_categories = off_torch(X), holds_more_than_numbers(X)
+        if is_table_for(steps, X, holds_categories):
+            return self._validated_table(X, reset), None
+        with hints(X):
+            numbers = validate_data(
+                self,
+                X,
+                reset=reset,
+                accept_sparse="csr" if self._takes("sparse") else False,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite="allow-nan" if self._takes("allow_nan") else True,
+                ensure_min_samples=2 if reset else 1,
+            )
+        return (X if is_frame(X) else numbers), numbers
+
+    def _validated_table(self, X, reset):
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        least = 2 if reset else 1
+        if X.shape[0] < least or X.shape[1] == 0:
+            raise ValueError(
+                f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) while a "
+                f"minimum of {least} and 1 is required by {type(self).__name__}."
+            )
+        return X
+
+    def _takes(self, tag):
+        """Whether the autoencoder takes rows that are sparse, or lack cells."""
+        steps = [step for step in steps_of(self._prototype) if hasattr(step, "__sklearn_tags__")]
+        return all(getattr(get_tags(step).input_tags, tag) for step in steps)
+
+    def __sklearn_is_fitted__(self):
+        return "offset_" in vars(self)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._takes("allow_nan")
+        tags.input_tags.sparse = self._takes("sparse")
+        return tags
