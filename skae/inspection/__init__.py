@@ -5,17 +5,21 @@ it, the constructor takes what has been computed, `plot` draws it again. They ne
 which is imported when something is drawn.
 """
 
+from skae.inspection._feature_errors import FeatureErrorsDisplay
 from skae.inspection._filters import FilterDisplay
 from skae.inspection._latent_space import LatentSpaceDisplay
 from skae.inspection._loss_curve import LossCurveDisplay
+from skae.inspection._outlier_scores import OutlierScoresDisplay
 from skae.inspection._reconstruction import ReconstructionDisplay
 from skae.inspection._traversal import LatentTraversalDisplay
 
 __all__ = [
+    "FeatureErrorsDisplay",
     "FilterDisplay",
     "LatentSpaceDisplay",
     "LatentTraversalDisplay",
     "LossCurveDisplay",
+    "OutlierScoresDisplay",
     "ReconstructionDisplay",
 ]
 
