@@ -317,8 +317,8 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            float64, at most 0; about minus the number of features and components for
-            training rows; -inf for a row so far away that computing it overflows.
+            Of float64, at most 0; for training rows about minus the number of features and
+            components; -inf for a row so far away that computing it overflows.
 
         Raises
         ------
@@ -378,9 +378,9 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         Returns
         -------
         errors : ndarray of shape (n_samples, n_features)
-            float64; 1 is as in training, on average. A row's sum and its `code_distances` are
-            together minus its `score_samples`. NaN where a cell is missing: in the score it
-            counts as the mean of the row's others.
+            Of float64; 1 is as in training, on average. A row's sum and its `code_distances`
+            are together minus its `score_samples`. NaN where a cell is missing: in the score
+            it counts as the mean of the row's others. Of a data frame, a column for each of its.
 
         Raises
         ------
@@ -401,7 +401,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         Returns
         -------
         distances : ndarray of shape (n_samples,)
-            float64; for training rows about the number of components, on average.
+            Of float64; for training rows about the number of components, on average.
 
         Raises
         ------

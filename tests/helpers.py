@@ -20,6 +20,7 @@ from skae import (
     Autoencoder,
     AutoencoderClassifier,
     AutoencoderImputer,
+    AutoencoderOutlierDetector,
     AutoencoderRegressor,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
@@ -46,7 +47,10 @@ SUPERVISED = {
     "AutoencoderRegressor": AutoencoderRegressor(SMALL["StackedAutoencoder"], **TRAINING),
 }
 # Estimators that are no network themselves.
-AROUND = {"AutoencoderImputer": AutoencoderImputer(SMALL["DenoisingAutoencoder"])}
+AROUND = {
+    "AutoencoderImputer": AutoencoderImputer(SMALL["DenoisingAutoencoder"]),
+    "AutoencoderOutlierDetector": AutoencoderOutlierDetector(SMALL["Autoencoder"]),
+}
 LABELS = np.arange(60) % 3
 NETWORK = tuple(name for name in SMALL if name != "StackedAutoencoder")
 each_class = pytest.mark.parametrize("name", SMALL)

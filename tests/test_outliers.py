@@ -6,7 +6,7 @@ import pickle
 import joblib
 import numpy as np
 import pytest
-from helpers import LABELS, SMALL, TRAINING, UNIT_X, X, may_collapse, small
+from helpers import EXTRA_CHECKS, LABELS, SMALL, TRAINING, UNIT_X, X, may_collapse, small
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.covariance import LedoitWolf
@@ -19,6 +19,7 @@ from sklearn.metrics import make_scorer, roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 from test_frames import arrow_table, polars_frame
 from test_tables import people
 
@@ -41,6 +42,33 @@ FAR = np.vstack([X[:50], 6.0 * X[50:]])  # with ten outliers
 PLAIN = SMALL["Autoencoder"]
 DENOISER = DenoisingAutoencoder(3, code_activation="identity", **TRAINING)
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
+
+
+ESTIMATORS = [
+    AutoencoderOutlierDetector(
+        Autoencoder(3, hidden_layer_sizes=(8,), max_iter=5), contamination=0.1
+    ),
+    # One of scikit-learn's checks wants outliers among rows of two features that have none.
+    AutoencoderOutlierDetector(Autoencoder(batch_size=32, max_iter=20, learning_rate_init=5e-3)),
+    AutoencoderOutlierDetector(make_pipeline(StandardScaler(), PCA()), contamination=0.1),
+]
+OF_TRANSFORMERS = ("transformer", "output", "get_feature_names_out", "writeable", "partial_fit")
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_sklearn_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
+@pytest.mark.parametrize(
+    "check",
+    [check for check in EXTRA_CHECKS if not any(w in check.__name__ for w in OF_TRANSFORMERS)],
+    ids=lambda check: check.__name__,
+)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["share", "auto", "pipeline"])
+def test_extra_sklearn_check(estimator, check):
+    check(type(estimator).__name__, estimator)
 
 
 def detector(autoencoder=PLAIN, **params):

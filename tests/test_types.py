@@ -204,12 +204,16 @@ def test_displays_return_what_their_types_say():
     from matplotlib.axes import Axes
     from matplotlib.collections import PathCollection
     from matplotlib.colorbar import Colorbar
+    from matplotlib.container import BarContainer
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    drawn = {kind.__name__: kind for kind in (Axes, Colorbar, Figure, Line2D, PathCollection)}
-    known = {"estimator": small("Autoencoder").fit(X), "X": X}
+    kinds = (Axes, BarContainer, Colorbar, Figure, Line2D, PathCollection)
+    drawn = {kind.__name__: kind for kind in kinds}
     for cls in (cls for path, cls in CLASSES.items() if path.startswith("skae.inspection.")):
+        is_of_detectors = cls.__name__ == "OutlierScoresDisplay"
+        name = "AutoencoderOutlierDetector" if is_of_detectors else "Autoencoder"
+        known = {"estimator": small(name).fit(X), "X": X}
         options = {"X": X} if cls.__name__ == "LatentTraversalDisplay" else {}
         display = cls.from_estimator(**arguments(cls.from_estimator, known), **options)
         assert is_of(display, typing.Self, cls) and is_of(display.plot(), typing.Self, cls)

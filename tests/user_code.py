@@ -19,6 +19,7 @@ from skae import (
     VAE,
     Autoencoder,
     AutoencoderClassifier,
+    AutoencoderOutlierDetector,
     AutoencoderRegressor,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
@@ -35,10 +36,12 @@ from skae.datasets import (
     rotate_images,
 )
 from skae.inspection import (
+    FeatureErrorsDisplay,
     FilterDisplay,
     LatentSpaceDisplay,
     LatentTraversalDisplay,
     LossCurveDisplay,
+    OutlierScoresDisplay,
     ReconstructionDisplay,
 )
 from skae.metrics import explained_variance, neg_reconstruction_error
@@ -143,6 +146,18 @@ def supervised() -> None:
     print(classifier.module_(torch.tensor(X)).numpy().argmax(axis=1))
     regressor = AutoencoderRegressor(Autoencoder(8), fine_tune=False).fit(X, y)
     print(np.abs(regressor.predict(X) - y).mean(), regressor.score(X, y, sample_weight=y))
+
+
+def outliers() -> None:
+    detector = AutoencoderOutlierDetector(Autoencoder(8), contamination=0.1).fit(X)
+    assert_type(detector, AutoencoderOutlierDetector)
+    assert_type(detector.predict(X), np.ndarray)
+    assert_type(detector.fit_predict(X), np.ndarray)
+    print((detector.decision_function(X) < 0).mean(), detector.score_samples(X) < detector.offset_)
+    print(detector.feature_errors(X).argmax(axis=1), detector.code_distances(X).max())
+    AutoencoderOutlierDetector(contamination="auto", table=None, random_state=0).fit(X)
+    FeatureErrorsDisplay.from_estimator(detector, X, row=3, n_features=5).ax_.set_title("row 3")
+    OutlierScoresDisplay.from_estimator(detector, X, y, bins=20).offset_line_.set_color("red")
 
 
 def compositions() -> None:
