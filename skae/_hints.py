@@ -29,7 +29,7 @@ class hints:
     def __exit__(self, kind, error, traceback):
         if isinstance(error, (ValueError, TypeError)):
             note = self._note(str(error))
-            if note:
+            if note and note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
 
     def _note(self, message):

@@ -442,17 +442,18 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
     def _check_autoencoder(self):
         if self._frozen is not None:
             check_is_fitted(self._frozen)
-        lacking = [
-            name
-            for name in ("transform", "inverse_transform")
-            if not hasattr(self._prototype, name)
-        ]
-        if lacking or isinstance(self._prototype, type):
-            raise InvalidParameterError(
-                "autoencoder must be a transformer with inverse_transform, such as an "
-                f"autoencoder or PCA, but found {self.autoencoder!r}: "
-                f"{remedy_for_prototype(self.autoencoder, self, 'autoencoder')}"
-            )
+        methods = ("transform", "inverse_transform")
+        is_one = not isinstance(self._prototype, type) and all(
+            hasattr(self._prototype, name) for name in methods
+        )
+        # An encoder of tables alone, or nothing at all, restores whatever there is.
+        if is_one and any(not isinstance(step, TableEncoder) for step in steps_of(self._prototype)):
+            return
+        raise InvalidParameterError(
+            "autoencoder must be a transformer with inverse_transform, such as an autoencoder or "
+            f"PCA, but found {self.autoencoder!r}: "
+            f"{remedy_for_prototype(self.autoencoder, self, 'autoencoder')}"
+        )
 
     def _unfitted(self):
         """What is to be trained, with its seed and table; or what is frozen."""

@@ -1064,7 +1064,12 @@ def test_errors_of_a_table_have_the_names_of_its_columns():
     frame.loc[0, "c5"] = None
     display = FeatureErrorsDisplay.from_estimator(model, frame, n_features=100)
     labels = texts(display.ax_.get_yticklabels())
-    assert labels[0] == "c3" and "kind" in labels and "c5" not in labels
+    assert (
+        display.image_shape is None
+        and labels[0] == "c3"
+        and "kind" in labels
+        and "c5" not in labels
+    )
 
 
 def test_errors_through_a_pipeline_and_of_others(autoencoder, detector):
@@ -1102,6 +1107,8 @@ def test_histograms_of_one_kind_of_rows(detector):
     assert list(display.histograms_) == ["training rows", "rows"]
     assert display.histograms_["rows"][0].sum() == pytest.approx(1.0)
     assert display.ax_.patches[-1].get_edgecolor()[:3] == (1, 0, 0)
+    few = OutlierScoresDisplay.from_estimator(detector, far, bins=7)
+    assert len(few.histograms_["rows"][0]) == 7
 
 
 def test_histograms_of_other_detectors():

@@ -576,6 +576,8 @@ def test_wrong_contamination_is_named(contamination):
         (StandardScaler, "class", r"pass an object, such as StandardScaler\(\)"),
         (LogisticRegression(), "LogisticRegression", r"use for example Autoencoder\(\)"),
         (make_pipeline(StandardScaler(), LogisticRegression()), "Pipeline", "Autoencoder"),
+        (make_pipeline(TableEncoder()), "TableEncoder", "Autoencoder"),
+        (make_pipeline("passthrough"), "passthrough", "Autoencoder"),
     ],
 )
 def test_what_is_no_autoencoder_is_an_error(autoencoder, found, remedy):
@@ -607,6 +609,9 @@ def test_categories_for_what_takes_numbers_are_an_error():
     with pytest.raises(ValueError, match="could not convert") as error:
         detector(PCA(1)).fit(whole_table())
     assert "'town'" in error.value.__notes__[0]
+    with pytest.raises(ValueError, match="contains NaN") as error:
+        detector(make_pipeline(StandardScaler(), PLAIN)).fit(HOLES)
+    assert len(error.value.__notes__) == 1
 
 
 def test_parameters_of_an_autoencoder_that_is_not_there():

@@ -254,9 +254,11 @@ class FeatureErrorsDisplay(Display):
 
 def names_of_features(estimator):
     """Names of the columns of `fit`; None if they had none."""
-    names = getattr(estimator, "feature_names_in_", None)
-    columns = getattr(getattr(estimator, "table_", None), "columns_", None)
-    return columns if names is None else names
+    first = steps_of(getattr(estimator, "autoencoder_", estimator))[0]
+    blocks = getattr(getattr(first, "table_", first), "blocks_", None)
+    if blocks is not None:  # a column without any value has no part in the errors
+        return [name for name, block in blocks.items() if block.start < block.stop]
+    return getattr(estimator, "feature_names_in_", None)
 
 
 def finite(lengths):

@@ -139,25 +139,24 @@ class OutlierScoresDisplay(Display):
         ax = new_axes(plt, (5, 3.5)) if ax is None else ax
         groups = self._groups()
         bins = self._bins(groups)
-        self.histograms_ = {}
-        for number, (label, values) in enumerate(groups.items()):
-            style = TRAINING
-            if label != TRAINING["label"]:
-                style = {**NEW, "color": f"C{number % 10}", "label": label}
-                style = merged(style, kwargs, _patch())
-            values = np.clip(values, bins[0], bins[-1])
-            weights = np.full(len(values), 1.0 / len(values))
-            shares, edges, _ = ax.hist(values, bins=bins, weights=weights, **style)
-            self.histograms_[label] = (shares, edges)
-        self.offset_line_ = ax.axvline(
-            -self.offset, color="black", linestyle="--", label="threshold"
-        )
+        self.histograms_ = {
+            label: draw_shares(ax, values, bins, self._style(number, label, kwargs))
+            for number, (label, values) in enumerate(groups.items())
+        }
+        style = {"color": "black", "linestyle": "--", "label": "threshold"}
+        self.offset_line_ = ax.axvline(-self.offset, **style)
         ax.set(xlabel="minus the score", ylabel="share of rows")
-        if bins[0] > 0:
-            ax.set_xscale("log")
+        ax.set_xscale("log" if bins[0] > 0 else "linear")
         ax.legend(frameon=False)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _style(self, number, label, kwargs):
+        from matplotlib.patches import Patch
+
+        if label == TRAINING["label"]:
+            return TRAINING
+        return merged({**NEW, "color": f"C{number % 10}", "label": label}, kwargs, Patch)
 
     def _groups(self):
         """Minus the scores, by what they are of."""
@@ -178,7 +177,9 @@ class OutlierScoresDisplay(Display):
         return (np.geomspace if low > 0 else np.linspace)(low, high, N_BINS + 1)
 
 
-def _patch():
-    from matplotlib.patches import Patch
-
-    return Patch
+def draw_shares(ax, values, bins, style):
+    """Draw a histogram of the shares of the values; returns these and the edges of the bins."""
+    weights = np.full(len(values), 1.0 / len(values))
+    values = np.clip(values, bins[0], bins[-1])
+    shares, edges, _ = ax.hist(values, **{"bins": bins, "weights": weights, **style})
+    return shares, edges
