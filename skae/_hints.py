@@ -40,8 +40,8 @@ class hints:
             )
         if "contains NaN" in message:
             return (
-                "DenoisingAutoencoder takes missing cells (NaN), and fills them; as a step of a "
-                "pipeline before others, AutoencoderImputer does."
+                "DenoisingAutoencoder takes missing cells (NaN), and fills them; so does VAE with "
+                "table=TableEncoder(), and AutoencoderImputer, as a step before others."
             )
         return note_on_columns(columns_without_numbers(self._X), hasattr(self._X, "columns"))
 
