@@ -164,9 +164,8 @@ def cross_entropies(blocks, output, x, observed=None, out=None):
         Gives the derivatives at the output, of its shape; those at numbers mean nothing.
     """
     logits = in_range(blocks, output)
-    powers = torch.mul(
-        logits, constant(PER_NAT, logits), out=out
-    ).exp2_()  # in a third of the time of exp
+    # Powers of 2 take a third of the time of powers of e.
+    powers = torch.mul(logits, constant(PER_NAT, logits), out=out).exp2_()
     sums = blocks.sums(powers)
     logs = sums.log() if observed is None else sums.log() * observed
     losses = logs.sum(dim=-1) - (x * logits) @ blocks.is_category
