@@ -32,6 +32,10 @@ ORDER = [
     "plot_table_codes",
     "plot_odd_cells",
     "plot_synthetic_rows",
+    # outliers
+    "plot_unseen_digit",
+    "plot_faulty_sensor",
+    "plot_spoilt_images",
     # convolutions
     "plot_convolution_bottleneck",
     "plot_convolution_filters",
