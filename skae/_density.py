@@ -106,13 +106,12 @@ class DensityMixin:
         if prior == "auto":
             prior = "normal" if self._table is None else "mixture"
         if prior == "mixture" and self.n_active_components_:
-            codes[:, self._is_active_] = self._mixture.draw(n_samples, rng)
+            codes[:, self._is_active_] = self._fitted_mixture().draw(n_samples, rng)
         means = self._map(Network.reconstruct, codes.astype(self._state.weights.dtype))
         X = self._perceptron.output.draw(means, rng, self._spread(codes))
         return X if self._table is None else self._as_table(self._lacking(X, rng), exact=True)
 
-    @property
-    def _mixture(self):
+    def _fitted_mixture(self):
         """The mixture of the active components' codes."""
         if self._mixture_ is None:
             self._mixture_ = Mixture.of(self._posteriors_, self._state.seed)
