@@ -52,6 +52,8 @@ class Blocks:
         The cell that each column belongs to.
     is_category : Tensor of shape (n_columns,)
         1 for a column of a block, 0 for a number.
+    precision : Tensor of shape (n_columns,)
+        Of numbers whose squared error is half their square times it: 2, and 0 in blocks.
     """
 
     def __init__(self, widths, like):
@@ -64,6 +66,7 @@ class Blocks:
         self.first, self.cell_of = tensor(first), tensor(cell_of)
         self.numbers, self.blocks = tensor(first[is_number]), tensor(first[~is_number])
         self.is_category = tensor(~is_number[cell_of]).to(like)
+        self.precision = 2.0 * (1.0 - self.is_category)
         self._spans = [
             Span(int(first[cells[0]]), [widths[cell] for cell in cells], like)
             for cells in _neighbours(sizes)
@@ -80,10 +83,6 @@ class Blocks:
         for span, of_blocks in zip(self._spans, its, strict=True):
             span.of(columns).mul_(of_blocks @ span.spread)
         return columns
-
-    def differences(self, output, x):
-        """Of the numbers."""
-        return output.index_select(-1, self.numbers).sub_(x.index_select(-1, self.numbers))
 
 
 def _neighbours(sizes):
@@ -143,47 +142,68 @@ def in_range(blocks, output):
     return (output - greatest.gather(-1, cell_of)) * blocks.is_category
 
 
-def cross_entropies(blocks, output, x, observed=None, out=None):
-    """Of each row, the sum over its blocks, in nats; and what gives its gradient.
+def losses_and_slopes(blocks, output, x, precision, sample_weight=None, out=None):
+    """The sum over rows of cross-entropies, and of half the squares of numbers times a precision.
 
     Parameters
     ----------
     blocks : Blocks
     output : Tensor of shape (..., n, n_columns)
     x : Tensor of shape (n, n_columns)
-        Without NaN.
-    observed : Tensor of shape (n, n_blocks), default=None
-        1 where a block is observed, 0 where it is not; None if all are.
+        NaN where a cell is missing, which then costs nothing.
+    precision : Tensor of shape (n_columns,)
+        0 for categories.
+    sample_weight : Tensor of shape (n,), default=None
     out : Tensor, default=None
-        Memory for the gradient.
+        Memory for the slopes.
 
     Returns
     -------
-    losses : Tensor of shape (..., n)
+    total : Tensor of shape ()
+    scaled : Tensor of shape (..., n, n_columns)
+        Differences times precisions, 0 for what costs nothing.
+    observed : Tensor of shape (n, n_columns) or None
+        1 where x is observed, 0 where it is not; None if all are.
     slopes : callable
-        Gives the derivatives at the output, of its shape; those at numbers mean nothing.
+        Gives the derivatives of each row's loss at the output, of its shape; once.
     """
+    x, observed = split_missing(x)
     logits = in_range(blocks, output)
     # Powers of 2 take a third of the time of powers of e.
     powers = torch.mul(logits, constant(PER_NAT, logits), out=out).exp2_()
-    sums = blocks.sums(powers)
-    logs = sums.log() if observed is None else sums.log() * observed
-    losses = logs.sum(dim=-1) - (x * logits) @ blocks.is_category
+    sums, truth, differences = blocks.sums(powers), x * blocks.is_category, output - x
+    logs, scaled, of_blocks = sums.log(), differences * precision, None
+    if observed is not None:
+        of_blocks = observed.index_select(-1, blocks.blocks)
+        logs, scaled = logs * of_blocks, scaled * observed
+    total = summed(logs, sample_weight) - dotted(truth, logits, sample_weight)
+    total.add_(dotted(scaled, differences, sample_weight), alpha=0.5)
 
     def slopes():
-        factors = sums.reciprocal_() if observed is None else observed / sums
-        return blocks.multiply_(powers, factors).sub_(x)
+        factors = sums.reciprocal_() if of_blocks is None else of_blocks / sums
+        return blocks.multiply_(powers, factors).sub_(truth).add_(scaled)
 
-    return losses, slopes
+    return total, scaled, observed, slopes
 
 
-def split_missing(blocks, x):
-    """x without NaN, and which numbers and which blocks are observed; None for both if all are."""
+def summed(values, sample_weight):
+    """The sum of values (..., n, k), each row's times its weight, if rows have weights."""
+    return values.sum() if sample_weight is None else (values.sum(dim=-1) * sample_weight).sum()
+
+
+def dotted(a, b, sample_weight):
+    """The same of products."""
+    if sample_weight is None and a.shape == b.shape:
+        return torch.dot(a.reshape(-1), b.reshape(-1))
+    return summed(a * b, sample_weight)
+
+
+def split_missing(x):
+    """x without NaN, and where it is observed: 1, or else 0; None if it is everywhere."""
     if math.isfinite(x.sum()):
-        return x, None, None
+        return x, None
     missing = x.isnan()
-    observed = (~missing).to(x.dtype)
-    return x.masked_fill(missing, 0.0), observed[:, blocks.numbers], observed[:, blocks.blocks]
+    return x.masked_fill(missing, 0.0), (~missing).to(x.dtype)
 
 
 def sums_of_cells(widths, columns):
@@ -285,19 +305,14 @@ class Mixed(Output):
     def mean_loss(self, output, x, sample_weight=None, out=None):
         """Its mean over all rows, in which missing cells cost nothing, and its pullback."""
         blocks, n_rows = blocks_of(self.widths, output), output.numel() // output.shape[-1]
-        x, are_numbers, are_blocks = split_missing(blocks, x)
-        losses, slopes = cross_entropies(blocks, output, x, are_blocks, out)
-        differences = blocks.differences(output, x)
-        if are_numbers is not None:
-            differences *= are_numbers
-        losses += torch.linalg.vecdot(differences, differences)
-        mean = mean_of_rows(losses, sample_weight, n_rows)
+        total, *_, slopes = losses_and_slopes(
+            blocks, output, x, blocks.precision, sample_weight, out
+        )
 
         def pullback(gradient):
-            gradients = slopes().index_copy_(-1, blocks.numbers, differences.mul_(2.0))
-            return (scaled_by_rows_(gradients, gradient, n_rows, sample_weight),)
+            return (scaled_by_rows_(slopes(), gradient, n_rows, sample_weight),)
 
-        return mean, pullback
+        return total.mul_(constant(1.0 / n_rows, total)), pullback
 
     def mean_loss_of_observed(self, output, x, **weighing):
         """The same: it knows of missing cells."""
@@ -346,12 +361,6 @@ class Mixed(Output):
                 number += 1
             start += max(1, width)
         return X
-
-
-def mean_of_rows(losses, sample_weight, n_rows):
-    """Of losses (..., n), weighted if rows have weights."""
-    losses = losses if sample_weight is None else losses * sample_weight
-    return losses.sum().mul_(constant(1.0 / n_rows, losses))
 
 
 def scaled_by_rows_(gradients, gradient, n_rows, sample_weight):
@@ -431,25 +440,33 @@ class MixedDensity(Mixed):
     def mean_density_loss(self, output, variance, x, sample_weight=None, out=None):
         """Mean over all rows of -log p(x|z) given the numbers' variances, and its pullback."""
         blocks, n_rows = blocks_of(self.widths, output), output.numel() // output.shape[-1]
-        x, are_numbers, are_blocks = split_missing(blocks, x)
-        losses, slopes = cross_entropies(blocks, output, x, are_blocks, out)
-        differences = blocks.differences(output, x)
-        log_volumes = torch.log(2.0 * math.pi * variance).expand_as(differences)
-        if are_numbers is not None:
-            differences, log_volumes = differences * are_numbers, log_volumes * are_numbers
-        scaled = differences / variance
-        losses += 0.5 * (scaled * differences + log_volumes).sum(dim=-1)
-        mean = mean_of_rows(losses, sample_weight, n_rows)
+        precision = output.new_zeros(output.shape[-1])
+        precision.index_copy_(0, blocks.numbers, variance.reciprocal())
+        total, scaled, observed, slopes = losses_and_slopes(
+            blocks, output, x, precision, sample_weight, out
+        )
+        counts = self._counts(blocks, output, observed, sample_weight)
+        log_volumes = torch.log(2.0 * math.pi * variance)
+        total.add_(torch.dot(counts, log_volumes), alpha=0.5)
 
         def pullback(gradient):
-            gradients = slopes().index_copy_(-1, blocks.numbers, scaled)
-            n_cells = torch.ones_like(scaled) if are_numbers is None else are_numbers
-            of_variance = 0.5 * (n_cells / variance - scaled.square())
-            of_variance = scaled_by_rows_(of_variance, gradient, n_rows, sample_weight)
-            of_variance = of_variance.sum_to_size(variance.shape)
-            return scaled_by_rows_(gradients, gradient, n_rows, sample_weight), of_variance
+            squares = scaled.index_select(-1, blocks.numbers).square_()
+            squares = squares if sample_weight is None else squares * sample_weight.unsqueeze(-1)
+            of_variance = counts / variance - squares.sum_to_size(variance.shape)
+            gradients = scaled_by_rows_(slopes(), gradient, n_rows, sample_weight)
+            return gradients, of_variance * (0.5 * gradient / n_rows)
 
-        return mean, pullback
+        return total.mul_(constant(1.0 / n_rows, total)), pullback
+
+    def _counts(self, blocks, output, observed, sample_weight):
+        """How many cells of each number there are in an output, or what these count."""
+        n_draws = output[..., 0, 0].numel()
+        n_rows = output.shape[-2] if sample_weight is None else sample_weight.sum()
+        if observed is None:
+            return output.new_ones(len(blocks.numbers)) * (n_rows * n_draws)
+        observed = observed.index_select(-1, blocks.numbers)
+        counts = observed.sum(dim=0) if sample_weight is None else sample_weight @ observed
+        return counts * n_draws
 
 
 KINDS.update({kind.name: kind for kind in (Mixed, MixedDensity)})  # files call them so

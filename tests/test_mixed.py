@@ -325,9 +325,8 @@ def test_blocks_that_inference_mode_has_seen_first_can_be_trained_with():
 
 
 def test_whole_rows_are_not_copied():
-    blocks, x = blocks_of((0, 2), torch.empty(0)), torch.ones(2, 3)
-    assert split_missing(blocks, x) == (x, None, None)
+    x = torch.ones(2, 3)
+    assert split_missing(x) == (x, None)
     x[0, 0] = x[1, 1:] = torch.nan
-    whole, numbers, categories = split_missing(blocks, x)
-    assert whole.isfinite().all()
-    assert numbers.tolist() == [[0.0], [1.0]] and categories.tolist() == [[1.0], [0.0]]
+    whole, observed = split_missing(x)
+    assert whole.tolist() == observed.tolist() == [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]]
