@@ -10,7 +10,6 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skae._autoencoder import Autoencoder
 from skae._base import BaseAutoencoder
 from skae._cell_errors import is_table_for, rows_for
 from skae._columns import ratio
@@ -23,6 +22,7 @@ from skae._compat import (
     fit_context,
 )
 from skae._constraints import TRAINING_CONSTRAINTS
+from skae._denoising import DenoisingAutoencoder
 from skae._engine.devices import off_torch
 from skae._estimator import draw_seed
 from skae._frames import is_frame
@@ -31,6 +31,7 @@ from skae._pipelines import steps_of
 from skae._tabular import holds_more_than_numbers
 from skae.tables import TableEncoder
 
+WIDTH = 128  # of the code by default
 LEAST_SHARE = 0.01  # of a cell's spread that counts as its error in training
 MOST_CORRELATED = 2000  # components of a code whose correlations are estimated
 LEAST_SCORE = 1e-300  # whose logarithm is taken
@@ -42,9 +43,8 @@ USUAL = 0.95  # fraction of training rows that have an error no larger
 
 
 def inverse_covariance(codes):
-    """Inverse of Ledoit and Wolf's estimate, or, of many components or few rows, its diagonal."""
-    n_rows, n_components = codes.shape
-    if n_components <= MOST_CORRELATED and n_components < n_rows:
+    """Inverse of Ledoit and Wolf's estimate, or, of very many components, of the diagonal."""
+    if codes.shape[1] <= MOST_CORRELATED:
         return LedoitWolf().fit(codes).precision_
     variances = codes.var(axis=0)
     variances = np.maximum(variances, LEAST_SHARE * variances.mean())
@@ -107,7 +107,8 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
     autoencoder : transformer or None, default=None
         What is trained, a clone of it: any transformer with `inverse_transform`, such as an
         autoencoder of skae, PCA, NMF, or a pipeline of a scaler and one of these. A
-        `FrozenEstimator` of a fitted one stays as it is. None is `Autoencoder()`.
+        `FrozenEstimator` of a fitted one stays as it is. None is
+        `DenoisingAutoencoder(128)`, which also takes missing cells.
     contamination : 'auto' or float, default='auto'
         Which rows are outliers. A float: this share of the training rows, in (0, 0.5], those
         with the lowest scores; v, m and S are then estimated without this share, of which
@@ -134,7 +135,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
 
     See Also
     --------
-    Autoencoder : What is trained by default.
+    DenoisingAutoencoder : What is trained by default.
     skae.inspection.FeatureErrorsDisplay : Which features make a row an outlier.
     sklearn.ensemble.IsolationForest : Outliers are what random cuts soon isolate.
     sklearn.neighbors.LocalOutlierFactor : Outliers are where rows are rare.
@@ -144,8 +145,8 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
     In the monitoring of processes, the two parts are known as Q and T^2. `v_j` is at least a
     hundredth of the variance of the feature, and 1 of one that is constant. So units do not
     matter beyond what they do to the autoencoder: a scaler may as well stand before the detector
-    as within it. S is the estimate of Ledoit and Wolf, and diagonal where the code has more
-    than 2000 components or not fewer than there are rows.
+    as within it. S is the estimate of Ledoit and Wolf, which fewer rows than components also have,
+    and diagonal where the code has more than 2000 components.
 
     Missing cells, which `DenoisingAutoencoder` takes, and VAE in data frames, count as the mean
     of the row's other cells, so that a row is no more normal for lacking some. Of a data frame
@@ -202,7 +203,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         **{name: TRAINING_CONSTRAINTS[name] for name in ("table", "random_state")},
     }
-    _parts = {"autoencoder": "Autoencoder()", "table": "table=TableEncoder()"}
+    _parts = {"autoencoder": "DenoisingAutoencoder(128)", "table": "table=TableEncoder()"}
 
     def __init__(
         self,
@@ -431,7 +432,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
 
     @property
     def _prototype(self):
-        return Autoencoder() if self.autoencoder is None else self.autoencoder
+        return DenoisingAutoencoder(WIDTH) if self.autoencoder is None else self.autoencoder
 
     @property
     def _frozen(self):

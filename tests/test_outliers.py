@@ -24,6 +24,7 @@ from test_frames import arrow_table, polars_frame
 from test_tables import people
 
 import skae._cell_errors as cell_errors
+import skae._outliers as outliers
 from skae import (
     VAE,
     Autoencoder,
@@ -156,8 +157,16 @@ def test_the_code_tells_what_the_error_does_not():
     assert (fitted.predict(far) == -1).mean() > 0.8 and (fitted.predict(rows) == 1).mean() > 0.95
 
 
-def test_wide_codes_and_few_rows_have_a_diagonal_estimate():
-    fitted = detector(Autoencoder(80, **TRAINING)).fit(X)  # more components than rows
+def test_fewer_rows_than_components_have_the_estimate_of_ledoit_and_wolf():
+    fitted = detector(Autoencoder(80, **TRAINING)).fit(X)
+    codes = fitted.autoencoder_.transform(X)
+    expected = LedoitWolf().fit(codes).mahalanobis(codes)
+    np.testing.assert_allclose(fitted.code_distances(X), expected, rtol=1e-6)
+
+
+def test_very_wide_codes_have_a_diagonal_estimate(monkeypatch):
+    monkeypatch.setattr(outliers, "MOST_CORRELATED", 5)
+    fitted = detector(Autoencoder(6, **TRAINING)).fit(X)
     codes = fitted.autoencoder_.transform(X)
     variances = codes.var(axis=0)
     variances = np.maximum(variances, 0.01 * variances.mean())
@@ -320,9 +329,9 @@ def test_its_seed_replaces_those_of_all_parts():
     assert detector().fit(X).autoencoder_.random_state == 0
 
 
-def test_the_default_is_an_autoencoder():
-    fitted = AutoencoderOutlierDetector(random_state=0).fit(curve(60))
-    assert type(fitted.autoencoder_) is Autoencoder and fitted.autoencoder_.n_components == 32
+def test_the_default_is_a_wide_denoising_autoencoder():
+    its = AutoencoderOutlierDetector(random_state=0).fit(curve(60)).autoencoder_
+    assert type(its) is DenoisingAutoencoder and its.n_components == 128
 
 
 # Missing cells, sparse rows, batches.
@@ -574,7 +583,7 @@ def test_wrong_contamination_is_named(contamination):
     ("autoencoder", "found", "remedy"),
     [
         (StandardScaler, "class", r"pass an object, such as StandardScaler\(\)"),
-        (LogisticRegression(), "LogisticRegression", r"use for example Autoencoder\(\)"),
+        (LogisticRegression(), "LogisticRegression", "use for example Denoising"),
         (make_pipeline(StandardScaler(), LogisticRegression()), "Pipeline", "Autoencoder"),
         (make_pipeline(TableEncoder()), "TableEncoder", "Autoencoder"),
         (make_pipeline("passthrough"), "passthrough", "Autoencoder"),
@@ -615,7 +624,7 @@ def test_categories_for_what_takes_numbers_are_an_error():
 
 
 def test_parameters_of_an_autoencoder_that_is_not_there():
-    with pytest.raises(ValueError, match=r"pass AutoencoderOutlierDetector\(Autoencoder\(\)\)"):
+    with pytest.raises(ValueError, match=r"pass AutoencoderOutlierDetector\(DenoisingAuto"):
         AutoencoderOutlierDetector().set_params(autoencoder__max_iter=3)
 
 
