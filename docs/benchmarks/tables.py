@@ -16,7 +16,7 @@ where it is not installed, and so is skrub.
 
 import argparse
 import os
-import warnings
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,8 +26,9 @@ import _tables_cost
 import _tables_imputation
 import _tables_outliers
 import _tables_synthetic
+from _pieces import measure_lacking
 from _records import Records
-from _report import processor_in_full, setting, write_page
+from _report import setting, write_page
 from _tables_report import paragraphs
 
 
@@ -104,28 +105,11 @@ def wanted(arguments, part, table, model):
     )
 
 
-def measure_all(arguments, records):
-    """Measure the pieces that have not been measured, and keep each."""
-    for name, table, model, seed in pieces(arguments):
-        key = f"{name} | {table} | {model} | {seed}"
-        if records.lacks(key):
-            try:
-                figures = quietly(PARTS[name].measure, arguments.data, table, model, seed)
-            except ImportError as failure:
-                print(f"{key}: left out: {failure}", flush=True)
-            else:
-                records.keep(key, {"processor": processor_in_full(), **rounded(figures)})
-                print(key, records.known[key], flush=True)
-
-
-def quietly(function, *args):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of fits that have not converged, and of other libraries
-        return function(*args)
-
-
-def rounded(figures):
-    return {name: round(figure, 4) for name, figure in figures.items()}
+def keyed(arguments):
+    """The key of each piece, and what measures it."""
+    for name, *piece in pieces(arguments):
+        measure = partial(PARTS[name].measure, arguments.data, *piece)
+        yield " | ".join(map(str, (name, *piece))), measure
 
 
 def parse():
@@ -148,5 +132,5 @@ if __name__ == "__main__":
     arguments = parse()
     records = Records(arguments.out, arguments.again)
     if not arguments.report:
-        measure_all(arguments, records)
+        measure_lacking(records, keyed(arguments))
     write_page(arguments.out, *paragraphs(records.known), setting())
