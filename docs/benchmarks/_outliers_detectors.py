@@ -107,16 +107,28 @@ def pyod_deep_svdd(task, seed):
     return DeepSVDD(n_features=task.train.shape[1], random_state=seed, verbose=0)
 
 
-OURS = "AutoencoderOutlierDetector()"
-TRIMMED = f"AutoencoderOutlierDetector(contamination={CONTAMINATION})"
+def named(*parameters):
+    return f"AutoencoderOutlierDetector({', '.join(parameters)})"
+
+
+TRIM = f"contamination={CONTAMINATION}"
+OURS, TRIMMED = named(), named(TRIM)
+WIDE = "DenoisingAutoencoder(128)"
+OTHERS = {
+    WIDE: lambda: DenoisingAutoencoder(128),
+    "DenoisingAutoencoder(256)": lambda: DenoisingAutoencoder(256),
+    "DenoisingAutoencoder()": DenoisingAutoencoder,
+    "VAE()": VAE,
+    f"PCA({VARIANCE})": lambda: PCA(VARIANCE),
+}
 ERROR, PCA_ERROR = "error of Autoencoder()", f"error of PCA({VARIANCE})"
 KNN, FOREST = "nearest neighbours", "IsolationForest"
 DEEP = ("pyod AutoEncoder", "pyod VAE", "pyod DeepSVDD")
 DETECTORS = {
     OURS: ours(),
     TRIMMED: ours(contamination=CONTAMINATION),
-    "AutoencoderOutlierDetector(DenoisingAutoencoder())": ours(DenoisingAutoencoder),
-    f"AutoencoderOutlierDetector(PCA({VARIANCE}))": ours(lambda: PCA(VARIANCE)),
+    **{named(inner): ours(make) for inner, make in OTHERS.items()},
+    named(WIDE, TRIM): ours(OTHERS[WIDE], contamination=CONTAMINATION),
     ERROR: error(lambda seed: Autoencoder(random_state=seed)),
     PCA_ERROR: error(lambda seed: PCA(VARIANCE)),
     KNN: nearest_neighbors,
@@ -124,12 +136,10 @@ DETECTORS = {
     FOREST: scikit_learn(lambda seed: IsolationForest(random_state=seed)),
     "OneClassSVM": scikit_learn(lambda seed: OneClassSVM()),
     "Mahalanobis distance": mahalanobis,
-    "AutoencoderOutlierDetector(VAE())": ours(VAE),
     "pyod PCA": pyod(pyod_pca),
     "pyod ECOD": pyod(pyod_ecod),
     **dict(zip(DEEP, map(pyod, (pyod_autoencoder, pyod_vae, pyod_deep_svdd)), strict=True)),
 }
-OF_SKAE = tuple(name for name in DETECTORS if name.startswith(OURS[:-1]) or name == ERROR)
 # Whose ranks by AUC are averaged over sets, with the detector in question.
 ANCHORS = (
     KNN,

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import _no_bottleneck  # noqa: F401  before pandas
 import _outliers_costs
+import numpy as np
 from _outliers_data import PROTOCOLS, SETS
 from _outliers_detectors import DEEP, DETECTORS
 from _outliers_report import paragraphs
@@ -52,6 +53,7 @@ def measure(protocol, folder, name, detector, seed):
         started = time.process_time()
         strangeness, flagged = DETECTORS[detector](task, seed)
         seconds = time.process_time() - started
+    strangeness = np.nan_to_num(strangeness)  # pyod's PCA divides by variances, 0 among them
     figures = {
         "auc": float(roc_auc_score(task.is_outlier, strangeness)),
         "ap": float(average_precision_score(task.is_outlier, strangeness)),
