@@ -8,13 +8,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from skae import Autoencoder, AutoencoderOutlierDetector
+from skae import Autoencoder, AutoencoderOutlierDetector, DenoisingAutoencoder
 
 RACES = ("cardio", "shuttle", "musk")  # few, many and wide rows
 N_ROUNDS, N_EPOCHS, BATCH_SIZE = 3, 20, 32
 HIDDEN, WIDTH = 64, 32
 UNITS = ("cardio", "glass", "shuttle")
-FACTOR = 1000
+CODE, FACTOR = 128, 1000
 
 
 def race(folder, name, peer, seed):
@@ -65,14 +65,14 @@ def units(folder, name, change, seed):
 
 def score_pipeline(X, seed):
     """Scores of a detector whose autoencoder has its scaler with it."""
-    pipeline = make_pipeline(StandardScaler(), Autoencoder())
+    pipeline = make_pipeline(StandardScaler(), DenoisingAutoencoder(CODE))
     return AutoencoderOutlierDetector(pipeline, random_state=seed).fit(X).score_samples(X)
 
 
 def score_scaled(X, seed):
     """The same with the scaler before the detector."""
     scaled = StandardScaler().fit_transform(X)
-    detector = AutoencoderOutlierDetector(Autoencoder(), random_state=seed)
+    detector = AutoencoderOutlierDetector(DenoisingAutoencoder(CODE), random_state=seed)
     return detector.fit(scaled).score_samples(scaled)
 
 

@@ -111,13 +111,11 @@ def named(*parameters):
     return f"AutoencoderOutlierDetector({', '.join(parameters)})"
 
 
-TRIM = f"contamination={CONTAMINATION}"
-OURS, TRIMMED = named(), named(TRIM)
-WIDE = "DenoisingAutoencoder(128)"
+OURS, TRIMMED = named(), named(f"contamination={CONTAMINATION}")
 OTHERS = {
-    WIDE: lambda: DenoisingAutoencoder(128),
-    "DenoisingAutoencoder(256)": lambda: DenoisingAutoencoder(256),
+    "Autoencoder()": Autoencoder,
     "DenoisingAutoencoder()": DenoisingAutoencoder,
+    "DenoisingAutoencoder(256)": lambda: DenoisingAutoencoder(256),
     "VAE()": VAE,
     f"PCA({VARIANCE})": lambda: PCA(VARIANCE),
 }
@@ -128,7 +126,6 @@ DETECTORS = {
     OURS: ours(),
     TRIMMED: ours(contamination=CONTAMINATION),
     **{named(inner): ours(make) for inner, make in OTHERS.items()},
-    named(WIDE, TRIM): ours(OTHERS[WIDE], contamination=CONTAMINATION),
     ERROR: error(lambda seed: Autoencoder(random_state=seed)),
     PCA_ERROR: error(lambda seed: PCA(VARIANCE)),
     KNN: nearest_neighbors,

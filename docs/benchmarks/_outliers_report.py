@@ -105,10 +105,9 @@ def means(figures):
 
 def moonshots(figures):
     for part, rival in MOONSHOTS.items():
-        ours, theirs = (figures.mean(part, model, "auc") for model in (OURS, rival))
-        found = None if None in (ours, theirs) else ours - theirs
-        holds = verdict(found, lambda x: x > 0)
-        yield f"{part}, moonshot: mean AUC against {rival}", "above", text(found, "+.3f"), holds
+        found = np.array(list(figures.differences(part, OURS, rival).values()))
+        what = f"{part}, moonshot: {OURS} against {rival}"
+        yield what, "better mean AUC", *compared(found, 0, by_mean=True)
 
 
 def rivals(figures):
@@ -121,12 +120,13 @@ def rivals(figures):
 
 
 def compared(differences, share, by_mean):
-    """Mean difference and wins as text, and whether they are enough."""
+    """Mean difference with its standard error, and wins, as text; whether they are enough."""
     if not len(differences):
         return "", "not measured"
     mean, n_wins = differences.mean(), int((differences > 0).sum())
+    error = differences.std() / np.sqrt(len(differences))
     holds = n_wins >= share * len(differences) and (mean > 0 or not by_mean)
-    return f"{mean:+.3f}, {n_wins} wins", "met" if holds else "missed"
+    return f"{mean:+.3f} ± {error:.3f}, {n_wins} wins", "met" if holds else "missed"
 
 
 def flags(figures):
@@ -191,7 +191,8 @@ def paragraphs(records):
         f"{N_TEST} rows. *Contaminated*: trained on rows with outliers among them, and "
         f"judged on the same, at most about {N_BOTH}. Means over sets of means over three seeds, "
         "each with rows of its own; pyod's networks have one seed. Comparisons are made set by "
-        "set, with the seeds that both have. Detectors have nothing set but what is named.",
+        "set, with the seeds that both have; ± is the standard error over sets. Detectors have "
+        "nothing set but what is named.",
         table(["", "bar", "figure", ""], bars(figures)),
         *protocols(figures),
         "## Set by set",

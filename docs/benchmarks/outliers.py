@@ -9,7 +9,7 @@ was interrupted; one process at a time writes a file. `--out FILE` keeps them in
 the report beside it; `--report` measures nothing. Writes outliers.md.
 
 pyod's detectors are left out where it is not installed:
-`pip install -c constraints.txt pyod torch`, into an environment of its own. Its deep ones take
+`pip install -c constraints.txt pyod torch tqdm`, into an environment of its own. Its deep ones take
 most of the time, and have one seed.
 """
 
