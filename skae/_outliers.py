@@ -34,6 +34,7 @@ from skae.tables import TableEncoder
 WIDTH = 128  # of the code by default
 LEAST_SHARE = 0.01  # of a cell's spread that counts as its error in training
 MOST_CORRELATED = 2000  # components of a code whose correlations are estimated
+TRIMS = 3  # times that outliers are left out and sought again
 LEAST_SCORE = 1e-300  # whose logarithm is taken
 WHISKER = 1.5  # interquartile ranges from the box of a box plot to Tukey's fence
 SLACK = 1e-6  # of the fence, so that rows that are all alike are no outliers
@@ -43,12 +44,16 @@ USUAL = 0.95  # fraction of training rows that have an error no larger
 
 
 def inverse_covariance(codes):
-    """Inverse of Ledoit and Wolf's estimate, or, of very many components, of the diagonal."""
+    """Inverse of Ledoit and Wolf's estimate, or, of very many components, of the diagonal.
+
+    With it, which share of the estimate is the codes' own covariance, that each of them is in.
+    """
     if codes.shape[1] <= MOST_CORRELATED:
-        return LedoitWolf().fit(codes).precision_
+        estimate = LedoitWolf().fit(codes)
+        return estimate.precision_, 1.0 - estimate.shrinkage_
     variances = codes.var(axis=0)
     variances = np.maximum(variances, LEAST_SHARE * variances.mean())
-    return 1.0 / np.where(variances > 0, variances, 1.0)
+    return 1.0 / np.where(variances > 0, variances, 1.0), 0.0
 
 
 def squared_distances(codes, centre, precision):
@@ -58,6 +63,16 @@ def squared_distances(codes, centre, precision):
         scaled = differences * precision if precision.ndim == 1 else differences @ precision
         distances = (scaled * differences).sum(axis=1)
     return np.where(np.isnan(distances), np.inf, distances.clip(min=0.0))
+
+
+def left_out(distances, n_rows, own_share):
+    """Squared distances of training rows by mean and covariance of the others.
+
+    Those by all are too small, the more so the fewer rows there are for a component. By the
+    formula of Sherman and Morrison; `own_share` is that of the sample in the covariance.
+    """
+    own = own_share * distances / max(n_rows - 1, 1)
+    return n_rows / max(n_rows - 1, 1) * distances / np.maximum(1.0 - own, LEAST_SCORE)
 
 
 def row_sums(errors):
@@ -113,7 +128,8 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         Which rows are outliers. A float: this share of the training rows, in (0, 0.5], those
         with the lowest scores; v, m and S are then estimated without this share, of which
         what is normal should not depend. 'auto': those beyond the upper whisker of a
-        box plot of log(-score), a few hundredths of normal rows; v, m and S are of all rows.
+        box plot of log(-score), in which training rows are judged by m and S of the others:
+        a few hundredths of normal rows. v, m and S are of all rows.
     table : TableEncoder, 'auto' or None, default='auto'
         How data frames become numbers, in place of the parameter `table` of `autoencoder`,
         which has to be an autoencoder of skae. 'auto': as that says, by default a
@@ -253,20 +269,16 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
     def _learn(self, rows):
         """Learn what errors and codes are normal, and which scores are not."""
         self._estimate(rows)
-        share, scores = self._trimmed_share, self._scores(rows)
-        if share > 0:
-            self._estimate(rows, kept=scores >= np.percentile(scores, 100 * share))
-            scores = self._scores(rows)
         if self.contamination == "auto":
-            self.offset_ = tukeys_fence(scores)
+            scores = self._scores(rows)
+            self.offset_ = tukeys_fence(self._scores(rows, of_training=True))
         else:
-            self.offset_ = float(np.percentile(scores, 100 * self.contamination))
+            scores, percent = self._scores(rows), 100 * self.contamination
+            for _ in range(TRIMS):
+                self._estimate(rows, kept=scores >= np.percentile(scores, percent))
+                scores = self._scores(rows)
+            self.offset_ = float(np.percentile(scores, percent))
         self._keep_some(rows, scores)
-
-    @property
-    def _trimmed_share(self):
-        """The share of the training rows that estimates are made without."""
-        return 0.0 if self.contamination == "auto" else self.contamination
 
     def _estimate(self, rows, kept=None):
         """Estimate v, m and S from the rows that are kept, by default all."""
@@ -282,7 +294,8 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
                 f"The codes or errors of X by {type(self.autoencoder_).__name__} are not finite, "
                 "so that nothing is normal: scale X."
             )
-        self._code_mean_, self._code_precision_ = codes.mean(axis=0), inverse_covariance(codes)
+        self._code_mean_, self._n_codes_ = codes.mean(axis=0), len(codes)
+        self._code_precision_, self._own_share_ = inverse_covariance(codes)
         self._usual_errors_ = self._floored(ratio(sums, n_observed), rows, kept)
 
     def _floored(self, means, rows, kept):
@@ -418,12 +431,16 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         with hints(X):
             return rows_for(self.autoencoder_, given, numbers)
 
-    def _scores(self, rows):
-        return -np.concatenate([self._totals(errors, codes) for _, codes, errors in rows.chunks()])
+    def _scores(self, rows, of_training=False):
+        totals = [self._totals(errors, codes, of_training) for _, codes, errors in rows.chunks()]
+        return -np.concatenate(totals)
 
-    def _totals(self, errors, codes):
-        """Minus the scores of rows."""
-        return row_sums(errors / self._usual_errors_) + self._distances(codes)
+    def _totals(self, errors, codes, of_training):
+        """Minus the scores of rows; of those of training, codes as seen from the others."""
+        distances = self._distances(codes)
+        if of_training:
+            distances = left_out(distances, self._n_codes_, self._own_share_)
+        return row_sums(errors / self._usual_errors_) + distances
 
     def _distances(self, codes):
         return squared_distances(codes, self._code_mean_, self._code_precision_)

@@ -244,9 +244,22 @@ def test_outliers_do_not_shape_what_is_normal():
     assert trimmed.score_samples(FAR[50:]).mean() < 1.5 * first.score_samples(FAR[50:]).mean()
 
 
+def test_a_row_that_is_left_out_has_the_distance_by_the_others():
+    codes = np.random.default_rng(0).normal(size=(20, 3)) @ np.diag([1.0, 2.0, 5.0])
+    centre, covariance = codes.mean(axis=0), np.cov(codes.T, bias=True)
+    distances = outliers.squared_distances(codes, centre, np.linalg.inv(covariance))
+    for row, distance in enumerate(outliers.left_out(distances, 20, 1.0)):
+        others = np.delete(codes, row, axis=0)
+        precision = np.linalg.inv(np.cov(others.T, bias=True))
+        expected = outliers.squared_distances(codes[[row]], others.mean(axis=0), precision)
+        assert distance == pytest.approx(expected.item())
+
+
 def test_auto_is_the_whisker_of_a_box_plot_of_log_scores():
     fitted = detector().fit(FAR)
-    logs = np.log(-fitted.score_samples(FAR))
+    own_share = 1.0 - LedoitWolf().fit(fitted.autoencoder_.transform(FAR)).shrinkage_
+    distances = outliers.left_out(fitted.code_distances(FAR), len(FAR), own_share)
+    logs = np.log(fitted.feature_errors(FAR).sum(axis=1) + distances)
     low, high = np.percentile(logs, [25, 75])
     assert fitted.offset_ == pytest.approx(-np.exp(high + 1.5 * (high - low)), rel=1e-5)
 
