@@ -23,12 +23,12 @@ def pages(number):
 
 # An address space in which the rows fit once, as a file, but no copy of them.
 ON_A_FILE = """
-shape = (200_000, 64)
+shape = (400_000, 64)
 np.lib.format.open_memmap(PATH, "w+", "f4", shape).flush()
 X = np.load(PATH, mmap_mode="r")
 everything, room = resource.RLIM_INFINITY, X.nbytes // 2
 for name in NAMES:
-    estimator = small(name, max_iter=1, batch_size=10_000)
+    estimator = small(name, max_iter=1, batch_size=5_000)
     estimator.fit(X[:20_000]).transform(X[:20_000])
     resource.setrlimit(resource.RLIMIT_AS, (pages(0) + room, everything))
     try:
@@ -54,11 +54,11 @@ print((pages(1) - before) / 2**20)
 
 @needs_proc
 def test_rows_of_a_file_are_never_copied_as_a_whole(tmp_path):
-    """51 MB of rows, and room for half as many beside them."""
+    """102 MB of rows, and room for half as many beside them."""
     names = ("Autoencoder", "DenoisingAutoencoder", "ContractiveAutoencoder")
     settings = f"PATH = {str(tmp_path / 'X.npy')!r}\nNAMES = {names!r}\n"
     output = run_python(MEASURE + settings + ON_A_FILE)
-    expected = [("no room for a copy", f"{name} (200000, 3) True") for name in names]
+    expected = [("no room for a copy", f"{name} (400000, 3) True") for name in names]
     assert output.splitlines() == [line for lines in expected for line in lines]
 
 
