@@ -24,7 +24,7 @@ def is_table_for(steps, X, holds_categories):
         return False
     if first.__sklearn_is_fitted__():
         return first._table is not None
-    spec = getattr(first, "table", None)
+    spec = first._table_spec
     return holds_categories if spec == "auto" else spec is not None
 
 
@@ -60,6 +60,7 @@ class _Rows:
     def __init__(self, steps, numbers, widths):
         self.steps, self.numbers, self.widths = steps, numbers, widths
         self.n_rows_at_once = max(1, CHUNK_SIZE // numbers.shape[1])
+        self._only = None  # what one chunk of all rows has come to
 
     def __len__(self):
         return self.numbers.shape[0]
@@ -71,6 +72,10 @@ class _Rows:
 
     def chunks(self):
         """Triples (slice of rows, codes, errors), of arrays of float64; NaN in missing cells."""
+        if len(self) <= self.n_rows_at_once:
+            self._only = self._only or self._read(slice(0, len(self)))
+            yield slice(0, len(self)), *self._only
+            return
         for start in range(0, len(self), self.n_rows_at_once):
             some = slice(start, min(start + self.n_rows_at_once, len(self)))
             yield some, *self._read(some)

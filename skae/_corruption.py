@@ -39,13 +39,11 @@ def add_salt_and_pepper(x, level, low, high, generator):
     return torch.where(draw < level / 2, low, torch.where(draw < level, high, x))
 
 
-def swap(x, level, generator):
-    """Give each cell with probability `level` the value that another row has in its column."""
-    return swap_where(x, uniform_like(x, generator), level)
+def swap(x, level, draw):
+    """Give each cell with probability `level` the value that another row has in its column.
 
-
-def swap_where(x, draw, level):
-    """The same for uniform numbers that have been drawn; cells with the same take one row's."""
+    `draw` has uniform numbers, of x's shape; columns with the same ones take the same row's.
+    """
     n_rows = x.shape[0]
     if n_rows == 1:
         return x

@@ -19,7 +19,6 @@ from skae._corruption import (
     apply_users,
     mask,
     swap,
-    swap_where,
     uniform_like,
 )
 from skae._engine.data import dense
@@ -35,6 +34,7 @@ from skae._outputs import SquaredError
 from skae.tables import TableEncoder
 
 LEAST_CHAINS = 100  # where each takes cells of the others
+OF_NUMBERS = ("gaussian", "salt_and_pepper")  # corruptions that leave categories alone
 ROWS_FOR_CELLS = 300  # the same for the variances of cells given the others
 ROWS_FOR_VARIANCE = 1000  # at most; bounds the cost of `noise_variance_`
 
@@ -671,44 +671,31 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         level = self.corruption_level
         if self.corruption is None or level == 0:
             return x
-        if self._table is not None:
-            return self._corrupt_cells(x, level, generator)
-        if self.corruption == "masking" and self._takes_mask_:
-            return x.masked_fill(uniform_like(x, generator) < level, torch.nan)
+        if self.corruption == "masking" and (self._takes_mask_ or self._table is not None):
+            masked = x.masked_fill(self._uniform_of_cells(x, generator) < level, torch.nan)
+            return masked if self._takes_mask_ else self._fill(masked, with_mask=False)
         if self.corruption == "masking":
             return mask(x, level, as_tensor(self.data_mean_, x.device), generator)
         if self.corruption == "gaussian":
-            return add_gaussian_noise(x, level, generator)
-        if self.corruption == "salt_and_pepper":
-            low, high = (as_tensor(a, x.device) for a in (self.data_min_, self.data_max_))
-            corrupted = add_salt_and_pepper(x, level, low, high, generator)
-        elif self.corruption == "swap":
-            corrupted = swap(x, level, generator)
-        else:
-            whole = self._fill(x, with_mask=False) if lacks_cells else x
-            corrupted = apply_users(self.corruption, whole, generator)
-        return torch.where(x.isnan(), x, corrupted) if lacks_cells else corrupted
-
-    def _corrupt_cells(self, x, level, generator):
-        """The same of a table, of which it hits cells: numbers, and categories with their block."""
-        blocks = self._blocks(x)
-        if self.corruption in ("masking", "swap"):
-            draw = uniform_like(x[:, blocks.first], generator)[:, blocks.cell_of]
-            if self.corruption == "masking":
-                return x.masked_fill(draw < level, torch.nan)
-            corrupted = swap_where(x, draw, level)
-        elif self.corruption == "gaussian":
             corrupted = add_gaussian_noise(x, level, generator)
         elif self.corruption == "salt_and_pepper":
             low, high = (as_tensor(a, x.device) for a in (self.data_min_, self.data_max_))
             corrupted = add_salt_and_pepper(x, level, low, high, generator)
+        elif self.corruption == "swap":
+            corrupted = swap(x, level, self._uniform_of_cells(x, generator))
         else:
-            whole = self._fill(x, with_mask=False)
+            whole = self._fill(x, with_mask=False) if lacks_cells else x
             corrupted = apply_users(self.corruption, whole, generator)
-        kept = x.isnan()
-        if self.corruption in ("gaussian", "salt_and_pepper"):  # which is of numbers
-            kept |= blocks.is_category.bool()
-        return torch.where(kept, x, corrupted)
+        if self._table is not None and self.corruption in OF_NUMBERS:
+            corrupted = torch.where(self._blocks(x).is_category.bool(), x, corrupted)
+        return torch.where(x.isnan(), x, corrupted) if lacks_cells else corrupted
+
+    def _uniform_of_cells(self, x, generator):
+        """A uniform number for each cell, of x's shape: a table's have one for all columns."""
+        if self._table is None:
+            return uniform_like(x, generator)
+        blocks = self._blocks(x)
+        return uniform_like(x[:, blocks.first], generator)[:, blocks.cell_of]
 
     def _compared(self, network, x):
         self._check_width(x)
@@ -729,10 +716,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
                 f"target has {width} columns, but the fitted {type(self).__name__} reconstructs "
                 f"{self.n_features_out_}: pass a target of that width."
             )
-        return self._note_gaps(super()._resume(data, held_out_fraction))
-
-    def _start(self, data, held_out_fraction=0):
-        return self._note_gaps(super()._start(data, held_out_fraction))
+        return super()._resume(data, held_out_fraction)
 
     def _prepare(self, data, continues):
         low, high = column_ranges(data.X)

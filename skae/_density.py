@@ -16,7 +16,7 @@ from skae._engine.streams import stream, stream_seed
 from skae._estimator import draw_seed
 from skae._likelihoods import Gaussian
 from skae._mixed import MixedDensity
-from skae._prior import Mixture
+from skae._prior import draw_codes, fitted_mixture
 from skae._sample_weight import weighted
 
 MIN_SCORE_DRAWS = 64
@@ -106,15 +106,15 @@ class DensityMixin:
         if prior == "auto":
             prior = "normal" if self._table is None else "mixture"
         if prior == "mixture" and self.n_active_components_:
-            codes[:, self._is_active_] = self._fitted_mixture().draw(n_samples, rng)
+            codes[:, self._is_active_] = draw_codes(self._mixture_of_codes(), n_samples, rng)
         means = self._map(Network.reconstruct, codes.astype(self._state.weights.dtype))
         X = self._perceptron.output.draw(means, rng, self._spread(codes))
         return X if self._table is None else self._as_table(self._lacking(X, rng), exact=True)
 
-    def _fitted_mixture(self):
+    def _mixture_of_codes(self):
         """The mixture of the active components' codes."""
         if self._mixture_ is None:
-            self._mixture_ = Mixture.of(self._posteriors_, self._state.seed)
+            self._mixture_ = fitted_mixture(self._posteriors_, self._state.seed)
         return self._mixture_
 
     def _lacking(self, X, rng):

@@ -69,8 +69,16 @@ class GapsMixin:
         self.data_mean_ = means.astype(data.X.dtype)
         self._lacks_cells_ = self._takes_mask_ or any(map(has_missing, data.tables))
 
+    def _start(self, data, held_out_fraction=0):
+        return self._note_gaps(super()._start(data, held_out_fraction))
+
+    def _resume(self, data, held_out_fraction=0):
+        return self._note_gaps(super()._resume(data, held_out_fraction))
+
     def _note_gaps(self, trainer):
         """Held-out rows may lack cells where the others do not."""
+        if "data_mean_" not in vars(self):  # nor may any
+            return trainer
         self._lacks_cells_ |= any(map(has_missing, trainer.data.tables))
         return trainer
 

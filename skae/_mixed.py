@@ -328,12 +328,7 @@ class Mixed(Output):
         sums, n_observed = column_sums(X, sample_weight)
         sizes = np.maximum(self.widths, 1)
         proportions = (sums.clip(min=0.0) + 1.0 / sizes.repeat(sizes)) / (n_observed + 1.0)
-        return np.where(self._is_number, ratio(sums, n_observed), np.log(proportions))
-
-    @property
-    def _is_number(self):
-        """Of each column."""
-        return are_numbers(self.widths)
+        return np.where(are_numbers(self.widths), ratio(sums, n_observed), np.log(proportions))
 
     def slopes_at_start(self, data):
         """By how much a reconstruction moves with its output, near `best_constant`.
@@ -341,7 +336,7 @@ class Mixed(Output):
         About as a category's proportion, whose least one is `RARE`: few rows would decide.
         """
         constant = self.best_constant(data.targets, data.sample_weight)
-        return np.where(self._is_number, 1.0, np.exp(constant).clip(min=RARE))
+        return np.where(are_numbers(self.widths), 1.0, np.exp(constant).clip(min=RARE))
 
     def draw(self, means, rng, spread):
         """Rows of the matrix: independent normals around numbers, of categories one of each block.

@@ -1,7 +1,6 @@
 """What codes of a VAE are drawn from, if not from N(0, I): a mixture that fits their posteriors."""
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -31,47 +30,45 @@ def some_posteriors(mean, std, seed, sample_weight=None):
         return np.stack([mean, std]).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """A mixture of normal distributions.
+def fitted_mixture(posteriors, seed):
+    """The mixture of normal distributions that fits a draw from each of some posteriors best.
 
     Parameters
     ----------
+    posteriors : ndarray of shape (2, n, n_components)
+        Means and standard deviations.
+    seed : int
+
+    Returns
+    -------
     weights : ndarray of shape (k,)
     means : ndarray of shape (k, n_components)
     factors : ndarray of shape (k, n_components, n_components)
         Lower triangular: their products with their transposes are the covariances.
+
+    References
+    ----------
+    Ghosh et al., "From variational to deterministic autoencoders", ICLR 2020,
+    https://arxiv.org/abs/1903.12436.
     """
+    mean, std = posteriors.astype(np.float64)
+    seed = stream_seed(seed, "mixture", 1) % 2**32
+    codes = mean + std * np.random.default_rng(seed).standard_normal(mean.shape)
+    k = int(np.clip(len(codes) // ROWS_PER_COMPONENT, 1, COMPONENTS))
+    mixture = GaussianMixture(k, reg_covar=MIN_VARIANCE, random_state=seed)
+    with warnings.catch_warnings():  # that it might fit still better
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mixture.fit(codes)
+    return mixture.weights_, mixture.means_, np.linalg.cholesky(mixture.covariances_)
 
-    weights: np.ndarray
-    means: np.ndarray
-    factors: np.ndarray
 
-    @classmethod
-    def of(cls, posteriors, seed):
-        """The mixture that fits a draw from each of some posteriors best.
-
-        References
-        ----------
-        Ghosh et al., "From variational to deterministic autoencoders", ICLR 2020,
-        https://arxiv.org/abs/1903.12436.
-        """
-        mean, std = posteriors.astype(np.float64)
-        seed = stream_seed(seed, "mixture", 1) % 2**32
-        codes = mean + std * np.random.default_rng(seed).standard_normal(mean.shape)
-        k = int(np.clip(len(codes) // ROWS_PER_COMPONENT, 1, COMPONENTS))
-        mixture = GaussianMixture(k, reg_covar=MIN_VARIANCE, random_state=seed)
-        with warnings.catch_warnings():  # that it might fit still better
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            mixture.fit(codes)
-        return cls(mixture.weights_, mixture.means_, np.linalg.cholesky(mixture.covariances_))
-
-    def draw(self, n_samples, rng):
-        """Codes (n_samples, n_components)."""
-        which = rng.choice(len(self.weights), n_samples, p=self.weights / self.weights.sum())
-        noise = rng.standard_normal((n_samples, self.means.shape[1]))
-        codes = np.empty_like(noise)
-        for number in np.unique(which):
-            rows = which == number
-            codes[rows] = self.means[number] + noise[rows] @ self.factors[number].T
-        return codes
+def draw_codes(mixture, n_samples, rng):
+    """Codes (n_samples, n_components) from what `fitted_mixture` returns."""
+    weights, means, factors = mixture
+    which = rng.choice(len(weights), n_samples, p=weights / weights.sum())
+    noise = rng.standard_normal((n_samples, means.shape[1]))
+    codes = np.empty_like(noise)
+    for number in np.unique(which):
+        rows = which == number
+        codes[rows] = means[number] + noise[rows] @ factors[number].T
+    return codes

@@ -418,12 +418,6 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
     def _inputs(self, x):
         return x if self._table is None else super()._inputs(x)
 
-    def _start(self, data, held_out_fraction=0):
-        return self._note_gaps(super()._start(data, held_out_fraction))
-
-    def _resume(self, data, held_out_fraction=0):
-        return self._note_gaps(super()._resume(data, held_out_fraction))
-
     def _prepare(self, data, continues):
         if self._table is not None:
             self._learn_means(data, continues)

@@ -242,6 +242,19 @@ def through_joblib(estimator):
     return pickle.loads(pickle.dumps(estimator, protocol=2))
 
 
+@pytest.mark.parametrize("save_and_load", [through_joblib, through_skops])
+def test_a_vae_that_has_sampled_is_saved(save_and_load):
+    vae = fitted("VAE", whole())
+    drawn = vae.sample(5, random_state=0)
+    assert save_and_load(vae).sample(5, random_state=0).equals(drawn)
+
+
+def test_masks_may_follow_other_corruptions():
+    denoiser = small("DenoisingAutoencoder", corruption="swap").partial_fit(whole())
+    denoiser.set_params(corruption="masking").partial_fit(whole())
+    assert np.isfinite(denoiser.loss_)
+
+
 @each
 @pytest.mark.parametrize(
     "save_and_load",
