@@ -26,7 +26,7 @@ KINDS = {
     "bf16": ("Autoencoder", {"precision": "bf16"}),
     "momentum and decay": ("Autoencoder", {"solver": "sgd", "alpha": 0.1}),
 }
-MOVES = (1, 2, 3, 4, 8)
+MOVES = range(1, 9)
 READ = ("transform", "inverse_transform", "reconstruct", "score_samples", "score")
 PREDICT = ("predict", "predict_proba", "predict_log_proba")
 
