@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from sklearn.base import clone
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skae._columns import (
@@ -20,19 +19,18 @@ from skae._columns import (
 )
 from skae._compat import InvalidParameterError, StrOptions, available_if, fit_context
 from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS, as_sizes
-from skae._engine.blocks import describe_pair
-from skae._engine.data import Data, dense, sample, split_rows
+from skae._encoder import EncoderMixin
+from skae._engine.data import Data, dense, sample
 from skae._engine.devices import off_torch
 from skae._engine.initial import initial_weights, n_linear_components, start_linear
 from skae._engine.modules import decoder_module, published
 from skae._engine.network import ENCODER, Network, matching_tensors
 from skae._engine.perceptron import Perceptron
-from skae._engine.streams import stream
-from skae._engine.training import State
-from skae._estimator import ACCEPTED, NetworkEstimator, draw_seed, make_trainer, trains_by_epochs
+from skae._estimator import ACCEPTED, NetworkEstimator, trains_by_epochs
 from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
 from skae._hints import hints
 from skae._mixed import Mixed, blocks_of, mean_d2, sums_of_cells, sums_of_losses
+from skae._one_network import OneNetworkMixin
 from skae._outputs import LOSSES, SquaredError
 from skae._sample_weight import weighted
 from skae.networks import ConvNet
@@ -46,7 +44,7 @@ def hook(getter) -> Any:
     return property(getter)
 
 
-class BaseAutoencoder(NetworkEstimator):
+class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     """What all autoencoders share. Abstract: it has no constructor of its own.
 
     A variant lists its parameters in `__init__` and `_parameter_constraints`, and writes
@@ -220,12 +218,6 @@ class BaseAutoencoder(NetworkEstimator):
         """
         return self._run_partial_fit(X, sample_weight=sample_weight)
 
-    def _fit(self, data, continues):
-        start = self._resume if continues else self._start
-        trainer = start(data, self._held_out_fraction)
-        with self._progress(data, trainer.settings.max_iter) as progress:
-            self._train(trainer, progress)
-
     def _validate(self, X, target, sample_weight, reset):
         self._check_parameters()
         X = self._validate_X(X, reset, sample_weight=sample_weight)
@@ -241,7 +233,8 @@ class BaseAutoencoder(NetworkEstimator):
         """Refuse a network that does not suit the data, before anything is forgotten."""
         if self.network is not None:
             n_features = data.X.shape[1]
-            self._describe_blocks(n_features, n_features, data.targets.shape[1])
+            n_outputs = data.targets.shape[1] * self._output.n_heads
+            self._describe_blocks(n_features, n_features, n_outputs)
 
     def _validate_target(self, target, X):
         """What rows of X are to become, of their dtype; None for themselves."""
@@ -268,20 +261,6 @@ class BaseAutoencoder(NetworkEstimator):
             raise
         return target if matrix is None else matrix
 
-    def _start(self, data, held_out_fraction=0):
-        """A trainer at the beginning, its weights drawn."""
-        seed = draw_seed(self.random_state)
-        split = split_rows(len(data), held_out_fraction, seed)
-        seen, n_features = split.seen(data), data.X.shape[1]
-        self._prepare(seen, continues=False)
-        perceptron = self._describe_perceptron(n_features)
-        weights = self._initial_weights(perceptron, stream(seed, "weights"), seen)
-        network = Network(perceptron, weights)
-        self._start_linear(network, seen)
-        perceptron.output.start(network, seen)
-        state = State(weights.numpy().astype(data.X.dtype), seed)
-        return make_trainer(self, perceptron, state, data, split)
-
     def _initialize(self, data):
         """Be as after zero epochs."""
         trainer = self._start(data)
@@ -302,19 +281,6 @@ class BaseAutoencoder(NetworkEstimator):
     def _network_copy(self):
         """The fitted network with weights of its own, to be changed."""
         return Network(self._fitted_perceptron, torch.tensor(self._state.weights, device="cpu"))
-
-    def _resume(self, data, held_out_fraction=0):
-        """A trainer that goes on from the fitted state."""
-        perceptron = self._describe_perceptron(data.X.shape[1])
-        if perceptron != self._perceptron:
-            raise ValueError(
-                "Training cannot go on, as the parameters now describe another network, "
-                f"{perceptron}, than the fitted one, {self._perceptron}: restore what decides its "
-                "sizes, activations, tied weights and output, or call fit with warm_start=False."
-            )
-        split = split_rows(len(data), held_out_fraction, self._state.seed)
-        self._prepare(split.seen(data), continues=True)
-        return self._go_on(make_trainer(self, perceptron, self._state, data, split))
 
     # Whether training has come to anything.
 
@@ -586,15 +552,13 @@ class BaseAutoencoder(NetworkEstimator):
                 f"iteration to the next: use {instead} or another solver."
             )
 
-    def _prepare(self, data, continues):
-        pass
-
     def _describe_perceptron(self, n_features):
         n_inputs, n_outputs = self._widths(n_features)
         n_extra = self._output.n_extra(n_outputs, has_back=self.network is not None)
         front, back, into_back = None, None, ()
         if self.network is not None:
-            front, back = self._describe_blocks(n_features, n_inputs, n_outputs)
+            n_given = n_outputs * self._output.n_heads
+            front, back = self._describe_blocks(n_features, n_inputs, n_given)
             n_inputs = n_outputs = front.shape_out[0]
             into_back = (self.activation,)
         hidden_sizes = as_sizes(self.hidden_layer_sizes)
@@ -613,15 +577,6 @@ class BaseAutoencoder(NetworkEstimator):
             log_inputs=self._output.has_totals,
         )
 
-    def _describe_blocks(self, n_features, n_inputs, n_outputs):
-        return describe_pair(
-            clone(self.network),
-            n_features=n_features,
-            n_inputs=n_inputs,
-            n_outputs=n_outputs * self._output.n_heads,
-            activation=self.activation,
-        )
-
     def _widths(self, n_features):
         """Of what the encoder gets, and of what the decoder's output is compared with."""
         return n_features, n_features
@@ -634,6 +589,10 @@ class BaseAutoencoder(NetworkEstimator):
             origin = origin.reshape(-1, n_pixels).mean(axis=1).repeat(n_pixels)
         Network(perceptron, weights).origin.copy_(torch.from_numpy(origin))
         return weights
+
+    def _set_out(self, network, data):
+        self._start_linear(network, data)
+        network.perceptron.output.start(network, data)
 
     def _start_linear(self, network, data):
         """Start at principal components, where the network can, and its loss is like theirs."""

@@ -6,7 +6,6 @@ from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from inspect import signature
-from math import prod
 from types import NoneType
 from typing import TYPE_CHECKING, Self
 
@@ -35,7 +34,6 @@ from skae._engine.devices import (
 )
 from skae._engine.full_batch import FullBatchTrainer
 from skae._engine.inference import in_chunks
-from skae._engine.modules import encoder_module, published
 from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._engine.saved import REMEDY, plain, restored
@@ -68,7 +66,7 @@ def draw_seed(random_state):
 
 def make_trainer(estimator, perceptron, state, data, split):
     """The trainer that the parameter `solver` asks for."""
-    trainer = FullBatchTrainer if estimator.solver == "lbfgs" else Trainer
+    trainer = FullBatchTrainer if estimator._setting("solver") == "lbfgs" else Trainer
     return trainer(estimator, perceptron, state, data, split)
 
 
@@ -146,6 +144,9 @@ class NetworkEstimator(
         def set_partial_fit_request(self, **kwargs) -> Self: ...
         def set_score_request(self, **kwargs) -> Self: ...
 
+    _fixed = {}  # parameters of training that the constructor does not have, with their values
+    _minimizes = True  # whether a lower loss is a better one
+    _n_steps = None  # that max_iter="auto" makes; None: what suits the work
     _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is
     _warmup_epochs = 0  # first epochs, whose objective is not yet the one to minimise
     _output_units = None  # (scale, offset) of outputs that are trained in other units than theirs
@@ -191,7 +192,7 @@ class NetworkEstimator(
             settings = replace(trainer.settings, learning_rate_init=self.learning_rate_init_)
             trainer.settings = settings
         trainer.losses = list(self.loss_curve_)
-        trainer.validation_losses = list(self.validation_loss_curve_ or ())
+        trainer.validation_losses = list(vars(self).get("validation_loss_curve_") or ())
         return trainer
 
     def _progress(self, data, n_tasks):
@@ -224,6 +225,10 @@ class NetworkEstimator(
                 self._commit(trainer)
             raise
         self._commit(trainer)
+
+    def _setting(self, name):
+        """A parameter of training."""
+        return self._fixed[name] if name in self._fixed else getattr(self, name)
 
     @property
     def _held_out_fraction(self):
@@ -389,45 +394,6 @@ class NetworkEstimator(
                 network = Network(perceptron, as_tensor(state.weights))
                 state.network = network.completed(self._output_units)
         return state.network
-
-    @property
-    def n_components_(self) -> int:
-        """Width of the code."""
-        check_is_fitted(self)
-        return prod(self._perceptron.code_shape)
-
-    @property
-    def _n_features_out(self):
-        return self.n_components_
-
-    @property
-    def coefs_(self) -> list[np.ndarray]:
-        """Weights of all layers, encoder first; each (fan_in, fan_out)."""
-        return [weight.numpy().T.copy() for weight, _, _ in self._dense_layers("coefs_")]
-
-    @property
-    def intercepts_(self) -> list[np.ndarray]:
-        """Biases of all layers, encoder first; each (fan_out,)."""
-        return [bias.numpy().copy() for _, bias, _ in self._dense_layers("intercepts_")]
-
-    def _dense_layers(self, attribute):
-        check_is_fitted(self)
-        if self._perceptron.front is not None:
-            raise AttributeError(
-                f"{attribute} is there only where all layers are dense, without a network: see the "
-                "parameters of its torch modules, such as encoder_."
-            )
-        network = self._fitted_network()
-        return [*network.encoder_layers, *network.decoder_layers]
-
-    @property
-    def encoder_(self) -> torch.nn.Module:
-        """The encoder as a new `torch.nn.Module` on the CPU."""
-        check_is_fitted(self)
-        return published(self._encoder_layers())
-
-    def _encoder_layers(self):
-        return [*self._input_layers(), *encoder_module(self._fitted_network())]
 
     # What a subclass fills in.
 

@@ -15,6 +15,7 @@ from skae._base import BaseAutoencoder
 from skae._columns import has_missing
 from skae._compat import HasMethods, InvalidParameterError, available_if, fit_context
 from skae._constraints import TRAINING_CONSTRAINTS
+from skae._encoder import EncoderMixin
 from skae._engine.data import Data, split_rows
 from skae._engine.devices import off_torch
 from skae._engine.initial import initial_weights
@@ -78,7 +79,7 @@ def labelled_rows(is_labelled, X, y, sample_weight):
     ]
 
 
-class BaseSupervised(NetworkEstimator):
+class BaseSupervised(EncoderMixin, NetworkEstimator):
     """An autoencoder's encoder and an output layer. Abstract.
 
     A subclass says which rows of y are labelled (`_is_labelled`), what the outputs are to

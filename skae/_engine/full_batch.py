@@ -31,7 +31,7 @@ class FullBatchTrainer(Trainer):
         self._full_batch, self._batch = len(split.training), None
         self._first_epoch = self._tape.n_epochs = state.n_epochs
 
-    def run_epoch(self, rate=None, progress=None):
+    def run_epoch(self, number=None):
         """One iteration. Returns the objective per row, at the weights that it leads to."""
         if self._batch is None:
             self._batch = self.batch(self.split.training.to(self.device))

@@ -17,6 +17,8 @@ from torch.nn import functional
 from skae._engine.activations import IDENTITY, find_activation
 from skae._engine.blocks import atoms_of, output_biases
 
+AVERAGED_START, AVERAGED_PART = 10.0, 1e-3  # see `Network.average_decoder`
+
 
 def keeps_memory(formula):
     """Mark a formula whose gradient at the first input may lie in memory that it gets as `out`."""
@@ -102,11 +104,14 @@ class Network:
     ----------
     n_epochs : float
         Epochs of training behind it; infinite for a network that is not trained.
+    progress : float or None
+        How much of the training is over, from 0 to 1; None of one whose end is not known.
     active : Tensor of shape (n_components,) or None
         Which components have been active in this epoch, if the objective notes it.
     """
 
     n_epochs = math.inf
+    progress = None
     active = None
     _subtracts = True  # the origin from rows, unless the first bias does that
 
@@ -194,6 +199,32 @@ class Network:
     def extra(self):
         """Trained numbers that belong to no layer, of shape (n_extra,)."""
         return self._tensors["extra"][0]
+
+    def average_decoder(self):
+        """Let the averages of the decoder's weights follow these, after a step of training.
+
+        Each step counts as much as the thousandth part of all before it, but for the first ones,
+        which are forgotten sooner: after t of them the average is over the last t / 10 or so.
+        """
+        (n_averaged,) = self._tensors["mean_n_averaged"]
+        n_averaged += 1
+        part = (AVERAGED_START / (AVERAGED_START + n_averaged)).clamp_(min=AVERAGED_PART)
+        averages, decoder = self._averages_and_decoder
+        averages.lerp_(decoder, part)
+
+    @cached_property
+    def _averages_and_decoder(self):
+        """As they lie in the flat vector, number for number."""
+        parts = self.perceptron.layout.parts
+        decoder = self.flat[parts["decoder"]]
+        return self.flat[parts["averages"]][: len(decoder)], decoder
+
+    def with_averages(self):
+        """A network of its own, whose decoder has the averages for its weights."""
+        network = Network(self.perceptron, self.flat.clone())
+        averages, decoder = network._averages_and_decoder
+        decoder.copy_(averages)
+        return network
 
     @cached_property
     def front(self):

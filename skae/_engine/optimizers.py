@@ -1,12 +1,13 @@
 """How the flat vector of weights moves: optimisers and learning-rate schedules."""
 
 import math
+from functools import partial
 
 import torch
 
 
 class Adam:
-    """Adam, in place, with beta = (0.9, 0.999) and epsilon = 1e-8.
+    """Adam, in place, with epsilon = 1e-8.
 
     Parameters
     ----------
@@ -15,6 +16,8 @@ class Adam:
         Running averages of the gradient and of its square.
     n_steps : Tensor of shape ()
         Steps behind the moments.
+    betas : tuple of float, default=(0.9, 0.999)
+        What the averages keep of themselves in a step.
 
     References
     ----------
@@ -22,20 +25,22 @@ class Adam:
     https://arxiv.org/abs/1412.6980.
     """
 
-    def __init__(self, weights, gradient, moments, n_steps):
+    def __init__(self, weights, gradient, moments, n_steps, betas=(0.9, 0.999)):
         self._vectors = [[vector] for vector in (weights, gradient, *moments)]
+        self._betas = betas
         self._n_steps, self._one = n_steps, torch.ones_like(n_steps)
 
     def step(self, learning_rate):
         """Move the weights."""
         self._n_steps.add_(self._one)
+        beta1, beta2 = self._betas
         torch._fused_adam_(
             *self._vectors,
             [],
             [self._n_steps],
             lr=learning_rate,
-            beta1=0.9,
-            beta2=0.999,
+            beta1=beta1,
+            beta2=beta2,
             weight_decay=0.0,
             eps=1e-8,
             amsgrad=False,
@@ -60,7 +65,12 @@ class Momentum:
         self._n_steps += 1
 
 
-SOLVERS = {"adam": Adam, "sgd": Momentum}
+SOLVERS = {
+    "adam": Adam,
+    "sgd": Momentum,
+    # Of two networks that play against each other: momentum would carry them round and round.
+    "adversarial": partial(Adam, betas=(0.0, 0.99)),
+}
 
 
 def schedule(name, progress):

@@ -46,6 +46,8 @@ class Perceptron:
         What rows pass before the encoder's layers, and after the decoder's.
     log_inputs : bool, default=False
         Whether the first layer gets log(1 + x) of rows x, which are counts.
+    averages : bool, default=False
+        Whether the flat vector also holds running averages of the decoder's weights.
     """
 
     sizes: tuple
@@ -59,6 +61,7 @@ class Perceptron:
     front: Block = None
     back: Block = None
     log_inputs: bool = False
+    averages: bool = False
 
     def __post_init__(self):
         if self.decoder_sizes is None:
@@ -180,19 +183,27 @@ class Perceptron:
 
     @cached_property
     def layout(self):
-        """The `Layout` of the flat vector, in three parts: encoder, decoder and the rest."""
+        """The `Layout` of the flat vector, in parts: encoder, decoder, the rest and averages.
+
+        Averages come last, since no optimiser moves them, and as the decoder's weights do.
+        """
         encoder, decoder = self.encoder_shapes, self.decoder_shapes
         own = [shape for shape, tied in zip(decoder, self.tied[::-1], strict=True) if not tied]
+        decoders = (
+            ("decoder_weights", tuple(own)),
+            ("decoder_biases", tuple([shape[:1] for shape in decoder])),
+            ("back", self.back.shapes if self.back else ()),
+        )
+        averages = *decoders, ("n_averaged", ((1,),))
         return layout_of(
             (
                 ("encoder", "origin", ((self.n_inputs,),) if self.has_encoder else ()),
                 ("encoder", "front", self.front.shapes if self.front else ()),
                 ("encoder", "encoder_weights", encoder),
                 ("encoder", "encoder_biases", tuple([shape[:1] for shape in encoder])),
-                ("decoder", "decoder_weights", tuple(own)),
-                ("decoder", "decoder_biases", tuple([shape[:1] for shape in decoder])),
-                ("decoder", "back", self.back.shapes if self.back else ()),
+                *(("decoder", *kind) for kind in decoders),
                 ("rest", "extra", ((self.n_extra,),)),
+                *(("averages", f"mean_{name}", s) for name, s in averages if self.averages),
             )
         )
 
@@ -204,7 +215,8 @@ class Perceptron:
     @property
     def n_parameters(self):
         """How many numbers are trained; the flat vector is longer, see `Layout`."""
-        return self.layout.n_numbers - self.n_inputs * self.has_encoder  # not the origin
+        trained = sum(n for part, n in self.layout.n_numbers.items() if part != "averages")
+        return trained - self.n_inputs * self.has_encoder  # not the origin
 
     @property
     def _blocks(self):
@@ -233,8 +245,8 @@ class Layout:
     ----------
     length : int
         Of the vector.
-    n_numbers : int
-        In all tensors, without the gaps.
+    n_numbers : dict of int
+        In all tensors of each part, without the gaps.
     parts : dict of slice
         What each part takes up.
     weights : dict of slice
@@ -242,7 +254,7 @@ class Layout:
     """
 
     def __init__(self, groups):
-        self.length, self.n_numbers, self._places = 0, 0, {}
+        self.length, self.n_numbers, self._places = 0, {}, {}
         self.parts, self.weights = {}, {}
         for part in dict.fromkeys(part for part, _, _ in groups):
             kinds = {kind: shapes for its, kind, shapes in groups if its == part}
@@ -251,6 +263,7 @@ class Layout:
             self.weights[part] = slice(start, self.length)
             self._place(kinds, lambda shape: len(shape) < 2)
             self.parts[part] = slice(start, self.length)
+            self.n_numbers[part] = sum(prod(s) for shapes in kinds.values() for s in shapes)
 
     def _place(self, kinds, is_next):
         for kind, shapes in kinds.items():
@@ -258,7 +271,6 @@ class Layout:
             for number, shape in enumerate(shapes):
                 if is_next(shape):
                     places[number] = shape, _strides(shape), self.length
-                    self.n_numbers += prod(shape)
                     self.length += -(-prod(shape) // ALIGNMENT) * ALIGNMENT
 
     def split(self, flat):

@@ -45,7 +45,8 @@ class Settings:
         At most the number of rows.
     max_iter : int
     shuffle : bool
-    tol : float
+    tol : float or None
+        None where no loss tells when to stop.
     n_iter_no_change : int or inf
     dtype : torch.dtype or None
         What the layers round to.
@@ -81,23 +82,26 @@ class Settings:
         """
         n_rows = len(split.training)
         same = ("alpha", "solver", "learning_rate", "shuffle", "tol", "verbose")
-        asked = {name: getattr(estimator, name) for name in AUTO}
+        asked = {name: estimator._setting(name) for name in (*AUTO, *same)}
+        solver = asked["solver"]
         batch_size = int(min(_auto(asked["batch_size"], batch_size_for(n_rows)), len(data)))
         n_batches = math.ceil(n_rows / batch_size)
         work = perceptron.n_products_in_all * (
             batch_size * estimator._rows_per_row + ROWS_PER_UPDATE
         )
         least = least_steps(3 * work, n_rows / perceptron.n_inputs)
-        max_iter = 200 if estimator.solver == "lbfgs" else n_epochs_for(n_batches, least)
+        max_iter = 200 if solver == "lbfgs" else n_epochs_for(n_batches, least)
+        if estimator._n_steps is not None:
+            max_iter = math.ceil(estimator._n_steps / n_batches)
         return cls(
-            **{name: getattr(estimator, name) for name in same},
+            **{name: asked[name] for name in same},
             batch_size=batch_size,
             # What comes before the objective to minimise is not a part of its budget.
             max_iter=int(_auto(asked["max_iter"], estimator._warmup_epochs + max_iter)),
             n_iter_no_change=_auto(asked["n_iter_no_change"], patience_for(n_batches)),
             learning_rate_init=_auto(
                 asked["learning_rate_init"],
-                learning_rate_for(perceptron, estimator.solver, data, split),
+                learning_rate_for(perceptron, solver, data, split),
             ),
             dtype=PRECISIONS[estimator.precision],
             device=find_device(estimator.device),
@@ -106,9 +110,10 @@ class Settings:
     def __str__(self):
         if self.solver == "lbfgs":  # to which the others do not apply
             return f"max_iter={self.max_iter}"
+        ends = f", n_iter_no_change={self.n_iter_no_change}" if self.tol is not None else ""
         return (
             f"batch_size={self.batch_size}, learning_rate_init={self.learning_rate_init:g}, "
-            f"max_iter={self.max_iter}, n_iter_no_change={self.n_iter_no_change}"
+            f"max_iter={self.max_iter}{ends}"
         )
 
 

@@ -168,10 +168,8 @@ class Trainer:
         for epoch in range(settings.max_iter):
             started = time.perf_counter()
             with progress.task("epoch", lambda: self.estimator._attributes_after(self)) as task:
-                loss = self.run_epoch(self._rate_from(epoch), progress=epoch / settings.max_iter)
-                # Losses of different objectives do not compare.
-                warm = self.state.n_epochs > self.estimator._warmup_epochs
-                improved = warm and stopping.improved(loss)
+                loss = self.run_epoch(epoch)
+                improved = self._compares and stopping.improved(loss)
                 if improved:
                     best_weights = self.weights.clone()
             if settings.verbose:
@@ -189,10 +187,12 @@ class Trainer:
             stopping.waited = 0
         return has_learnt
 
-    def _rate_from(self, epoch):
-        """The learning rate's factor as a function of the part of this epoch that is over."""
-        name, max_iter = self.settings.learning_rate, self.settings.max_iter
-        return lambda part: schedule(name, (epoch + part) / max_iter)
+    @property
+    def _compares(self):
+        """Whether the loss of the last epoch tells how good it was: those of different objectives
+        do not compare, nor do those of a game."""
+        is_warm = self.state.n_epochs > self.estimator._warmup_epochs
+        return is_warm and self.estimator._minimizes
 
     @property
     def _patience(self):
@@ -201,15 +201,14 @@ class Trainer:
         return self.settings.n_iter_no_change
 
     @torch.no_grad()
-    def run_epoch(self, rate=lambda part: 1.0, progress=0.0):
+    def run_epoch(self, number=None):
         """One pass over the training rows.
 
         Parameters
         ----------
-        rate : callable, part -> factor
-            What to multiply the learning rate by after this part, 0 to 1, of the epoch.
-        progress : float
-            How much of the training is over, from 0 to 1.
+        number : int, default=None
+            Which of the `max_iter` epochs it is, from 0; None where no end is known, and the
+            learning rate stays what it is.
 
         Returns
         -------
@@ -219,14 +218,14 @@ class Trainer:
         """
         seed, epoch = self.state.seed, self.state.n_epochs
         self._tape.n_epochs, self._tape.active = epoch, None
-        self.estimator._begin_epoch(self, progress)
+        self.estimator._begin_epoch(self, (number or 0) / self.settings.max_iter)
         noise = stream(seed, "noise", epoch, device=self.device)
         batches = self._order(seed, epoch).to(self.device).split(self.settings.batch_size)
         losses = []
         with self._enough_threads():
-            for number, indices in enumerate(batches):
-                learning_rate = self.settings.learning_rate_init * rate(number / len(batches))
-                losses.append(self._kept(self._step(indices, noise, learning_rate)))
+            for batch, indices in enumerate(batches):
+                rate = self._rate_after(number, batch / len(batches))
+                losses.append(self._kept(self._step(indices, noise, rate)))
         losses = as_floats(losses)
         loss = _mean_over_rows(losses, batches)
         validation_loss = None
@@ -234,6 +233,14 @@ class Trainer:
             validation_loss = self.evaluate(self.split.held_out)
         self._finish_epoch(loss, validation_loss, losses, batches)
         return loss if validation_loss is None else validation_loss
+
+    def _rate_after(self, number, part):
+        """The learning rate after this part, 0 to 1, of an epoch, which the tape learns of, too."""
+        rate = self.settings.learning_rate_init
+        if number is None:
+            return rate
+        self._tape.progress = progress = (number + part) / self.settings.max_iter
+        return rate * schedule(self.settings.learning_rate, progress)
 
     def _order(self, seed, epoch):
         """The training rows, as this epoch takes them."""
@@ -348,9 +355,10 @@ class Trainer:
         self.moments = torch.tensor(moments if fresh else state.moments, device=self.device)
         n_steps = 0.0 if fresh else float(state.n_steps)
         self._n_steps = torch.tensor(n_steps, dtype=torch.float32, device=self.device)
-        self._optimizer = SOLVERS[solver](
-            self.weights, self.gradient, self.moments.unbind(), self._n_steps
-        )
+        moved = slice(0, self.network.perceptron.layout.parts["rest"].stop)  # not averages
+        vectors = self.weights, self.gradient, *self.moments.unbind()
+        weights, gradient, *moments = (vector[moved] for vector in vectors)
+        self._optimizer = SOLVERS[solver](weights, gradient, moments, self._n_steps)
 
     def _finished_state(self, n_epochs):
         return State(

@@ -1,0 +1,74 @@
+"""How a network is trained in one go: from its description to a trainer, or on from one fit."""
+
+from sklearn.base import clone
+
+from skae._engine.blocks import describe_pair
+from skae._engine.data import split_rows
+from skae._engine.network import Network
+from skae._engine.streams import stream
+from skae._engine.training import State
+from skae._estimator import draw_seed, make_trainer
+
+
+class OneNetworkMixin:
+    """For estimators of which the parameters describe one network, trained as a whole.
+
+    They write `_describe_perceptron` and `_initial_weights`; the other hooks do nothing unless
+    they are overridden.
+    """
+
+    def _fit(self, data, continues):
+        start = self._resume if continues else self._start
+        trainer = start(data, self._held_out_fraction)
+        with self._progress(data, trainer.settings.max_iter) as progress:
+            self._train(trainer, progress)
+
+    def _start(self, data, held_out_fraction=0):
+        """A trainer at the beginning, its weights drawn."""
+        seed = draw_seed(self.random_state)
+        split = split_rows(len(data), held_out_fraction, seed)
+        seen, n_features = split.seen(data), data.X.shape[1]
+        self._prepare(seen, continues=False)
+        perceptron = self._describe_perceptron(n_features)
+        weights = self._initial_weights(perceptron, stream(seed, "weights"), seen)
+        self._set_out(Network(perceptron, weights), seen)
+        state = State(weights.numpy().astype(data.X.dtype), seed)
+        return make_trainer(self, perceptron, state, data, split)
+
+    def _resume(self, data, held_out_fraction=0):
+        """A trainer that goes on from the fitted state."""
+        perceptron = self._describe_perceptron(data.X.shape[1])
+        if perceptron != self._perceptron:
+            raise ValueError(
+                "Training cannot go on, as the parameters now describe another network, "
+                f"{perceptron}, than the fitted one, {self._perceptron}: restore what decides its "
+                "sizes, activations, tied weights and output, or call fit with warm_start=False."
+            )
+        split = split_rows(len(data), held_out_fraction, self._state.seed)
+        self._prepare(split.seen(data), continues=True)
+        return self._go_on(make_trainer(self, perceptron, self._state, data, split))
+
+    def _describe_blocks(self, n_features, n_inputs, n_outputs):
+        return describe_pair(
+            clone(self.network),
+            n_features=n_features,
+            n_inputs=n_inputs,
+            n_outputs=n_outputs,
+            activation=self.activation,
+        )
+
+    # What an estimator fills in.
+
+    def _describe_perceptron(self, n_features):
+        """The layers for data of so many columns."""
+        raise NotImplementedError
+
+    def _initial_weights(self, perceptron, generator, data):
+        """The weights to start with, one vector, drawn."""
+        raise NotImplementedError
+
+    def _prepare(self, data, continues):
+        """Learn from the rows to train on what the objective needs."""
+
+    def _set_out(self, network, data):
+        """Change the drawn weights in place, by the rows to train on."""
