@@ -180,11 +180,8 @@ class FilterDisplay(Display):
         n_columns = full_columns(n_filters)
         tiles = Tiles(self.image_shape, ceil(n_filters / n_columns), n_columns)
         self.ax_ = new_axes(plt, tiles.figure_size()) if ax is None else ax
-        images = []
-        for number, start in enumerate(range(0, n_filters, n_columns)):
-            some = slice(start, start + n_columns)
-            limits = [(-limit if has_sign else 0.0, limit) for limit in largest[some]]
-            images += tiles.draw(self.ax_, number, self.filters[some], limits, kwargs)
+        limits = [(-limit if has_sign else 0.0, limit) for limit in largest]
+        images = tiles.draw_all(self.ax_, self.filters, limits, kwargs)
         tiles.finish(self.ax_)
         self.images_, self.axes_ = np.array(images, dtype=object), np.array([self.ax_])
 

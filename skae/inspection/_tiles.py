@@ -42,6 +42,14 @@ class Tiles:
             images.append(ax.imshow(picture, extent=(left, right, bottom, top), **style))
         return images
 
+    def draw_all(self, ax, rows, limits, kwargs):
+        """Draw images in as many cells, row of cells by row; returns them."""
+        images = []
+        for number, start in enumerate(range(0, len(rows), self.n_columns)):
+            some = slice(start, start + self.n_columns)
+            images += self.draw(ax, number, rows[some], limits[some], kwargs)
+        return images
+
     def inset(self, ax, row, column, share):
         """An axes for a cell, which shares its scales with another one."""
         width, height = 1 / self.n_columns, 1 / self.n_rows
