@@ -1,25 +1,37 @@
-"""Scorers of reconstructions, for searches and cross-validation (`scoring=`).
+"""Scorers of reconstructions, for searches and cross-validation; what samples are worth.
 
-They work on any fitted transformer with `inverse_transform`, so that one search may compare
-PCA, KernelPCA, NMF and autoencoders, and need no y.
+The scorers (`scoring=`) work on any fitted transformer with `inverse_transform`, so that one search
+may compare PCA, KernelPCA, NMF and autoencoders, and need no y. Samples are compared with real
+rows, whatever has drawn them.
 """
 
+from numbers import Integral
+
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_matrix, issparse
+from sklearn.metrics import pairwise_distances_chunked
+from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array
+from sklearn.utils.extmath import row_norms
 from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder
 from skae._columns import column_means, has_missing, sums_of_squares, weighted_r2
+from skae._compat import Interval, validate_params
 from skae._engine.data import dense
 from skae._engine.devices import off_torch
 from skae._hints import columns_without_numbers
 from skae._pipelines import check_transformer, decode, encode, forward, steps_of, table_of
 
-__all__ = ["explained_variance", "neg_reconstruction_error"]
+__all__ = ["coverage", "density", "explained_variance", "neg_reconstruction_error"]
 
 # Cells of a sparse X that are made dense at a time.
 CHUNK_SIZE = 2**22
+TABLES = (
+    "use an autoencoder that encodes such a data frame itself, or encode X before it is compared, "
+    "with a TableEncoder"
+)
+N_NEIGHBORS = {"n_neighbors": [Interval(Integral, 1, None, closed="left")]}
 
 
 def explained_variance(estimator, X, y=None) -> float:
@@ -174,6 +186,191 @@ def neg_reconstruction_error(estimator, X, y=None) -> float:
     return float(-total / X.shape[0])
 
 
+@validate_params(N_NEIGHBORS, prefer_skip_nested_validation=True)
+def coverage(X, samples, n_neighbors=5) -> float:
+    """Fraction of the real rows that have a sample in their neighbourhood.
+
+    A row's neighbourhood is the ball around it that reaches to its k-th nearest other row, with
+    k = `n_neighbors`. With r_i as its radius this is ::
+
+        mean over rows i of X of [min over samples s of ||x_i - s|| <= r_i].
+
+    It is low where whole kinds of rows are never drawn, as by a generator that has collapsed: a
+    sample that is drawn again adds nothing.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_rows, n_features)
+        Real rows, more than `n_neighbors`; best held-out ones, as a generator that has learnt its
+        training rows by heart covers those.
+    samples : array-like or sparse matrix of shape (n_samples, n_features)
+        Rows that a model has drawn, best as many as X has.
+    n_neighbors : int, default=5
+        The k above. A larger k makes larger balls, and coverage greater.
+
+    Returns
+    -------
+    score : float
+        Between 0 and 1; higher is better.
+
+    Raises
+    ------
+    ValueError
+        If X has no more than `n_neighbors` rows, if X and samples have not the same number of
+        columns, or if either has cells that are missing, infinite or no numbers.
+
+    See Also
+    --------
+    density : How many neighbourhoods a sample is in: whether samples are like real rows.
+    skae.inspection.SamplesDisplay : What samples look like.
+
+    Notes
+    -----
+    For n rows and m samples of one and the same continuous distribution, whatever it is, the
+    expected value is ::
+
+        1 - (n - 1) ... (n - k) / ((n + m - 1) ... (n + m - k)),
+
+    which is about 1 - 2^-k for as many of both: 0.97 for 5 neighbours. Well below that, samples
+    lack something that X has.
+
+    Distances are Euclidean: scale columns of different units first, and compare images by what a
+    network makes of them, such as an autoencoder's `transform`, rather than by their pixels. A
+    sample as far away as the k-th neighbour is inside, so that one which is equal to rows that X
+    repeats is, too. The time grows with n_rows * n_samples, memory does not.
+
+    References
+    ----------
+    Naeem et al., "Reliable fidelity and diversity metrics for generative models", ICML 2020,
+    https://arxiv.org/abs/2002.09797.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae.metrics import coverage
+    >>> X, samples = np.random.default_rng(0).normal(size=(2, 1000, 3))
+    >>> coverage(X, samples) > 0.95
+    True
+    >>> collapsed = np.tile(samples[:1], (1000, 1))
+    >>> coverage(X, collapsed) < 0.02
+    True
+    """
+    X, samples = _comparable(coverage, X, samples)
+    radii = _radii(X, n_neighbors)
+    nearest, _ = NearestNeighbors(n_neighbors=1).fit(samples).kneighbors(X)
+    return float(np.mean(nearest[:, 0] <= radii))
+
+
+@validate_params(N_NEIGHBORS, prefer_skip_nested_validation=True)
+def density(X, samples, n_neighbors=5) -> float:
+    """How many neighbourhoods of real rows a sample is in, relative to what is expected.
+
+    A row's neighbourhood is the ball around it that reaches to its k-th nearest other row, with
+    k = `n_neighbors`. With r_i as its radius this is ::
+
+        1 / (k n_samples) * sum over rows i of X and samples s of [||x_i - s|| <= r_i].
+
+    It is low where samples are unlike real rows, and high where they lie among many of them. It
+    does not tell whether all kinds of rows are drawn: a single typical sample, drawn again and
+    again, may have a high one.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix of shape (n_rows, n_features)
+        Real rows, more than `n_neighbors`; best held-out ones, as a generator that has learnt its
+        training rows by heart is close to those.
+    samples : array-like or sparse matrix of shape (n_samples, n_features)
+        Rows that a model has drawn. Any number will do.
+    n_neighbors : int, default=5
+        The k above. A larger k makes larger balls: chance matters less, and so do details.
+
+    Returns
+    -------
+    score : float
+        0 or more; 1 is expected for samples of the distribution of X, and more for those that keep
+        to where it is densest.
+
+    Raises
+    ------
+    ValueError
+        If X has no more than `n_neighbors` rows, if X and samples have not the same number of
+        columns, or if either has cells that are missing, infinite or no numbers.
+
+    See Also
+    --------
+    coverage : How many of the real rows have a sample near them: whether all kinds are drawn.
+    skae.inspection.SamplesDisplay : What samples look like.
+
+    Notes
+    -----
+    Distances are as for :func:`coverage`. As many as `sklearn.set_config(working_memory=...)` has
+    room for are in memory at a time.
+
+    References
+    ----------
+    Naeem et al., "Reliable fidelity and diversity metrics for generative models", ICML 2020,
+    https://arxiv.org/abs/2002.09797.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skae.metrics import density
+    >>> X, samples = np.random.default_rng(0).normal(size=(2, 1000, 3))
+    >>> 0.9 < density(X, samples) < 1.1
+    True
+    >>> density(X, samples + 3) < 0.1
+    True
+    """
+    X, samples = _comparable(density, X, samples)
+    squared_radii = np.square(_radii(X, n_neighbors))
+
+    def count_inside(squared_distances, start):
+        radii = squared_radii[start : start + len(squared_distances), None]
+        return np.count_nonzero(squared_distances <= radii, axis=1)
+
+    counts = pairwise_distances_chunked(X, samples, reduce_func=count_inside, squared=True)
+    return float(sum(map(np.sum, counts)) / (n_neighbors * samples.shape[0]))
+
+
+def _comparable(metric, X, samples):
+    """Both as numbers, of one kind and with zero in their midst where that changes no zeros."""
+    X, samples = _numbers(metric, X, "X"), _numbers(metric, samples, "samples")
+    if samples.shape[1] != X.shape[1]:
+        raise ValueError(
+            f"samples has {samples.shape[1]} columns, but X has {X.shape[1]}: {metric.__name__} "
+            "needs the same."
+        )
+    if issparse(X) or issparse(samples):
+        return csr_matrix(X), csr_matrix(samples)
+    middle = np.median(X, axis=0)  # of far-off rows, differences of squares lose their digits
+    return X - middle, samples - middle
+
+
+def _numbers(metric, X, name):
+    X = off_torch(X)
+    _refuse_tables(metric, X, name, "encode X and samples first, with the same TableEncoder")
+    return check_array(X, accept_sparse="csr", dtype=np.float64, input_name=name)
+
+
+def _radii(X, k):
+    """Distances (n_rows,) to the k-th nearest other row, and what rounding may add to them.
+
+    Distances come from squared norms and scalar products, so that even rows that are equal seem
+    to be some distance apart.
+    """
+    n_rows, n_features = X.shape
+    if n_rows <= k:
+        raise ValueError(f"X has {n_rows} rows, but n_neighbors={k} needs more than {k}.")
+    squared_norms = row_norms(X, squared=True)
+    if not np.isfinite(squared_norms).all():
+        raise ValueError("Squares of X are too large for a distance: scale X and samples alike.")
+    distances, _ = NearestNeighbors(n_neighbors=k).fit(X).kneighbors()
+    squares = np.square(distances[:, -1])
+    # The usual bound of a scalar product's error, for both of the distances that are compared.
+    rounding = 6 * n_features * np.finfo(float).eps * (squared_norms + squares)
+    return np.sqrt(squares + rounding)
+
+
 def _autoencoder_of_tables(estimator):
     """What a transformer ends with, if that is an autoencoder that has encoded a table."""
     steps = steps_of(estimator)
@@ -184,12 +381,11 @@ def _given_to_the_last(estimator, X):
     return forward(steps_of(estimator)[:-1], off_torch(X))
 
 
-def _refuse_tables(scorer, X):
-    for name, value in columns_without_numbers(X).items():
+def _refuse_tables(metric, X, name, remedy):
+    for column, value in columns_without_numbers(X).items():
         raise ValueError(
-            f"{scorer.__name__} compares numbers, but column {name!r} of X holds others, such as "
-            f"{value!r}: use an autoencoder that encodes such a data frame itself, or encode X "
-            "before it is compared, with a TableEncoder."
+            f"{metric.__name__} compares numbers, but column {column!r} of {name} holds others, "
+            f"such as {value!r}: {remedy}."
         )
 
 
@@ -202,7 +398,7 @@ def _reconstructed(scorer, estimator, X, **options):
     codes = encode(steps, X)
     if steps and isinstance(steps[-1], BaseAutoencoder):
         check_is_fitted(steps[-1])
-    _refuse_tables(scorer, X)
+    _refuse_tables(scorer, X, "X", TABLES)
     numbers = check_array(
         X,
         accept_sparse="csr",

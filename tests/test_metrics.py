@@ -1,12 +1,15 @@
-"""Scorers: what they compute, of which transformers, and in searches."""
+"""Scorers: what they compute, of which transformers, and in searches; what samples are worth."""
 
 import tracemalloc
+from itertools import combinations
+from math import prod
 
 import numpy as np
 import pytest
 import torch
 from helpers import SMALL, UNIT_X, each_class, may_collapse, small
 from scipy import sparse
+from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import NMF, PCA, KernelPCA, TruncatedSVD
 from sklearn.exceptions import NotFittedError
@@ -19,7 +22,7 @@ from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, StandardSca
 
 from skae import Autoencoder, DenoisingAutoencoder, SparseAutoencoder, metrics
 from skae._base import BaseAutoencoder
-from skae.metrics import explained_variance, neg_reconstruction_error
+from skae.metrics import coverage, density, explained_variance, neg_reconstruction_error
 from skae.tables import TableEncoder
 
 SCORERS = [explained_variance, neg_reconstruction_error]
@@ -307,3 +310,166 @@ def test_other_estimators_of_tables_are_refused(scorer):
         scorer(small("Autoencoder"), table)
     truths = table[["smokes", "weight"]]
     assert np.isfinite(scorer(PCA(1).fit(truths), truths))
+
+
+# Samples beside real rows.
+
+METRICS = [coverage, density]
+each_metric = pytest.mark.parametrize("metric", METRICS)
+
+
+def by_the_formula(metric, X, samples, k):
+    """The paper's formulas, with all distances at once."""
+    among, to_samples = (
+        np.linalg.norm(X[:, None] - others[None], axis=2) for others in (X, samples)
+    )
+    radii = np.sort(among, axis=1)[:, k]  # after the row itself, at 0
+    inside = to_samples <= radii[:, None]
+    return inside.any(axis=1).mean() if metric is coverage else inside.sum() / (k * len(samples))
+
+
+def rows_and_samples(n_features, n_rows=50, n_samples=40):
+    rng = np.random.default_rng(n_features)
+    return rng.normal(size=(n_rows, n_features)), 1.2 * rng.normal(size=(n_samples, n_features))
+
+
+@each_metric
+@pytest.mark.parametrize("n_features", [1, 3, 30])  # of many, distances are found by products
+@pytest.mark.parametrize("k", [1, 5, 49])
+def test_samples_are_judged_by_the_formulas_of_the_paper(metric, n_features, k):
+    X, samples = rows_and_samples(n_features)
+    expected = by_the_formula(metric, X, samples, k)
+    for x, s in [(X, samples), (X, sparse.csr_matrix(samples)), (sparse.coo_array(X), samples)]:
+        assert metric(x, s, n_neighbors=k) == pytest.approx(expected, rel=1e-12)
+    assert type(metric(X, samples)) is float
+    assert metric(X, samples) == metric(X, samples, n_neighbors=5)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_expected_values_are_those_of_the_paper(k):
+    """Every way to tell samples from rows is as likely, so that the mean over all is expected."""
+    n, m = 4, 3
+    both, numbers = rows_and_samples(2, n_rows=n + m)[0], range(n + m)
+    splits = [(both[[*rows]], both[[*{*numbers} - {*rows}]]) for rows in combinations(numbers, n)]
+    found = [np.mean([metric(*split, n_neighbors=k) for split in splits]) for metric in METRICS]
+    missed = prod((n - j) / (n + m - j) for j in range(1, k + 1))
+    np.testing.assert_allclose(found, [1 - missed, 1.0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_features", [2, 30])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_copies_of_all_rows_are_in_all_neighbourhoods(n_features, offset):
+    """Each ball has its centre and, at its border or nearer, k others."""
+    X = rows_and_samples(n_features)[0] + offset
+    for k in (1, 5):
+        assert coverage(X, X, n_neighbors=k) == 1
+        assert density(X, X.copy(), n_neighbors=k) == pytest.approx((k + 1) / k)
+
+
+@each_metric
+@pytest.mark.parametrize("n_features", [2, 30])
+def test_samples_far_away_are_worth_nothing(metric, n_features):
+    X, samples = rows_and_samples(n_features)
+    for away in (1e3, 1e200):
+        assert metric(X, samples + away) == 0
+
+
+def test_a_single_sample_covers_little():
+    """Of rows twice as far from zero each, the last is in no other's ball; it may be dense."""
+    X = 2.0 ** np.arange(20)[:, None]
+    collapsed = np.tile(X[-1:], (30, 1))
+    assert coverage(X, collapsed, n_neighbors=1) == 1 / 20
+    assert density(X, collapsed, n_neighbors=1) == 1
+    between = np.full((30, 1), 5.5)  # in the balls of 4 and 8 and, with two neighbours, of 16
+    assert density(X, between, n_neighbors=1) == 2
+    assert coverage(X, between, n_neighbors=2) == 3 / 20
+
+
+@pytest.mark.parametrize("n_features", [2, 30])
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_rows_that_are_repeated_are_covered_by_their_equals_alone(n_features, offset):
+    different = rows_and_samples(n_features)[0][:8] + offset
+    X = np.repeat(different, 6, axis=0)  # each ball has the radius 0
+    assert coverage(X, different[:2]) == 2 / 8
+    assert density(X, different[:2]) == pytest.approx(6 / 5)
+    assert coverage(X, different + 1e-4) == density(X, different + 1e-4) == 0
+    assert coverage(X, X[::2]) == 1
+
+
+@each_metric
+@pytest.mark.parametrize("n_features", [3, 30])
+def test_order_place_and_unit_do_not_matter(metric, n_features):
+    X, samples = rows_and_samples(n_features)
+    expected, rng = metric(X, samples), np.random.default_rng(0)
+    columns = rng.permutation(n_features)
+    others = [
+        (rng.permutation(X), rng.permutation(samples)),
+        (X[:, columns], samples[:, columns]),
+        (1e-3 * X + 5, 1e-3 * samples + 5),
+        (np.c_[X, np.ones(50)], np.c_[samples, np.ones(40)]),
+    ]
+    for pair in others:
+        assert metric(*pair) == pytest.approx(expected, rel=1e-12)
+
+
+def test_one_row_far_from_all_others_changes_no_other_neighbourhood():
+    X, samples = rows_and_samples(30)
+    far = np.vstack([X, np.full((1, 30), 1e12)])  # whose own ball has all samples, or none
+    covered = 51 * coverage(far, samples) - 50 * coverage(X, samples)
+    dense = 5 * (density(far, samples) - density(X, samples))
+    assert 0 <= round(covered, 9) <= 1 and 0 <= round(dense, 9) <= 1
+
+
+@each_metric
+def test_samples_may_be_frames_tensors_and_lists(metric):
+    pd = pytest.importorskip("pandas")
+    X, samples = (a.astype(np.float32) for a in rows_and_samples(3))
+    expected = metric(X, samples)
+    frame = pd.DataFrame(X, columns=list("abc"), index=np.arange(50) / 2)
+    assert metric(frame, torch.tensor(samples)) == expected
+    assert metric(X.tolist(), samples.tolist()) == expected
+
+
+@each_metric
+def test_not_all_distances_are_in_memory_at_once(metric):
+    X, samples = rows_and_samples(30, n_rows=2500, n_samples=2500)
+    with config_context(working_memory=2):
+        tracemalloc.start()
+        try:
+            metric(X, samples)
+            assert tracemalloc.get_traced_memory()[1] < 15e6  # all: 50 MB
+        finally:
+            tracemalloc.stop()
+
+
+@each_metric
+def test_rows_and_samples_that_cannot_be_compared(metric):
+    X, samples = rows_and_samples(3)
+    name = metric.__name__
+    with pytest.raises(ValueError, match=rf"samples has 2 columns, but X has 3: {name} needs"):
+        metric(X, samples[:, :2])
+    with pytest.raises(ValueError, match="X has 5 rows, but n_neighbors=5 needs more than 5"):
+        metric(X[:5], samples)
+    with pytest.raises(ValueError, match=rf"'n_neighbors' parameter of {name} .* Got 0 instead"):
+        metric(X, samples, n_neighbors=0)
+    with pytest.raises(ValueError, match="Squares of X are too large"):
+        metric(1e200 * X, samples)
+    for value, words in [(np.nan, "contains NaN"), (np.inf, "contains infinity")]:
+        with pytest.raises(ValueError, match=f"Input X {words}"):
+            metric(np.where(X > 1, value, X), samples)
+        with pytest.raises(ValueError, match=f"Input samples {words}"):
+            metric(X, np.where(samples > 1, value, samples))
+    with pytest.raises(ValueError, match="Expected 2D array"):
+        metric(X, samples[0])
+
+
+@each_metric
+def test_tables_are_to_be_encoded_before_samples_are_judged(metric):
+    autoencoder, table = fitted_on_a_table("VAE")
+    samples = autoencoder.sample(40, random_state=0)
+    with pytest.raises(ValueError, match=rf"^{metric.__name__} comp.*'job' of X .* same Table"):
+        metric(table, samples)
+    X, encoded = (np.nan_to_num(autoencoder.table_.transform(rows)) for rows in (table, samples))
+    with pytest.raises(ValueError, match="'job' of samples holds"):
+        metric(X, samples)
+    assert 0 <= metric(X, encoded) < np.inf

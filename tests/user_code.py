@@ -44,7 +44,7 @@ from skae.inspection import (
     OutlierScoresDisplay,
     ReconstructionDisplay,
 )
-from skae.metrics import explained_variance, neg_reconstruction_error
+from skae.metrics import coverage, density, explained_variance, neg_reconstruction_error
 from skae.networks import ConvNet
 
 X = np.random.default_rng(0).uniform(size=(100, 16))
@@ -167,6 +167,9 @@ def compositions() -> None:
     search = GridSearchCV(named, {"reduce__n_components": [2, 4]}, scoring=explained_variance)
     print(search.fit(X).best_params_, explained_variance(named, X) > 0)
     print(-neg_reconstruction_error(named, X), cross_val_score(Autoencoder(), X).mean())
+    samples = VAE(8).fit(X).sample(100, random_state=0)
+    assert_type(coverage(X, samples), float)
+    print(density(csr_matrix(X), samples.tolist(), n_neighbors=3) / 2)
 
 
 def pictures() -> None:
