@@ -210,11 +210,12 @@ def test_displays_return_what_their_types_say():
 
     kinds = (Axes, BarContainer, Colorbar, Figure, Line2D, PathCollection)
     drawn = {kind.__name__: kind for kind in kinds}
+    drawers = {"OutlierScoresDisplay": "AutoencoderOutlierDetector", "SamplesDisplay": "VAE"}
+    more = {"LatentTraversalDisplay": {"X": X}, "SamplesDisplay": {"image_shape": (2, 3)}}
     for cls in (cls for path, cls in CLASSES.items() if path.startswith("skae.inspection.")):
-        is_of_detectors = cls.__name__ == "OutlierScoresDisplay"
-        name = "AutoencoderOutlierDetector" if is_of_detectors else "Autoencoder"
+        name = drawers.get(cls.__name__, "Autoencoder")
         known = {"estimator": small(name).fit(X), "X": X}
-        options = {"X": X} if cls.__name__ == "LatentTraversalDisplay" else {}
+        options = more.get(cls.__name__, {})
         display = cls.from_estimator(**arguments(cls.from_estimator, known), **options)
         assert is_of(display, typing.Self, cls) and is_of(display.plot(), typing.Self, cls)
         for attribute, kind in typing.get_type_hints(cls, localns=drawn).items():

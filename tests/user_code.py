@@ -43,6 +43,7 @@ from skae.inspection import (
     LossCurveDisplay,
     OutlierScoresDisplay,
     ReconstructionDisplay,
+    SamplesDisplay,
 )
 from skae.metrics import coverage, density, explained_variance, neg_reconstruction_error
 from skae.networks import ConvNet
@@ -186,6 +187,8 @@ def pictures() -> None:
     FilterDisplay.from_estimator(autoencoder, image_shape=(4, 4)).figure_.suptitle("filters")
     LatentSpaceDisplay.from_estimator(autoencoder, X, y, alpha=0.5).plot().ax_.legend()
     LatentTraversalDisplay.from_estimator(autoencoder, X, n_steps=5).plot(cmap="gray")
+    display = SamplesDisplay.from_estimator(VAE().fit(X), n_samples=9, image_shape=(4, 4), vmin=0)
+    display.images_[0].set_clim(0, 1)
 
 
 def data() -> None:

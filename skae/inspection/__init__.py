@@ -11,6 +11,7 @@ from skae.inspection._latent_space import LatentSpaceDisplay
 from skae.inspection._loss_curve import LossCurveDisplay
 from skae.inspection._outlier_scores import OutlierScoresDisplay
 from skae.inspection._reconstruction import ReconstructionDisplay
+from skae.inspection._samples import SamplesDisplay
 from skae.inspection._traversal import LatentTraversalDisplay
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "LossCurveDisplay",
     "OutlierScoresDisplay",
     "ReconstructionDisplay",
+    "SamplesDisplay",
 ]
 
 for _name in __all__:
