@@ -2,8 +2,10 @@
 
 from skae._autoencoder import Autoencoder
 from skae._classifier import AutoencoderClassifier
+from skae._conditional_gan import ConditionalGAN
 from skae._contractive import ContractiveAutoencoder
 from skae._denoising import DenoisingAutoencoder
+from skae._gan import GAN
 from skae._hints import own_methods
 from skae._imputer import AutoencoderImputer
 from skae._outliers import AutoencoderOutlierDetector
@@ -14,12 +16,14 @@ from skae._variational import VAE
 from skae._version import __version__
 
 __all__ = [
+    "GAN",
     "VAE",
     "Autoencoder",
     "AutoencoderClassifier",
     "AutoencoderImputer",
     "AutoencoderOutlierDetector",
     "AutoencoderRegressor",
+    "ConditionalGAN",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
     "SparseAutoencoder",

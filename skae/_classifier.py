@@ -20,7 +20,15 @@ from skae._compat import (
 from skae._engine.data import dense
 from skae._engine.devices import off_torch
 from skae._estimator import trains_by_epochs
-from skae._labels import as_labels, check_indicators, has_label, indicators, is_known
+from skae._labels import (
+    as_labels,
+    check_among,
+    check_indicators,
+    has_label,
+    indicators,
+    is_known,
+    known_classes,
+)
 from skae._outputs import LOSSES
 from skae._supervised import BaseSupervised, labelled_rows
 from skae.tables import TableEncoder
@@ -474,12 +482,13 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
                 "at least some of them their label."
             )
         if y.ndim == 2 or (not reset and self._is_multilabel_):
-            return self._among_indicators(y, self._known_classes(reset))
+            return self._among_indicators(y, known_classes(self, reset))
         assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
-        classes, known = np.unique(labels), self._known_classes(reset)
+        classes, known = np.unique(labels), known_classes(self, reset)
         if known is not None:
-            return self._among(y, classes, known)
+            check_among(classes, known)
+            return y
         if len(labels) == len(y) and y.dtype != object:
             self._check_type_of_unlabeled(classes)
         if len(classes) < 2:
@@ -488,21 +497,6 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
                 f"among its labels, {classes.tolist()[0]!r}: give it rows of others."
             )
         compute_class_weight(self.class_weight, classes=classes, y=labels)  # for its errors
-        return y
-
-    def _known_classes(self, reset):
-        """Those that y must be among, where training goes on or partial_fit has got them."""
-        begins_anew = reset and self.__sklearn_is_fitted__()
-        return None if begins_anew else vars(self).get("classes_")
-
-    def _among(self, y, classes, known):
-        unseen = np.setdiff1d(classes, known)
-        if len(unseen):
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`, {unseen.tolist()}: training goes on with "
-                f"those of before, {known.tolist()}. Give the first partial_fit all classes, or "
-                "call fit without warm_start."
-            )
         return y
 
     def _among_indicators(self, y, known):

@@ -387,13 +387,15 @@ class NetworkEstimator(
         """The network of the fitted weights, only to be read."""
         perceptron, state = self._fitted_perceptron, self._state
         if perceptron is not self._perceptron or torch.device(device).type != "cpu":
-            network = Network(perceptron, as_tensor(state.weights, device))
-            return network.completed(self._output_units)
+            return self._to_be_read(Network(perceptron, as_tensor(state.weights, device)))
         if state.network is None:  # built once, as it takes longer than a row
             with own_modes(gradients=False):  # or it would keep what a caller's modes have made
-                network = Network(perceptron, as_tensor(state.weights))
-                state.network = network.completed(self._output_units)
+                state.network = self._to_be_read(Network(perceptron, as_tensor(state.weights)))
         return state.network
+
+    def _to_be_read(self, network):
+        """A network of the fitted weights as whatever reads the fitted state has it."""
+        return network.completed(self._output_units)
 
     # What a subclass fills in.
 

@@ -79,3 +79,20 @@ def check_indicators(y, unlabeled, all_known=True):
             f"Columns {nowhere.tolist()} of y, classes to predict, are unlabelled in every row: "
             "leave them out."
         )
+
+
+def known_classes(estimator, reset):
+    """Those that y must be among, where training goes on or partial_fit has got them; or None."""
+    begins_anew = reset and estimator.__sklearn_is_fitted__()
+    return None if begins_anew else vars(estimator).get("classes_")
+
+
+def check_among(classes, known):
+    """Refuse classes that training, which goes on, does not know."""
+    unseen = np.setdiff1d(classes, known)
+    if len(unseen):
+        raise ValueError(
+            f"`y` has classes not in `self.classes_`, {unseen.tolist()}: training goes on with "
+            f"those of before, {known.tolist()}. Give the first partial_fit all classes, or "
+            "call fit without warm_start."
+        )

@@ -16,14 +16,23 @@ class Activation(NamedTuple):
     slope: callable  # (a, h) -> dh/da, in whichever of the two is cheaper
     pull_back: callable  # (gradient at h, a, h, out) -> gradient at a, in `out`
     layer: type
+    curvature: callable = None  # (a, h) -> d2h/da2; None where that is 0, but for kinks
     in_place: callable = None  # the function, in a's memory; None where pull_back needs a
     gain: float = 1.0  # for the initial weights, where a half of the inputs is cut off
     pair: float = None  # (h(a) - h(-a)) / a, where that is the same for all a
 
 
+def _normal_density(a):
+    return torch.exp(-0.5 * a.square()) * (1.0 / (2.0 * torch.pi) ** 0.5)
+
+
 def _gelu_slope(a, h):
-    density = torch.exp(-0.5 * a.square()) * (1.0 / (2.0 * torch.pi) ** 0.5)
-    return 0.5 * (1.0 + torch.erf(a * 0.5**0.5)) + a * density
+    return 0.5 * (1.0 + torch.erf(a * 0.5**0.5)) + a * _normal_density(a)
+
+
+def _softplus_curvature(a, h):
+    slope = torch.sigmoid(a)
+    return slope * (1.0 - slope)
 
 
 # Those that level off on both sides: codes between two bounds.
@@ -51,6 +60,7 @@ ACTIVATIONS = {
         lambda a, h: h * (1.0 - h),
         lambda gradient, a, h, out: _logistic_backward(gradient, h, grad_input=out),
         nn.Sigmoid,
+        curvature=lambda a, h: h * (1.0 - h) * (1.0 - 2.0 * h),
         in_place=torch.sigmoid_,
     ),
     "tanh": Activation(
@@ -58,11 +68,12 @@ ACTIVATIONS = {
         lambda a, h: 1.0 - h.square(),
         lambda gradient, a, h, out: _tanh_backward(gradient, h, grad_input=out),
         nn.Tanh,
+        curvature=lambda a, h: -2.0 * h * (1.0 - h.square()),
         in_place=torch.tanh_,
     ),
     "relu": Activation(
         torch.relu,
-        lambda a, h: (a > 0).to(a.dtype),
+        lambda a, h: torch.sign(h.detach()),
         lambda gradient, a, h, out: torch.sign(h, out=out).mul_(gradient),
         nn.ReLU,
         in_place=torch.relu_,
@@ -74,6 +85,7 @@ ACTIVATIONS = {
         lambda a, h: 1.0 - torch.relu(-h),
         lambda gradient, a, h, out: _elu_backward(gradient, 1.0, 1.0, 1.0, True, h, grad_input=out),
         nn.ELU,
+        curvature=lambda a, h: torch.where(h < 0.0, 1.0 + h, 0.0),
         in_place=partial(functional.elu, inplace=True),
         gain=2.0**0.5,
     ),
@@ -82,6 +94,7 @@ ACTIVATIONS = {
         _gelu_slope,
         lambda gradient, a, h, out: _gelu_backward(gradient, a, grad_input=out),
         nn.GELU,
+        curvature=lambda a, h: (2.0 - a.square()) * _normal_density(a),
         gain=2.0**0.5,
         pair=1.0,
     ),
@@ -90,6 +103,7 @@ ACTIVATIONS = {
         lambda a, h: torch.sigmoid(a),
         lambda gradient, a, h, out: _softplus_backward(gradient, a, 1.0, 20.0, grad_input=out),
         nn.Softplus,
+        curvature=_softplus_curvature,
         pair=1.0,
     ),
 }

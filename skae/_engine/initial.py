@@ -6,13 +6,13 @@ from skae._engine.activations import BlockSoftmax, activation_name, find_activat
 from skae._engine.network import Network
 
 
-def initial_weights(perceptron, generator):
+def initial_weights(perceptron, generator, output_scale=0.1):
     """Draw a flat vector, in float64 on the CPU so that every dtype and device starts alike.
 
     Weights are uniform within Glorot's limit sqrt(6 / (fan_in + fan_out)), times
     sqrt(2) for rectifiers; biases within 1 / sqrt(fan_in), which spreads the kinks of
-    the hidden units over the data. The output layer starts at a tenth of that, without
-    biases: from reconstructions near 0, instead of random ones to unlearn first.
+    the hidden units over the data. The output layer starts at `output_scale` of that, without
+    biases: with a tenth, from reconstructions near 0, instead of random ones to unlearn first.
 
     References
     ----------
@@ -39,7 +39,7 @@ def initial_weights(perceptron, generator):
     if perceptron.back is None:
         biases[-1].zero_()
         if weights[-1] is not None:
-            weights[-1].mul_(0.1)
+            weights[-1].mul_(output_scale)
     if perceptron.front is not None:
         network.set_blocks(int(torch.randint(2**63 - 1, (), generator=generator)))
     return flat

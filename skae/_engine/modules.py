@@ -102,6 +102,21 @@ class Centre(nn.Module):
         return str(len(self.origin))
 
 
+class Scale(nn.Module):
+    """x * factor + offset, of two arrays that are not trained."""
+
+    def __init__(self, factor, offset):
+        super().__init__()
+        self.register_buffer("factor", factor)
+        self.register_buffer("offset", offset)
+
+    def forward(self, x):
+        return x * self.factor + self.offset
+
+    def extra_repr(self):
+        return str(len(self.offset))
+
+
 class Log1p(nn.Module):
     """log(1 + x) of counts x."""
 

@@ -112,6 +112,7 @@ class Network:
 
     n_epochs = math.inf
     progress = None
+    dtype_of_products = None  # what operands are rounded to before; None: they are not
     active = None
     _subtracts = True  # the origin from rows, unless the first bias does that
 

@@ -38,7 +38,8 @@ class Tape(Network):
 
     def __init__(self, network, gradient, dtype=None):
         super().__init__(network.perceptron, network.flat, gradient)
-        self._dtype, self._is_rounded = dtype, False
+        self._dtype = self.dtype_of_products = dtype
+        self._is_rounded = False
         self._origin = network.origin if network.perceptron.has_encoder else None
         if dtype is not None:
             network = Network(network.perceptron, torch.zeros_like(network.flat, dtype=dtype))

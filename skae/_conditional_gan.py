@@ -1,0 +1,563 @@
+"""The conditional GAN: rows of a class that one asks for."""
+
+from dataclasses import replace
+from typing import Self
+
+import numpy as np
+from scipy.special import expit
+from sklearn.utils import assert_all_finite, check_consistent_length, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from torch.nn import functional
+
+from skae._adversarial import ROWS, BaseGAN, calibrating_offset, covered
+from skae._compat import check_partial_fit_first_call, fit_context
+from skae._engine.data import Data, sample
+from skae._engine.devices import off_torch
+from skae._engine.streams import stream_seed
+from skae._estimator import draw_seed
+from skae._labels import as_labels, check_among, is_known, known_classes
+from skae.tables import TableEncoder
+
+
+class ConditionalGAN(BaseGAN):
+    """Conditional generative adversarial network: new rows of a class that you ask for.
+
+    As in `GAN`, a generator G and a discriminator D play against each other, and both know the
+    label y: of a real row x, and the one that a row G(z, y) was made for. By mini-batches, ::
+
+        D minimises  mean [log(1 + exp(D(G(z, y), y) - D(x, y)))
+                           +  penalty/2 * (|D'(x, y)|^2 + |D'(G(z, y), y)|^2)]
+        G minimises  mean [log(1 + exp(D(x, y) - D(G(z, y), y)))]
+
+    where D' is the gradient of D with respect to the row. G gets y as a column for each class, D
+    has an output for each class, and both members of a pair have the same label. Labels make
+    the game easier: a class that G leaves out is seen at once.
+
+    Parameters
+    ----------
+    n_components : int, default=32
+        Width of the noise, independent standard normal numbers, that the generator turns into
+        a row. More than the data have directions to vary in do no harm; fewer cannot cover
+        them.
+    hidden_layer_sizes : int or array-like of int, default=(128, 128)
+        Widths of the discriminator's hidden layers, input side first; the generator mirrors
+        them. Wider layers draw finer detail, and take longer; images of 28 x 28 pixels want
+        (512, 512) or a `network`. An int is one hidden layer.
+    activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
+            default='relu'
+        Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat
+        pieces, 'identity' not at all, the others smoothly.
+    network : ConvNet or another specification, default=None
+        Layers of another kind around the dense ones: a row passes the network's
+        encoder, then the discriminator's dense layers; noise passes the generator's, then the
+        network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images: it makes a DCGAN,
+        whose samples are sharper. A class of your own needs `build`, see `skae.networks`.
+        None: dense layers alone.
+    table : TableEncoder, 'auto' or None, default='auto'
+        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
+        that is not of numbers, such as one of categories; then `sample` and its
+        like give data frames, too. `TableEncoder(numeric='standard')`, for example: as it
+        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
+        numbers, or an error.
+    gradient_penalty : float, default=0.3
+        Weight of the penalty on the discriminator's slopes at the beginning. It falls to a
+        300th, by equal factors, while the learning rate falls; where no end is known
+        (`partial_fit`, `learning_rate='constant'`) it is a tenth. More covers the data better
+        and draws blurred rows; less draws sharp ones of a part of the data. Vary it by factors
+        of 3.
+    learning_rate : {'constant', 'cosine', 'one_cycle'}, default='cosine'
+        Schedule of the step size over the `max_iter` epochs: 'cosine' falls to zero, so that
+        the game comes to rest; 'constant' goes on as `partial_fit` does; 'one_cycle' rises for
+        the first 30% of them, then falls to zero.
+    learning_rate_init : float, default=3e-3
+        Step size, at its peak where a schedule varies it, of Adam without momentum, which
+        would carry the two networks round each other. Lower it, by factors of 3, if training
+        diverges (a ValueError) or samples get worse at the end.
+    batch_size : int, default=64
+        Real rows per step of the optimiser, and made ones. More make steps less noisy, and
+        longer.
+    max_iter : int or 'auto', default='auto'
+        Epochs, that is passes over X. 'auto' is as many as make 5,000 steps. No loss says when
+        to stop: see `score`. More epochs give better samples, up to a point.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order; if not, all epochs have
+        the same batches.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the previous fit, for `max_iter`
+        more epochs, instead of from new ones; the network must then be the same.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the shuffles and the noise. An
+        int makes refits identical to the bit, on one device and with as many threads.
+        None draws a new seed; the global random generators are neither read nor
+        changed.
+    device : str, default='cpu'
+        Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
+        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
+        Arrays in, arrays out: the device never shows in the results' type.
+    precision : {'float', 'bf16'}, default='float'
+        'float': training computes in the dtype of X. 'bf16': the layers round to
+        bfloat16, which has 8 bits of precision, in training only; weights, losses and
+        penalties do not. Nearly twice as fast for layers of a thousand units on
+        processors with bfloat16 instructions, slower than 'float' for small ones, and
+        many times slower on other processors, where `fit` warns.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch: its number, its loss, and the seconds that it took.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the noise: the columns that `generate` wants.
+    classes_ : ndarray of shape (n_classes,)
+        The labels seen in training, sorted.
+    class_prior_ : ndarray of shape (n_classes,)
+        The fraction of the training rows that have each label.
+    generator_ : torch.nn.Module
+        The generator, built anew from the averaged weights at each access, on the CPU. It
+        gets noise and, after it, a column for each class, 1 for the row's and 0 for the
+        others, in the dtype of the fit; another is a TypeError. Of a data frame it gives the
+        logits of categories.
+    discriminator_ : torch.nn.Module
+        The discriminator, likewise, with an output for each class: `discriminate(X, y)` is
+        the logistic function of the one for the row's label plus that class's `offset_`.
+    offset_ : ndarray of shape (n_classes,)
+        What is added to the discriminator's scores, so that as many real rows as made ones of
+        each class have a mean probability of 1/2 of being real.
+    loss_ : float
+        The discriminator's loss per pair of rows in the last epoch, in nats and without the
+        penalty: log 2 = 0.69 if it cannot tell real rows from made ones, 0 if it always can.
+    loss_curve_ : list of float
+        The same of each epoch, averaged while the weights change. Where
+        training has gone on (`warm_start`, `partial_fit`), earlier epochs come first. It is
+        part of a game: a lower one is not better.
+    n_iter_ : int
+        Epochs run by the last `fit`, and by `partial_fit` since.
+    batch_size_ : int
+        Rows per step that training took, which `batch_size` has come to.
+    learning_rate_init_ : float
+        Step size that training took.
+    max_iter_ : int
+        Epochs that training might have taken.
+    table_ : TableEncoder
+        What makes a matrix of a data frame; only where `fit` has got one to encode.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit; only where X has names that are strings.
+
+    See Also
+    --------
+    GAN : The same without labels.
+    InfoGAN : Finds categories itself.
+    sklearn.mixture.GaussianMixture : One for each class is better for small tables.
+
+    References
+    ----------
+    Mirza and Osindero, "Conditional generative adversarial nets", 2014,
+    https://arxiv.org/abs/1411.1784.
+
+    Huang, Gokaslan, Kuleshov and Tompkin, "The GAN is dead; long live the GAN! A modern GAN
+    baseline", NeurIPS 2024, https://arxiv.org/abs/2501.05441.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import scale
+    >>> from skae import ConditionalGAN
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> names = load_iris().target_names[y]
+    >>> gan = ConditionalGAN(4, max_iter=300, random_state=0).fit(scale(X), names)
+    >>> X_new, y_new = gan.sample(3, random_state=0)
+    >>> X_new.shape, y_new.dtype == names.dtype
+    ((3, 4), True)
+    >>> gan.sample(2, y="virginica", random_state=0)[1].tolist()
+    ['virginica', 'virginica']
+    """
+
+    classes_: np.ndarray
+    class_prior_: np.ndarray
+    offset_: np.ndarray
+
+    def __init__(
+        self,
+        n_components=32,
+        *,
+        hidden_layer_sizes=(128, 128),
+        activation="relu",
+        network=None,
+        table: TableEncoder | str | None = "auto",
+        gradient_penalty=0.3,
+        learning_rate="cosine",
+        learning_rate_init=3e-3,
+        batch_size=64,
+        max_iter: int | str = "auto",
+        shuffle=True,
+        warm_start=False,
+        random_state=None,
+        device="cpu",
+        precision="float",
+        verbose: bool | int = False,
+    ):
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.network = network
+        self.table = table
+        self.gradient_penalty = gradient_penalty
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y) -> Self:
+        """Train generator and discriminator on X and y.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Training data. float32 is computed in float32, everything else in float64.
+        y : array-like of shape (n_samples,)
+            Labels, numbers or strings, of at least two classes.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If y is missing, continuous or of one class. If a parameter is wrong, X does not
+            suit it or the device is not there: the estimator is as before. If the training
+            diverges: it is not fitted (with `warm_start`, it is as before).
+        KeyboardInterrupt
+            If interrupted: the weights of the last finished epoch stay usable, where
+            there is one.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the generator has collapsed: samples come near less than a tenth of the
+            training rows (see `score`).
+        """
+        return self._run_fit(X, y)
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y, classes=None) -> Self:
+        """Train for one epoch over X and y, going on from where training stands.
+
+        The learning rate is `learning_rate_init`, the penalty a tenth of `gradient_penalty`;
+        schedules and `max_iter` play no part. Optimiser and random streams go on exactly, also
+        through pickle.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Training data; the first call's give the scale.
+        y : array-like of shape (n_samples,)
+            Labels, in this call perhaps of some classes alone.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that any call will see, for the first one. None: those of its y.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `classes` differs in a later call, y has other labels, X or y does not suit the
+            parameters or the loss becomes non-finite; the estimator is then as it was before
+            the call.
+        """
+        with self._transaction():
+            if classes is not None:
+                check_partial_fit_first_call(self, classes)
+            return self._run_partial_fit(X, y)
+
+    def sample(self, n_samples=1, random_state=None, *, y=None) -> tuple[np.ndarray, np.ndarray]:
+        """Draw new rows, of classes in their frequencies or of those asked for.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many rows; may be left out where y is an array.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the labels and the noise; None draws a new one.
+        y : label or array-like of shape (n_samples,), default=None
+            The class of all rows, or that of each. None draws them by `class_prior_`.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Sampled rows, on the scale of the data. A data frame, if `fit` has got one with
+            categories: its numbers lie within the range of `fit` and have no more decimals.
+        y : ndarray of shape (n_samples,)
+            Their labels.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is not an integer above 0 or not the length of y, or y has a label
+            that was not in `fit`.
+        """
+        if y is not None and np.ndim(y) == 1 and n_samples == 1:
+            n_samples = len(y)
+        self._check_n_samples(n_samples)
+        seed = stream_seed(draw_seed(random_state), "sample")
+        labels = self._labels_to_draw(y, n_samples, seed)
+        rows = self._draw(n_samples, seed, self._one_hot(labels))
+        return self._as_table(rows, exact=True), self.classes_[labels]
+
+    def generate(self, Z, y) -> np.ndarray:
+        """Turn given noise into rows of given classes.
+
+        Rows of the same noise and different classes have much in common, such as the slant of
+        a digit.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components)
+            Noise; standard normal numbers give what `sample` draws.
+        y : label or array-like of shape (n_samples,)
+            The class of all rows, or that of each.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows on the scale of the data; of a data frame, one with the likeliest categories.
+
+        Raises
+        ------
+        ValueError
+            If Z has another width, or cells that are not finite, or y has another length or a
+            label that was not in `fit`.
+        """
+        Z = self._validate_noise(Z, self.n_components_)
+        given = self._one_hot(self._labels_to_draw(y, len(Z)))
+        return self._as_table(self._generated(np.hstack([Z, given])), exact=True)
+
+    def transform(self, X) -> np.ndarray:
+        """Give the discriminator's last hidden layer, features for another estimator.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to describe; their labels are not needed.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_hidden)
+            As wide as the last of `hidden_layer_sizes`, in the dtype of the fit.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, or cells that are not finite.
+        """
+        return self._codes(self._validate_rows(X))
+
+    def discriminate(self, X, y) -> np.ndarray:
+        """Probability that each row is a real one of its class, not the generator's.
+
+        It compares the densities of the data and of the generator at a row, p / (p + q), and
+        is 1/2 where they agree: it is no density, and no score of outliers.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to judge.
+        y : label or array-like of shape (n_samples,)
+            The class of all rows, or that of each.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples,)
+            Between 0 and 1, of as many real rows as made ones 1/2 in the mean.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, or cells that are not finite, or y has
+            another length or a label that was not in `fit`.
+        """
+        X = self._validate_rows(X)
+        labels = self._labels_to_draw(y, X.shape[0])
+        return expit(self._scores_of_own(X, labels) + self.offset_[labels])
+
+    def score(self, X, y=None) -> float:
+        """Coverage: the fraction of rows that samples of their class come near.
+
+        A row is covered if one of as many samples of its class is closer to it than its fifth
+        neighbour of this class in X is. So it sees rows that are not like the data and, unlike
+        a classifier, a generator that has collapsed to a few of them. It is no likelihood. A
+        perfect generator has about 0.97. Samples and, of more than 2000, rows are drawn by the
+        seed of the fit.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            At least two rows.
+        y : array-like of shape (n_samples,), default=None
+            Their labels. None: samples are drawn by `class_prior_`, and stand for all rows.
+
+        Returns
+        -------
+        score : float
+            Between 0 and 1; with labels the mean over classes of two rows or more, if there are
+            any.
+
+        Raises
+        ------
+        ValueError
+            If X has one row only or does not suit the fit, or y has another length or a label
+            that was not in `fit`.
+
+        See Also
+        --------
+        skae.metrics.coverage : The same of any samples.
+        skae.metrics.density : Whether samples are where the data are dense.
+
+        References
+        ----------
+        Naeem, Oh, Uh, Choi and Yoo, "Reliable fidelity and diversity metrics for generative
+        models", ICML 2020, https://arxiv.org/abs/2002.09797.
+        """
+        X = self._validate_rows(X, **self._accepted, ensure_min_samples=2)
+        labels = None if y is None else self._labels_to_draw(y, X.shape[0])
+        some = sample(Data(X, None if y is None else labels[:, None]), ROWS, self._state.seed)
+        return self._coverage(some.X, some.target)
+
+    # The game.
+
+    def _given(self, like, noise, labels):
+        return self._columns(like, labels)
+
+    def _select(self, like, labels):
+        return self._columns(like, labels)
+
+    def _columns(self, like, labels):
+        """A column for each class, of labels of shape (n, 1)."""
+        return functional.one_hot(labels.squeeze(1), len(self.classes_)).to(like.dtype)
+
+    @property
+    def _n_given(self):
+        return len(self.classes_)
+
+    @property
+    def _n_outputs(self):
+        return len(self.classes_)
+
+    # Labels, which training knows by their places in `classes_`.
+
+    def _validate_y(self, y, X, reset):
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        y = column_or_1d(as_labels(off_torch(y)), warn=True)
+        check_consistent_length(X, y)
+        if not is_known(y).all():
+            raise ValueError(
+                "y has rows without a label (NaN or None): leave them out, or give them a label "
+                "of their own."
+            )
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        classes, known = np.unique(y), known_classes(self, reset)
+        if known is not None:
+            check_among(classes, known)
+        elif len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs rows of at least 2 classes, but y has 1 class, "
+                f"{classes.tolist()[0]!r}: use GAN, which needs no labels."
+            )
+        return y
+
+    def _start(self, data, held_out_fraction=0):
+        if "classes_" not in vars(self):
+            self.classes_ = np.unique(data.target)
+        self._n_of_class_ = np.zeros(len(self.classes_))
+        return super()._start(self._with_places(data), held_out_fraction)
+
+    def _resume(self, data, held_out_fraction=0):
+        return super()._resume(self._with_places(data), held_out_fraction)
+
+    def _with_places(self, data):
+        return replace(data, target=np.searchsorted(self.classes_, data.target)[:, None])
+
+    def _prepare(self, data, continues):
+        super()._prepare(data, continues)
+        counts = np.bincount(data.target[:, 0], minlength=len(self.classes_))
+        self._n_of_class_ = self._n_of_class_ + counts
+        self.class_prior_ = self._n_of_class_ / self._n_of_class_.sum()
+
+    def _labels_to_draw(self, y, n_samples, seed=None):
+        """Places of labels in `classes_`, of one label or of each; None draws them by a seed."""
+        if y is None and seed is not None:
+            rng = np.random.default_rng(seed)
+            return rng.choice(len(self.classes_), n_samples, p=self.class_prior_)
+        y = as_labels(off_torch(y)) if np.ndim(y) else np.full(n_samples, y)
+        if len(y) != n_samples:
+            raise ValueError(
+                f"y has {len(y)} labels, but there are {n_samples} rows: give one label, or one "
+                "for each row."
+            )
+        unseen = sorted({*y.tolist()} - {*self.classes_.tolist()}, key=str)
+        if unseen:
+            raise ValueError(
+                f"y has labels that fit has not seen, {unseen}: they must be among classes_, "
+                f"{self.classes_.tolist()}."
+            )
+        return np.searchsorted(self.classes_, y)
+
+    def _one_hot(self, labels):
+        return np.eye(len(self.classes_))[labels]
+
+    # What a fit leaves.
+
+    def _scores_of_own(self, X, labels):
+        """The discriminator's scores of rows as those of their classes."""
+        scores = self._map(self._outputs, X)
+        return np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
+
+    def _calibrated(self, some):
+        labels = some.target[:, 0]
+        made = self._rows_like(some.X, self._one_hot(labels))
+        real, fake = (self._scores_of_own(rows, labels) for rows in (some.X, made))
+        offsets = np.zeros(len(self.classes_))
+        for label in np.unique(labels):
+            own = labels == label
+            offsets[label] = calibrating_offset(np.concatenate([real[own], fake[own]]))
+        return offsets
+
+    def _coverage(self, X, labels=None):
+        if labels is None:
+            seed = stream_seed(self._state.seed, "score", 1)
+            drawn = self._labels_to_draw(None, X.shape[0], seed)
+            return covered(X, self._rows_like(X, self._one_hot(drawn)))
+        labels = labels[:, 0]
+        made = self._rows_like(X, self._one_hot(labels))
+        kinds = [label == labels for label in np.unique(labels)]
+        found = [covered(X[own], made[own]) for own in kinds if own.sum() > 1]
+        return float(np.mean(found)) if found else covered(X, made)
+
+    def _warn_of_fit(self, data):
+        super()._warn_of_fit(self._with_places(data))
+
+    def _shown_to_callbacks(self, data):
+        return self._encoded(data.X), data.target
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
