@@ -1,39 +1,34 @@
 """What generative adversarial networks share: a network that plays, and how it draws."""
 
 import math
-from numbers import Integral, Real
+from numbers import Real
+from typing import Self
 
 import numpy as np
 import torch
 from scipy.optimize import brentq
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.validation import check_array, check_is_fitted
 
 from skae._columns import column_means, column_variances
-from skae._compat import Interval, InvalidParameterError
+from skae._compat import Interval, InvalidParameterError, fit_context
 from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS, as_sizes
 from skae._contractive import through_front
 from skae._engine.data import Data, sample
-from skae._engine.devices import as_tensor, off_torch
+from skae._engine.devices import as_tensor
 from skae._engine.initial import initial_weights
-from skae._engine.modules import Scale, decoder_module, encoder_module, published
-from skae._engine.network import Network
+from skae._engine.modules import Scale
 from skae._engine.notice import warn
 from skae._engine.perceptron import Perceptron
-from skae._engine.streams import stream_seed
-from skae._estimator import ACCEPTED, NetworkEstimator
+from skae._estimator import NetworkEstimator
 from skae._game import chosen_cells, gumbel, play, scores_and_slopes
-from skae._hints import hints
+from skae._generator import NEIGHBORS, ROWS, GeneratorMixin
 from skae._mixed import Mixed, blocks_of
 from skae._one_network import OneNetworkMixin
-from skae.metrics import coverage
 
 N_STEPS = 5000  # that max_iter="auto" makes
 PENALTY_ENDS = 1 / 300  # what the penalty falls to, as a part of what it starts at
 LASTING_PENALTY = 0.1  # the same of a training whose end is not known
-ROWS = 2000  # that scores and the discriminator's offset go by, at most
-NEIGHBORS = 5
 COLLAPSED = 0.1  # coverage
 # Attributes of trainings that minimise a loss, and may stop by it.
 OF_MINIMISERS = {"best_loss_", "validation_loss_curve_", "n_iter_no_change_"}
@@ -50,12 +45,7 @@ def calibrating_offset(scores):
     return brentq(lambda offset: expit(scores + offset).mean() - 0.5, -high - 1.0, -low + 1.0)
 
 
-def covered(X, samples):
-    """The coverage of rows by samples; of few rows by balls around fewer neighbours."""
-    return coverage(X, samples, n_neighbors=min(NEIGHBORS, len(X) - 1))
-
-
-class BaseGAN(OneNetworkMixin, NetworkEstimator):
+class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
     """The discriminator D is the network's encoder, the generator G its decoder. Abstract.
 
     Both learn in one pass, by one objective (see `play`): the slopes of D at made rows that the
@@ -99,6 +89,68 @@ class BaseGAN(OneNetworkMixin, NetworkEstimator):
     _held_out_fraction = 0
     _auto_numeric = "quantile"
 
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None) -> Self:
+        """Train generator and discriminator on X.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Training data. float32 is computed in float32, everything else in float64.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is wrong, X does not suit it or the device is not there: the
+            estimator is as before. If the training diverges: it is not fitted (with
+            `warm_start`, it is as before).
+        KeyboardInterrupt
+            If interrupted: the weights of the last finished epoch stay usable, where
+            there is one.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the generator has collapsed: samples come near less than a tenth of the
+            training rows (see `score`).
+        """
+        return self._run_fit(X)
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y=None) -> Self:
+        """Train for one epoch over X, going on from where training stands.
+
+        The learning rate is `learning_rate_init`, the penalty a tenth of `gradient_penalty`;
+        schedules and `max_iter` play no part. Optimiser and random streams go on exactly, also
+        through pickle.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Training data; the first call's give the scale.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X does not suit the parameters or the loss becomes non-finite; the
+            estimator is then as it was before the call.
+        """
+        return self._run_partial_fit(X)
+
     # The game.
 
     def _objective(self, network, x, noise, *labels):
@@ -139,6 +191,10 @@ class BaseGAN(OneNetworkMixin, NetworkEstimator):
             factor=1.0 / self._scale_,
             offset=as_tensor(-self._mean_ / self._scale_, output.device),
         )
+
+    def _blocks(self, like):
+        """Where the columns of a table's cells lie."""
+        return blocks_of(self._widths_of_table, like)
 
     def _penalty_at(self, progress):
         """It falls by equal factors while the learning rate falls."""
@@ -257,93 +313,3 @@ class BaseGAN(OneNetworkMixin, NetworkEstimator):
                 f"{self.learning_rate_init_:g}).",
                 ConvergenceWarning,
             )
-
-    def _rows_like(self, X, *given):
-        """As many samples as rows, of the same seed each time, as an array."""
-        seed = stream_seed(self._state.seed, "score")
-        return self._draw(X.shape[0], seed, *given)
-
-    def _coverage(self, X, labels=None):
-        """The coverage of rows by samples."""
-        return covered(X, self._rows_like(X))
-
-    # What reads the fitted state.
-
-    @property
-    def n_components_(self) -> int:
-        """Width of the noise that the generator turns into rows."""
-        check_is_fitted(self)
-        return self._perceptron.decoder_sizes[0] - self._n_given
-
-    @property
-    def _n_features_out(self):
-        check_is_fitted(self)
-        return self._perceptron.sizes[-2]
-
-    @property
-    def generator_(self) -> torch.nn.Module:
-        """The generator as a new `torch.nn.Module` on the CPU."""
-        check_is_fitted(self)
-        mean = torch.from_numpy(self._mean_.copy())
-        layers = decoder_module(self._fitted_network())
-        unit = [] if self._table else [Scale(torch.full_like(mean, self._scale_), mean)]
-        return published([*layers, *unit])
-
-    @property
-    def discriminator_(self) -> torch.nn.Module:
-        """The discriminator as a new `torch.nn.Module` on the CPU."""
-        check_is_fitted(self)
-        return published([*self._input_layers(), *encoder_module(self._fitted_network())])
-
-    def _encode(self, network, x):
-        return network.before_code(self._inputs(x))
-
-    def _outputs(self, network, x):
-        """All of the discriminator's outputs."""
-        return network.encode(self._inputs(x))
-
-    def _scores(self, network, x):
-        return self._outputs(network, x)[:, 0]
-
-    def _check_n_samples(self, n_samples):
-        check_is_fitted(self)
-        if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
-
-    def _draw(self, n_samples, seed, *given):
-        """Samples as an array, from noise and what else the generator is given, arrays."""
-        generator = torch.Generator("cpu").manual_seed(seed)
-        shape = n_samples, self.n_components_
-        z = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu").numpy()
-        return self._generated(np.hstack([z, *given]), generator)
-
-    def _generated(self, latent, generator=None):
-        """The generator's rows, an array; of a table with drawn or the likeliest categories."""
-        output = self._map(Network.decode, latent.astype(self._state.weights.dtype))
-        rows = output * output.dtype.type(self._scale_) + self._mean_
-        if self._table is None:
-            return rows
-        noise = 0.0 if generator is None else gumbel(torch.from_numpy(output), generator).numpy()
-        for block, width in zip(self._table.blocks_.values(), self._widths_of_table, strict=True):
-            if width:
-                chosen = (output + noise)[:, block].argmax(axis=1)
-                rows[:, block] = np.eye(width, dtype=rows.dtype)[chosen]
-        return rows
-
-    def _validate_noise(self, Z, n_columns):
-        check_is_fitted(self)
-        Z, options = off_torch(Z), {**ACCEPTED, "accept_sparse": False, "estimator": self}
-        with hints(Z):
-            Z = check_array(Z, dtype=self._state.weights.dtype, input_name="Z", **options)
-        if Z.shape[1] != n_columns:
-            raise ValueError(
-                f"Z has {Z.shape[1]} columns, but {type(self).__name__}.generate expects noise of "
-                f"{n_columns}: {self._columns_of_noise}."
-            )
-        return Z
-
-    _columns_of_noise = "n_components of them"
-
-    def _blocks(self, like):
-        """Where the columns of a table's cells lie."""
-        return blocks_of(self._widths_of_table, like)

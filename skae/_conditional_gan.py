@@ -9,12 +9,13 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils.multiclass import check_classification_targets
 from torch.nn import functional
 
-from skae._adversarial import ROWS, BaseGAN, calibrating_offset, covered
+from skae._adversarial import BaseGAN, calibrating_offset
 from skae._compat import check_partial_fit_first_call, fit_context
 from skae._engine.data import Data, sample
 from skae._engine.devices import off_torch
 from skae._engine.streams import stream_seed
 from skae._estimator import draw_seed
+from skae._generator import ROWS, covered
 from skae._labels import as_labels, check_among, is_known, known_classes
 from skae.tables import TableEncoder
 
@@ -344,26 +345,6 @@ class ConditionalGAN(BaseGAN):
         Z = self._validate_noise(Z, self.n_components_)
         given = self._one_hot(self._labels_to_draw(y, len(Z)))
         return self._as_table(self._generated(np.hstack([Z, given])), exact=True)
-
-    def transform(self, X) -> np.ndarray:
-        """Give the discriminator's last hidden layer, features for another estimator.
-
-        Parameters
-        ----------
-        X : array-like or CSR matrix of shape (n_samples, n_features)
-            Rows to describe; their labels are not needed.
-
-        Returns
-        -------
-        features : ndarray of shape (n_samples, n_hidden)
-            As wide as the last of `hidden_layer_sizes`, in the dtype of the fit.
-
-        Raises
-        ------
-        ValueError
-            If X has not as many columns as in `fit`, or cells that are not finite.
-        """
-        return self._codes(self._validate_rows(X))
 
     def discriminate(self, X, y) -> np.ndarray:
         """Probability that each row is a real one of its class, not the generator's.

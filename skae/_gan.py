@@ -1,13 +1,8 @@
 """The generative adversarial network: rows that a discriminator cannot tell from real ones."""
 
-from typing import Self
-
 import numpy as np
-from scipy.special import expit
 
-from skae._adversarial import ROWS, BaseGAN
-from skae._compat import fit_context
-from skae._engine.data import Data, sample
+from skae._adversarial import BaseGAN
 from skae._engine.streams import stream_seed
 from skae._estimator import draw_seed
 from skae.tables import TableEncoder
@@ -212,68 +207,6 @@ class GAN(BaseGAN):
         self.precision = precision
         self.verbose = verbose
 
-    @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None) -> Self:
-        """Train generator and discriminator on X.
-
-        Parameters
-        ----------
-        X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data. float32 is computed in float32, everything else in float64.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If a parameter is wrong, X does not suit it or the device is not there: the
-            estimator is as before. If the training diverges: it is not fitted (with
-            `warm_start`, it is as before).
-        KeyboardInterrupt
-            If interrupted: the weights of the last finished epoch stay usable, where
-            there is one.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If the generator has collapsed: samples come near less than a tenth of the
-            training rows (see `score`).
-        """
-        return self._run_fit(X)
-
-    @fit_context(prefer_skip_nested_validation=False)
-    def partial_fit(self, X, y=None) -> Self:
-        """Train for one epoch over X, going on from where training stands.
-
-        The learning rate is `learning_rate_init`, the penalty a tenth of `gradient_penalty`;
-        schedules and `max_iter` play no part. Optimiser and random streams go on exactly, also
-        through pickle.
-
-        Parameters
-        ----------
-        X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data; the first call's give the scale.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If X does not suit the parameters or the loss becomes non-finite; the
-            estimator is then as it was before the call.
-        """
-        return self._run_partial_fit(X)
-
     def sample(self, n_samples=1, random_state=None) -> np.ndarray:
         """Draw new rows.
 
@@ -319,90 +252,3 @@ class GAN(BaseGAN):
         """
         Z = self._validate_noise(Z, self.n_components_)
         return self._as_table(self._generated(Z), exact=True)
-
-    def transform(self, X) -> np.ndarray:
-        """Give the discriminator's last hidden layer, features for another estimator.
-
-        Parameters
-        ----------
-        X : array-like or CSR matrix of shape (n_samples, n_features)
-            Rows to describe.
-
-        Returns
-        -------
-        features : ndarray of shape (n_samples, n_hidden)
-            As wide as the last of `hidden_layer_sizes`, in the dtype of the fit.
-
-        Raises
-        ------
-        ValueError
-            If X has not as many columns as in `fit`, or cells that are not finite.
-
-        References
-        ----------
-        Radford, Metz and Chintala, "Unsupervised representation learning with deep
-        convolutional generative adversarial networks", ICLR 2016,
-        https://arxiv.org/abs/1511.06434.
-        """
-        return self._codes(self._validate_rows(X))
-
-    def discriminate(self, X) -> np.ndarray:
-        """Probability that each row is a real one, not the generator's.
-
-        It compares the densities of the data and of the generator at a row, p / (p + q), and
-        is 1/2 where they agree: it is no density, and no score of outliers.
-
-        Parameters
-        ----------
-        X : array-like or CSR matrix of shape (n_samples, n_features)
-            Rows to judge.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples,)
-            Between 0 and 1, of as many real rows as made ones 1/2 in the mean.
-
-        Raises
-        ------
-        ValueError
-            If X has not as many columns as in `fit`, or cells that are not finite.
-        """
-        return expit(self._map(self._scores, self._validate_rows(X)) + self.offset_)
-
-    def score(self, X, y=None) -> float:
-        """Coverage: the fraction of rows that samples come near.
-
-        A row is covered if one of as many samples is closer to it than its fifth neighbour in
-        X is. So it sees rows that are not like the data and, unlike a classifier, a generator
-        that has collapsed to a few of them. It is no likelihood. A perfect generator has about
-        0.97. Samples and, of more than 2000, rows are drawn by the seed of the fit.
-
-        Parameters
-        ----------
-        X : array-like or CSR matrix of shape (n_samples, n_features)
-            At least two rows.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        score : float
-            Between 0 and 1.
-
-        Raises
-        ------
-        ValueError
-            If X has one row only, or does not suit the fit.
-
-        See Also
-        --------
-        skae.metrics.coverage : The same of any samples.
-        skae.metrics.density : Whether samples are where the data are dense.
-
-        References
-        ----------
-        Naeem, Oh, Uh, Choi and Yoo, "Reliable fidelity and diversity metrics for generative
-        models", ICML 2020, https://arxiv.org/abs/2002.09797.
-        """
-        X = self._validate_rows(X, **self._accepted, ensure_min_samples=2)
-        return self._coverage(sample(Data(X), ROWS, self._state.seed).X)

@@ -168,6 +168,24 @@ class SparseRows(Rows):
         return batch if self._on_cpu else as_tensor(batch.numpy(), self._device)
 
 
+class OtherRows:
+    """In the place of each row of an array another one of it, the same in all of an epoch.
+
+    Parameters
+    ----------
+    rows : Rows
+    which : ndarray of int, shape (n_samples,)
+    device : torch.device
+    """
+
+    def __init__(self, rows, which, device):
+        self._rows, self._which = rows, torch.tensor(which, device=device)
+
+    def take(self, indices):
+        """The rows in the places of those at some indices; valid until the next call."""
+        return self._rows.take(self._which[indices])
+
+
 def rows_of(X, device):
     """The `Rows` of an array or CSR matrix."""
     return SparseRows(X, device) if issparse(X) else Rows(X, device)

@@ -106,12 +106,15 @@ class Network:
         Epochs of training behind it; infinite for a network that is not trained.
     progress : float or None
         How much of the training is over, from 0 to 1; None of one whose end is not known.
+    noted : list of Tensor or None
+        What the objective has noted of each batch of this epoch; None if nobody asks.
     active : Tensor of shape (n_components,) or None
         Which components have been active in this epoch, if the objective notes it.
     """
 
     n_epochs = math.inf
     progress = None
+    noted = None
     dtype_of_products = None  # what operands are rounded to before; None: they are not
     active = None
     _subtracts = True  # the origin from rows, unless the first bias does that
@@ -391,6 +394,11 @@ class Network:
         """The mean over rows of values of shape (..., n), weighted where the rows have weights."""
         weights = self.sample_weight
         return values.mean() if weights is None else (values * weights).mean()
+
+    def note(self, value):
+        """Keep a number of this batch, a tensor, whose mean over an epoch is to be known."""
+        if self.noted is not None:
+            self.noted.append(value)
 
     def weigh(self, sample_weight):
         """Take the weights of the batch to come, of shape (n,), or None."""

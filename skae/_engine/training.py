@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from skae._engine.data import rows_of
+from skae._engine.data import OtherRows, rows_of
 from skae._engine.devices import switch_gradients
 from skae._engine.divergence import divergence
 from skae._engine.network import Network
@@ -135,6 +135,8 @@ class Trainer:
     losses, validation_losses : list of float
         One per finished epoch, objective per row; earlier calls' come first where
         training goes on.
+    noted : list of float
+        The same of what the objective has noted of each batch (see `Network.note`).
     """
 
     def __init__(self, estimator, perceptron, state, data, split):
@@ -153,7 +155,7 @@ class Trainer:
         self._load_optimizer(state)
         # A GPU's losses are read at an epoch's end: to read one is to wait for it.
         self._kept = torch.Tensor.item if self.device.type == "cpu" else torch.clone
-        self.losses, self.validation_losses = [], []
+        self.losses, self.validation_losses, self.noted = [], [], []
         self.n_iter = self.n_iter_before = 0
 
     def fit(self, progress):
@@ -217,7 +219,7 @@ class Trainer:
             held out where there are some.
         """
         seed, epoch = self.state.seed, self.state.n_epochs
-        self._tape.n_epochs, self._tape.active = epoch, None
+        self._tape.n_epochs, self._tape.active, self._tape.noted = epoch, None, []
         self.estimator._begin_epoch(self, (number or 0) / self.settings.max_iter)
         noise = stream(seed, "noise", epoch, device=self.device)
         batches = self._order(seed, epoch).to(self.device).split(self.settings.batch_size)
@@ -228,6 +230,8 @@ class Trainer:
                 losses.append(self._kept(self._step(indices, noise, rate)))
         losses = as_floats(losses)
         loss = _mean_over_rows(losses, batches)
+        if self._tape.noted:
+            self.noted.append(_mean_over_rows(as_floats(self._tape.noted), batches))
         validation_loss = None
         if self.split.held_out is not None:
             validation_loss = self.evaluate(self.split.held_out)
@@ -277,6 +281,16 @@ class Trainer:
         if len(self._tables) == 1:
             return (self._tables[0].take(indices),)
         return tuple(rows.take(indices) for rows in self._tables)
+
+    def pair(self, partners):
+        """Let each row come with another one of the data as its target, from now on.
+
+        Parameters
+        ----------
+        partners : ndarray of int, shape (n_samples,)
+        """
+        rows = rows_of(self.data.X, self.device)  # with memory of its own for a batch
+        self._tables = [self._tables[0], OtherRows(rows, partners, self.device)]
 
     def batch(self, indices):
         """The same with the rows' weights in front, or None where they have none."""
