@@ -8,6 +8,7 @@ from skae._denoising import DenoisingAutoencoder
 from skae._gan import GAN
 from skae._hints import own_methods
 from skae._imputer import AutoencoderImputer
+from skae._infogan import InfoGAN
 from skae._outliers import AutoencoderOutlierDetector
 from skae._regressor import AutoencoderRegressor
 from skae._sparse import SparseAutoencoder
@@ -26,6 +27,7 @@ __all__ = [
     "ConditionalGAN",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
+    "InfoGAN",
     "SparseAutoencoder",
     "StackedAutoencoder",
     "__version__",

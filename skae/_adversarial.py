@@ -18,6 +18,7 @@ from skae._engine.data import Data, sample
 from skae._engine.devices import as_tensor
 from skae._engine.initial import initial_weights
 from skae._engine.modules import Scale
+from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._engine.perceptron import Perceptron
 from skae._estimator import NetworkEstimator
@@ -26,9 +27,11 @@ from skae._generator import NEIGHBORS, ROWS, GeneratorMixin
 from skae._mixed import Mixed, blocks_of
 from skae._one_network import OneNetworkMixin
 
+LOSS_AT_START = math.log(2.0)  # of a discriminator that cannot tell
 N_STEPS = 5000  # that max_iter="auto" makes
-PENALTY_ENDS = 1 / 300  # what the penalty falls to, as a part of what it starts at
-LASTING_PENALTY = 0.1  # the same of a training whose end is not known
+# The penalty moves by this factor in a step, up where the running average of the discriminator's
+# loss is below what it aims at, and down where it is above; between the parameter and a part of it.
+PENALTY_RATE, LOSS_AIM, LOSS_PART, LEAST_PENALTY = 0.003, 0.45, 0.02, 1e-3
 COLLAPSED = 0.1  # coverage
 # Attributes of trainings that minimise a loss, and may stop by it.
 OF_MINIMISERS = {"best_loss_", "validation_loss_curve_", "n_iter_no_change_"}
@@ -127,9 +130,8 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
     def partial_fit(self, X, y=None) -> Self:
         """Train for one epoch over X, going on from where training stands.
 
-        The learning rate is `learning_rate_init`, the penalty a tenth of `gradient_penalty`;
-        schedules and `max_iter` play no part. Optimiser and random streams go on exactly, also
-        through pickle.
+        The learning rate is `learning_rate_init`; schedules and `max_iter` play no part.
+        Optimiser and random streams go on exactly, also through pickle.
 
         Parameters
         ----------
@@ -155,21 +157,23 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
 
     def _objective(self, network, x, noise, *labels):
         x = self._inputs(x)
-        given = self._given(x, noise, *labels)
-        made = self._made(network, self._latent(x, noise, given), noise)
-        rows = torch.cat([x, made.detach()])
-        features, to_input = through_front(network, rows)
+        made = self._made(network, self._latent(x, noise, self._given(x, *labels)), noise)
+        return self._played(network, x, made, self._select(x, *labels))
+
+    def _played(self, network, x, made, select):
+        """The game on pairs of real rows and made ones."""
+        features, to_input = through_front(network, torch.cat([x, made.detach()]))
         scores, slopes = network.apply(
             scores_and_slopes,
             features,
             *network.encoder_weights,
             *network.encoder_biases,
             functions=network.perceptron.encoder_functions,
-            select=self._select(torch.cat([x, x]), *[torch.cat([its, its]) for its in labels]),
+            select=torch.cat([select, select]),
             goes_on=features.requires_grad,
             dtype=network.dtype_of_products,
         )
-        penalty = self._penalty_at(network.progress)
+        penalty = self.gradient_penalty * network.game[1]
         return network.apply(self._play, scores, to_input(slopes), made, penalty=penalty)
 
     def _latent(self, like, noise, given):
@@ -196,19 +200,27 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         """Where the columns of a table's cells lie."""
         return blocks_of(self._widths_of_table, like)
 
-    def _penalty_at(self, progress):
-        """It falls by equal factors while the learning rate falls."""
-        if progress is None or self.learning_rate == "constant":
-            return self.gradient_penalty * LASTING_PENALTY
-        return self.gradient_penalty * PENALTY_ENDS**progress
+    def _end_step(self, network, loss):
+        """Let the penalty follow the discriminator's loss, and averages the generator's weights.
 
-    def _given(self, like, noise, *labels):
+        A discriminator that tells rows apart with ease is flattened; one that hardly can may
+        look closer.
+        """
+        average, penalty = network.game
+        average.lerp_(loss.detach(), LOSS_PART)
+        penalty *= torch.exp(PENALTY_RATE * torch.sign(LOSS_AIM - average))
+        penalty.clamp_(min=LEAST_PENALTY, max=1.0)
+        network.average_decoder()
+
+    def _given(self, like, *labels):
         """What the generator gets beside normal noise; None for nothing."""
         return None
 
     def _select(self, like, *labels):
         """What each of D's outputs counts in the score of each row."""
-        return like.new_ones(len(like), 1)
+        first = like.new_zeros(len(like), self._n_outputs)
+        first[:, 0] = 1.0
+        return first
 
     _play = staticmethod(play)
     _n_given, _n_outputs = 0, 1
@@ -264,7 +276,10 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         return "identity" if self._table is None else Mixed(self._widths_of_table)
 
     def _initial_weights(self, perceptron, generator, data):
-        return initial_weights(perceptron, generator, output_scale=1.0)
+        weights = initial_weights(perceptron, generator, output_scale=1.0)
+        loss, penalty = Network(perceptron, weights).game
+        loss.fill_(LOSS_AT_START), penalty.fill_(1.0)
+        return weights
 
     def _check_output_of_tables(self):
         if self.network is not None:
@@ -278,9 +293,6 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
     def _input_layers(self):
         mean = torch.from_numpy(self._mean_.copy())
         return [Scale(torch.ones_like(mean) / self._scale_, -mean / self._scale_)]
-
-    def _constrain(self, network):
-        network.average_decoder()
 
     def _to_be_read(self, network):
         return network.with_averages().completed()

@@ -456,6 +456,9 @@ class NetworkEstimator(
     def _constrain(self, network):
         pass
 
+    def _end_step(self, network, loss):
+        """Act after a step of training, at which the objective was `loss`, and all it changed."""
+
     def _pull_back_constraint(self, free, gradient):
         """Turn the gradient at constrained weights into one at the free ones, in place.
 

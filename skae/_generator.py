@@ -1,4 +1,4 @@
-"""What fitted generative adversarial networks offer: rows, and the discriminator's opinion of some."""
+"""What a fitted generative adversarial network offers: rows, and its opinion of others."""
 
 from numbers import Integral
 
@@ -116,11 +116,13 @@ class GeneratorMixin:
         X = self._validate_rows(X, **self._accepted, ensure_min_samples=2)
         return self._coverage(sample(Data(X), ROWS, self._state.seed).X)
 
+    _n_codes = 0  # that the generator gets beside noise
+
     @property
     def n_components_(self) -> int:
         """Width of the noise that the generator turns into rows."""
         check_is_fitted(self)
-        return self._perceptron.decoder_sizes[0] - self._n_given
+        return self._perceptron.decoder_sizes[0] - self._n_codes
 
     @property
     def _n_features_out(self):
@@ -131,10 +133,14 @@ class GeneratorMixin:
     def generator_(self) -> torch.nn.Module:
         """The generator as a new `torch.nn.Module` on the CPU."""
         check_is_fitted(self)
-        mean = torch.from_numpy(self._mean_.copy())
-        layers = decoder_module(self._fitted_network())
-        unit = [] if self._table else [Scale(torch.full_like(mean, self._scale_), mean)]
-        return published([*layers, *unit])
+        network = self._fitted_network()
+        like = network.flat.new_empty(len(self._mean_))
+        is_category = (
+            torch.zeros_like(like) if self._table is None else self._blocks(like).is_category
+        )
+        factor = torch.where(is_category > 0, 1.0, self._scale_).to(like)
+        offset = torch.where(is_category > 0, 0.0, torch.from_numpy(self._mean_)).to(like)
+        return published([*decoder_module(network), Scale(factor, offset)])
 
     @property
     def discriminator_(self) -> torch.nn.Module:

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from skae._engine.activations import IDENTITY, find_activation
 from skae._engine.blocks import atoms_of, output_biases
+from skae._engine.perceptron import KEPT
 
 AVERAGED_START, AVERAGED_PART = 10.0, 1e-3  # see `Network.average_decoder`
 
@@ -130,8 +131,9 @@ class Network:
         tensors = self.perceptron.layout.split(self.flat)
         if self._gradient is not None:
             gradients = self.perceptron.layout.split(self._gradient)
-            del gradients["origin"]
             for kind, its in gradients.items():
+                if kind == "origin" or kind.startswith(KEPT):
+                    continue
                 for tensor, gradient in zip(tensors[kind], its, strict=True):
                     tensor.requires_grad_().grad = gradient
         return tensors
@@ -210,11 +212,16 @@ class Network:
         Each step counts as much as the thousandth part of all before it, but for the first ones,
         which are forgotten sooner: after t of them the average is over the last t / 10 or so.
         """
-        (n_averaged,) = self._tensors["mean_n_averaged"]
+        (n_averaged,) = self._tensors[f"{KEPT}n_averaged"]
         n_averaged += 1
         part = (AVERAGED_START / (AVERAGED_START + n_averaged)).clamp_(min=AVERAGED_PART)
         averages, decoder = self._averages_and_decoder
         averages.lerp_(decoder, part)
+
+    @property
+    def game(self):
+        """What a game keeps from step to step, of shape (2,); there only beside averages."""
+        return self._tensors[f"{KEPT}game"][0]
 
     @cached_property
     def _averages_and_decoder(self):

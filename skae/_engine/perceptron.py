@@ -47,7 +47,8 @@ class Perceptron:
     log_inputs : bool, default=False
         Whether the first layer gets log(1 + x) of rows x, which are counts.
     averages : bool, default=False
-        Whether the flat vector also holds running averages of the decoder's weights.
+        Whether the flat vector also holds running averages of the decoder's weights, how many
+        these are of, and two numbers that a game keeps from step to step.
     """
 
     sizes: tuple
@@ -185,7 +186,7 @@ class Perceptron:
     def layout(self):
         """The `Layout` of the flat vector, in parts: encoder, decoder, the rest and averages.
 
-        Averages come last, since no optimiser moves them, and as the decoder's weights do.
+        Averages come last, since no optimiser moves them, and lie as the decoder's weights do.
         """
         encoder, decoder = self.encoder_shapes, self.decoder_shapes
         own = [shape for shape, tied in zip(decoder, self.tied[::-1], strict=True) if not tied]
@@ -194,7 +195,7 @@ class Perceptron:
             ("decoder_biases", tuple([shape[:1] for shape in decoder])),
             ("back", self.back.shapes if self.back else ()),
         )
-        averages = *decoders, ("n_averaged", ((1,),))
+        averages = *decoders, ("n_averaged", ((1,),)), ("game", ((2,),))
         return layout_of(
             (
                 ("encoder", "origin", ((self.n_inputs,),) if self.has_encoder else ()),
@@ -203,7 +204,7 @@ class Perceptron:
                 ("encoder", "encoder_biases", tuple([shape[:1] for shape in encoder])),
                 *(("decoder", *kind) for kind in decoders),
                 ("rest", "extra", ((self.n_extra,),)),
-                *(("averages", f"mean_{name}", s) for name, s in averages if self.averages),
+                *(("averages", f"{KEPT}{name}", s) for name, s in averages if self.averages),
             )
         )
 
@@ -221,6 +222,9 @@ class Perceptron:
     @property
     def _blocks(self):
         return [block for block in (self.front, self.back) if block is not None]
+
+
+KEPT = "kept_"  # how kinds of tensors begin that training changes, but no optimiser
 
 
 # In numbers: 64 bytes of bfloat16, the shortest, which is a line of the cache and the widest

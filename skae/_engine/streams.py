@@ -20,6 +20,7 @@ STREAMS = {
             "revival",
             "sampled rows",
             "mixture",
+            "walks",
         )
     )
 }

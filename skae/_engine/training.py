@@ -268,6 +268,7 @@ class Trainer:
             self.gradient.mul_(n_rows / self._full_batch)
         self._optimizer.step(learning_rate)
         self.estimator._constrain(self.network)
+        self.estimator._end_step(self.network, loss)
         return loss
 
     def _differentiate(self, loss):

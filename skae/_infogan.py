@@ -1,0 +1,476 @@
+"""The information-maximising GAN: rows by categories that it finds itself."""
+
+import math
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_array
+from torch.nn import functional
+
+from skae._adversarial import BaseGAN
+from skae._compat import Interval
+from skae._engine.devices import off_torch
+from skae._engine.streams import stream_seed
+from skae._estimator import draw_seed
+from skae._neighbors import mutual_neighbors, walk
+from skae.tables import TableEncoder
+
+# Found on digits, and the same for other data: docs/benchmarks/gans.md.
+NEAR, STEPS = 10, 16  # mutual neighbours of a row, and steps of a walk among them
+BALANCE = 2.0  # weight of the entropy of all categories against the agreement of pairs
+RAMP = 0.2, 0.6  # parts of the training between which codes get their weight
+TINY = 1e-8
+
+
+def disagreement(logits):
+    """How little pairs of rows agree on their category, and how unlike the categories' sizes are.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (2 n, n_categories)
+        Of rows, then of a partner of each.
+
+    References
+    ----------
+    Van Gansbeke et al., "SCAN: learning to classify images without labels", ECCV 2020,
+    https://arxiv.org/abs/2005.12320.
+    """
+    first, second = logits.softmax(dim=1).chunk(2)
+    agreement = (first * second).sum(dim=1).clamp(min=TINY).log().mean()
+    mean = torch.cat([first, second]).mean(dim=0)
+    entropy = -(mean * mean.clamp(min=TINY).log()).sum()
+    return -agreement - BALANCE * entropy
+
+
+class InfoGAN(BaseGAN):
+    """Information-maximising generative adversarial network: new rows by kinds that it finds.
+
+    As in `GAN`, a generator G and a discriminator D play against each other. G gets a code c
+    beside the noise: one of several categories, and continuous numbers. D has outputs Q(c|x)
+    besides, that read the code from a row. G and D also minimise, by mini-batches, ::
+
+        weight * mean [-log Q(c|G(z, c))  -  log sum_k Q(k|x) Q(k|x')  -  2 H(mean Q)]
+
+    The first term bounds the information that rows have of their code from below; alone, it lets
+    categories be any that can be read. The others have real rows say what kinds there are: x' is
+    where a random walk from x among its mutual neighbours ends, a row that is likely of the same
+    kind, and the entropy H keeps all categories in use. The first term gets its weight while
+    training goes on, when rows are already like those of X. There are no labels.
+
+    Parameters
+    ----------
+    n_components : int, default=32
+        Width of the noise, independent standard normal numbers, that the generator turns into
+        a row. More than the data have directions to vary in do no harm; fewer cannot cover
+        them.
+    n_categories : int, default=10
+        Values of the categorical code, at least 2: how many kinds of rows there may be.
+    n_continuous : int, default=0
+        Continuous codes, uniform in [-1, 1]: how rows vary within a category.
+    information_weight : float, default=1.0
+        Weight of all that makes codes be of use. With 0 they are noise like the other.
+    hidden_layer_sizes : int or array-like of int, default=(128, 128)
+        Widths of the discriminator's hidden layers, input side first; the generator mirrors
+        them. Wider layers draw finer detail, and take longer; images of 28 x 28 pixels want
+        (512, 512) or a `network`. An int is one hidden layer.
+    activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
+            default='relu'
+        Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat
+        pieces, 'identity' not at all, the others smoothly.
+    network : ConvNet or another specification, default=None
+        Layers of another kind around the dense ones: a row passes the network's
+        encoder, then the discriminator's dense layers; noise passes the generator's, then the
+        network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images: it makes a DCGAN,
+        whose samples are sharper. A class of your own needs `build`, see `skae.networks`.
+        None: dense layers alone.
+    table : TableEncoder, 'auto' or None, default='auto'
+        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
+        that is not of numbers, such as one of categories; then `sample` and its
+        like give data frames, too. `TableEncoder(numeric='standard')`, for example: as it
+        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
+        numbers, or an error.
+    gradient_penalty : float, default=1.0
+        Weight of the penalty on the discriminator's slopes, at the beginning and at most. It
+        falls, down to a thousandth, while the discriminator hardly tells real rows from made
+        ones, and rises again where it does with ease. More covers the data better and draws
+        blurred rows; less draws sharp ones of a part of the data. Vary it by factors of 3.
+    learning_rate : {'constant', 'cosine', 'one_cycle'}, default='cosine'
+        Schedule of the step size over the `max_iter` epochs: 'cosine' falls to zero, so that
+        the game comes to rest; 'constant' goes on as `partial_fit` does; 'one_cycle' rises for
+        the first 30% of them, then falls to zero.
+    learning_rate_init : float, default=3e-3
+        Step size, at its peak where a schedule varies it, of Adam without momentum, which
+        would carry the two networks round each other. Lower it, by factors of 3, if training
+        diverges (a ValueError) or samples get worse at the end.
+    batch_size : int, default=64
+        Real rows per step of the optimiser, and made ones. More make steps less noisy, and
+        longer.
+    max_iter : int or 'auto', default='auto'
+        Epochs, that is passes over X. 'auto' is as many as make 5,000 steps. No loss says when
+        to stop: see `score`. More epochs give better samples, up to a point.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order; if not, all epochs have
+        the same batches.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the previous fit, for `max_iter`
+        more epochs, instead of from new ones; the network must then be the same.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the shuffles and the noise. An
+        int makes refits identical to the bit, on one device and with as many threads.
+        None draws a new seed; the global random generators are neither read nor
+        changed.
+    device : str, default='cpu'
+        Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
+        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
+        Arrays in, arrays out: the device never shows in the results' type.
+    precision : {'float', 'bf16'}, default='float'
+        'float': training computes in the dtype of X. 'bf16': the layers round to
+        bfloat16, which has 8 bits of precision, in training only; weights, losses and
+        penalties do not. Nearly twice as fast for layers of a thousand units on
+        processors with bfloat16 instructions, slower than 'float' for small ones, and
+        many times slower on other processors, where `fit` warns.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch: its number, its loss, and the seconds that it took.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the noise: the first columns that `generate` wants, before those of the codes.
+    information_curve_ : list of float
+        Lower bound of the mutual information of the category and the generated row in each
+        epoch, in nats: log(n_categories) if the category of a row can always be read. It does
+        not say whether categories are of use.
+    generator_ : torch.nn.Module
+        The generator, built anew from the averaged weights at each access, on the CPU.
+        `generator_(torch.tensor(Z))` equals `generate(Z)`, for Z in the dtype of the
+        fit; another is a TypeError. Of a data frame it gives the probabilities of categories.
+    discriminator_ : torch.nn.Module
+        The discriminator, likewise; `discriminate(X)` is the logistic function of
+        the first of its outputs plus `offset_`. The others are the logits of the categories
+        and the means of the continuous codes.
+    offset_ : float
+        What is added to the discriminator's scores, so that as many real rows as made ones
+        have a mean probability of 1/2 of being real.
+    loss_ : float
+        The discriminator's loss per pair of rows in the last epoch, in nats and without the
+        penalty: log 2 = 0.69 if it cannot tell real rows from made ones, 0 if it always can.
+    loss_curve_ : list of float
+        The same of each epoch, averaged while the weights change. Where
+        training has gone on (`warm_start`, `partial_fit`), earlier epochs come first. It is
+        part of a game: a lower one is not better.
+    n_iter_ : int
+        Epochs run by the last `fit`, and by `partial_fit` since.
+    batch_size_ : int
+        Rows per step that training took, which `batch_size` has come to.
+    learning_rate_init_ : float
+        Step size that training took.
+    max_iter_ : int
+        Epochs that training might have taken.
+    table_ : TableEncoder
+        What makes a matrix of a data frame; only where `fit` has got one to encode.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit; only where X has names that are strings.
+
+    See Also
+    --------
+    GAN : The same without codes.
+    ConditionalGAN : For labels that you have.
+    sklearn.cluster.KMeans : Finds round kinds, in a moment.
+
+    References
+    ----------
+    Chen et al., "InfoGAN: interpretable representation learning by information maximizing
+    generative adversarial nets", NeurIPS 2016, https://arxiv.org/abs/1606.03657.
+
+    Van Gansbeke et al., "SCAN: learning to classify images without labels", ECCV 2020,
+    https://arxiv.org/abs/2005.12320.
+
+    Shaham et al., "SpectralNet: spectral clustering using deep neural networks", ICLR 2018,
+    https://arxiv.org/abs/1801.01587.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn.metrics import adjusted_rand_score
+    >>> from skae import InfoGAN
+    >>> X, y = make_blobs(300, centers=3, random_state=0)
+    >>> gan = InfoGAN(2, n_categories=3, max_iter=200, random_state=0).fit(X)
+    >>> adjusted_rand_score(y, gan.predict(X)) > 0.5
+    True
+    >>> X_new, codes = gan.sample(2, codes=[0, 0, 1], random_state=0)  # of the third category
+    >>> X_new.shape, codes.shape
+    ((2, 2), (2, 3))
+    """
+
+    information_curve_: list[float]
+    offset_: float
+
+    _parameter_constraints = {
+        **BaseGAN._parameter_constraints,
+        "n_categories": [Interval(Integral, 2, None, closed="left")],
+        "n_continuous": [Interval(Integral, 0, None, closed="left")],
+        "information_weight": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components=32,
+        *,
+        n_categories=10,
+        n_continuous=0,
+        information_weight=1.0,
+        hidden_layer_sizes=(128, 128),
+        activation="relu",
+        network=None,
+        table: TableEncoder | str | None = "auto",
+        gradient_penalty=1.0,
+        learning_rate="cosine",
+        learning_rate_init=3e-3,
+        batch_size=64,
+        max_iter: int | str = "auto",
+        shuffle=True,
+        warm_start=False,
+        random_state=None,
+        device="cpu",
+        precision="float",
+        verbose: bool | int = False,
+    ):
+        self.n_components = n_components
+        self.n_categories = n_categories
+        self.n_continuous = n_continuous
+        self.information_weight = information_weight
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.network = network
+        self.table = table
+        self.gradient_penalty = gradient_penalty
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+
+    def sample(
+        self, n_samples=1, random_state=None, *, codes=None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw new rows, of random codes or of those asked for.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many rows; may be left out where `codes` has several.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the codes and the noise; None draws a new one.
+        codes : array-like of shape (n_codes,) or (n_samples, n_codes), default=None
+            The codes of all rows, or those of each: a column for each category, 1 for the
+            row's and 0 for the others, then the continuous ones. None draws categories alike
+            and continuous codes between -1 and 1.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Sampled rows, on the scale of the data. A data frame, if `fit` has got one with
+            categories: its numbers lie within the range of `fit` and have no more decimals.
+        codes : ndarray of shape (n_samples, n_codes)
+            Their codes.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is not an integer above 0, or codes have another shape.
+        """
+        if codes is not None and np.ndim(codes) == 2 and n_samples == 1:
+            n_samples = len(codes)
+        self._check_n_samples(n_samples)
+        seed = stream_seed(draw_seed(random_state), "sample")
+        codes = self._drawn_codes(n_samples, seed) if codes is None else self._given_codes(codes)
+        codes = np.broadcast_to(codes, (n_samples, self._n_codes)).astype(self._state.weights.dtype)
+        return self._as_table(self._draw(n_samples, seed, codes), exact=True), codes
+
+    def generate(self, Z) -> np.ndarray:
+        """Turn given noise and codes into rows, for example along a continuous code.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components + n_codes)
+            Standard normal noise, then codes as `sample` has them.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows on the scale of the data; of a data frame, one with the likeliest categories.
+
+        Raises
+        ------
+        ValueError
+            If Z has another width, or cells that are not finite.
+        """
+        Z = self._validate_noise(Z, self.n_components_ + self._n_codes)
+        return self._as_table(self._generated(Z), exact=True)
+
+    def transform(self, X) -> np.ndarray:
+        """Read the codes of rows: what the generator would be given for rows like these.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to encode.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_codes)
+            The probability of each category, then the means of the continuous codes, in the
+            dtype of the fit.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, or cells that are not finite.
+        """
+        return super().transform(X)
+
+    def predict(self, X) -> np.ndarray:
+        """Find the category of each row.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows to encode.
+
+        Returns
+        -------
+        categories : ndarray of int, shape (n_samples,)
+            The likeliest one, from 0 to n_categories - 1.
+
+        Raises
+        ------
+        ValueError
+            If X has not as many columns as in `fit`, or cells that are not finite.
+        """
+        codes = self._codes(self._validate_rows(X))
+        return codes[:, : self._n_categories_].argmax(axis=1)
+
+    _columns_of_noise = "n_components of them, then the codes"
+
+    # The game.
+
+    def _objective(self, network, x, noise, partners):
+        # A copy of the partners, and the rows themselves in memory of their own.
+        x, partners = self._inputs(x), self._inputs(partners)
+        codes = self._random_codes(x, noise)
+        made = self._made(network, self._latent(x, noise, codes), noise)
+        value = self._played(network, x, made, self._select(x))
+        if self.information_weight == 0:
+            return value
+        outputs = network.encode(torch.cat([made, x, partners]))[:, 1:]
+        of_made, of_real = outputs.split([len(x), 2 * len(x)])
+        misread = self._misread(network, of_made, codes)
+        besides = self._ramp(network.progress) * misread + disagreement(self._logits(of_real))
+        besides = self.information_weight * besides
+        return value + besides - besides.detach()  # the curve is that of the game
+
+    def _misread(self, network, outputs, codes):
+        """What the generator's codes cost to be read, in nats but for constants."""
+        categories = functional.cross_entropy(self._logits(outputs), self._logits(codes))
+        network.note(math.log(self.n_categories) - categories.detach())
+        differences = (outputs - codes)[:, self.n_categories :]
+        return categories + 0.5 * differences.square().sum(dim=1).mean()
+
+    def _logits(self, outputs):
+        """The columns of the categories."""
+        return outputs[:, : self.n_categories]
+
+    @staticmethod
+    def _ramp(progress):
+        start, end = RAMP
+        return 1.0 if progress is None else min(1.0, max(0.0, (progress - start) / (end - start)))
+
+    def _random_codes(self, like, noise):
+        n, options = len(like), {"generator": noise, "device": like.device}
+        categories = torch.randint(self.n_categories, (n,), **options)
+        continuous = torch.rand((n, self.n_continuous), dtype=like.dtype, **options) * 2.0 - 1.0
+        ones = functional.one_hot(categories, self.n_categories).to(like.dtype)
+        return torch.cat([ones, continuous], dim=1)
+
+    @property
+    def _n_given(self):
+        return self.n_categories + self.n_continuous
+
+    @property
+    def _n_outputs(self):
+        return 1 + self._n_given
+
+    def _prepare(self, data, continues):
+        super()._prepare(data, continues)
+        self._n_categories_ = int(self.n_categories)
+
+    # Pairs of rows.
+
+    def _start(self, data, held_out_fraction=0):
+        return self._with_neighbors(super()._start(data, held_out_fraction))
+
+    def _resume(self, data, held_out_fraction=0):
+        return self._with_neighbors(super()._resume(data, held_out_fraction))
+
+    def _with_neighbors(self, trainer):
+        rng = np.random.default_rng(stream_seed(trainer.state.seed, "walks"))
+        trainer.near = mutual_neighbors(trainer.data.X, NEAR, rng)
+        return trainer
+
+    def _begin_epoch(self, trainer, progress):
+        state = trainer.state
+        rng = np.random.default_rng(stream_seed(state.seed, "walks", state.n_epochs))
+        trainer.pair(walk(trainer.near, STEPS, rng))
+
+    # What a fit leaves.
+
+    def _go_on(self, trainer):
+        trainer = super()._go_on(trainer)
+        trainer.noted = list(self.information_curve_)
+        return trainer
+
+    def _attributes_after(self, trainer):
+        its = super()._attributes_after(trainer)
+        return {**its, "information_curve_": list(trainer.noted)}
+
+    def _rows_like(self, X):
+        seed = stream_seed(self._state.seed, "score")
+        return self._draw(X.shape[0], seed, self._drawn_codes(X.shape[0], seed + 1))
+
+    @property
+    def _n_codes(self):
+        """That the fitted generator gets."""
+        return self._perceptron.sizes[-1] - 1
+
+    def _drawn_codes(self, n_samples, seed):
+        rng = np.random.default_rng(seed)
+        categories = np.eye(self._n_categories_)[rng.integers(self._n_categories_, size=n_samples)]
+        n_continuous = self._n_codes - self._n_categories_
+        return np.hstack([categories, rng.uniform(-1.0, 1.0, (n_samples, n_continuous))])
+
+    def _given_codes(self, codes):
+        codes = np.asarray(off_torch(codes))
+        codes = check_array(np.atleast_2d(codes), dtype="numeric", input_name="codes")
+        if codes.shape[1] != self._n_codes:
+            raise ValueError(
+                f"codes has {codes.shape[1]} columns, but there are {self._n_codes} codes: one "
+                f"for each of {self._n_categories_} categories, then the continuous ones."
+            )
+        return codes
+
+    def _encode(self, network, x):
+        codes, n = self._outputs(network, x)[:, 1:], self._n_categories_
+        return torch.cat([codes[:, :n].softmax(dim=1), codes[:, n:]], dim=1)
+
+    @property
+    def _n_features_out(self):
+        return self._n_codes
