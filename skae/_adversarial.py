@@ -17,11 +17,12 @@ from skae._contractive import through_front
 from skae._engine.data import Data, sample
 from skae._engine.devices import as_tensor
 from skae._engine.initial import initial_weights
-from skae._engine.modules import Scale
+from skae._engine.modules import Standardize
 from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._engine.perceptron import Perceptron
 from skae._estimator import NetworkEstimator
+from skae._fit_quality import complaint_of_ratio, warn_of_columns
 from skae._game import chosen_cells, gumbel, play, scores_and_slopes
 from skae._generator import NEIGHBORS, ROWS, GeneratorMixin
 from skae._mixed import Mixed, blocks_of
@@ -46,6 +47,12 @@ def calibrating_offset(scores):
     if low == high:
         return -low
     return brentq(lambda offset: expit(scores + offset).mean() - 0.5, -high - 1.0, -low + 1.0)
+
+
+def complaint_of_largest(X, names):
+    """What is said of columns that differ in scale, all of which are divided by one number."""
+    found = complaint_of_ratio(X, names)
+    return found and f"{found}. Only the largest ones are learnt"
 
 
 class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
@@ -292,7 +299,7 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
 
     def _input_layers(self):
         mean = torch.from_numpy(self._mean_.copy())
-        return [Scale(torch.ones_like(mean) / self._scale_, -mean / self._scale_)]
+        return [Standardize(mean, self._scale_)]
 
     def _to_be_read(self, network):
         return network.with_averages().completed()
@@ -312,6 +319,10 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         made = self._rows_like(some.X)
         scores = [self._map(self._scores, rows) for rows in (some.X, made)]
         return calibrating_offset(np.concatenate(scores))
+
+    def _warn_of_data(self, data):
+        if self._table is None and len(data) > 1:
+            warn_of_columns(self, data, complaint_of_largest)
 
     def _warn_of_fit(self, data):
         some = sample(data, ROWS // 2, self._state.seed)

@@ -113,11 +113,15 @@ def remedy(estimator, explained):
 
 def warn_of_scales(estimator, data):
     """Warn if columns differ so much in scale, or X from 1, that no step size suits them all."""
-    if not _is_judged.get() or not isinstance(estimator._output, SquaredError) or len(data) < 2:
-        return
+    if _is_judged.get() and isinstance(estimator._output, SquaredError) and len(data) > 1:
+        warn_of_columns(estimator, data, complaint_of_scales)
+
+
+def warn_of_columns(estimator, data, complaint):
+    """Warn of what `complaint(X, names)` says of columns, if that is anything but None."""
     names = vars(estimator).get("feature_names_in_")
     names = range(data.X.shape[1]) if names is None else [*map(repr, names.tolist())]
-    found = complaint_of_scales(sample(data, ROWS, seed=0).X, names)
+    found = complaint(sample(data, ROWS, seed=0).X, names)
     if found is not None:
         name = type(estimator).__name__
         warn(
@@ -128,27 +132,41 @@ def warn_of_scales(estimator, data):
 
 def complaint_of_scales(X, names):
     """What is said of the scales of these columns; None if they suit."""
-    X = np.array(X, np.float64)  # a copy: they may be the user's
-    X[:, np.isnan(X).all(axis=0)] = 0.0  # columns without an observed cell
-    with np.errstate(over="ignore", invalid="ignore"):  # squares may overflow
-        scales, ranges = np.nanstd(X, axis=0), np.nanmax(X, axis=0) - np.nanmin(X, axis=0)
-    varies = np.flatnonzero(ranges > 0)
-    if len(varies) == 0:
-        return None
-    # Cells that are seldom anything but 0, as pixels at the rim, have small deviations, too.
-    with np.errstate(divide="ignore", invalid="ignore"):  # or vanish
-        ratio = min(s[varies].max() / s[varies].min() for s in (scales, ranges))
-    typical = float(np.sqrt(np.square(scales[varies]).mean()))
-    if ratio >= RATIO:
-        least, most = varies[scales[varies].argmin()], varies[scales[varies].argmax()]
-        return (
-            f"Columns of X differ in scale: the standard deviation of column {names[most]} is "
-            f"{scales[most]:.2g}, that of column {names[least]} {scales[least]:.2g}. Only the "
-            "largest ones are reconstructed"
-        )
+    found = complaint_of_ratio(X, names)
+    if found is not None:
+        return f"{found}. Only the largest ones are reconstructed"
+    scales, ranges = _scales_and_ranges(X)
+    varies = ranges > 0
+    typical = float(np.sqrt(np.square(scales[varies]).mean())) if varies.any() else 1.0
     if FAR[0] < typical < FAR[1]:
         return None
     return (
         f"The columns of X have standard deviations of about {typical:.2g}, far from 1, which "
         "the default step sizes and weights are made for"
     )
+
+
+def complaint_of_ratio(X, names):
+    """What is said of columns whose scales differ much; None if they do not."""
+    scales, ranges = _scales_and_ranges(X)
+    varies = np.flatnonzero(ranges > 0)
+    if len(varies) == 0:
+        return None
+    # Cells that are seldom anything but 0, as pixels at the rim, have small deviations, too.
+    with np.errstate(divide="ignore", invalid="ignore"):  # or vanish
+        ratio = min(s[varies].max() / s[varies].min() for s in (scales, ranges))
+    if not ratio >= RATIO:
+        return None
+    least, most = varies[scales[varies].argmin()], varies[scales[varies].argmax()]
+    return (
+        f"Columns of X differ in scale: the standard deviation of column {names[most]} is "
+        f"{scales[most]:.2g}, that of column {names[least]} {scales[least]:.2g}"
+    )
+
+
+def _scales_and_ranges(X):
+    """Standard deviations and ranges of columns, 0 of those without an observed cell."""
+    X = np.array(X, np.float64)  # a copy: they may be the user's
+    X[:, np.isnan(X).all(axis=0)] = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # squares may overflow
+        return np.nanstd(X, axis=0), np.nanmax(X, axis=0) - np.nanmin(X, axis=0)

@@ -102,6 +102,21 @@ class Centre(nn.Module):
         return str(len(self.origin))
 
 
+class Standardize(nn.Module):
+    """(x - mean) / scale, of an array and a number that are not trained."""
+
+    def __init__(self, mean, scale):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.scale = scale
+
+    def forward(self, x):
+        return (x - self.mean) / self.scale
+
+    def extra_repr(self):
+        return str(len(self.mean))
+
+
 class Scale(nn.Module):
     """x * factor + offset, of two arrays that are not trained."""
 
