@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
-from skae._columns import column_means, column_variances
+from skae._columns import column_means, column_ranges, column_variances
 from skae._compat import Interval, InvalidParameterError, fit_context
 from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS, as_sizes
 from skae._contractive import through_front
@@ -245,10 +245,13 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         return None
 
     def _prepare(self, data, continues):
+        low, high = column_ranges(data.X)
         if continues:
-            return
-        scale = float(np.sqrt(column_variances(data.X).mean()))
-        self._mean_, self._scale_ = column_means(data.X).astype(data.X.dtype), scale or 1.0
+            low, high = np.minimum(low, self._range_[0]), np.maximum(high, self._range_[1])
+        self._range_ = np.stack([low, high]).astype(data.X.dtype)
+        if not continues:
+            scale = float(np.sqrt(column_variances(data.X).mean()))
+            self._mean_, self._scale_ = column_means(data.X).astype(data.X.dtype), scale or 1.0
 
     def _describe_perceptron(self, n_features):
         hidden, into_back = as_sizes(self.hidden_layer_sizes), ()

@@ -297,8 +297,8 @@ class ConditionalGAN(BaseGAN):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Sampled rows, on the scale of the data. A data frame, if `fit` has got one with
-            categories: its numbers lie within the range of `fit` and have no more decimals.
+            Sampled rows, each column within its range in `fit`. A data frame, if `fit` has got
+            one with categories: its numbers have no more decimals than in `fit`.
         y : ndarray of shape (n_samples,)
             Their labels.
 

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from skae._engine.data import Data, sample
 from skae._engine.devices import off_torch
-from skae._engine.modules import Scale, decoder_module, encoder_module, published
+from skae._engine.modules import Clamp, Scale, decoder_module, encoder_module, published
 from skae._engine.network import Network
 from skae._engine.streams import stream_seed
 from skae._estimator import ACCEPTED
@@ -140,7 +140,8 @@ class GeneratorMixin:
         )
         factor = torch.where(is_category > 0, 1.0, self._scale_).to(like)
         offset = torch.where(is_category > 0, 0.0, torch.from_numpy(self._mean_)).to(like)
-        return published([*decoder_module(network), Scale(factor, offset)])
+        low, high = torch.from_numpy(self._range_.copy())
+        return published([*decoder_module(network), Scale(factor, offset), Clamp(low, high)])
 
     @property
     def discriminator_(self) -> torch.nn.Module:
@@ -173,7 +174,8 @@ class GeneratorMixin:
     def _generated(self, latent, generator=None):
         """The generator's rows, an array; of a table with drawn or the likeliest categories."""
         output = self._map(Network.decode, latent.astype(self._state.weights.dtype))
-        rows = output * output.dtype.type(self._scale_) + self._mean_
+        # No further than any row of training: a column that never varied does not either.
+        rows = (output * output.dtype.type(self._scale_) + self._mean_).clip(*self._range_)
         if self._table is None:
             return rows
         noise = 0.0 if generator is None else gumbel(torch.from_numpy(output), generator).numpy()

@@ -132,6 +132,21 @@ class Scale(nn.Module):
         return str(len(self.offset))
 
 
+class Clamp(nn.Module):
+    """Numbers that are no lower and no higher than those of two arrays."""
+
+    def __init__(self, low, high):
+        super().__init__()
+        self.register_buffer("low", low)
+        self.register_buffer("high", high)
+
+    def forward(self, x):
+        return x.clamp(self.low, self.high)
+
+    def extra_repr(self):
+        return str(len(self.low))
+
+
 class Log1p(nn.Module):
     """log(1 + x) of counts x."""
 
