@@ -32,7 +32,7 @@ LOSS_AT_START = math.log(2.0)  # of a discriminator that cannot tell
 N_STEPS = 5000  # that max_iter="auto" makes
 # The penalty moves by this factor in a step, up where the running average of the discriminator's
 # loss is below what it aims at, and down where it is above; between the parameter and a part of it.
-PENALTY_RATE, LOSS_AIM, LOSS_PART, LEAST_PENALTY = 0.003, 0.45, 0.02, 1e-3
+PENALTY_RATE, LOSS_AIM, LOSS_PART, LEAST_PENALTY = 0.001, 0.45, 0.02, 1e-3
 COLLAPSED = 0.1  # coverage
 # Attributes of trainings that minimise a loss, and may stop by it.
 OF_MINIMISERS = {"best_loss_", "validation_loss_curve_", "n_iter_no_change_"}

@@ -11,7 +11,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skae._columns import column_ranges, explained_by_components
-from skae._engine.data import sample
+from skae._engine.data import Data, sample
 from skae._engine.devices import as_tensor
 from skae._engine.notice import warn
 from skae._engine.threads import enough_threads
@@ -121,7 +121,7 @@ def warn_of_columns(estimator, data, complaint):
     """Warn of what `complaint(X, names)` says of columns, if that is anything but None."""
     names = vars(estimator).get("feature_names_in_")
     names = range(data.X.shape[1]) if names is None else [*map(repr, names.tolist())]
-    found = complaint(sample(data, ROWS, seed=0).X, names)
+    found = complaint(sample(Data(data.X), ROWS, seed=0).X, names)
     if found is not None:
         name = type(estimator).__name__
         warn(

@@ -19,7 +19,8 @@ def mutual_neighbors(X, n_neighbors, rng):
     Returns
     -------
     near : ndarray of int, shape (n_samples, n_neighbors)
-        The row itself in place of a neighbour that is not mutual.
+        The row itself in place of a neighbour that is not mutual, but of one that has no other
+        the nearest one all the same.
     """
     near = np.empty((X.shape[0], n_neighbors), np.int64)
     n_parts = -(-X.shape[0] // AT_ONCE)
@@ -36,6 +37,7 @@ def _mutual_among(X, n_neighbors):
         return np.repeat(own, n_neighbors, axis=1)
     theirs = NearestNeighbors(n_neighbors=k).fit(X).kneighbors(return_distance=False)
     is_mutual = (theirs[theirs] == own[:, :, None]).any(axis=2)
+    is_mutual[~is_mutual.any(axis=1), 0] = True  # the nearest, of a row that lies apart
     found = np.where(is_mutual, theirs, own)
     return np.concatenate([found, np.repeat(own, n_neighbors - k, axis=1)], axis=1)
 
