@@ -100,7 +100,7 @@ def ratio(task, run):
 
 # Categories.
 
-HIDDEN, EPOCHS_OF_CATEGORIES = (512, 512), 20  # of MNIST
+HIDDEN, EPOCHS_OF_CATEGORIES = (256, 256), 10  # of MNIST
 
 
 def purity(y, clusters):
