@@ -13,7 +13,6 @@ from sklearn.exceptions import ConvergenceWarning
 from skae._columns import column_means, column_ranges, column_variances
 from skae._compat import Interval, InvalidParameterError, fit_context
 from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS, as_sizes
-from skae._contractive import through_front
 from skae._engine.data import Data, sample
 from skae._engine.devices import as_tensor
 from skae._engine.initial import initial_weights
@@ -23,7 +22,7 @@ from skae._engine.notice import warn
 from skae._engine.perceptron import Perceptron
 from skae._estimator import NetworkEstimator
 from skae._fit_quality import complaint_of_ratio, warn_of_columns
-from skae._game import chosen_cells, gumbel, play, scores_and_slopes
+from skae._game import chosen_cells, gumbel, judged, play
 from skae._generator import NEIGHBORS, ROWS, GeneratorMixin
 from skae._mixed import Mixed, blocks_of
 from skae._one_network import OneNetworkMixin
@@ -169,19 +168,10 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
 
     def _played(self, network, x, made, select):
         """The game on pairs of real rows and made ones."""
-        features, to_input = through_front(network, torch.cat([x, made.detach()]))
-        scores, slopes = network.apply(
-            scores_and_slopes,
-            features,
-            *network.encoder_weights,
-            *network.encoder_biases,
-            functions=network.perceptron.encoder_functions,
-            select=torch.cat([select, select]),
-            goes_on=features.requires_grad,
-            dtype=network.dtype_of_products,
-        )
+        rows, twice = torch.cat([x, made.detach()]), torch.cat([select, select])
+        scores, slopes = judged(network, rows, twice)
         penalty = self.gradient_penalty * network.game[1]
-        return network.apply(self._play, scores, to_input(slopes), made, penalty=penalty)
+        return network.apply(self._play, scores, slopes, made, penalty=penalty)
 
     def _latent(self, like, noise, given):
         """What the generator gets for as many rows: normal noise, and what is given."""

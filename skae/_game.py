@@ -1,14 +1,32 @@
 """The game of a discriminator and a generator: its formulas, with their derivatives."""
 
 import math
+from itertools import chain, islice
 
 import torch
 from torch.nn import functional
 
-from skae._engine.activations import IDENTITY
+from skae._game_layers import layers_and_features
 
 
-def scores_and_slopes(features, *parameters, functions, select, goes_on=False, dtype=None):
+def judged(network, rows, select):
+    """Scores of rows by a network's encoder, and the scores' gradients at the rows.
+
+    `select` is as in `scores_and_slopes`.
+    """
+    layers, features, to_input = layers_and_features(network, rows)
+    scores, slopes = network.apply(
+        scores_and_slopes,
+        features,
+        *chain.from_iterable(layer.parameters for layer in layers),
+        layers=layers,
+        select=select,
+        goes_on=features.requires_grad,
+    )
+    return scores, to_input(slopes)
+
+
+def scores_and_slopes(features, *parameters, layers, select, goes_on=False):
     """A discriminator's score of each row, its gradient at the row's features, and a pullback.
 
     The gradient is written out, and so is its own derivative: autograd would record the pass
@@ -17,111 +35,58 @@ def scores_and_slopes(features, *parameters, functions, select, goes_on=False, d
     Parameters
     ----------
     features : Tensor of shape (n, fan_in)
+        What the first layer gets.
     *parameters : Tensor
-        The weights of all layers, (fan_out, fan_in), then their biases, (fan_out,).
-    functions : list of Activation
-        Each layer's.
+        Those of all layers, one layer's after the other's.
+    layers : list of Layer
+        Of this step alone: they note what passes them.
     select : Tensor of shape (n, n_outputs)
         What each output counts in the score.
     goes_on : bool, default=False
         Whether features depend on weights, too, so that gradients go on from them.
-    dtype : torch.dtype, default=None
-        What operands of products are rounded to; None: they are not.
 
     Returns
     -------
     scores : Tensor of shape (n,)
     slopes : Tensor of shape (n, fan_in)
     """
-    n_layers, layers, h = len(functions), [], features
-    for weight, bias, function in zip(
-        parameters[:n_layers], parameters[n_layers:], functions, strict=True
-    ):
-        below, a = h, _linear(h, weight, bias, dtype)
-        h = (function.in_place or function.function)(a)
-        layers.append(Layer(weight, below, a, h, function))
-    v = select
+    given, h = iter(parameters), features
+    for layer in layers:
+        h = layer.forward(h, *islice(given, len(layer.parameters)))
+    slopes = select
     for layer in reversed(layers):
-        layer.turn(v)
-        v = _product(layer.u, layer.weight, dtype)
-    slopes = v
+        slopes = layer.turn(slopes)
 
     def pullback(at_scores, at_slopes):
         column, t = at_scores.unsqueeze(1), at_slopes
         for layer in layers:
-            # `at_scores * u` is the scores' gradient at its linear output: one product for both.
-            both = torch.addcmul(t, layer.below, column)
-            layer.gradients = [_product(layer.u.t(), both, dtype), at_scores @ layer.u]
+            if layer.parameters:
+                layer.differentiate(at_scores, column, t)
             if layer is not layers[-1]:
-                t = layer.tangent(_product(t, layer.weight.t(), dtype))
-        at_features = column * slopes if goes_on else None
-        at_features = _add_bends(layers, at_features, dtype)
-        of_weights, of_biases = zip(*[layer.gradients for layer in layers], strict=True)
-        return (at_features, *of_weights, *of_biases)
+                t = layer.tangent(t)
+        at_features = _pulled_bends(layers, goes_on)
+        if goes_on:
+            from_scores = column * slopes
+            at_features = from_scores if at_features is None else from_scores + at_features
+        return (at_features, *chain.from_iterable(layer.gradients for layer in layers))
 
     return ((h * select).sum(dim=1), slopes), pullback
 
 
-class Layer:
-    """A layer of `scores_and_slopes`: what has gone through it, forwards and backwards.
+def _pulled_bends(layers, goes_on):
+    """What comes of activations that bend at features, if gradients go on there, or None.
 
-    Attributes
-    ----------
-    weight : Tensor of shape (fan_out, fan_in)
-    below : Tensor of shape (n, fan_in)
-        What it has got.
-    v, u : Tensor of shape (n, fan_out)
-        Gradients of the score at what it gives, and at its linear output.
-    bend : Tensor of shape (n, fan_out) or None
-        The gradient at its linear output of what comes after, by way of its slope.
-    gradients : list of Tensor
-        Of its weight and its bias.
+    On its way down it is added to the gradients of parameters.
     """
-
-    def __init__(self, weight, below, a, h, function):
-        self.weight, self.below = weight, below
-        self._a, self._h, self._function = a, h, function
-        self.slope = None if function is IDENTITY else function.slope(a, h)
-        self.bend = None
-
-    def turn(self, v):
-        """Take the gradient at what it gives."""
-        self.v, self.u = v, self.sloped(v)
-
-    def sloped(self, vectors):
-        """Vectors times its slope."""
-        return vectors if self.slope is None else vectors * self.slope
-
-    def tangent(self, t):
-        """What becomes of the gradient t at u; notes what becomes of it at the slope."""
-        if self._function.curvature is not None:
-            self.bend = t * self.v * self._function.curvature(self._a, self._h)
-        return self.sloped(t)
-
-
-def _add_bends(layers, at_features, dtype):
-    """Add what goes back from slopes that are not constant; returns the gradient at features."""
+    lowest = None if goes_on else next(layer for layer in layers if layer.parameters)
     gradient = None
     for layer in reversed(layers):
-        gradient = gradient if gradient is None else layer.sloped(gradient)
-        if layer.bend is not None:
-            gradient = layer.bend if gradient is None else gradient + layer.bend
+        gradient = layer.bent(gradient)
         if gradient is not None:
-            of_weight, of_bias = layer.gradients
-            of_weight += _product(gradient.t(), layer.below, dtype)
-            of_bias += gradient.sum(dim=0)
-            gradient = _product(gradient, layer.weight, dtype)
-    return at_features if gradient is None or at_features is None else at_features + gradient
-
-
-def _linear(h, weight, bias, dtype):
-    if dtype is None:
-        return torch.addmm(bias, h, weight.t())
-    return _product(h, weight.t(), dtype) + bias
-
-
-def _product(a, b, dtype):
-    return a @ b if dtype is None else (a.to(dtype) @ b.to(dtype)).to(a.dtype)
+            if layer.parameters:
+                layer.add(gradient)
+            gradient = None if layer is lowest else layer.back(gradient)
+    return gradient
 
 
 def play(scores, slopes, made, penalty):

@@ -319,9 +319,10 @@ class Network:
 
     def features(self, x):
         """What the dense layers get of rows x: (n, width), or (n, n_pixels, width)."""
-        return self._in_front(self._from_origin(x))
+        return self._in_front(self.from_origin(x))
 
-    def _from_origin(self, x):
+    def from_origin(self, x):
+        """What the front, or the first dense layer, gets of rows x."""
         if self.perceptron.log_inputs:
             x = x.clamp(min=0.0).log1p()
         return x - self.origin if self._subtracts else x

@@ -1,0 +1,241 @@
+"""The layers of a discriminator as the game's formulas see them, with products written out."""
+
+from itertools import chain
+from operator import attrgetter
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from skae._contractive import through_front
+from skae._engine.activations import ACTIVATIONS, IDENTITY
+
+convolution_backward = torch.ops.aten.convolution_backward.default
+max_pool2d_backward = torch.ops.aten.max_pool2d_with_indices_backward.default
+
+
+class Layer:
+    """A linear map, then an activation: for one step, as it notes what passes. Abstract.
+
+    Features pass it forwards and the score's gradient back, which makes slopes. For the derivative
+    of both, the gradient at slopes passes it forwards, and what bends add to it goes back.
+
+    A subclass has `_moved(t, bias=None)`, the linear map; `back(u)`, its transpose; and if it has
+    a weight, `_of_weight(u, h)`, the gradient there of the sum of u * moved(h), and `_of_rows(u)`,
+    that at the bias, of each row.
+
+    Parameters
+    ----------
+    parameters : list of Tensor
+        What is trained: perhaps a weight, perhaps a bias.
+    dtype : torch.dtype, default=None
+        What operands of products are rounded to; None: they are not.
+    module : torch.nn.Module, default=None
+        Has the layer's other options.
+    function : Activation, default=IDENTITY
+
+    Attributes
+    ----------
+    gradients : list of Tensor
+        At the parameters.
+    """
+
+    def __init__(self, parameters, dtype=None, module=None, function=IDENTITY):
+        self.parameters, self.function, self.gradients = parameters, function, []
+        self._dtype, self._module = dtype, module
+        self._slope = self._bend = None
+
+    def forward(self, h, weight=None, bias=None):
+        """What it gives, for what it gets and its parameters."""
+        self._below, self._weight, function = h, weight, self.function
+        self._a = self._linear(h, bias)
+        if function is IDENTITY:
+            return self._a
+        # Without a weight, its output may be memory of the layer below.
+        in_place = weight is not None and function.in_place
+        self._h = (in_place or function.function)(self._a)
+        self._slope = function.slope(self._a, self._h)
+        return self._h
+
+    def _linear(self, h, bias):
+        return self._moved(h, bias)
+
+    def turn(self, v):
+        """Note the score's gradient at what it gives; returns that at what it gets."""
+        self._v, self._u = v, self._sloped(v)
+        return self.back(self._u)
+
+    def differentiate(self, at_scores, column, t):
+        """Note the parameters' gradients, given those at scores, shaped twice, and t as below."""
+        if t.ndim > 2:
+            column = column.view(-1, *[1] * (t.ndim - 1))
+        # `at_scores * u` is the scores' gradient at its linear output: one product for both.
+        both = torch.addcmul(t, self._below, column)
+        of_bias = [at_scores @ self._of_rows(self._u) for _ in self.parameters[1:]]
+        self.gradients = [self._of_weight(self._u, both), *of_bias]
+
+    def tangent(self, t):
+        """The gradient at what `turn` has returned as one at v; notes what it is at the slope."""
+        t = self._moved(t)
+        if self.function.curvature is not None:
+            self._bend = t * self._v * self.function.curvature(self._a, self._h)
+        return self._sloped(t)
+
+    def bent(self, gradient):
+        """A gradient at what it gives, or None, as one at the linear output, its bend included."""
+        gradient = gradient if gradient is None else self._sloped(gradient)
+        if self._bend is None:
+            return gradient
+        return self._bend if gradient is None else gradient + self._bend
+
+    def add(self, gradient):
+        """Add to the parameters' gradients what comes of one at the linear output."""
+        of_weight, *of_biases = self.gradients
+        of_weight += self._of_weight(gradient, self._below)
+        for of_bias in of_biases:
+            of_bias += self._of_rows(gradient).sum(dim=0)
+
+    def _sloped(self, vectors):
+        return vectors if self._slope is None else vectors * self._slope
+
+
+class Dense(Layer):
+    """A dense layer; of an image it acts along the last axis."""
+
+    def _moved(self, t, bias=None):
+        if self._dtype is None:
+            return functional.linear(t, self._weight, bias)
+        product = self._product(t, self._weight.t())
+        return product if bias is None else product + bias
+
+    def back(self, u):
+        return self._product(u, self._weight)
+
+    def _of_weight(self, u, h):
+        if u.ndim > 2:
+            u, h = u.flatten(0, -2), h.flatten(0, -2)
+        return self._product(u.t(), h)
+
+    def _of_rows(self, u):
+        return u if u.ndim == 2 else u.flatten(1, -2).sum(dim=1)
+
+    def _product(self, a, b):
+        dtype = self._dtype
+        return a @ b if dtype is None else (a.to(dtype) @ b.to(dtype)).to(a.dtype)
+
+
+class Convolution(Layer):
+    """A convolution, with zeros around the image."""
+
+    _options = attrgetter("stride", "padding", "dilation", "transposed", "output_padding", "groups")
+
+    def _moved(self, t, bias=None):
+        operands = self._rounded(t, self._weight, bias)
+        return torch.convolution(*operands, *self._options(self._module)).to(t.dtype)
+
+    def back(self, u):
+        return self._products(u, self._below, (True, False, False))[0].to(u.dtype)
+
+    def _of_weight(self, u, h):
+        return self._products(u, h, (False, True, False))[1].to(u.dtype)
+
+    def _products(self, u, h, which):
+        operands = self._rounded(u, h, self._weight)
+        return convolution_backward(*operands, None, *self._options(self._module), which)
+
+    def _of_rows(self, u):
+        return u.flatten(2).sum(dim=2)
+
+    def _rounded(self, *tensors):
+        return [its if its is None else its.to(self._dtype or its.dtype) for its in tensors]
+
+
+class Pooling(Layer):
+    """The greatest pixels: a choice of places, the same for gradients."""
+
+    _options = attrgetter("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+
+    def _linear(self, h, bias):
+        options = self._options(self._module)
+        greatest, self._places = functional.max_pool2d_with_indices(h, *options)
+        return greatest
+
+    def _moved(self, t, bias=None):
+        return t.flatten(-2).gather(-1, self._places.flatten(-2)).view(self._places.shape)
+
+    def back(self, u):
+        options = self._options(self._module)
+        return max_pool2d_backward(u, self._below, *options, self._places)
+
+
+class Reshaping(Layer):
+    """The same numbers, in another shape."""
+
+    def _moved(self, t, bias=None):
+        return self._module(t)
+
+    def back(self, u):
+        return u.reshape(self._below.shape)
+
+
+KINDS = {
+    nn.Linear: Dense,
+    **dict.fromkeys((nn.Conv1d, nn.Conv2d, nn.Conv3d), Convolution),
+    nn.MaxPool2d: Pooling,
+    **dict.fromkeys((nn.Flatten, nn.Unflatten), Reshaping),
+}
+FUNCTIONS = {function.layer: function for function in ACTIVATIONS.values()}
+# What torch's layers have to have, where they have it, to be what they are here: an activation's
+# numbers, zeros as padding, rows along the first axis, and nothing that a hook computes.
+PLAIN = {
+    **{"alpha": 1.0, "approximate": "none", "beta": 1.0, "threshold": 20.0},
+    **{"padding_mode": "zeros", "return_indices": False, "start_dim": 1, "dim": 1},
+    **{f"_{when}_hooks": {} for when in ("forward_pre", "forward", "backward_pre", "backward")},
+    "forward": None,
+}
+
+
+def known_layers(module, dtype):
+    """The layers of a torch module; None if there are others among them than those here."""
+    layers = []
+    for part in _parts(module):
+        kind, function = KINDS.get(type(part)), FUNCTIONS.get(type(part))
+        if not (kind or function) or not _is_plain(part):
+            return None
+        if kind:
+            layers.append(kind([*part.parameters()], dtype, part))
+        elif layers and layers[-1].function is IDENTITY:
+            layers[-1].function = function
+        else:
+            layers.append(Reshaping([], module=nn.Identity(), function=function))
+    return layers
+
+
+def _parts(module):
+    """A torch module's layers, one after the other, as far as it is a sequence."""
+    if type(module) is nn.Sequential and _is_plain(module):
+        return chain.from_iterable(map(_parts, module))
+    return [module]
+
+
+def _is_plain(module):
+    its = vars(module)
+    has_names = isinstance(its.get("padding"), str)  # for numbers: "same", "valid"
+    return not has_names and all(its.get(name, value) == value for name, value in PLAIN.items())
+
+
+def layers_and_features(network, rows):
+    """A discriminator's layers, features for the first of them, and a function to the rows.
+
+    The function turns gradients at features into those at rows. It is the identity, unless there
+    are layers of other kinds in front, all of which are then autograd's.
+    """
+    dtype = network.dtype_of_products
+    rounded = dtype if rows.dtype == torch.float32 else None  # as torch.autocast does
+    front = None if network.front is None else known_layers(network.front, rounded)
+    if front is None:
+        features, to_input = through_front(network, rows)
+    else:
+        features, to_input = network.from_origin(rows), lambda gradient: gradient
+    dense = [Dense([w, b], dtype, function=its) for w, b, its in network.encoder_layers]
+    return [*(front or []), *dense], features, to_input
