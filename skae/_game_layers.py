@@ -134,7 +134,16 @@ class Convolution(Layer):
         return torch.convolution(*operands, *self._options(self._module)).to(t.dtype)
 
     def back(self, u):
+        if self._below.shape[1] == 1 and u.ndim == 4 and u.is_cpu and self._dtype is None:
+            return self._folded(u)
         return self._products(u, self._below, (True, False, False))[0].to(u.dtype)
+
+    def _folded(self, u):
+        """The same, as a product and a sum: to a single channel several times faster."""
+        weight, (stride, padding, dilation, *_) = self._weight, self._options(self._module)
+        columns = weight.flatten(1).t() @ u.flatten(2)
+        size = self._below.shape[2:]
+        return functional.fold(columns, size, weight.shape[2:], dilation, padding, stride)
 
     def _of_weight(self, u, h):
         return self._products(u, h, (False, True, False))[1].to(u.dtype)
