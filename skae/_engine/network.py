@@ -209,14 +209,15 @@ class Network:
     def average_decoder(self):
         """Let the averages of the decoder's weights follow these, after a step of training.
 
-        Each step counts as much as the thousandth part of all before it, but for the first ones,
-        which are forgotten sooner: after t of them the average is over the last t / 10 or so.
+        After the first step they are the weights. Later on each step counts as much as the
+        thousandth part of all before it, but for the early ones, which are forgotten sooner: after
+        t of them the average is over the last t / 10 or so.
         """
         (n_averaged,) = self._tensors[f"{KEPT}n_averaged"]
-        n_averaged += 1
         part = (AVERAGED_START / (AVERAGED_START + n_averaged)).clamp_(min=AVERAGED_PART)
         averages, decoder = self._averages_and_decoder
         averages.lerp_(decoder, part)
+        n_averaged += 1
 
     @property
     def game(self):
