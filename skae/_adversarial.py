@@ -11,7 +11,7 @@ from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
 from skae._columns import column_means, column_ranges, column_variances
-from skae._compat import Interval, InvalidParameterError, fit_context
+from skae._compat import Interval, InvalidParameterError, StrOptions, fit_context
 from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS, as_sizes
 from skae._engine.data import Data, sample
 from skae._engine.devices import as_tensor
@@ -72,11 +72,14 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         "table": TRAINING_CONSTRAINTS["table"],
         "gradient_penalty": [Interval(Real, 0, None, closed="left")],
         **{
+            # What "auto" comes to elsewhere is made for the minimum of a loss.
+            name: [its for its in TRAINING_CONSTRAINTS[name] if not isinstance(its, StrOptions)]
+            for name in ("learning_rate_init", "batch_size")
+        },
+        **{
             name: TRAINING_CONSTRAINTS[name]
             for name in (
                 "learning_rate",
-                "learning_rate_init",
-                "batch_size",
                 "max_iter",
                 "shuffle",
                 "warm_start",
