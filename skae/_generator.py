@@ -167,8 +167,8 @@ class GeneratorMixin:
     def _draw(self, n_samples, seed, *given):
         """Samples as an array, from noise and what else the generator is given, arrays."""
         generator = torch.Generator("cpu").manual_seed(seed)
-        shape = n_samples, self.n_components_
-        z = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu").numpy()
+        z = np.empty((n_samples, self.n_components_))  # whose errors for too many are NumPy's
+        torch.from_numpy(z).normal_(generator=generator)
         return self._generated(np.hstack([z, *given]), generator)
 
     def _generated(self, latent, generator=None):
