@@ -16,6 +16,7 @@ from skae._engine.devices import off_torch
 from skae._engine.streams import stream_seed
 from skae._estimator import draw_seed
 from skae._generator import ROWS, covered
+from skae._hints import FEW
 from skae._labels import as_labels, check_among, is_known, known_classes
 from skae.tables import TableEncoder
 
@@ -308,7 +309,7 @@ class ConditionalGAN(BaseGAN):
             If `n_samples` is not an integer above 0 or not the length of y, or y has a label
             that was not in `fit`.
         """
-        if y is not None and np.ndim(y) == 1 and n_samples == 1:
+        if np.ndim(y) and n_samples == 1:
             n_samples = len(y)
         self._check_n_samples(n_samples)
         seed = stream_seed(draw_seed(random_state), "sample")
@@ -495,10 +496,11 @@ class ConditionalGAN(BaseGAN):
                 f"y has {len(y)} labels, but there are {n_samples} rows: give one label, or one "
                 "for each row."
             )
-        unseen = sorted({*y.tolist()} - {*self.classes_.tolist()}, key=str)
+        unseen = {repr(label) for label in {*y.tolist()} - {*self.classes_.tolist()}}
         if unseen:
+            some = ", ".join(sorted(unseen)[:FEW]) + ", ..." * (len(unseen) > FEW)
             raise ValueError(
-                f"y has labels that fit has not seen, {unseen}: they must be among classes_, "
+                f"y has labels that fit has not seen, {some}: they must be among classes_, "
                 f"{self.classes_.tolist()}."
             )
         return np.searchsorted(self.classes_, y)

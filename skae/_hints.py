@@ -13,7 +13,7 @@ from sklearn.utils import _safe_indexing
 
 from skae._missing import is_missing
 
-FEW = 5  # columns that an error names
+FEW = 5  # columns, or labels, that an error names
 NUMBERS = frozenset("biuf")  # kinds of NumPy's dtypes
 
 
