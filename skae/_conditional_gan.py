@@ -519,7 +519,8 @@ class ConditionalGAN(BaseGAN):
         labels = some.target[:, 0]
         made = self._rows_like(some.X, self._one_hot(labels))
         real, fake = (self._scores_of_own(rows, labels) for rows in (some.X, made))
-        offsets = np.zeros(len(self.classes_))
+        # Of classes that these rows lack, those of before.
+        offsets = np.array(vars(self).get("offset_", np.zeros(len(self.classes_))))
         for label in np.unique(labels):
             own = labels == label
             offsets[label] = calibrating_offset(np.concatenate([real[own], fake[own]]))
