@@ -23,7 +23,7 @@ from skae._engine.perceptron import Perceptron
 from skae._estimator import NetworkEstimator
 from skae._fit_quality import complaint_of_ratio, warn_of_columns
 from skae._game import chosen_cells, gumbel, judged, play
-from skae._generator import NEIGHBORS, ROWS, GeneratorMixin
+from skae._generator import DIVERGED, NEIGHBORS, ROWS, GeneratorMixin
 from skae._mixed import Mixed, blocks_of
 from skae._one_network import OneNetworkMixin
 
@@ -33,6 +33,7 @@ N_STEPS = 5000  # that max_iter="auto" makes
 # loss is below what it aims at, and down where it is above; between the parameter and a part of it.
 PENALTY_RATE, LOSS_AIM, LOSS_PART, LEAST_PENALTY = 0.001, 0.45, 0.02, 1e-3
 COLLAPSED = 0.1  # coverage
+MOST_HALVINGS = 10_000  # of the range of scores, however far apart they are
 # Attributes of trainings that minimise a loss, and may stop by it.
 OF_MINIMISERS = {"best_loss_", "validation_loss_curve_", "n_iter_no_change_"}
 
@@ -42,10 +43,17 @@ def calibrating_offset(scores):
 
     Of pairs, scores are only learnt up to a constant.
     """
+    scores = np.asarray(scores, np.float64)
     low, high = float(scores.min()), float(scores.max())
+    if not math.isfinite(high - low):
+        raise ValueError(DIVERGED.format("scores of rows"))
     if low == high:
         return -low
-    return brentq(lambda offset: expit(scores + offset).mean() - 0.5, -high - 1.0, -low + 1.0)
+
+    def excess(offset):
+        return expit(scores + offset).mean() - 0.5
+
+    return brentq(excess, -high - 1.0, -low + 1.0, maxiter=MOST_HALVINGS)
 
 
 def complaint_of_largest(X, names):
@@ -243,7 +251,13 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
             low, high = np.minimum(low, self._range_[0]), np.maximum(high, self._range_[1])
         self._range_ = np.stack([low, high]).astype(data.X.dtype)
         if not continues:
-            scale = float(np.sqrt(column_variances(data.X).mean()))
+            with np.errstate(over="ignore", invalid="ignore"):
+                scale = float(np.sqrt(column_variances(data.X).mean()))
+            if not math.isfinite(scale):
+                raise ValueError(
+                    "X varies by too much for its variance to be finite: scale X, for example "
+                    "with StandardScaler."
+                )
             self._mean_, self._scale_ = column_means(data.X).astype(data.X.dtype), scale or 1.0
 
     def _describe_perceptron(self, n_features):

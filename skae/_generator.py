@@ -19,6 +19,10 @@ from skae.metrics import coverage
 
 ROWS = 2000  # that scores and the discriminator's offset go by, at most
 NEIGHBORS = 5
+DIVERGED = (
+    "Training diverged: {} are not finite. Lower learning_rate_init or scale X, for example with "
+    "StandardScaler."
+)
 
 
 def covered(X, samples):
@@ -175,7 +179,8 @@ class GeneratorMixin:
         """The generator's rows, an array; of a table with drawn or the likeliest categories."""
         output = self._map(Network.decode, latent.astype(self._state.weights.dtype))
         # No further than any row of training: a column that never varied does not either.
-        rows = (output * output.dtype.type(self._scale_) + self._mean_).clip(*self._range_)
+        with np.errstate(over="ignore"):
+            rows = (output * output.dtype.type(self._scale_) + self._mean_).clip(*self._range_)
         if self._table is None:
             return rows
         noise = 0.0 if generator is None else gumbel(torch.from_numpy(output), generator).numpy()
@@ -201,8 +206,10 @@ class GeneratorMixin:
 
     def _rows_like(self, X, *given):
         """As many samples as rows, of the same seed each time, as an array."""
-        seed = stream_seed(self._state.seed, "score")
-        return self._draw(X.shape[0], seed, *given)
+        made = self._draw(X.shape[0], stream_seed(self._state.seed, "score"), *given)
+        if not np.isfinite(made).all():
+            raise ValueError(DIVERGED.format("samples"))
+        return made
 
     def _coverage(self, X, labels=None):
         """The coverage of rows by samples."""

@@ -443,8 +443,8 @@ class InfoGAN(BaseGAN):
         return {**its, "information_curve_": list(trainer.noted)}
 
     def _rows_like(self, X):
-        seed = stream_seed(self._state.seed, "score")
-        return self._draw(X.shape[0], seed, self._drawn_codes(X.shape[0], seed + 1))
+        seed = stream_seed(self._state.seed, "score") + 1
+        return super()._rows_like(X, self._drawn_codes(X.shape[0], seed))
 
     @property
     def _n_codes(self):
