@@ -90,7 +90,8 @@ class GAN(BaseGAN):
         processors with bfloat16 instructions, slower than 'float' for small ones, and
         many times slower on other processors, where `fit` warns.
     verbose : bool or int, default=False
-        Whether to print a line per epoch: its number, its loss, and the seconds that it took.
+        Whether to print what training goes by, then a line per epoch: its number, its loss, and
+        the seconds that it took.
 
     Attributes
     ----------

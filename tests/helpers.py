@@ -16,12 +16,14 @@ from sklearn.utils import estimator_checks
 
 import skae
 from skae import (
+    GAN,
     VAE,
     Autoencoder,
     AutoencoderClassifier,
     AutoencoderImputer,
     AutoencoderOutlierDetector,
     AutoencoderRegressor,
+    ConditionalGAN,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
@@ -51,9 +53,16 @@ AROUND = {
     "AutoencoderImputer": AutoencoderImputer(SMALL["DenoisingAutoencoder"]),
     "AutoencoderOutlierDetector": AutoencoderOutlierDetector(SMALL["Autoencoder"]),
 }
+GENERATORS = {
+    "GAN": GAN(3, hidden_layer_sizes=(8,), **TRAINING),
+    "ConditionalGAN": ConditionalGAN(3, hidden_layer_sizes=(8,), **TRAINING),
+}
+TRAINED = {**SMALL, **GENERATORS}  # as a whole, of rows: whoever needs no labels ignores them
 LABELS = np.arange(60) % 3
 NETWORK = tuple(name for name in SMALL if name != "StackedAutoencoder")
 each_class = pytest.mark.parametrize("name", SMALL)
+each_generator = pytest.mark.parametrize("name", GENERATORS)
+each_trained = pytest.mark.parametrize("name", TRAINED)
 BERNOULLI = {
     **{name: {"loss": "binary_cross_entropy"} for name in NETWORK},
     "StackedAutoencoder": {"estimator__loss": "binary_cross_entropy"},
@@ -90,11 +99,13 @@ DIVERGING = {"solver": "sgd", "learning_rate_init": 1e6, "max_iter": 100}
 
 def small(name, **params):
     """A fresh small estimator of the class."""
-    return clone({**SMALL, **SUPERVISED, **AROUND}[name]).set_params(**params)
+    return clone({**TRAINED, **SUPERVISED, **AROUND}[name]).set_params(**params)
 
 
 def weights(estimator):
-    """All weights and biases as one vector."""
+    """All weights and biases as one vector; of a GAN with averages, and what lies between."""
+    if not hasattr(estimator, "coefs_"):
+        return estimator._state.weights
     return np.concatenate([a.ravel() for a in (*estimator.coefs_, *estimator.intercepts_)])
 
 

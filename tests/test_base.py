@@ -10,6 +10,7 @@ import pytest
 import torch
 from helpers import (
     BERNOULLI,
+    LABELS,
     NETWORK,
     NEVER_STOP,
     SMALL,
@@ -19,6 +20,7 @@ from helpers import (
     assert_same_fit,
     assert_same_state,
     each_class,
+    each_trained,
     fitted_state,
     may_collapse,
     small,
@@ -359,15 +361,15 @@ def test_partial_fit_knows_no_schedule_nor_stopping(name):
     assert estimator.validation_loss_curve_ is None
 
 
-@each_class
+@each_trained
 def test_fit_starts_anew_after_partial_fit(name):
-    assert_same_fit(small(name).partial_fit(X).fit(X), small(name).fit(X))
+    assert_same_fit(small(name).partial_fit(X, LABELS).fit(X, LABELS), small(name).fit(X, LABELS))
 
 
-@each_class
+@each_trained
 def test_fit_starts_anew_on_other_data(name):
-    estimator = small(name).fit(X).fit(X[:, :4])
-    assert_same_fit(estimator, small(name).fit(X[:, :4]))
+    estimator = small(name).fit(X, LABELS).fit(X[:, :4], LABELS)
+    assert_same_fit(estimator, small(name).fit(X[:, :4], LABELS))
     assert estimator.n_features_in_ == 4
 
 
@@ -387,11 +389,11 @@ def test_training_cannot_go_on_with_another_network(name, method):
     assert estimator.transform(X).shape == (60, estimator.n_components_)
 
 
-@each_class
+@each_trained
 def test_of_many_partial_fits_nothing_but_numbers_is_saved(name):
-    estimator = small(name, batch_size="auto")
+    estimator = small(name, batch_size="auto" if name in SMALL else 16)
     for _ in range(100):
-        estimator.partial_fit(X[:8])
+        estimator.partial_fit(X[:8], LABELS[:8])
     saved = pickle.loads(pickle.dumps(estimator))
     assert not any(isinstance(value, Tensor | nn.Module) for value in values_within(saved))
     assert all(type(loss) is float for loss in estimator.loss_curve_)
@@ -423,9 +425,9 @@ def test_warm_start_goes_on_exactly(name, solver):
     assert estimator.n_iter_ == 5
 
 
-@each_class
+@each_trained
 def test_warm_start_of_an_unfitted_estimator_is_a_fit(name):
-    assert_same_fit(small(name, warm_start=True).fit(X), small(name).fit(X))
+    assert_same_fit(small(name, warm_start=True).fit(X, LABELS), small(name).fit(X, LABELS))
 
 
 @each_class
@@ -447,10 +449,10 @@ def test_another_solver_starts_without_moments(name, solvers):
     assert_same_fit(estimator.partial_fit(X), reference.partial_fit(X))
 
 
-@each_class
+@each_trained
 def test_warm_start_keeps_the_number_of_features(name):
     with pytest.raises(ValueError, match="X has 5 features"):
-        small(name, warm_start=True).fit(X).fit(X[:, :5])
+        small(name, warm_start=True).fit(X, LABELS).fit(X[:, :5], LABELS)
 
 
 # Scikit-learn's tools.
@@ -479,11 +481,11 @@ def test_frozen_estimator(name):
     np.testing.assert_array_equal(frozen.transform(X), estimator.transform(X))
 
 
-@each_class
+@each_trained
 def test_clone_is_unfitted(name):
-    estimator = small(name).fit(X)
+    estimator = small(name).fit(X, LABELS)
     assert_not_fitted(clone(estimator))
-    assert_same_fit(clone(estimator).fit(X), estimator)
+    assert_same_fit(clone(estimator).fit(X, LABELS), estimator)
 
 
 @each_class
@@ -567,11 +569,11 @@ def test_warm_start_with_early_stopping_does_not_get_worse():
     np.testing.assert_array_equal(weights(estimator), fitted)
 
 
-@each_class
+@each_trained
 def test_torchs_default_device_does_not_matter(name, recwarn):
-    expected = small(name).fit(X)
+    expected = small(name).fit(X, LABELS)
     with torch.device("meta"):
-        estimator = small(name).fit(X)
+        estimator = small(name).fit(X, LABELS)
         codes = estimator.transform(X)
     assert_same_fit(estimator, expected)
     np.testing.assert_array_equal(codes, expected.transform(X))

@@ -2,7 +2,17 @@
 
 import numpy as np
 import pytest
-from helpers import DIVERGING, NEVER_STOP, X, assert_same_fit, each_class, run_python, small
+from helpers import (
+    DIVERGING,
+    LABELS,
+    NEVER_STOP,
+    X,
+    assert_same_fit,
+    each_class,
+    each_trained,
+    run_python,
+    small,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -60,10 +70,10 @@ STACKED = ["fit", "layer", "layer", "fine-tuning", *4 * ["epoch"]]
 
 
 @needs_callbacks
-@each_class
+@each_trained
 def test_one_task_per_epoch(name):
     callback = doubles.RecordingCallback()
-    small(name).set_callbacks(callback).fit(X)
+    small(name).set_callbacks(callback).fit(X, LABELS)
     tasks = STACKED if name == "StackedAutoencoder" else PLAIN
     assert told(callback, "on_fit_task_begin") == [(name, task) for task in tasks]
     assert sorted(told(callback, "on_fit_task_end")) == sorted((name, task) for task in tasks)
@@ -82,18 +92,18 @@ def test_layers_are_nested_in_the_stack():
 
 
 @needs_callbacks
-@each_class
+@each_trained
 def test_callbacks_change_no_result(name):
-    with_callback = small(name).set_callbacks(doubles.RecordingCallback()).fit(X)
-    assert_same_fit(with_callback, small(name).fit(X))
+    with_callback = small(name).set_callbacks(doubles.RecordingCallback()).fit(X, LABELS)
+    assert_same_fit(with_callback, small(name).fit(X, LABELS))
 
 
 @needs_callbacks
-@each_class
+@each_trained
 def test_callbacks_leave_no_context(name):
     callback = doubles.RecordingCallback()
-    estimator = small(name).set_callbacks(callback).fit(X)
-    assert vars(estimator).keys() - vars(small(name).fit(X)).keys() == {"_skl_callbacks"}
+    estimator = small(name).set_callbacks(callback).fit(X, LABELS)
+    assert vars(estimator).keys() - vars(small(name).fit(X, LABELS)).keys() == {"_skl_callbacks"}
 
 
 @needs_callbacks
@@ -135,14 +145,14 @@ def test_callback_may_stop_the_fit_with_early_stopping(name):
 
 
 @needs_callbacks
-@each_class
+@each_trained
 @pytest.mark.parametrize("hook", ["setup", "on_fit_task_begin", "on_fit_task_end", "teardown"])
 def test_failing_callback(name, hook):
     estimator = small(name).set_callbacks(doubles.FailingCallback(fail_at=hook))
     with pytest.raises(ValueError, match=f"failed at {hook}"):
-        estimator.fit(X)
+        estimator.fit(X, LABELS)
     assert not hasattr(estimator, "_callback_fit_ctx")
-    assert_same_fit(estimator.set_callbacks().fit(X), small(name).fit(X))
+    assert_same_fit(estimator.set_callbacks().fit(X, LABELS), small(name).fit(X, LABELS))
 
 
 @needs_callbacks
@@ -157,10 +167,10 @@ def test_failing_fit_tears_callbacks_down(name):
 
 
 @needs_callbacks
-@each_class
+@each_trained
 def test_partial_fit_tells_callbacks_nothing(name):
     callback = doubles.RecordingCallback()
-    small(name).set_callbacks(callback).partial_fit(X)
+    small(name).set_callbacks(callback).partial_fit(X, LABELS)
     assert callback.record == []
 
 

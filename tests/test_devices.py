@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from helpers import (
+    LABELS,
     UNIT_X,
     X,
     assert_not_fitted,
     assert_same_fit,
     each_class,
+    each_trained,
     fitted_state,
     may_collapse,
     small,
@@ -57,37 +59,37 @@ KINDS_IN_FLOAT64 = {
 }
 
 
-@each_class
+@each_trained
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", KINDS_OF_INPUT)
 def test_kinds_of_input_are_equal(name, kind, dtype):
     plain = X.astype(dtype)
     other = KINDS_OF_INPUT[kind](plain)
-    reference, estimator = small(name).fit(plain), small(name).fit(other)
+    reference, estimator = small(name).fit(plain, LABELS), small(name).fit(other, LABELS)
     assert_same_fit(estimator, reference)
     np.testing.assert_array_equal(
         estimator.transform(other), reference.transform(plain), strict=True
     )
 
 
-@each_class
+@each_trained
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", KINDS_IN_FLOAT64)
 def test_kinds_of_input_in_float64(name, kind, dtype):
     plain = X.astype(dtype).astype(np.float64)
     other = KINDS_IN_FLOAT64[kind](X.astype(dtype))
-    reference, estimator = small(name).fit(plain), small(name).fit(other)
+    reference, estimator = small(name).fit(plain, LABELS), small(name).fit(other, LABELS)
     assert_same_fit(estimator, reference)
     np.testing.assert_array_equal(
         estimator.transform(other), reference.transform(plain), strict=True
     )
 
 
-@each_class
+@each_trained
 def test_memory_map_is_like_an_array(name, tmp_path):
     mapped = on_disk(X, tmp_path)
-    estimator = small(name).fit(mapped).partial_fit(mapped)
-    assert_same_fit(estimator, small(name).fit(X).partial_fit(X))
+    estimator = small(name).fit(mapped, LABELS).partial_fit(mapped, LABELS)
+    assert_same_fit(estimator, small(name).fit(X, LABELS).partial_fit(X, LABELS))
     assert estimator.score(mapped) == estimator.score(X)
 
 
@@ -117,10 +119,10 @@ def test_dtype_of_results(name, dtype, expected):
     assert type(estimator.score(data)) is float
 
 
-@each_class
+@each_trained
 @pytest.mark.parametrize(("fitted", "given"), [(np.float32, np.float64), (np.float64, np.float32)])
 def test_dtype_is_that_of_the_fit(name, fitted, given):
-    estimator = small(name).fit(X.astype(fitted))
+    estimator = small(name).fit(X.astype(fitted), LABELS)
     assert estimator.transform(X.astype(given)).dtype == fitted
 
 
@@ -147,17 +149,19 @@ def test_small_data(name, shape, batch_size):
     assert estimator.transform(data).shape == (shape[0], estimator.n_components_)
 
 
-@each_class
+@each_trained
 @pytest.mark.parametrize("batch_size", [59, 1])
 def test_last_batch_of_one_row(name, batch_size):
-    estimator = small(name, batch_size=batch_size).fit(X)
+    estimator = small(name, batch_size=batch_size).fit(X, LABELS)
     assert np.isfinite(weights(estimator)).all()
     assert np.isfinite(estimator.loss_curve_).all()
 
 
-@each_class
+@each_trained
 def test_batch_size_above_n_samples_is_one_batch(name):
-    assert_same_fit(small(name, batch_size=1000).fit(X), small(name, batch_size=60).fit(X))
+    assert_same_fit(
+        small(name, batch_size=1000).fit(X, LABELS), small(name, batch_size=60).fit(X, LABELS)
+    )
 
 
 # Devices.
@@ -175,22 +179,22 @@ UNKNOWN = ["foo", "gpu", "", "cuda:x", "cuda:-1", "cpu:", "cpu:0:0", "CPU", "cud
 refused = pytest.mark.parametrize("device", UNAVAILABLE + UNKNOWN)
 
 
-@each_class
+@each_trained
 @refused
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_refused_device(name, device, method):
     estimator = small(name, device=device)  # no error before training
     with pytest.raises(ValueError, match=rf"device={device!r} is not .*use .*'cpu'.*'auto'"):
-        getattr(estimator, method)(X)
+        getattr(estimator, method)(X, LABELS)
     assert_not_fitted(estimator)
 
 
-@each_class
+@each_trained
 def test_refused_device_leaves_an_earlier_fit(name):
-    estimator = small(name).fit(X)
+    estimator = small(name).fit(X, LABELS)
     before = fitted_state(estimator)
     with pytest.raises(ValueError, match="device='foo'"):
-        estimator.set_params(device="foo").partial_fit(X)
+        estimator.set_params(device="foo").partial_fit(X, LABELS)
     assert fitted_state(estimator) == before
 
 
@@ -200,12 +204,12 @@ def test_unavailable_is_told_from_unknown(device):
         find_device(device)
 
 
-@each_class
+@each_trained
 @pytest.mark.parametrize("device", ["cpu:0", "auto"])
 def test_names_of_one_device_are_equal(name, device):
     if device == "auto" and find_device("auto").type != "cpu":
         pytest.skip("there is a GPU")
-    assert_same_fit(small(name, device=device).fit(X), small(name).fit(X))
+    assert_same_fit(small(name, device=device).fit(X, LABELS), small(name).fit(X, LABELS))
 
 
 @each_class

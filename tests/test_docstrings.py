@@ -7,7 +7,18 @@ import re
 
 import numpy as np
 import pytest
-from helpers import AROUND, LABELS, SMALL, SUPERVISED, UNIT_X, AnyWidth, may_collapse, small
+from helpers import (
+    AROUND,
+    GENERATORS,
+    LABELS,
+    SMALL,
+    SUPERVISED,
+    TRAINED,
+    UNIT_X,
+    AnyWidth,
+    may_collapse,
+    small,
+)
 
 import skae.base
 import skae.datasets
@@ -76,7 +87,19 @@ OWN_PARAMETERS = {
         for parameter in ("early_stopping", "max_iter", "n_iter_no_change", "validation_fraction")
     ),
 }
+# What a GAN's parameters are for: of the others only these are for what they are elsewhere.
+OF_ALL = {"shuffle", "device", "precision"}
+OWN_PARAMETERS |= {
+    (name, parameter)
+    for name in GENERATORS
+    for parameter in set(small(name).get_params(deep=False)) - OF_ALL
+}
 OWN_ATTRIBUTES = {
+    *(
+        (name, attribute)
+        for name in GENERATORS
+        for attribute in ("n_components_", "loss_", "loss_curve_")
+    ),
     *((name, attribute) for name in SUPERVISED for attribute in ("loss_curve_", "n_iter_")),
     ("AutoencoderRegressor", "coefs_"),
     ("DenoisingAutoencoder", "coefs_"),
@@ -118,7 +141,7 @@ def public(path):
 
 
 def test_every_public_class_is_tested():
-    assert set(CLASSES) == {*SMALL, *SUPERVISED, *AROUND}
+    assert set(CLASSES) == {*TRAINED, *SUPERVISED, *AROUND}
 
 
 @each_class
@@ -282,6 +305,15 @@ def test_same_words_in_classifier_and_regressor(title):
         assert classifier[key] == regressor[key], key
 
 
+def test_same_words_with_labels_and_without():
+    for title, own in (
+        ("Parameters", set()),
+        ("Attributes", {"generator_", "discriminator_", "offset_"}),
+    ):
+        plain, conditional = (section(name, title) for name in GENERATORS)
+        assert {key for key in plain if plain[key] != conditional[key]} == own
+
+
 SETTINGS = [
     {},
     {"early_stopping": True},
@@ -397,6 +429,8 @@ def call(estimator, method, X):
     numbers = {key: value for key, value in ARGUMENTS.items() if key in wanted}
     if "y" in wanted and wanted["y"].default is inspect.Parameter.empty:
         numbers["y"] = LABELS
+    if "Z" in wanted:
+        numbers["Z"] = np.zeros((len(X), estimator.n_components_))
     return getattr(estimator, method)(*([X] if "X" in wanted else []), **numbers)
 
 
@@ -412,15 +446,17 @@ def test_shapes_of_returns_are_the_documented_ones(name, method):
     sizes = {"n_features": X.shape[1], "n_components": n_components, **ARGUMENTS}
     if method != "sample":
         sizes["n_samples"] = len(X)
-    sizes |= {"n_classes": 3, "n_outputs": 1, "n_features_out": X.shape[1]}
+    sizes |= {"n_classes": 3, "n_outputs": 1, "n_features_out": X.shape[1], "n_hidden": 8}
     codes = np.zeros((len(X), n_components))
     returned = call(estimator, method, codes if method == "inverse_transform" else X)
-    (documented,) = FunctionDoc(getattr(CLASSES[name], method))["Returns"]
-    if documented.type == "float":
+    documented = FunctionDoc(getattr(CLASSES[name], method))["Returns"]
+    kinds = [its.type for its in documented]
+    if kinds == ["float"]:
         assert isinstance(returned, float)
         return
-    for array in returned if isinstance(returned, tuple) else (returned,):
-        assert np.shape(array) in documented_shapes(documented.type, sizes)
+    arrays = returned if isinstance(returned, tuple) else (returned,)
+    for array, kind in zip(arrays, kinds if len(kinds) > 1 else kinds * len(arrays), strict=True):
+        assert np.shape(array) in documented_shapes(kind, sizes)
 
 
 DETECTOR = "AutoencoderOutlierDetector"  # which has no codes
@@ -444,6 +480,15 @@ MISTAKES = [
     ("ContractiveAutoencoder", "tangents", (UNIT_X, 7)),
     ("DenoisingAutoencoder", "corrupt", (UNIT_X[:, :2],)),
     ("DenoisingAutoencoder", "sample", (0,)),
+    *((name, "score", (UNIT_X[:, :2],)) for name in GENERATORS),
+    *((name, "partial_fit", (np.full((4, 6), np.inf), LABELS[:4])) for name in GENERATORS),
+    *((name, "sample", (0,)) for name in GENERATORS),
+    ("GAN", "generate", (UNIT_X,)),
+    ("GAN", "discriminate", (UNIT_X[:, :2],)),
+    ("ConditionalGAN", "fit", (UNIT_X, UNIT_X[:, 0])),
+    ("ConditionalGAN", "generate", (UNIT_X[:, :3], 3)),
+    ("ConditionalGAN", "discriminate", (UNIT_X, 3)),
+    ("ConditionalGAN", "score", (UNIT_X, LABELS[:3])),
     ("VAE", "sample", (0,)),
     ("VAE", "posterior", (UNIT_X[:, :2],)),
     ("VAE", "log_likelihood", (UNIT_X, 0)),

@@ -5,7 +5,18 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from helpers import BERNOULLI, SMALL, UNIT_X, X, each_class, in_threads, small, weights
+from helpers import (
+    BERNOULLI,
+    LABELS,
+    SMALL,
+    UNIT_X,
+    X,
+    each_class,
+    each_trained,
+    in_threads,
+    small,
+    weights,
+)
 from sklearn.metrics import r2_score
 from torch import nn
 
@@ -27,9 +38,11 @@ def test_reconstruct_is_to_encode_and_to_decode(name):
     np.testing.assert_array_equal(estimator.inverse_transform(codes), estimator.reconstruct(X))
 
 
-@each_class
+@each_trained
 def test_fit_transform_is_fit_then_transform(name):
-    np.testing.assert_array_equal(small(name).fit_transform(X), small(name).fit(X).transform(X))
+    np.testing.assert_array_equal(
+        small(name).fit_transform(X, LABELS), small(name).fit(X, LABELS).transform(X)
+    )
 
 
 @each_class

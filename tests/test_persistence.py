@@ -19,6 +19,7 @@ from helpers import (
     assert_same_fit,
     assert_same_state,
     each_class,
+    each_trained,
     fitted_state,
     is_public,
     may_be_dead,
@@ -141,24 +142,24 @@ def test_loaded_estimator_trains_on_by_sgd(name, tmp_path):
     assert_same_fit(loaded.partial_fit(X), estimator.partial_fit(X))
 
 
-@each_class
+@each_trained
 @each_way
 def test_unfitted_estimator_can_be_saved(name, save_and_load, tmp_path):
     loaded = save_and_load(small(name), tmp_path)
-    assert_same_fit(loaded.fit(X), small(name).fit(X))
+    assert_same_fit(loaded.fit(X, LABELS), small(name).fit(X, LABELS))
 
 
-@each_class
+@each_trained
 def test_shallow_copy_trains_alone(name):
-    estimator = small(name).fit(X)
+    estimator = small(name).fit(X, LABELS)
     before = weights(estimator)
-    copy.copy(estimator).partial_fit(X)
+    copy.copy(estimator).partial_fit(X, LABELS)
     np.testing.assert_array_equal(weights(estimator), before)
 
 
-@each_class
+@each_trained
 def test_pickle_holds_nothing_of_torch(name):
-    pickled = pickle.dumps(small(name).fit(X))
+    pickled = pickle.dumps(small(name).fit(X, LABELS))
     strings = {arg for _, arg, _ in pickletools.genops(pickled) if isinstance(arg, str)}
     modules = {s.split(".")[0] for s in strings if s.split(".")[0] in ("torch", "skae", "numpy")}
     assert modules == {"skae", "numpy"}
@@ -175,15 +176,15 @@ def test_pickle_is_no_larger_than_weights_and_moments(name):
     assert len(pickle.dumps(estimator)) < 1.1 * copies * n_bytes + posteriors + 10_000
 
 
-@each_class
+@each_trained
 def test_hash_of_a_fitted_estimator_is_stable(name):
-    assert joblib.hash(small(name).fit(X)) == joblib.hash(small(name).fit(X))
+    assert joblib.hash(small(name).fit(X, LABELS)) == joblib.hash(small(name).fit(X, LABELS))
 
 
-@each_class
+@each_trained
 @pytest.mark.parametrize("fitted", [False, True])
 def test_another_version_warns(name, fitted):
-    estimator = small(name).fit(X) if fitted else small(name)
+    estimator = small(name).fit(X, LABELS) if fitted else small(name)
     state = estimator.__getstate__()
     assert state["_skae_version"] == skae.__version__
     loaded = type(estimator).__new__(type(estimator))
@@ -200,9 +201,9 @@ def test_missing_version_warns():
         small("Autoencoder").__setstate__(state)
 
 
-@each_class
+@each_trained
 def test_loading_does_not_change_the_state_it_is_given(name):
-    state = small(name).fit(X).__getstate__()
+    state = small(name).fit(X, LABELS).__getstate__()
     keys = set(state)
     small(name).__setstate__(state)
     assert set(state) == keys
@@ -258,11 +259,11 @@ def test_kept_model_is_the_same(kept, save_and_load, tmp_path):
         assert_same_state(loaded.partial_fit(UNIT_X, *y), model.partial_fit(UNIT_X, *y))
 
 
-@each_class
+@each_trained
 @each_way
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_loaded_weights_need_not_be_copied(name, save_and_load, dtype, tmp_path):
-    loaded = save_and_load(small(name).fit(X.astype(dtype)), tmp_path)
+    loaded = save_and_load(small(name).fit(X.astype(dtype), LABELS), tmp_path)
     weights = loaded._state.weights
     assert as_tensor(weights).data_ptr() == weights.ctypes.data
 

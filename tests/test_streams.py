@@ -8,7 +8,18 @@ import signal
 import numpy as np
 import pytest
 import torch
-from helpers import SMALL, X, assert_same_fit, each_class, in_threads, run_python, small, weights
+from helpers import (
+    LABELS,
+    SMALL,
+    X,
+    assert_same_fit,
+    each_class,
+    each_trained,
+    in_threads,
+    run_python,
+    small,
+    weights,
+)
 
 from skae._engine.streams import STREAMS, stream, stream_seed
 from skae._estimator import draw_seed
@@ -44,30 +55,30 @@ def digest(estimator):
 # One seed, one result.
 
 
-@each_class
+@each_trained
 def test_same_seed_twice(name):
-    assert_same_fit(small(name).fit(X), small(name).fit(X))
+    assert_same_fit(small(name).fit(X, LABELS), small(name).fit(X, LABELS))
 
 
-@each_class
+@each_trained
 def test_global_generators_are_not_read(name):
-    reference = small(name).fit(X)
+    reference = small(name).fit(X, LABELS)
     seed_global_generators()
     random.random(), np.random.random(), torch.rand(1)
-    assert_same_fit(small(name).fit(X), reference)
+    assert_same_fit(small(name).fit(X, LABELS), reference)
 
 
-@each_class
+@each_trained
 def test_refit_starts_anew(name):
-    estimator = small(name).fit(X)
+    estimator = small(name).fit(X, LABELS)
     first = weights(estimator)
-    np.testing.assert_array_equal(weights(estimator.fit(X)), first)
+    np.testing.assert_array_equal(weights(estimator.fit(X, LABELS)), first)
 
 
-@each_class
+@each_trained
 def test_fits_in_threads_are_equal(name):
-    reference = small(name).fit(X)
-    for estimator in in_threads(4, lambda number: small(name).fit(X)):
+    reference = small(name).fit(X, LABELS)
+    for estimator in in_threads(4, lambda number: small(name).fit(X, LABELS)):
         assert_same_fit(estimator, reference)
 
 
@@ -87,34 +98,34 @@ print(*(digest(small(name).fit(X)) for name in SMALL), sep="\\n")
     assert run_python(code).split() == [digest(small(name).fit(X)) for name in SMALL]
 
 
-@each_class
+@each_trained
 def test_seeds_differ(name):
-    assert digest(small(name, random_state=1).fit(X)) != digest(small(name).fit(X))
+    assert digest(small(name, random_state=1).fit(X, LABELS)) != digest(small(name).fit(X, LABELS))
 
 
-@each_class
+@each_trained
 def test_random_state_none_differs_between_fits(name):
     estimator = small(name, random_state=None)
     seed_global_generators()
-    first = digest(estimator.fit(X))
+    first = digest(estimator.fit(X, LABELS))
     seed_global_generators()
-    assert digest(estimator.fit(X)) != first
+    assert digest(estimator.fit(X, LABELS)) != first
 
 
-@each_class
+@each_trained
 def test_random_state_instance_advances(name):
     estimator = small(name, random_state=np.random.RandomState(0))
-    first, second = digest(estimator.fit(X)), digest(estimator.fit(X))
+    first, second = digest(estimator.fit(X, LABELS)), digest(estimator.fit(X, LABELS))
     assert first != second
     again = small(name, random_state=np.random.RandomState(0))
-    assert [digest(again.fit(X)), digest(again.fit(X))] == [first, second]
+    assert [digest(again.fit(X, LABELS)), digest(again.fit(X, LABELS))] == [first, second]
 
 
-@each_class
+@each_trained
 @pytest.mark.parametrize("seed", [np.int64(7), np.uint32(7)])
 def test_numpy_integers_are_seeds(name, seed):
-    expected = small(name, random_state=7).fit(X)
-    assert_same_fit(small(name, random_state=seed).fit(X), expected)
+    expected = small(name, random_state=7).fit(X, LABELS)
+    assert_same_fit(small(name, random_state=seed).fit(X, LABELS), expected)
 
 
 @pytest.mark.parametrize("seed", [0, 2**32 - 1])
@@ -143,22 +154,22 @@ def test_nothing_global_is_changed_by_a_failure(name):
     assert global_state() == before
 
 
-@each_class
+@each_trained
 def test_default_dtype_does_not_matter(name):
-    reference = small(name).fit(X)
+    reference = small(name).fit(X, LABELS)
     torch.set_default_dtype(torch.float64)
     try:
-        estimator = small(name).fit(X)
+        estimator = small(name).fit(X, LABELS)
     finally:
         torch.set_default_dtype(torch.float32)
     assert_same_fit(estimator, reference)
 
 
-@each_class
+@each_trained
 def test_autocast_does_not_matter(name):
-    reference = small(name).fit(X.astype(np.float32))
+    reference = small(name).fit(X.astype(np.float32), LABELS)
     with torch.autocast("cpu", torch.bfloat16):
-        estimator = small(name).fit(X.astype(np.float32))
+        estimator = small(name).fit(X.astype(np.float32), LABELS)
         codes = estimator.transform(X)
         assert torch.is_autocast_enabled("cpu")
     assert_same_fit(estimator, reference)

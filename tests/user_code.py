@@ -16,11 +16,13 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import (
+    GAN,
     VAE,
     Autoencoder,
     AutoencoderClassifier,
     AutoencoderOutlierDetector,
     AutoencoderRegressor,
+    ConditionalGAN,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
@@ -147,6 +149,24 @@ def supervised() -> None:
     print(classifier.module_(torch.tensor(X)).numpy().argmax(axis=1))
     regressor = AutoencoderRegressor(Autoencoder(8), fine_tune=False).fit(X, y)
     print(np.abs(regressor.predict(X) - y).mean(), regressor.score(X, y, sample_weight=y))
+
+
+def generators() -> None:
+    gan = GAN(4, hidden_layer_sizes=(64, 32), gradient_penalty=1, max_iter=5).fit(X)
+    assert_type(gan, GAN)
+    assert_type(gan.sample(10, random_state=0), np.ndarray)
+    print(gan.generate(np.zeros((2, 4))).mean(axis=0), gan.transform(X).shape)
+    print((gan.discriminate(X) > 0.5).mean(), gan.offset_ + 1, round(gan.score(X), 2))
+    print(gan.generator_(torch.zeros(1, 4)).numpy(), gan.loss_curve_[-1], gan.n_components_ + 1)
+
+    conditional = ConditionalGAN(4, network=ConvNet(image_shape=(1, 4, 4))).fit(X, y)
+    assert_type(conditional.partial_fit(X, y, classes=[0, 1, 2]), ConditionalGAN)
+    rows, labels = conditional.sample(5, y=2)
+    assert_type(rows, np.ndarray)
+    print(rows[labels == 2].shape, conditional.sample(y=[0, 1])[1], conditional.classes_[0])
+    print(conditional.generate(np.zeros((2, 4)), 1).shape, conditional.score(X, y) > 0.9)
+    print(conditional.discriminate(X, y).mean(), conditional.class_prior_ @ conditional.offset_)
+    SamplesDisplay.from_estimator(conditional, n_samples=4).figure_.suptitle("by class")
 
 
 def outliers() -> None:
