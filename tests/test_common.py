@@ -5,10 +5,12 @@ from helpers import EQUIVALENCES, EXTRA_CHECKS, AnyWidth, may_be_dead, may_colla
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from skae import (
+    GAN,
     VAE,
     Autoencoder,
     AutoencoderClassifier,
     AutoencoderRegressor,
+    ConditionalGAN,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
@@ -35,11 +37,14 @@ CLASSES = [
     StackedAutoencoder((5, 3), estimator=DenoisingAutoencoder(max_iter=2), max_iter=3),
     AutoencoderClassifier(STACK, **TO_PREDICT),
     AutoencoderRegressor(STACK, **TO_PREDICT),
+    GAN(**FAST, hidden_layer_sizes=(8,)),
+    ConditionalGAN(**FAST, hidden_layer_sizes=(8,)),
 ]
 OTHER_WAYS = [
     Autoencoder(**FAST, early_stopping=True, validation_fraction=0.3),
     Autoencoder(**FAST, solver="lbfgs"),
     Autoencoder(**FAST, network=AnyWidth()),
+    ConditionalGAN(**FAST, hidden_layer_sizes=(8,), network=AnyWidth()),
     SparseAutoencoder(**FAST, sparsity="l1", sparse_output=True),
     AutoencoderClassifier(
         SparseAutoencoder(12, max_iter=2, sparsity="topk", n_active=4),
@@ -100,7 +105,12 @@ NUMBERS_ALONE = [
             (Autoencoder(20, max_iter=2), {"fine_tune": False, "solver": "lbfgs", "alpha": 0.01}),
         )
     ),
+    GAN(**FAST, hidden_layer_sizes=(8, 4), activation="tanh", learning_rate="one_cycle"),
+    GAN(**FAST, hidden_layer_sizes=(), gradient_penalty=0.0, batch_size=7, shuffle=False),
+    GAN(n_components=40, max_iter=3, hidden_layer_sizes=8, learning_rate="constant"),
+    ConditionalGAN(**FAST, hidden_layer_sizes=(), activation="gelu", batch_size=7),
     # Convolutional layers.
+    GAN(**FAST, hidden_layer_sizes=(), network=AnyWidth()),
     SparseAutoencoder(**FAST, network=AnyWidth()),
     SparseAutoencoder(**FAST, network=AnyWidth("image"), sparsity="l1"),
     SparseAutoencoder(**FAST, network=AnyWidth("image"), sparsity="topk", n_active=1),
@@ -115,7 +125,7 @@ NUMBERS_ALONE = [
 
 
 def expected_failures(estimator):
-    takes_all_rows = estimator.solver == "lbfgs"
+    takes_all_rows = vars(estimator).get("solver") == "lbfgs"
     return {} if takes_all_rows else EQUIVALENCES
 
 
