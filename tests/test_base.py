@@ -10,10 +10,12 @@ import pytest
 import torch
 from helpers import (
     BERNOULLI,
+    GENERATORS,
     LABELS,
     NETWORK,
     NEVER_STOP,
     SMALL,
+    TRAINED,
     UNIT_X,
     X,
     assert_not_fitted,
@@ -59,9 +61,14 @@ BAD_INPUT = {
 each_bad_input = pytest.mark.parametrize(
     ("name", "case"),
     # To the denoising autoencoder NaN is a missing cell.
-    [(n, c) for n in SMALL for c in BAD_INPUT if (n, c) != ("DenoisingAutoencoder", "NaN")],
+    [(n, c) for n in TRAINED for c in BAD_INPUT if (n, c) != ("DenoisingAutoencoder", "NaN")],
 )
 METHODS = ("transform", "reconstruct", "score_samples", "score")
+ALL_METHODS = {
+    **dict.fromkeys(SMALL, dict.fromkeys((*METHODS, "inverse_transform"), ())),
+    "GAN": {"transform": (), "discriminate": (), "score": (), "generate": ()},
+    "ConditionalGAN": {"transform": (), "discriminate": (0,), "score": (), "generate": (0,)},
+}
 
 
 @each_bad_input
@@ -70,18 +77,18 @@ def test_bad_input_to_fit(name, case, method):
     bad, error, match = BAD_INPUT[case]
     estimator = small(name)
     with pytest.raises(error, match=match):
-        getattr(estimator, method)(bad)
+        getattr(estimator, method)(bad, LABELS)
     assert_not_fitted(estimator)
 
 
 @each_bad_input
 def test_bad_input_to_a_fitted_estimator(name, case):
     bad, error, match = BAD_INPUT[case]
-    estimator = small(name).fit(X)
+    estimator = small(name).fit(X, LABELS)
     before = fitted_state(estimator)
-    for method in (*METHODS, "inverse_transform", "partial_fit"):
+    for method, more in {**ALL_METHODS[name], "partial_fit": (LABELS,)}.items():
         with pytest.raises(error, match=match):
-            getattr(estimator, method)(bad)
+            getattr(estimator, method)(bad, *more)
     assert fitted_state(estimator) == before
 
 
@@ -231,32 +238,32 @@ def test_refused_data_leave_no_mixture_of_two_fits(name):
 
 # Parameters.
 
-EVERY = tuple(SMALL)
+EVERY, GANS = tuple(SMALL), tuple(GENERATORS)
 WRONG_PARAMETERS = [
-    (NETWORK, "n_components", (0, -1, 2.5, "auto", None)),
-    (NETWORK, "hidden_layer_sizes", (-5, (0,), (2.5,), (8, -1), "ab", None)),
-    (NETWORK, "activation", ("sigmoid", None, abs)),
+    (NETWORK + GANS, "n_components", (0, -1, 2.5, "auto", None)),
+    (NETWORK + GANS, "hidden_layer_sizes", (-5, (0,), (2.5,), (8, -1), "ab", None)),
+    (NETWORK + GANS, "activation", ("sigmoid", None, abs)),
     (NETWORK, "code_activation", ("softmax", None)),
     (NETWORK, "tied_weights", ("yes", None)),
-    (NETWORK, "network", ("ConvNet", 3)),
-    (EVERY, "table", ("no", 3, TableEncoder)),
+    (NETWORK + GANS, "network", ("ConvNet", 3)),
+    (EVERY + GANS, "table", ("no", 3, TableEncoder)),
     (NETWORK[:-1], "loss", ("mse", None)),
     (EVERY, "alpha", (-0.1, np.inf, np.nan, "auto")),
     (EVERY, "solver", ("l-bfgs", None)),
-    (EVERY, "learning_rate", ("adaptive", 1e-3)),
-    (EVERY, "learning_rate_init", (0, -1e-3, np.inf, "fast")),
-    (EVERY, "batch_size", (0, 2.5, "all", None)),
-    (EVERY, "max_iter", (0, 2.5, np.inf, "all")),
-    (EVERY, "shuffle", ("yes", None)),
+    (EVERY + GANS, "learning_rate", ("adaptive", 1e-3)),
+    (EVERY + GANS, "learning_rate_init", (0, -1e-3, np.inf, "fast")),
+    (EVERY + GANS, "batch_size", (0, 2.5, "all", None)),
+    (EVERY + GANS, "max_iter", (0, 2.5, np.inf, "all")),
+    (EVERY + GANS, "shuffle", ("yes", None)),
     (EVERY, "tol", (-1e-4, None)),
     (EVERY, "n_iter_no_change", (0, 2.5, "never", None)),
     (EVERY, "early_stopping", ("yes", None)),
     (EVERY, "validation_fraction", (0.0, 1.0, -0.1, 3)),
-    (EVERY, "warm_start", ("yes", None)),
-    (EVERY, "random_state", (-1, "seed", 0.5)),
-    (EVERY, "device", (0, None)),
-    (EVERY, "precision", ("float32", "bfloat16", None)),
-    (EVERY, "verbose", (-1, "yes")),
+    (EVERY + GANS, "warm_start", ("yes", None)),
+    (EVERY + GANS, "random_state", (-1, "seed", 0.5)),
+    (EVERY + GANS, "device", (0, None)),
+    (EVERY + GANS, "precision", ("float32", "bfloat16", None)),
+    (EVERY + GANS, "verbose", (-1, "yes")),
     (["SparseAutoencoder"], "sparsity", ("top_k", None)),
     (["SparseAutoencoder"], "n_active", (0, 2.5, None)),
     (["SparseAutoencoder"], "sparse_output", ("yes", None)),
@@ -269,6 +276,9 @@ WRONG_PARAMETERS = [
     (["StackedAutoencoder"], "layer_sizes", (-5, (), (0,), (2.5,), None)),
     (["StackedAutoencoder"], "estimator", ("denoising", 3)),
     (["StackedAutoencoder"], "fine_tune", ("yes", None)),
+    (GANS, "gradient_penalty", (-0.1, np.inf, np.nan, "auto", None)),
+    (GANS, "learning_rate_init", ("auto",)),
+    (GANS, "batch_size", ("auto",)),
     (["VAE"], "likelihood", ("poisson", None)),
     (["VAE"], "noise_variance", (0.0, -1.0, "auto", None)),
     (["VAE"], "beta", (-0.1, None)),
@@ -292,14 +302,14 @@ WRONG_PARAMETERS = [
 def test_wrong_parameter(name, parameter, value, method):
     estimator = small(name, **{parameter: value})
     with pytest.raises(InvalidParameterError, match=parameter):
-        getattr(estimator, method)(X)
+        getattr(estimator, method)(X, LABELS)
     assert_not_fitted(estimator)
 
 
-@each_class
+@each_trained
 def test_no_parameter_is_missing_in_the_table(name):
     listed = {parameter for names, parameter, _ in WRONG_PARAMETERS if name in names}
-    assert listed == set(SMALL[name].get_params(deep=False))
+    assert listed == set(TRAINED[name].get_params(deep=False))
 
 
 @pytest.mark.parametrize("sizes", [(), (8,), [8, 4], np.array([8, 4])])
