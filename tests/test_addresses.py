@@ -5,30 +5,33 @@ Products round differently for operands that begin elsewhere, by as little as a 
 
 import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from helpers import LABELS, SMALL, SUPERVISED, X, small
+from helpers import LABELS, SMALL, SUPERVISED, TRAINED, X, small
 from sklearn.frozen import FrozenEstimator
 
-from skae import AutoencoderClassifier, StackedAutoencoder
+from skae import AutoencoderClassifier, ConditionalGAN, StackedAutoencoder
 from skae._engine.network import Network
 from skae.networks import ConvNet
 
 KINDS = {
-    **{name: (name, {}) for name in (*SMALL, *SUPERVISED)},
+    **{name: (name, {}) for name in (*TRAINED, *SUPERVISED)},
     "top k": ("SparseAutoencoder", {"sparsity": "topk", "n_active": 3}),
     "L-BFGS": ("Autoencoder", {"solver": "lbfgs"}),
     "tied": ("Autoencoder", {"tied_weights": True, "activation": "gelu"}),
     "heteroscedastic": ("VAE", {"noise_variance": "heteroscedastic"}),
     "convolutions": ("Autoencoder", {"network": ConvNet((1, 2, 3), channels=(2,))}),
+    "convolutions that play": ("GAN", {"network": ConvNet((1, 2, 3), channels=(2,))}),
     "bf16": ("Autoencoder", {"precision": "bf16"}),
     "momentum and decay": ("Autoencoder", {"solver": "sgd", "alpha": 0.1}),
 }
 MOVES = range(1, 9)
 READ = ("transform", "inverse_transform", "reconstruct", "score_samples", "score")
 PREDICT = ("predict", "predict_proba", "predict_log_proba")
+PLAY = ("discriminate", "generate")
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
 both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -56,6 +59,10 @@ def results(model, X, codes):
         if hasattr(model, method) and not (method == "score" and hasattr(model, "predict")):
             given = codes if method == "inverse_transform" else X
             found[method] = getattr(model, method)(given)
+    label = (0,) if isinstance(model, ConditionalGAN) else ()
+    for method in filter(partial(hasattr, model), PLAY):
+        given = codes[:, :3] if method == "generate" else X
+        found[method] = getattr(model, method)(given, *label)
     return found
 
 
@@ -123,7 +130,7 @@ def test_targets_elsewhere_are_the_same(dtype):
         assert scores[0] == scores[1]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in SUPERVISED])
+@pytest.mark.parametrize("kind", [k for k, (name, _) in KINDS.items() if name in SMALL])
 @both_dtypes
 def test_saved_stacked_and_frozen_models_are_the_same(kind, dtype):
     """Their weights then lie in other vectors."""
@@ -154,11 +161,15 @@ def test_gaps_between_tensors_are_never_trained(kind):
     model = fitted(kind, X)
     perceptron, is_used = model._perceptron, torch.zeros(model._perceptron.length)
     network = Network(perceptron, is_used)
-    for tensor in (*network.encoder_tensors, *network.decoder_tensors, network.extra):
+    averages = is_used[perceptron.layout.parts.get("averages", slice(0, 0))]
+    mean = [t for kind, its in network._tensors.items() if kind.startswith("mean_") for t in its]
+    for tensor in (*network.encoder_tensors, *network.decoder_tensors, network.extra, *mean):
         tensor.fill_(1.0)
     gaps = is_used.numpy() == 0
-    assert 0 < gaps.sum() == len(gaps) - perceptron.n_parameters - perceptron.n_inputs
+    n_others = perceptron.n_inputs + perceptron.layout.n_numbers.get("averages", 0)
+    assert 0 < gaps.sum() == len(gaps) - perceptron.n_parameters - n_others
     assert not model._state.weights[gaps].any()
-    network.origin.zero_()
+    for not_moved in (network.origin, averages):
+        not_moved.zero_()
     if model._state.moments is not None:
         assert not model._state.moments[:, is_used.numpy() == 0].any()

@@ -5,7 +5,7 @@ import inspect
 
 import numpy as np
 import pytest
-from helpers import AROUND, LABELS, SMALL, SUPERVISED, X, small
+from helpers import AROUND, LABELS, SMALL, SUPERVISED, TRAINED, X, small
 from scipy.sparse import csr_array
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -120,7 +120,7 @@ def test_columns_of_strings_are_named():
         assert ("table='auto'" if hasattr(frame, "columns") else "pandas.DataFrame(X)") in note
 
 
-@pytest.mark.parametrize("name", [*SMALL, *SUPERVISED])
+@pytest.mark.parametrize("name", [*TRAINED, *SUPERVISED])
 @pytest.mark.parametrize("method", ["fit", "transform", "score"])
 def test_every_class_names_columns_of_strings(name, method):
     model, rows = small(name), np.column_stack([X[:, :5], ["Paris"] * 60]).astype(object)
@@ -168,7 +168,7 @@ class Own(skae.base.BaseAutoencoder):
     solver = "adam"
 
 
-CLASSES = [getattr(skae, name) for name in (*SMALL, *SUPERVISED, *AROUND)]
+CLASSES = [getattr(skae, name) for name in (*TRAINED, *SUPERVISED, *AROUND)]
 PUBLIC = (*CLASSES, skae.base.BaseAutoencoder)
 METHODS = [
     (cls, name)

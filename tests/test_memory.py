@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import X, each_class, fitted_state, run_python, small
+from helpers import LABELS, X, each_class, each_trained, fitted_state, run_python, small
 
 from skae import _estimator
 from skae._engine import inference, training
@@ -83,16 +83,16 @@ def lacking(error):
 
 
 @each_error
-@each_class
+@each_trained
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_training_without_enough_memory(name, method, error, monkeypatch):
-    estimator = small(name).fit(X)
+    estimator = small(name).fit(X, LABELS)
     with monkeypatch.context() as patch:
         patch.setattr(training.Trainer, "_step", lacking(error))
         with pytest.raises(MemoryError, match="lower batch_size") as raised:
-            getattr(estimator, method)(X)
+            getattr(estimator, method)(X, LABELS)
     assert raised.value.__cause__ is error
-    getattr(estimator.set_params(batch_size=8), method)(X)
+    getattr(estimator.set_params(batch_size=8), method)(X, LABELS)
     assert estimator.transform(X).shape[0] == len(X)
 
 

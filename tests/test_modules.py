@@ -7,12 +7,13 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from helpers import LABELS, SMALL, SUPERVISED, AnyWidth, X, small
+from helpers import GENERATORS, LABELS, SMALL, SUPERVISED, AnyWidth, X, small
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 PUBLISHED = [
     *((name, attribute) for name in SMALL for attribute in ("encoder_", "decoder_")),
     *((name, attribute) for name in SUPERVISED for attribute in ("encoder_", "module_")),
+    *((name, attribute) for name in GENERATORS for attribute in ("discriminator_", "generator_")),
 ]
 each_module = pytest.mark.parametrize(("name", "attribute"), PUBLISHED)
 WITH_NETWORK = {"network": AnyWidth(), "tied_weights": False}
@@ -28,6 +29,8 @@ def published(name, attribute, X=X, **params):
     """A module and rows for it."""
     estimator = small(name, **params).fit(X, LABELS)
     rows = estimator.transform(X) if attribute == "decoder_" else X
+    if attribute == "generator_":  # noise and, where it is asked for, classes
+        rows = np.hstack([X[:, :3], np.eye(3)[LABELS]])[:, : estimator._perceptron.decoder_sizes[0]]
     return getattr(estimator, attribute), torch.tensor(rows)
 
 

@@ -13,13 +13,13 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from helpers import LABELS, SMALL, SUPERVISED, X, small, weights
+from helpers import LABELS, SUPERVISED, TRAINED, X, small, weights
 from threadpoolctl import threadpool_limits
 
 import skae
 from skae import Autoencoder
 
-EVERY = [*SMALL, *SUPERVISED]
+EVERY = [*TRAINED, *SUPERVISED]
 
 
 def fit(name):

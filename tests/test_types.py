@@ -17,17 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import (
-    AROUND,
-    GENERATORS,
-    LABELS,
-    SUPERVISED,
-    TRAINED,
-    UNIT_X,
-    X,
-    may_collapse,
-    small,
-)
+from helpers import AROUND, GENERATORS, LABELS, SUPERVISED, TRAINED, UNIT_X, X, may_collapse, small
 from scipy.sparse import coo_array, csr_array, csr_matrix
 
 import skae
