@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import NETWORK, assert_same_fit
+from helpers import GENERATORS, NETWORK, assert_same_fit
 from scipy import sparse
 
 pytest.importorskip("hypothesis")
@@ -34,6 +34,7 @@ hostile = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+some = settings(hostile, max_examples=CASES // 4)
 few = settings(hostile, max_examples=CASES // 10)
 
 
@@ -185,6 +186,28 @@ OWN = {
 }
 
 
+OF_GANS = {
+    **{
+        name: TRAINING[name]
+        for name in ("n_components", "hidden_layer_sizes", "activation", "learning_rate")
+    },
+    "gradient_penalty": mostly([0.0, 0.3], [1e30, 1e300, np.nan]),
+    "learning_rate_init": mostly([1e-3, 1.0], [1e6, 1e30, 1e300, "auto"]),
+    "batch_size": mostly([1, 3, 1000], [0, "auto"]),
+    **{name: TRAINING[name] for name in ("warm_start", "random_state", "device", "precision")},
+}
+
+
+@st.composite
+def generators(draw):
+    """A GAN with some of its parameters set to something."""
+    name = draw(st.sampled_from(sorted(GENERATORS)))
+    changed = draw(st.lists(st.sampled_from(sorted(OF_GANS)), unique=True, max_size=4))
+    params = {parameter: draw(OF_GANS[parameter]) for parameter in changed}
+    start = {"n_components": 2, "hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0}
+    return getattr(skae, name)(**{**start, **params})
+
+
 @st.composite
 def estimators(draw):
     """One of the classes with some of its parameters set to something."""
@@ -238,6 +261,7 @@ def numbers(n):
     return pd.Series(np.arange(n) / 8)
 
 
+LABELS = ["a", "z", None, np.nan, 0, 1.5, True, b"a", ("a",), ["a", "b"], np.array(["a"])]
 targets = mostly([classes, list_of_classes, numbers], [None]).flatmap(
     lambda make: arrays() if make is None else st.just(make)
 )
@@ -254,6 +278,30 @@ def test_supervised(X, y, estimator, regression):
         assert not hasattr(predictor, "n_iter_")
     else:
         assert predictor.predict(X).shape[0] == predictor.transform(X).shape[0]
+
+
+@some
+@given(estimator=generators(), X=arrays(), y=targets, Y=arrays(), label=st.sampled_from(LABELS))
+def test_games(estimator, X, y, Y, label):
+    if callable(y) and np.ndim(X):
+        y = y(X.shape[0] if hasattr(X, "shape") else len(X))
+    if result_of(estimator.fit, X, y) is None:
+        assert not hasattr(estimator, "n_iter_")
+        return
+    assert np.isfinite(estimator.loss_curve_).all() and np.isfinite(estimator.offset_).all()
+    own = (label,) if isinstance(estimator, skae.ConditionalGAN) else ()
+    for given_X in (X, Y):
+        for method in ("discriminate", "generate"):
+            assert_no_nan(result_of(getattr(estimator, method), given_X, *own))
+        for method in ("transform", "score"):
+            assert_no_nan(result_of(getattr(estimator, method), given_X))
+        result_of(estimator.partial_fit, given_X, y)
+    drawn = result_of(estimator.sample, 3)
+    assert np.isfinite(np.asarray(drawn[0] if own else drawn, dtype=float)).all()
+
+
+def assert_no_nan(result):
+    assert result is None or not np.isnan(np.asarray(result, dtype=float)).any()
 
 
 @few
