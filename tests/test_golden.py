@@ -24,8 +24,8 @@ def test_models_of_earlier_releases(file_name):
     for name, (model, rows, codes) in pickle.loads(data).items():
         np.testing.assert_allclose(model.transform(rows), codes, atol=1e-6, err_msg=name)
         if hasattr(model, "partial_fit"):
-            y = [model.predict(rows)] if hasattr(model, "predict") else []
-            assert model.partial_fit(rows, *y).n_iter_ > 1
+            y = model.predict(rows) if hasattr(model, "predict") else LABELS[: len(rows)]
+            assert model.partial_fit(rows, y).n_iter_ > 1
         else:
             assert len(model.predict(rows)) == len(
                 model.set_params(max_iter=1).fit(np.vstack([rows] * 3), LABELS[:15]).predict(rows)

@@ -14,6 +14,7 @@ from helpers import (
     SMALL,
     assert_not_fitted,
     each_class,
+    each_generator,
     fitted_state,
     may_collapse,
     small,
@@ -469,6 +470,17 @@ def test_no_more_than_a_batch_or_a_sample_is_ever_dense(
     estimator = small(OF_CLASS[case], early_stopping=early_stopping, **PARAMS[case]).fit(WIDE)
     estimator.partial_fit(WIDE).transform(WIDE), estimator.score(WIDE)
     estimator.score_samples(WIDE)
+    assert dense_rows
+    assert max(dense_rows) <= 40
+
+
+@each_generator
+def test_no_more_than_a_batch_or_a_sample_of_a_game_is_ever_dense(name, dense_rows, monkeypatch):
+    monkeypatch.setattr("skae._engine.inference.CHUNK_SIZE", 90 * 40)  # 40 rows
+    monkeypatch.setattr("skae._engine.data.SAMPLE_SIZE", 90 * 40)
+    y, label = np.arange(120) % 3, (0,) if name == "ConditionalGAN" else ()
+    estimator = small(name).fit(WIDE, y).partial_fit(WIDE, y)
+    estimator.transform(WIDE), estimator.score(WIDE, y), estimator.discriminate(WIDE, *label)
     assert dense_rows
     assert max(dense_rows) <= 40
 

@@ -14,7 +14,7 @@ import numpy as np
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
-from helpers import LABELS, SMALL, SUPERVISED, X, small  # noqa: E402
+from helpers import LABELS, SUPERVISED, TRAINED, X, small  # noqa: E402
 
 import skae  # noqa: E402
 from skae.networks import ConvNet  # noqa: E402
@@ -22,9 +22,7 @@ from skae.networks import ConvNet  # noqa: E402
 
 def models():
     """One fitted estimator of each class, and one with convolutions."""
-    for name in SMALL:
-        yield name, small(name).fit(X)
-    for name in SUPERVISED:
+    for name in (*TRAINED, *SUPERVISED):
         yield name, small(name).fit(X, LABELS)
     network = ConvNet((1, 2, 3), channels=(2,))
     yield "convolutional", small("Autoencoder", network=network).fit(X)
