@@ -15,6 +15,7 @@ from skae._engine.streams import stream_seed
 from skae._estimator import ACCEPTED
 from skae._game import gumbel
 from skae._hints import hints
+from skae._mixed import are_numbers
 from skae.metrics import coverage
 
 ROWS = 2000  # that scores and the discriminator's offset go by, at most
@@ -137,15 +138,13 @@ class GeneratorMixin:
     def generator_(self) -> torch.nn.Module:
         """The generator as a new `torch.nn.Module` on the CPU."""
         check_is_fitted(self)
-        network = self._fitted_network()
-        like = network.flat.new_empty(len(self._mean_))
-        is_category = (
-            torch.zeros_like(like) if self._table is None else self._blocks(like).is_category
-        )
-        factor = torch.where(is_category > 0, 1.0, self._scale_).to(like)
-        offset = torch.where(is_category > 0, 0.0, torch.from_numpy(self._mean_)).to(like)
+        factor, offset = np.full_like(self._mean_, self._scale_), self._mean_.copy()
+        if self._table is not None:  # probabilities of categories stay what they are
+            is_category = ~are_numbers(self._widths_of_table)
+            factor[is_category], offset[is_category] = 1.0, 0.0
+        unit = Scale(torch.from_numpy(factor), torch.from_numpy(offset))
         low, high = torch.from_numpy(self._range_.copy())
-        return published([*decoder_module(network), Scale(factor, offset), Clamp(low, high)])
+        return published([*decoder_module(self._fitted_network()), unit, Clamp(low, high)])
 
     @property
     def discriminator_(self) -> torch.nn.Module:
