@@ -170,6 +170,8 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         """
         return self._run_partial_fit(X)
 
+    transform = GeneratorMixin.transform  # where scikit-learn looks for what `set_output` wraps
+
     # The game.
 
     def _objective(self, network, x, noise, *labels):
