@@ -67,7 +67,8 @@ class InfoGAN(BaseGAN):
     n_categories : int, default=10
         Values of the categorical code, at least 2: how many kinds of rows there may be.
     n_continuous : int, default=0
-        Continuous codes, uniform in [-1, 1]: how rows vary within a category.
+        Number of continuous codes, uniform in [-1, 1]: how rows vary within a category, as
+        the slant of a digit does; 0 for none.
     information_weight : float, default=1.0
         Weight of all that makes codes be of use. With 0 they are noise like the other.
     hidden_layer_sizes : int or array-like of int, default=(128, 128)
@@ -132,7 +133,8 @@ class InfoGAN(BaseGAN):
         processors with bfloat16 instructions, slower than 'float' for small ones, and
         many times slower on other processors, where `fit` warns.
     verbose : bool or int, default=False
-        Whether to print a line per epoch: its number, its loss, and the seconds that it took.
+        Whether to print what training goes by, then a line per epoch: its number, its loss, and
+        the seconds that it took.
 
     Attributes
     ----------

@@ -26,6 +26,7 @@ from skae import (
     ConditionalGAN,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
+    InfoGAN,
     SparseAutoencoder,
     StackedAutoencoder,
 )
@@ -56,6 +57,7 @@ AROUND = {
 GENERATORS = {
     "GAN": GAN(3, hidden_layer_sizes=(8,), **TRAINING),
     "ConditionalGAN": ConditionalGAN(3, hidden_layer_sizes=(8,), **TRAINING),
+    "InfoGAN": InfoGAN(3, n_categories=3, hidden_layer_sizes=(8,), **TRAINING),
 }
 TRAINED = {**SMALL, **GENERATORS}  # as a whole, of rows: whoever needs no labels ignores them
 LABELS = np.arange(60) % 3
@@ -138,6 +140,12 @@ def normal(*shape, seed=0):
     """Standard normal numbers, a float64 tensor."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+
+def noise_for(gan, n_rows, seed=0):
+    """What `generate` wants but for labels: normal numbers and, of an InfoGAN, codes."""
+    codes = [np.eye(3)[np.arange(n_rows) % 3]] if isinstance(gan, InfoGAN) else []
+    return np.hstack([normal(n_rows, 3, seed=seed).numpy(), *codes])
 
 
 def assert_same_with_gradients(found, expected, inputs):

@@ -10,11 +10,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from helpers import LABELS, SMALL, SUPERVISED, TRAINED, X, small
+from helpers import LABELS, SMALL, SUPERVISED, TRAINED, X, noise_for, small
 from sklearn.frozen import FrozenEstimator
 
 from skae import AutoencoderClassifier, ConditionalGAN, StackedAutoencoder
 from skae._engine.network import Network
+from skae._engine.perceptron import KEPT
 from skae.networks import ConvNet
 
 KINDS = {
@@ -61,7 +62,7 @@ def results(model, X, codes):
             found[method] = getattr(model, method)(given)
     label = (0,) if isinstance(model, ConditionalGAN) else ()
     for method in filter(partial(hasattr, model), PLAY):
-        given = codes[:, :3] if method == "generate" else X
+        given = noise_for(model, 60) if method == "generate" else X
         found[method] = getattr(model, method)(given, *label)
     return found
 
@@ -162,8 +163,8 @@ def test_gaps_between_tensors_are_never_trained(kind):
     perceptron, is_used = model._perceptron, torch.zeros(model._perceptron.length)
     network = Network(perceptron, is_used)
     averages = is_used[perceptron.layout.parts.get("averages", slice(0, 0))]
-    mean = [t for kind, its in network._tensors.items() if kind.startswith("mean_") for t in its]
-    for tensor in (*network.encoder_tensors, *network.decoder_tensors, network.extra, *mean):
+    kept = [t for kind, its in network._tensors.items() if kind.startswith(KEPT) for t in its]
+    for tensor in (*network.encoder_tensors, *network.decoder_tensors, network.extra, *kept):
         tensor.fill_(1.0)
     gaps = is_used.numpy() == 0
     n_others = perceptron.n_inputs + perceptron.layout.n_numbers.get("averages", 0)

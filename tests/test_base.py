@@ -68,6 +68,7 @@ ALL_METHODS = {
     **dict.fromkeys(SMALL, dict.fromkeys((*METHODS, "inverse_transform"), ())),
     "GAN": {"transform": (), "discriminate": (), "score": (), "generate": ()},
     "ConditionalGAN": {"transform": (), "discriminate": (0,), "score": (), "generate": (0,)},
+    "InfoGAN": {"transform": (), "predict": (), "discriminate": (), "score": (), "generate": ()},
 }
 
 
@@ -277,6 +278,9 @@ WRONG_PARAMETERS = [
     (["StackedAutoencoder"], "estimator", ("denoising", 3)),
     (["StackedAutoencoder"], "fine_tune", ("yes", None)),
     (GANS, "gradient_penalty", (-0.1, np.inf, np.nan, "auto", None)),
+    (["InfoGAN"], "n_categories", (1, 0, 2.5, "auto", None)),
+    (["InfoGAN"], "n_continuous", (-1, 1.5, None)),
+    (["InfoGAN"], "information_weight", (-0.1, np.inf, np.nan, None)),
     (GANS, "learning_rate_init", ("auto",)),
     (GANS, "batch_size", ("auto",)),
     (["VAE"], "likelihood", ("poisson", None)),

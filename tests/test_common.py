@@ -13,6 +13,7 @@ from skae import (
     ConditionalGAN,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
+    InfoGAN,
     SparseAutoencoder,
     StackedAutoencoder,
 )
@@ -39,6 +40,7 @@ CLASSES = [
     AutoencoderRegressor(STACK, **TO_PREDICT),
     GAN(**FAST, hidden_layer_sizes=(8,)),
     ConditionalGAN(**FAST, hidden_layer_sizes=(8,)),
+    InfoGAN(**FAST, n_categories=3, n_continuous=1, hidden_layer_sizes=(8,)),
 ]
 OTHER_WAYS = [
     Autoencoder(**FAST, early_stopping=True, validation_fraction=0.3),
@@ -109,7 +111,9 @@ NUMBERS_ALONE = [
     GAN(**FAST, hidden_layer_sizes=(), gradient_penalty=0.0, batch_size=7, shuffle=False),
     GAN(n_components=40, max_iter=3, hidden_layer_sizes=8, learning_rate="constant"),
     ConditionalGAN(**FAST, hidden_layer_sizes=(), activation="gelu", batch_size=7),
+    InfoGAN(**FAST, n_categories=2, information_weight=0.0, hidden_layer_sizes=(8, 4)),
     # Convolutional layers.
+    InfoGAN(**FAST, n_categories=2, n_continuous=2, network=AnyWidth()),
     GAN(**FAST, hidden_layer_sizes=(), network=AnyWidth()),
     SparseAutoencoder(**FAST, network=AnyWidth()),
     SparseAutoencoder(**FAST, network=AnyWidth("image"), sparsity="l1"),

@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import scale
 
 from skae import ConditionalGAN
-from skae._adversarial import covered
+from skae._generator import covered
 from skae.networks import ConvNet
 
 NAMES = np.array(["blue", "red", "yellow"])[LABELS]

@@ -17,6 +17,7 @@ from helpers import (
     UNIT_X,
     AnyWidth,
     may_collapse,
+    noise_for,
     small,
 )
 
@@ -305,13 +306,17 @@ def test_same_words_in_classifier_and_regressor(title):
         assert classifier[key] == regressor[key], key
 
 
-def test_same_words_with_labels_and_without():
-    for title, own in (
-        ("Parameters", set()),
-        ("Attributes", {"generator_", "discriminator_", "offset_"}),
-    ):
-        plain, conditional = (section(name, title) for name in GENERATORS)
-        assert {key for key in plain if plain[key] != conditional[key]} == own
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("ConditionalGAN", {"generator_", "discriminator_", "offset_"}),
+        ("InfoGAN", {"n_components_", "discriminator_"}),
+    ],
+)
+def test_same_words_in_all_gans(name, own):
+    for title, its in (("Parameters", set()), ("Attributes", own)):
+        plain, other = section("GAN", title), section(name, title)
+        assert {key for key in plain if plain[key] != other[key]} == its
 
 
 SETTINGS = [
@@ -430,7 +435,7 @@ def call(estimator, method, X):
     if "y" in wanted and wanted["y"].default is inspect.Parameter.empty:
         numbers["y"] = LABELS
     if "Z" in wanted:
-        numbers["Z"] = np.zeros((len(X), estimator.n_components_))
+        numbers["Z"] = noise_for(estimator, len(X))
     return getattr(estimator, method)(*([X] if "X" in wanted else []), **numbers)
 
 
@@ -447,6 +452,7 @@ def test_shapes_of_returns_are_the_documented_ones(name, method):
     if method != "sample":
         sizes["n_samples"] = len(X)
     sizes |= {"n_classes": 3, "n_outputs": 1, "n_features_out": X.shape[1], "n_hidden": 8}
+    sizes["n_codes"] = 3
     codes = np.zeros((len(X), n_components))
     returned = call(estimator, method, codes if method == "inverse_transform" else X)
     documented = FunctionDoc(getattr(CLASSES[name], method))["Returns"]
@@ -485,6 +491,9 @@ MISTAKES = [
     *((name, "sample", (0,)) for name in GENERATORS),
     ("GAN", "generate", (UNIT_X,)),
     ("GAN", "discriminate", (UNIT_X[:, :2],)),
+    ("InfoGAN", "generate", (UNIT_X[:, :3],)),
+    ("InfoGAN", "predict", (UNIT_X[:, :2],)),
+    ("InfoGAN", "discriminate", (UNIT_X[:, :2],)),
     ("ConditionalGAN", "fit", (UNIT_X, UNIT_X[:, 0])),
     ("ConditionalGAN", "generate", (UNIT_X[:, :3], 3)),
     ("ConditionalGAN", "discriminate", (UNIT_X, 3)),

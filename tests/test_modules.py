@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from helpers import GENERATORS, LABELS, SMALL, SUPERVISED, AnyWidth, X, small
+from helpers import GENERATORS, LABELS, SMALL, SUPERVISED, AnyWidth, X, noise_for, small
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 PUBLISHED = [
@@ -30,7 +30,8 @@ def published(name, attribute, X=X, **params):
     estimator = small(name, **params).fit(X, LABELS)
     rows = estimator.transform(X) if attribute == "decoder_" else X
     if attribute == "generator_":  # noise and, where it is asked for, classes
-        rows = np.hstack([X[:, :3], np.eye(3)[LABELS]])[:, : estimator._perceptron.decoder_sizes[0]]
+        classes = [np.eye(3)[LABELS]] if name == "ConditionalGAN" else []
+        rows = np.hstack([noise_for(estimator, 60), *classes])
     return getattr(estimator, attribute), torch.tensor(rows)
 
 

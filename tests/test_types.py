@@ -17,7 +17,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import AROUND, GENERATORS, LABELS, SUPERVISED, TRAINED, UNIT_X, X, may_collapse, small
+from helpers import (
+    AROUND,
+    GENERATORS,
+    LABELS,
+    SUPERVISED,
+    TRAINED,
+    UNIT_X,
+    X,
+    may_collapse,
+    noise_for,
+    small,
+)
 from scipy.sparse import coo_array, csr_array, csr_matrix
 
 import skae
@@ -116,12 +127,13 @@ def arguments(function, known):
 @each_estimator
 def test_methods_return_what_their_types_say(name):
     estimator = small(name).fit(UNIT_X, LABELS)
-    known = {"X": UNIT_X, "y": LABELS, "n": 2, "Z": UNIT_X[:, :3]}
+    known = {"X": UNIT_X, "y": LABELS, "n": 2, "Z": noise_for(estimator, 2)}
     for method, function in members(type(estimator)):
         result = getattr(estimator, method)
         if not isinstance(getattr(type(estimator), method), property):
             if method == "inverse_transform":
                 known = {**known, "X": estimator.transform(UNIT_X)}
+            known["y"] = 0 if method == "generate" else LABELS
             result = result(**arguments(result, known))
             known["X"] = UNIT_X
         assert is_of(result, result_type(function), type(estimator)), method
