@@ -294,7 +294,8 @@ class InfoGAN(BaseGAN):
             n_samples = len(codes)
         self._check_n_samples(n_samples)
         seed = stream_seed(draw_seed(random_state), "sample")
-        codes = self._drawn_codes(n_samples, seed) if codes is None else self._given_codes(codes)
+        given = codes is not None
+        codes = self._given_codes(codes, n_samples) if given else self._drawn_codes(n_samples, seed)
         codes = np.broadcast_to(codes, (n_samples, self._n_codes)).astype(self._state.weights.dtype)
         return self._as_table(self._draw(n_samples, seed, codes), exact=True), codes
 
@@ -459,13 +460,18 @@ class InfoGAN(BaseGAN):
         n_continuous = self._n_codes - self._n_categories_
         return np.hstack([categories, rng.uniform(-1.0, 1.0, (n_samples, n_continuous))])
 
-    def _given_codes(self, codes):
+    def _given_codes(self, codes, n_samples):
         codes = np.asarray(off_torch(codes))
         codes = check_array(np.atleast_2d(codes), dtype="numeric", input_name="codes")
         if codes.shape[1] != self._n_codes:
             raise ValueError(
                 f"codes has {codes.shape[1]} columns, but there are {self._n_codes} codes: one "
                 f"for each of {self._n_categories_} categories, then the continuous ones."
+            )
+        if len(codes) not in (1, n_samples):
+            raise ValueError(
+                f"codes has {len(codes)} rows, but there are {n_samples} samples: give one row of "
+                "codes, or one for each sample."
             )
         return codes
 
