@@ -414,6 +414,12 @@ class InfoGAN(BaseGAN):
 
     def _prepare(self, data, continues):
         super()._prepare(data, continues)
+        if continues and self._n_categories_ != self.n_categories:  # perhaps as wide in all
+            raise ValueError(
+                f"Training cannot go on with n_categories={self.n_categories}, as the fitted "
+                f"network has {self._n_categories_}: restore it, or call fit with "
+                "warm_start=False."
+            )
         self._n_categories_ = int(self.n_categories)
 
     # Pairs of rows.
