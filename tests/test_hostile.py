@@ -196,14 +196,20 @@ OF_GANS = {
     "batch_size": mostly([1, 3, 1000], [0, "auto"]),
     **{name: TRAINING[name] for name in ("warm_start", "random_state", "device", "precision")},
 }
+OF_INFOGAN = {
+    "n_categories": mostly([2, 5], [1, 2.5]),
+    "n_continuous": mostly([0, 2], [-1]),
+    "information_weight": mostly([0.0, 1.0], [1e30, np.inf]),
+}
 
 
 @st.composite
 def generators(draw):
     """A GAN with some of its parameters set to something."""
     name = draw(st.sampled_from(sorted(GENERATORS)))
-    changed = draw(st.lists(st.sampled_from(sorted(OF_GANS)), unique=True, max_size=4))
-    params = {parameter: draw(OF_GANS[parameter]) for parameter in changed}
+    choices = {**OF_GANS, **(OF_INFOGAN if name == "InfoGAN" else {})}
+    changed = draw(st.lists(st.sampled_from(sorted(choices)), unique=True, max_size=4))
+    params = {parameter: draw(choices[parameter]) for parameter in changed}
     start = {"n_components": 2, "hidden_layer_sizes": (3,), "max_iter": 2, "random_state": 0}
     return getattr(skae, name)(**{**start, **params})
 
@@ -297,7 +303,8 @@ def test_games(estimator, X, y, Y, label):
             assert_no_nan(result_of(getattr(estimator, method), given_X))
         result_of(estimator.partial_fit, given_X, y)
     drawn = result_of(estimator.sample, 3)
-    assert np.isfinite(np.asarray(drawn[0] if own else drawn, dtype=float)).all()
+    rows = drawn[0] if isinstance(drawn, tuple) else drawn
+    assert np.isfinite(np.asarray(rows, dtype=float)).all()
 
 
 def assert_no_nan(result):
