@@ -70,7 +70,8 @@ class InfoGAN(BaseGAN):
         Number of continuous codes, uniform in [-1, 1]: how rows vary within a category, as
         the slant of a digit does; 0 for none.
     information_weight : float, default=1.0
-        Weight of all that makes codes be of use. With 0 they are noise like the other.
+        Weight, against that of the game, of all the terms that make codes be of use. With 0
+        they are noise like the other.
     hidden_layer_sizes : int or array-like of int, default=(128, 128)
         Widths of the discriminator's hidden layers, input side first; the generator mirrors
         them. Wider layers draw finer detail, and take longer; images of 28 x 28 pixels want

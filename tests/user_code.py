@@ -25,6 +25,7 @@ from skae import (
     ConditionalGAN,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
+    InfoGAN,
     SparseAutoencoder,
     StackedAutoencoder,
 )
@@ -167,6 +168,13 @@ def generators() -> None:
     print(conditional.generate(np.zeros((2, 4)), 1).shape, conditional.score(X, y) > 0.9)
     print(conditional.discriminate(X, y).mean(), conditional.class_prior_ @ conditional.offset_)
     SamplesDisplay.from_estimator(conditional, n_samples=4).figure_.suptitle("by class")
+
+    informed = InfoGAN(4, n_categories=3, n_continuous=1, information_weight=2).fit(X)
+    assert_type(informed, InfoGAN)
+    assert_type(informed.predict(X), np.ndarray)
+    rows, codes = informed.sample(5, codes=[1.0, 0.0, 0.0, -0.5], random_state=0)
+    print(rows.mean() + codes[0, 3], informed.generate(np.zeros((2, 8)))[0], informed.transform(X))
+    print(max(informed.information_curve_), informed.score(X), informed.offset_)
 
 
 def outliers() -> None:
