@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 from helpers import (
+    GENERATORS,
     LABELS,
     UNIT_X,
     X,
     assert_not_fitted,
     assert_same_fit,
     each_class,
+    each_generator,
     each_trained,
     fitted_state,
     may_collapse,
@@ -224,14 +226,15 @@ def test_model_of_a_missing_device_goes_on_with_the_cpu(name):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@each_class
+@each_trained
 def test_cuda_trains_like_the_cpu(name):
-    on_gpu = small(name, device="cuda", max_iter=1).fit(X)
+    on_gpu = small(name, device="cuda", max_iter=1).fit(X, LABELS)
     assert isinstance(on_gpu.transform(X), np.ndarray)
     np.testing.assert_array_equal(
-        weights(on_gpu), weights(small(name, device="cuda", max_iter=1).fit(X))
+        weights(on_gpu), weights(small(name, device="cuda", max_iter=1).fit(X, LABELS))
     )
-    if name not in ("DenoisingAutoencoder", "StackedAutoencoder", "VAE"):  # noise differs
+    have_noise = ("DenoisingAutoencoder", "StackedAutoencoder", "VAE", *GENERATORS)  # which differs
+    if name not in have_noise:
         on_cpu = small(name, max_iter=1).fit(X)
         np.testing.assert_allclose(weights(on_gpu), weights(on_cpu), rtol=1e-6, atol=1e-9)
 
@@ -243,6 +246,19 @@ def test_cuda_model_on_the_cpu(name):
     codes = estimator.transform(X)
     assert estimator.encoder_[0].weight.device.type == "cpu"
     np.testing.assert_allclose(estimator.set_params(device="cpu").transform(X), codes, rtol=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@each_generator
+def test_cuda_plays_as_the_cpu_does(name):
+    gan = small(name, device="cuda").fit(X, LABELS).partial_fit(X, LABELS)
+    features, samples = gan.transform(X), gan.sample(9, random_state=0)
+    gan.set_params(device="cpu")
+    np.testing.assert_allclose(gan.transform(X), features, rtol=1e-6, atol=1e-9)
+    again = gan.sample(9, random_state=0)
+    samples, again = (its[0] if isinstance(its, tuple) else its for its in (samples, again))
+    np.testing.assert_allclose(again, samples, rtol=1e-6, atol=1e-9)
+    assert gan.generator_[0].weight.device.type == "cpu"
 
 
 def test_as_tensor_copies_only_where_it_must():
