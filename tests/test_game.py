@@ -1,6 +1,7 @@
 """The formulas of the game: their values and pullbacks are autograd's, and chance is what it is."""
 
 import math
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch.nn import functional
 
 from skae._engine.activations import ACTIVATIONS, IDENTITY
 from skae._game import chosen_cells, gumbel, play, scores_and_slopes
+from skae._game_layers import Dense
 from skae._mixed import blocks_of
 
 EXACT = {"rtol": 1e-9, "atol": 1e-11}
@@ -25,21 +27,26 @@ def leaves(*tensors):
 
 
 def discriminator(activation, dtype=torch.float64):
-    """Rows, weights and biases of three layers, their functions, and what outputs count."""
+    """Rows, weight and bias of each of three layers, their functions, and what outputs count."""
     shapes = zip(WIDTHS[1:], WIDTHS, strict=False)
     weights = [0.5 * normal(*shape, seed=n) for n, shape in enumerate(shapes)]
     biases = [normal(width, seed=9 + n) for n, width in enumerate(WIDTHS[1:])]
     functions = [ACTIVATIONS[activation]] * 2 + [IDENTITY]
     rows, select = normal(N, WIDTHS[0], seed=20), normal(N, WIDTHS[-1], seed=21)
-    tensors = [tensor.to(dtype) for tensor in (rows, *weights, *biases)]
+    parameters = chain.from_iterable(zip(weights, biases, strict=True))
+    tensors = [tensor.to(dtype) for tensor in (rows, *parameters)]
     return tensors, {"functions": functions, "select": select.to(dtype)}
 
 
+def by_formula(rows, *parameters, functions, select, dtype=None, goes_on=False):
+    pairs = zip(parameters[::2], parameters[1::2], functions, strict=True)
+    layers = [Dense([*pair], dtype, function=function) for *pair, function in pairs]
+    return scores_and_slopes(rows, *parameters, layers=layers, select=select, goes_on=goes_on)
+
+
 def by_autograd(rows, *parameters, functions, select):
-    h, n_layers = rows, len(functions)
-    for weight, bias, function in zip(
-        parameters[:n_layers], parameters[n_layers:], functions, strict=True
-    ):
+    h = rows
+    for weight, bias, function in zip(parameters[::2], parameters[1::2], functions, strict=True):
         h = function.function(functional.linear(h, weight, bias))
     scores = (h * select).sum(dim=1)
     (slopes,) = torch.autograd.grad(scores.sum(), rows, create_graph=True)
@@ -49,7 +56,7 @@ def by_autograd(rows, *parameters, functions, select):
 @each_activation
 def test_scores_slopes_and_their_derivatives_are_autograds(activation):
     tensors, constants = discriminator(activation)
-    (scores, slopes), pullback = scores_and_slopes(*tensors, **constants, goes_on=True)
+    (scores, slopes), pullback = by_formula(*tensors, **constants, goes_on=True)
     inputs = leaves(*tensors)
     expected = by_autograd(*inputs, **constants)
     for ours, theirs in zip((scores, slopes), expected, strict=True):
@@ -64,8 +71,8 @@ def test_scores_slopes_and_their_derivatives_are_autograds(activation):
 def test_features_that_do_not_go_on_get_none_but_weights_get_the_same(activation):
     tensors, constants = discriminator(activation)
     at = normal(N, seed=30), normal(N, WIDTHS[0], seed=31)
-    _, alone = scores_and_slopes(*tensors, **constants)
-    _, goes_on = scores_and_slopes(*tensors, **constants, goes_on=True)
+    _, alone = by_formula(*tensors, **constants)
+    _, goes_on = by_formula(*tensors, **constants, goes_on=True)
     of_features, *others = alone(*at)
     assert of_features is None
     for ours, theirs in zip(others, goes_on(*at)[1:], strict=True):
@@ -76,8 +83,8 @@ def test_features_that_do_not_go_on_get_none_but_weights_get_the_same(activation
 def test_rounded_products_are_near_exact_ones(activation):
     tensors, constants = discriminator(activation, torch.float32)
     at = normal(N, seed=30).float(), normal(N, WIDTHS[0], seed=31).float()
-    found, pullback = scores_and_slopes(*tensors, **constants, dtype=torch.bfloat16)
-    expected, exactly = scores_and_slopes(*tensors, **constants)
+    found, pullback = by_formula(*tensors, **constants, dtype=torch.bfloat16)
+    expected, exactly = by_formula(*tensors, **constants)
     assert not torch.equal(found[0], expected[0])
     gradients = zip(pullback(*at)[1:], exactly(*at)[1:], strict=True)
     for ours, exact in [*zip(found, expected, strict=True), *gradients]:
