@@ -19,7 +19,7 @@ from skae.networks import ConvNet
 
 N_TREES, N_FOLDS = 200, 5
 N_DRAWN, N_COVERED = 10_000, 2_000  # of MNIST: samples, and test rows to come near
-EPOCHS = {"512, 512": 12, "ConvNet": 10}  # on MNIST
+EPOCHS = {"512, 512": 12, "ConvNet": 21}  # on MNIST
 EPOCHS_OF_JUDGE, EPOCHS_OF_PUPIL = 10, 30  # on all of MNIST, and on samples
 BANDWIDTHS = np.geomspace(0.03, 1, 10)
 OURS, TRAINING = "ConditionalGAN", "the training rows"
