@@ -623,6 +623,29 @@ def test_units_of_the_data_are_those_of_samples(name):
 
 
 @each_generator
+def test_rows_are_within_the_ranges_of_all_rows_of_training(name):
+    gan = fitted(name, np.column_stack([X[:, :5], np.full(60, 7.0)]))
+    seen = [X]
+    for factor in (1.0, 3.0, 0.1):
+        gan.partial_fit(np.column_stack([factor * X[:, :5], np.full(60, 7.0)]), LABELS)
+        seen.append(factor * X)
+        low, high = np.vstack(seen).min(axis=0)[:5], np.vstack(seen).max(axis=0)[:5]
+        Z, *y = given(gan)
+        made = gan.generate(1e6 * Z, *y)  # which leads far away
+        assert (made[:, 5] == 7.0).all() and (drawn(gan, 9)[:, 5] == 7.0).all()
+        np.testing.assert_array_equal(np.clip(made[:, :5], low, high), made[:, :5])
+        assert np.isin(made[:, :5], np.concatenate([low, high])).mean() > 0.5
+
+
+@each_generator
+def test_columns_that_differ_in_scale_are_told_of(name, recwarn):
+    fitted(name), fitted(name, 1e6 * X)
+    assert not len(recwarn)
+    with pytest.warns(UserWarning, match=r"Columns of X differ in scale.* largest ones are learnt"):
+        fitted(name, X * [1.0, 1.0, 1.0, 1.0, 1.0, 1e4])
+
+
+@each_generator
 @pytest.mark.parametrize("fit_in", [np.float32, np.float64])
 def test_dtypes_are_those_of_the_fit(name, fit_in):
     gan = fitted(name, X.astype(fit_in))
