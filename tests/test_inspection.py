@@ -10,7 +10,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from helpers import LABELS, UNIT_X, may_collapse, run_python, small
+from helpers import LABELS, UNIT_X, each_generator, may_collapse, run_python, small
 from scipy import sparse, stats
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import NMF, PCA
@@ -226,6 +226,26 @@ def test_curves_are_those_of_the_training(autoencoder):
 
 
 @may_collapse
+@each_generator
+def test_no_epoch_of_a_game_is_the_best(name):
+    gan = small(name).fit(UNIT_X, LABELS)
+    display = LossCurveDisplay.from_estimator(gan)
+    assert display.best_epoch is None and display.best_line_ is None
+    np.testing.assert_array_equal(display.line_.get_ydata(), gan.loss_curve_)
+
+
+@each_generator
+def test_samples_of_gans_are_drawn(name):
+    gan = small(name).fit(UNIT_X, LABELS)
+    display = SamplesDisplay.from_estimator(gan, image_shape=(2, 3), random_state=0)
+    assert len(display.images_) == (24 if name == "ConditionalGAN" else 64)
+    asked = {"y": np.repeat(gan.classes_, 8)} if name == "ConditionalGAN" else {}
+    drawn = gan.sample(len(display.images_), random_state=0, **asked)
+    rows = drawn[0] if isinstance(drawn, tuple) else drawn
+    for image, row in zip(display.images_, rows, strict=True):
+        np.testing.assert_array_equal(image.get_array(), row.reshape(2, 3))
+
+
 def test_best_epoch_is_after_the_warmup():
     rows = IMAGES[:, :1].round() / 2 + IMAGES / 10  # of which a code can tell much
     params = {"max_iter": 22, "learning_rate_init": 0.01, "random_state": 0}

@@ -101,10 +101,12 @@ class LossCurveDisplay(Display):
             )
         validation = getattr(last, "validation_loss_curve_", None)
         watched = np.asarray(last.loss_curve_ if validation is None else validation)
+        minimizes = getattr(last, "_minimizes", True)  # of a game, no epoch is the best
+        best_loss = getattr(last, "best_loss_", None)
         display = cls(
             loss_curve=last.loss_curve_,
             validation_loss_curve=validation,
-            best_epoch=_best_epoch(watched, getattr(last, "best_loss_", None)),
+            best_epoch=_best_epoch(watched, best_loss) if minimizes else None,
             name=name,
         )
         return display.plot(ax, **kwargs)
