@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from helpers import AROUND, SMALL, SUPERVISED
+from helpers import AROUND, SUPERVISED, TRAINED
 from sklearn import __version__ as sklearn_version
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
@@ -31,7 +31,7 @@ def documented():
 
 @pytest.mark.parametrize(
     ("name", "estimator"),
-    [*SMALL.items(), *SUPERVISED.items(), *AROUND.items(), ("networks.ConvNet", ConvNet())],
+    [*TRAINED.items(), *SUPERVISED.items(), *AROUND.items(), ("networks.ConvNet", ConvNet())],
 )
 def test_links_to_its_page(name, estimator):
     assert estimator._get_doc_link() == f"{SITE}/generated/skae.{name}.html"
