@@ -393,10 +393,12 @@ class InfoGAN(BaseGAN):
         """The columns of the categories."""
         return outputs[:, : self.n_categories]
 
-    @staticmethod
-    def _ramp(progress):
+    def _ramp(self, progress):
+        """The weight of the generator's codes; where no schedule leads to an end, it is whole."""
+        if progress is None or self.learning_rate == "constant":
+            return 1.0
         start, end = RAMP
-        return 1.0 if progress is None else min(1.0, max(0.0, (progress - start) / (end - start)))
+        return min(1.0, max(0.0, (progress - start) / (end - start)))
 
     def _random_codes(self, like, noise):
         n, options = len(like), {"generator": noise, "device": like.device}

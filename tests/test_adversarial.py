@@ -354,7 +354,7 @@ def passes(name, n, **params):
     return gan
 
 
-@plain_or_conditional
+@each_generator
 @pytest.mark.parametrize("network", [None, AnyWidth()], ids=["dense", "convolutions"])
 def test_passes_are_epochs_of_a_constant_schedule(name, network):
     gan = passes(name, 4, network=network)

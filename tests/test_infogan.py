@@ -110,9 +110,10 @@ def test_all_gradients_are_autograds(activation, network, progress, ramp):
 
 
 def test_the_ramp_rises_in_the_midst_of_training():
-    ramp, (start, end) = InfoGAN._ramp, RAMP
+    ramp, (start, end) = InfoGAN()._ramp, RAMP
     assert [ramp(at) for at in (0.0, start, end, 1.0, None)] == [0.0, 0.0, 1.0, 1.0, 1.0]
     assert ramp((start + end) / 2) == pytest.approx(0.5)
+    assert InfoGAN(learning_rate="constant")._ramp(0.0) == 1.0
 
 
 def test_partners_are_other_rows_anew_in_each_epoch():
