@@ -28,6 +28,8 @@ ORDER = [
     "plot_vae_digits",
     "plot_vae_traversal",
     "plot_density_comparison",
+    # generative adversarial
+    "plot_infogan",
     # tables
     "plot_table_codes",
     "plot_odd_cells",
