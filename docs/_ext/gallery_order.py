@@ -29,7 +29,14 @@ ORDER = [
     "plot_vae_traversal",
     "plot_density_comparison",
     # generative adversarial
+    "plot_gan_field",
+    "plot_gan_digits",
+    "plot_conditional_modes",
     "plot_infogan",
+    "plot_saturating_loss",
+    "plot_optimal_discriminator",
+    "plot_gan_convolutions",
+    "plot_discriminator_features",
     # tables
     "plot_table_codes",
     "plot_odd_cells",

@@ -1,0 +1,95 @@
+"""
+The best discriminator is a ratio of two densities
+==================================================
+
+Against a fixed generator with density q, the best discriminator of data with density p is
+p / (p + q) (Goodfellow et al., 2014). Where both densities are known, `discriminate` can be held
+against that: without a penalty it is within 0.02 on average after 400 steps, and within 0.01 after
+2400. The penalty, which lets the game come to rest, flattens it: in use it is no exact ratio.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from scipy.stats import norm
+
+from skae import GAN
+
+# %%
+# Data with two modes, and a generator that never learns: it returns its noise, shifted. That takes
+# two private methods of :class:`~skae.GAN`, one for training, in the network's units, and one for
+# samples.
+
+
+def p(x):
+    return (norm.pdf(x, -1, 0.4) + norm.pdf(x, 1, 0.4)) / 2
+
+
+def q(x):
+    return norm.pdf(x, 0.5, 1)
+
+
+class KnownGenerator(GAN):
+    def _made(self, network, latent, noise):
+        return (0.5 + latent - float(self._mean_[0])) / self._scale_
+
+    def _generated(self, latent, generator=None):
+        return (0.5 + latent).astype(np.float32)
+
+
+rng = np.random.default_rng(0)
+
+
+def draws(n):
+    """Rows of the data, in float32, which is faster."""
+    rows = rng.choice([-1, 1], n) + rng.normal(scale=0.4, size=n)
+    return rows[:, np.newaxis].astype(np.float32)
+
+
+X = draws(5000)
+
+# %%
+# How far is it from p / (p + q), on average over new rows, half of them real and half of them
+# made? We take three seeds. The discriminator is trained by pairs of rows, from which it learns the
+# ratio but for a factor; `offset_` is what finds that.
+
+rows = np.vstack([draws(5000), rng.normal(0.5, 1, (5000, 1))])
+optimal = p(rows) / (p(rows) + q(rows))
+
+
+def fits(penalty, n_epochs):
+    settings = {"gradient_penalty": penalty, "max_iter": n_epochs}
+    return [KnownGenerator(1, random_state=seed, **settings).fit(X) for seed in range(3)]
+
+
+def error(gan):
+    return np.abs(gan.discriminate(rows) - optimal[:, 0]).mean()
+
+
+found = {}
+for penalty, n_epochs in [(0, 1), (0, 5), (0, 30), (1, 30)]:
+    found[penalty, n_epochs] = several = fits(penalty, n_epochs)
+    errors = " ".join(f"{error(gan):.3f}" for gan in several)
+    print(f"penalty {penalty:3}, {79 * n_epochs:4} steps: mean error {errors}")
+
+# %%
+# Left, the two densities. Right, what the first seed has learnt. At the ends there are no rows to
+# learn from.
+
+x = np.linspace(-3, 3.5, 300)
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+left.plot(x, p(x), label="data, p")
+left.plot(x, q(x), label="generator, q")
+left.set(ylabel="density", ylim=(0, None))
+right.plot(x, p(x) / (p(x) + q(x)), "k", linewidth=4, alpha=0.3, label="p / (p + q)")
+for (penalty, n_epochs), (gan, *_) in found.items():
+    label = f"penalty {penalty}, {79 * n_epochs} steps"
+    color = {1: "0.7", 5: "C2", 30: "C3" if penalty else "C4"}[n_epochs]
+    right.plot(x, gan.discriminate(x[:, np.newaxis]), color, label=label)
+right.set(ylabel="probability that a row is real", ylim=(0, 1))
+for ax in (left, right):
+    ax.set(xlabel="x")
+    ax.legend()
+plt.show()
+
+# %%
+# Goodfellow et al., "Generative adversarial nets", NeurIPS 2014, https://arxiv.org/abs/1406.2661.

@@ -1,0 +1,149 @@
+"""
+A sure discriminator teaches the minimax generator nothing
+==========================================================
+
+The minimax game has the generator minimise what the discriminator maximises. Where the
+discriminator is sure that a row is made, that loss is flat: its gradient is D itself, which is 0.
+Goodfellow et al. (2014) let the generator maximise log D instead, the non-saturating loss; `GAN`
+compares the scores of pairs. Both push the more, the surer the discriminator is. A penalty on its
+slopes is another repair: it is never that sure.
+
+Here the discriminator gets a head start. Without one, and without a penalty, it is the other way
+round: two that push with full force chase each other, and the gentle game of minimax reaches more.
+"""
+
+import warnings
+from itertools import product
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch.nn.functional import softplus
+
+from skae import GAN
+
+# %%
+# The generator's gradient at the score s = log(D / (1 - D)) of a made row is -D where it minimises
+# log(1 - D), and D - 1 where it minimises -log D. Of pairs it is D - 1, too, if s is the difference
+# to the real row's score.
+
+
+def minimax(score):
+    return -torch.sigmoid(score)
+
+
+def non_saturating(score):
+    return torch.sigmoid(score) - 1
+
+
+# %%
+# A game of a discriminator that minimises -log D(x) - log(1 - D(G(z))), and of a generator with
+# either of them. `_play` is the private method of `GAN` that has the formula of its game, here with
+# derivatives, and it may change. For some epochs at the beginning the generator does not learn.
+
+N_AHEAD = 20  # epochs
+N_TOGETHER = 60
+
+
+class Ahead(GAN):
+    n_ahead, at_score = 0, None
+
+    def _objective(self, network, x, noise):
+        self._waits = network.n_epochs < self.n_ahead
+        return super()._objective(network, x, noise)
+
+    def _play(self, scores, slopes, made, penalty):
+        value, pullback = self._game(scores, slopes, made, penalty)
+
+        def waiting(gradient):
+            at_scores, at_slopes, at_made = pullback(gradient)
+            return at_scores, at_slopes, at_made * (not self._waits)
+
+        return value, waiting
+
+    def _game(self, scores, slopes, made, penalty):
+        if self.at_score is None:
+            return GAN._play(scores, slopes, made, penalty)
+        n = len(made)
+        real, fake = scores.chunk(2)
+
+        def pullback(gradient):
+            at_scores = torch.cat([torch.sigmoid(real) - 1, torch.sigmoid(fake)])
+            at_made = slopes[n:] * self.at_score(fake)[:, np.newaxis]
+            return tuple(its * gradient / n for its in (at_scores, penalty * slopes, at_made))
+
+        return (softplus(-real) + softplus(fake)).mean(), pullback
+
+
+class Minimax(Ahead):
+    at_score = staticmethod(minimax)
+
+
+class NonSaturating(Ahead):
+    at_score = staticmethod(non_saturating)
+
+
+games = {"minimax": Minimax, "non-saturating": NonSaturating, "pairs": Ahead}
+
+# %%
+# Eight modes on a ring. How many of them do samples reach, if a mode counts that has a tenth of its
+# share within three standard deviations?
+
+rng = np.random.default_rng(0)
+angles = np.arange(8) * np.pi / 4
+centres = np.column_stack([np.cos(angles), np.sin(angles)])
+X = centres[rng.integers(8, size=1000)] + rng.normal(scale=0.05, size=(1000, 2))
+X = X.astype(np.float32)
+
+
+def n_modes(gan):
+    """How many of the modes samples reach."""
+    samples = gan.sample(2000, random_state=0)
+    distances = np.linalg.norm(samples[:, np.newaxis] - centres, axis=2)
+    near = distances.argmin(axis=1)[distances.min(axis=1) < 0.15]
+    return sum(np.bincount(near, minlength=8) >= 25)
+
+
+def fit(game, penalty, n_ahead, seed):
+    gan = games[game](2, gradient_penalty=penalty, max_iter=n_ahead + N_TOGETHER, random_state=seed)
+    gan.n_ahead = n_ahead
+    return gan.fit(X)
+
+
+settings = {
+    "D ahead": (0, N_AHEAD),
+    "together": (0, 0),
+    "D ahead,\npenalty": (1, N_AHEAD),
+    "together,\npenalty": (1, 0),
+}
+warnings.simplefilter("ignore", ConvergenceWarning)  # "the generator has collapsed"
+modes = {
+    (game, name): [n_modes(fit(game, *settings[name], seed)) for seed in range(3)]
+    for game, name in product(games, settings)
+}
+print("seeds 0, 1, 2", *(f"{' '.join(name.split()):>18}" for name in settings))
+for game in games:
+    print(f"{game:14}", *(f"{'{} {} {}'.format(*modes[game, name]):>18}" for name in settings))
+
+# %%
+# Left, the size of the gradients. Right, the modes of each seed.
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+score = torch.linspace(-8, 8, 200)
+left.plot(score, minimax(score).abs(), label="minimax")
+left.plot(score, non_saturating(score).abs(), label="non-saturating, pairs")
+left.set(xlabel="discriminator's score of a made row", ylabel="size of the generator's gradient")
+left.legend()
+for i, game in enumerate(games):
+    for j, name in enumerate(settings):
+        at = j + 0.26 * (i - 1) + 0.07 * np.arange(-1, 2)
+        right.bar(at, np.array(modes[game, name]) + 0.06, 0.06, color=f"C{i}")
+    right.bar(0, 0, color=f"C{i}", label=game)
+right.set_xticks(range(len(settings)), settings)
+right.set(ylabel="modes reached, of 8", ylim=(0, 10.5))
+right.legend(ncols=3)
+plt.show()
+
+# %%
+# Goodfellow et al., "Generative adversarial nets", NeurIPS 2014, https://arxiv.org/abs/1406.2661.
