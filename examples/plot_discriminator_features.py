@@ -4,9 +4,9 @@ What a discriminator looks at tells digits apart
 
 To tell real digits from made ones, a discriminator has to know what digits look like. Its last
 hidden layer, which `transform` gives, needs no labels to learn and serves a classifier that has few
-(Radford et al., 2016): logistic regression makes fewer errors on it than on pixels, from 20 labels
-to 500. A denoising autoencoder's code does as much, and is trained in a fraction of the time, so a
-GAN is worth it where samples are wanted as well.
+(Radford et al., 2016): logistic regression makes two percentage points fewer errors on it than on
+pixels, from 20 labels to 500. A denoising autoencoder's code, learnt in a tenth of the time, is
+better for 20 labels, and saves a point less for 100 or more.
 """
 
 import matplotlib.pyplot as plt

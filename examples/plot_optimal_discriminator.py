@@ -4,8 +4,8 @@ The best discriminator is a ratio of two densities
 
 Against a fixed generator with density q, the best discriminator of data with density p is
 p / (p + q) (Goodfellow et al., 2014). Where both densities are known, `discriminate` can be held
-against that: without a penalty it is within 0.02 on average after 400 steps, and within 0.01 after
-2400. The penalty, which lets the game come to rest, flattens it: in use it is no exact ratio.
+against that: without a penalty it is off by 0.02 on average after 400 steps, by 0.01 after 2400.
+The penalty, which lets the game come to rest, flattens it: in use it is no exact ratio.
 """
 
 import matplotlib.pyplot as plt
