@@ -350,7 +350,8 @@ class ConditionalGAN(BaseGAN):
         """Probability that each row is a real one of its class, not the generator's.
 
         It compares the densities of the data and of the generator at a row, p / (p + q), and
-        is 1/2 where they agree: it is no density, and no score of outliers.
+        is 1/2 where they agree: it is no density, and no score of outliers. The penalty keeps it
+        nearer to 1/2 than that ratio is.
 
         Parameters
         ----------
