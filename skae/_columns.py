@@ -94,14 +94,23 @@ def principal_components(X, n_most, sample_weight=None):
         variances, vectors = np.linalg.eigh(X.T @ X)  # in a fraction of the time
         directions = vectors[:, ::-1][:, :n_most].T
         lengths = np.sqrt(variances[::-1][:n_most].clip(min=0.0))
-        largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1)
-        directions = directions * np.sign(largest)
+        directions = directions * _signs(directions)
     else:
         _, lengths, directions = randomized_svd(
             X, n_most, n_iter=4, power_iteration_normalizer="QR", random_state=0
         )
     varies = lengths > 1e-6 * max(lengths[0], np.finfo(float).tiny)
     return np.ascontiguousarray(directions[varies]), lengths[varies] * (scale / n_rows**0.5)
+
+
+def _signs(directions):
+    """By which the first of each direction's largest numbers is positive.
+
+    Numbers that differ by rounding count as alike: two indicators of one category are opposite.
+    """
+    sizes = np.abs(directions)
+    is_largest = sizes >= (1.0 - 1e-6) * sizes.max(axis=1, keepdims=True)
+    return np.sign(np.take_along_axis(directions, is_largest.argmax(axis=1)[:, None], axis=1))
 
 
 def explained_by_components(X, n_components, sample_weight=None):

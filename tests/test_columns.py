@@ -138,6 +138,13 @@ def test_log_column_means(dtype, kind):
     np.testing.assert_allclose(log_column_means(kind(X)), expected, **ROUNDING[dtype])
 
 
+@pytest.mark.parametrize("scale", [1.0 - 1e-12, 1.0 + 1e-12])
+def test_signs_of_components_do_not_hang_on_rounding(scale):
+    x = np.random.default_rng(0).normal(size=50)
+    (direction, *_), _ = principal_components(np.column_stack([x, -scale * x]), 1)
+    assert direction[0] > 0 > direction[1]
+
+
 def test_principal_components_are_those_of_pca():
     X = np.random.default_rng(0).normal(size=(50, 6)) * np.arange(1, 7) + 100.0
     directions, deviations = principal_components(X, 3)

@@ -627,7 +627,7 @@ def test_revival_holds_with_early_stopping_on_training_rows_alone(digits, monkey
     seen = []
     monkeypatch.setattr("skae._sparse.revive", lambda n, m, dead, x, *_: seen.append(x.clone()))
     split = Split(torch.arange(100), torch.arange(100, 110))
-    monkeypatch.setattr("skae._base.split_rows", lambda *_: split)
+    monkeypatch.setattr("skae._one_network.split_rows", lambda *_: split)
     top.fit(X)
     assert seen
     assert max(x.max().item() for x in seen) <= 1
