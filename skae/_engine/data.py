@@ -169,17 +169,20 @@ class SparseRows(Rows):
 
 
 class OtherRows:
-    """In the place of each row of an array another one of it, the same in all of an epoch.
+    """In the place of each row of an array another one of it, which `choose` says.
 
     Parameters
     ----------
     rows : Rows
-    which : ndarray of int, shape (n_samples,)
     device : torch.device
     """
 
-    def __init__(self, rows, which, device):
-        self._rows, self._which = rows, torch.tensor(which, device=device)
+    def __init__(self, rows, device):
+        self._rows, self._device = rows, device
+
+    def choose(self, which):
+        """Have these from now on, an array of int, of shape (n_samples,)."""
+        self._which = torch.tensor(which, device=self._device)
 
     def take(self, indices):
         """The rows in the places of those at some indices; valid until the next call."""

@@ -290,8 +290,10 @@ class Trainer:
         ----------
         partners : ndarray of int, shape (n_samples,)
         """
-        rows = rows_of(self.data.X, self.device)  # with memory of its own for a batch
-        self._tables = [self._tables[0], OtherRows(rows, partners, self.device)]
+        if len(self._tables) == 1:  # the first time: with memory of their own for a batch
+            rows = rows_of(self.data.X, self.device)
+            self._tables.append(OtherRows(rows, self.device))
+        self._tables[1].choose(partners)
 
     def batch(self, indices):
         """The same with the rows' weights in front, or None where they have none."""
