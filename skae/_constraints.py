@@ -54,6 +54,13 @@ def _is_size(value):
     return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
 
 
+def check_counts(**counts):
+    """Refuse arguments of methods, by name, that are no integers above 0."""
+    for name, value in counts.items():
+        if not _is_size(value):
+            raise ValueError(f"{name}={value!r} must be an integer of at least 1.")
+
+
 class Specification(HasMethods):
     """An object, not a class, that builds layers."""
 

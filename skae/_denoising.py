@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from numbers import Integral, Real
+from numbers import Real
 from typing import Self, overload
 
 import numpy as np
@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae._base import BaseAutoencoder
 from skae._columns import column_means, column_ranges, column_sums, has_missing
 from skae._compat import Interval, InvalidParameterError, StrOptions, available_if, fit_context
+from skae._constraints import check_counts
 from skae._corruption import (
     add_gaussian_noise,
     add_salt_and_pepper,
@@ -621,9 +622,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
             rows become others of another width.
         """
         check_is_fitted(self)
-        for name, value in (("n_samples", n_samples), ("n_steps", n_steps)):
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name}={value!r} must be an integer of at least 1.")
+        check_counts(n_samples=n_samples, n_steps=n_steps)
         self._check_that_a_chain_exists()
         device, seed = find_device_or_cpu(self.device), draw_seed(random_state)
         generator = stream(seed, "sample", device=device)

@@ -1,12 +1,12 @@
 """What a fitted VAE offers beyond other autoencoders: a density over the data, in nats."""
 
 import math
-from numbers import Integral
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from skae._constraints import check_counts
 from skae._elbo import gaussian_kl, log_importance, moment_matched_normal, reparameterize
 from skae._engine.data import Data
 from skae._engine.devices import memory_errors
@@ -95,8 +95,7 @@ class DensityMixin:
         https://arxiv.org/abs/1903.12436.
         """
         check_is_fitted(self)
-        if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
+        check_counts(n_samples=n_samples)
         if prior not in PRIORS:
             raise ValueError(f"prior={prior!r} must be one of {PRIORS}.")
         if self.n_active_components_ == 0:
@@ -280,8 +279,7 @@ class DensityMixin:
         """
         X = self._validate_rows(X)
         self._check_values(X, output=self._perceptron.output)
-        if not isinstance(n_draws, Integral) or isinstance(n_draws, bool) or n_draws < 1:
-            raise ValueError(f"n_draws={n_draws!r} must be an integer of at least 1.")
+        check_counts(n_draws=n_draws)
         generator = stream(self._state.seed, "score")
         shape = (n_draws, 1, self.n_components_)
         with memory_errors("lower n_draws"):

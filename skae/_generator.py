@@ -1,12 +1,11 @@
 """What a fitted generative adversarial network offers: rows, and its opinion of others."""
 
-from numbers import Integral
-
 import numpy as np
 import torch
 from scipy.special import expit
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from skae._constraints import check_counts
 from skae._engine.data import Data, sample
 from skae._engine.devices import off_torch
 from skae._engine.modules import Clamp, Scale, decoder_module, encoder_module, published
@@ -165,8 +164,7 @@ class GeneratorMixin:
 
     def _check_n_samples(self, n_samples):
         check_is_fitted(self)
-        if isinstance(n_samples, bool) or not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} must be an integer of at least 1.")
+        check_counts(n_samples=n_samples)
 
     def _draw(self, n_samples, seed, *given):
         """Samples as an array, from noise and what else the generator is given, arrays."""
