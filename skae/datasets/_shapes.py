@@ -3,10 +3,11 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils import check_random_state, gen_batches
 
 from skae._compat import Interval, validate_params
 from skae.datasets._convex_shapes import CHUNK, convex_regions, draw_until, other_regions
+from skae.datasets._images import check_grey_rows, check_rows, side_of
 
 
 @validate_params(
@@ -15,18 +16,26 @@ from skae.datasets._convex_shapes import CHUNK, convex_regions, draw_until, othe
         "side": [Interval(Integral, 2, None, closed="left")],
         "min_length": [Interval(Integral, 1, None, closed="left")],
         "min_difference": [Interval(Integral, 1, None, closed="left")],
+        "area_range": [tuple, list],
         "random_state": ["random_state"],
     },
     prefer_skip_nested_validation=True,
 )
 def make_rectangles(
-    n_samples=100, *, side=28, min_length=4, min_difference=3, random_state=None
+    n_samples=100,
+    *,
+    side=28,
+    min_length=4,
+    min_difference=3,
+    area_range=(0.0, 1.0),
+    random_state=None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Make images of outlines of rectangles, wide or tall.
 
     Width and height are uniform in {`min_length`, ..., `side`}, and both drawn again while they
-    differ by less than `min_difference`; then the place is uniform among those where the
-    rectangle fits into the image. Which of the two is the longer is the class.
+    differ by less than `min_difference` or make an area outside `area_range`; then the place is
+    uniform among those where the rectangle fits into the image. Which of the two is the longer
+    is the class.
 
     Parameters
     ----------
@@ -40,6 +49,10 @@ def make_rectangles(
     min_difference : int, default=3
         Least difference between width and height, in pixels. Less makes the problem
         harder: with 1 the two may be told apart by a single pixel.
+    area_range : tuple of float, (min, max), default=(0.0, 1.0)
+        Least and greatest area of a rectangle, its border included, as a fraction of the
+        image's. Narrow it where what is inside is as much a clue as what is outside, as in
+        `fill_with_pictures`.
     random_state : int, RandomState instance or None, default=None
         Pass an int for the same images at every call.
 
@@ -53,11 +66,13 @@ def make_rectangles(
     Raises
     ------
     ValueError
-        If no two lengths from `min_length` to `side` differ by `min_difference`.
+        If no rectangle has sides from `min_length` to `side` that differ by `min_difference`
+        and an area in `area_range`.
 
     See Also
     --------
     make_convex_shapes : Regions to be told apart by their convexity.
+    fill_with_pictures : Pictures inside and outside the rectangles.
 
     Notes
     -----
@@ -91,16 +106,23 @@ def make_rectangles(
     >>> int(y[1])  # taller than wide
     0
     """
-    if side - min_length < min_difference:
+    low, high = _check_area_range(area_range)
+
+    def is_wanted(sizes):
+        heights, widths = sizes.T
+        area = heights * widths / side**2
+        return (abs(heights - widths) >= min_difference) & (low <= area) & (area <= high)
+
+    lengths = np.arange(min_length, side + 1)
+    if not is_wanted(np.array([(a, b) for a in lengths for b in lengths]).reshape(-1, 2)).any():
         raise ValueError(
             f"No rectangle with sides from min_length={min_length} to side={side} has a width and "
-            f"a height that differ by min_difference={min_difference}; lower one of the two."
+            f"a height that differ by min_difference={min_difference}, and an area in area_range="
+            f"{area_range}; lower the first or the second, or widen the range."
         )
     random_state = check_random_state(random_state)
     sizes = draw_until(
-        lambda n: random_state.randint(min_length, side + 1, size=(n, 2)),
-        lambda sizes: np.abs(np.diff(sizes)[:, 0]) >= min_difference,
-        n_samples,
+        lambda n: random_state.randint(min_length, side + 1, size=(n, 2)), is_wanted, n_samples
     )
     corners = random_state.randint(0, side - sizes + 1)
     X = np.empty((n_samples, side, side))
@@ -241,8 +263,8 @@ def rotate_images(X, *, random_state=None) -> np.ndarray:
     >>> X_turned.shape, X_turned.dtype
     ((1797, 64), dtype('float64'))
     """
-    X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
-    side = _side_of(X)
+    X = check_rows(X)
+    side = side_of(X)
     angles = check_random_state(random_state).uniform(0, 2 * np.pi, size=len(X))
     turned = np.empty_like(X)
     for chunk in gen_batches(len(X), CHUNK):
@@ -300,19 +322,27 @@ def add_random_background(X, *, random_state=None) -> np.ndarray:
     >>> bool((X_noisy >= X).all())
     True
     """
-    X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
-    low, high = X.min(), X.max()
-    if low < 0 or high > 1:
-        raise ValueError(
-            f"add_random_background needs X in [0, 1], but found values from {low} to {high}. "
-            "Divide grey values by their maximum, such as 255."
-        )
+    X = check_grey_rows(X, "add_random_background")
     random_state = check_random_state(random_state)
     noisy = np.empty_like(X)
     for chunk in gen_batches(len(X), CHUNK):
         noise = random_state.uniform(size=X[chunk].shape).astype(X.dtype, copy=False)
         np.maximum(X[chunk], noise, out=noisy[chunk])
     return noisy
+
+
+def _check_area_range(area_range):
+    """Both of its numbers."""
+    try:
+        low, high = map(float, area_range)
+    except (TypeError, ValueError):
+        low, high = 1.0, 0.0
+    if not 0 <= low < high <= 1:
+        raise ValueError(
+            f"area_range={area_range!r} must be two numbers, 0 <= min < max <= 1, fractions of the "
+            "image's area."
+        )
+    return low, high
 
 
 def _outlines(corners, sizes, side):
@@ -327,16 +357,6 @@ def _outlines(corners, sizes, side):
 def _cells(spans):
     """Where both the row and the column are in their span: (n, 2, side) to (n, side, side)."""
     return spans[:, 0, :, None] & spans[:, 1, None, :]
-
-
-def _side_of(X):
-    side = round(np.sqrt(X.shape[1]))
-    if side * side != X.shape[1]:
-        raise ValueError(
-            f"X has {X.shape[1]} features, which is not the number of pixels of a square image; "
-            f"{side} x {side} pixels are {side * side}."
-        )
-    return side
 
 
 def _turn(images, angles):

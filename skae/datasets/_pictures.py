@@ -1,0 +1,241 @@
+"""Patches of pictures behind digits and inside shapes, after Larochelle et al. (2007)."""
+
+from numbers import Real
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.ndimage import binary_fill_holes
+from sklearn.utils import check_random_state
+
+from skae._compat import Interval, validate_params
+from skae.datasets._images import check_grey_rows, side_of
+
+CONSTRAINTS = {
+    "min_std": [Interval(Real, 0, 0.5, closed="both")],
+    "random_state": ["random_state"],
+}
+
+
+@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
+def add_picture_background(X, pictures, *, min_std=0.1, random_state=None) -> np.ndarray:
+    """Put patches of pictures behind images: the maximum of each pixel and the patch's.
+
+    Each image has a patch of its own: of a picture drawn at random, at a place drawn at random
+    among those whose grey values vary enough.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, side * side)
+        Rows of pixels of square images, line by line: grey values in [0, 1], where 0 is the
+        background.
+    pictures : list of array-like of shape (height, width)
+        Grey pictures that are at least as large as the images, with values in [0, 1] or of
+        dtype uint8 (0 to 255). They may differ in size.
+    min_std : float, default=0.1
+        Least standard deviation of the grey values in a patch, in [0, 0.5]; patches of sky
+        and walls, with less, are left out. 0 takes all patches.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for the same patches at every call.
+
+    Returns
+    -------
+    X_new : ndarray of shape (n_samples, side * side)
+        The images with their background, as float32 where X is, else as float64.
+
+    Raises
+    ------
+    ValueError
+        If X has values outside [0, 1] or its images are not square; if a picture is smaller
+        than the images, has colours, values outside [0, 1], or no patch that varies by
+        `min_std`.
+
+    See Also
+    --------
+    add_random_background : Noise behind images.
+    fill_with_pictures : Pictures inside and outside shapes.
+    rotate_images : Turn images by random angles.
+
+    Notes
+    -----
+    The authors took patches of 20 pictures, and left out those with little variance. They name
+    neither the pictures nor the least variance, and do not say how patch and digit were
+    joined. So two things were calibrated, with 12000 digits of MNIST and 20 photographs and
+    textures, halved in size and stretched to grey values from 0 to 1. Joined by the maximum, as
+    in `add_random_background`, with `min_std=0.1`, they are about as hard as the paper's for a
+    support vector machine with an RBF kernel (C=10, gamma=0.01): it errs on 23.6% of other
+    digits, where the paper has 22.61%. With `min_std=0.15` it errs on 25.3%. Pictures whose
+    patches are smoother make the problem easier: at full size, and as they were, the same
+    pictures come to 17.3%.
+
+    References
+    ----------
+    Larochelle, H., Erhan, D., Courville, A., Bergstra, J. and Bengio, Y. (2007). An empirical
+    evaluation of deep architectures on problems with many factors of variation. ICML.
+    https://doi.org/10.1145/1273496.1273556
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits, load_sample_images
+    >>> from skae.datasets import add_picture_background
+    >>> X = load_digits().data / 16
+    >>> pictures = [picture.mean(axis=2) / 255 for picture in load_sample_images().images]
+    >>> X_new = add_picture_background(X, pictures, random_state=0)
+    >>> bool((X_new >= X).all())
+    True
+    """
+    X = check_grey_rows(X, "add_picture_background")
+    patches = _draw_patches(X, pictures, min_std, check_random_state(random_state))
+    return np.maximum(X, patches, out=patches)
+
+
+@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
+def fill_with_pictures(X, pictures, *, min_std=0.1, random_state=None) -> np.ndarray:
+    """Fill shapes with patches of pictures, and what is around them with others.
+
+    Nothing marks the border then but that two patches meet there. Each patch is of a picture
+    drawn at random, at a place drawn at random among those whose grey values vary enough.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, side * side)
+        Rows of pixels of square images, line by line, with values in [0, 1]. A shape is what
+        is not 0, and what that encloses: outlines, as of `make_rectangles`, are filled.
+    pictures : list of array-like of shape (height, width)
+        Grey pictures that are at least as large as the images, with values in [0, 1] or of
+        dtype uint8 (0 to 255). They may differ in size.
+    min_std : float, default=0.1
+        Least standard deviation of the grey values in a patch, in [0, 0.5]; patches of sky
+        and walls, with less, are left out. 0 takes all patches.
+    random_state : int, RandomState instance or None, default=None
+        Pass an int for the same patches at every call.
+
+    Returns
+    -------
+    X_new : ndarray of shape (n_samples, side * side)
+        The filled images, as float32 where X is, else as float64.
+
+    Raises
+    ------
+    ValueError
+        If X has values outside [0, 1] or its images are not square; if a picture is smaller
+        than the images, has colours, values outside [0, 1], or no patch that varies by
+        `min_std`.
+
+    See Also
+    --------
+    make_rectangles : Rectangles to fill; the authors' have `min_length=10`,
+        `min_difference=5` and `area_range=(0.25, 0.75)`.
+    add_picture_background : Pictures behind digits.
+
+    Notes
+    -----
+    With those rectangles, and the pictures that `add_picture_background` names, a support
+    vector machine with an RBF kernel (C=10, gamma=0.01), trained on 12000 images, errs on 23.7%
+    of others, where the paper has 24.04%. So nothing else was calibrated.
+
+    References
+    ----------
+    Larochelle, H., Erhan, D., Courville, A., Bergstra, J. and Bengio, Y. (2007). An empirical
+    evaluation of deep architectures on problems with many factors of variation. ICML.
+    https://doi.org/10.1145/1273496.1273556
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_sample_images
+    >>> from skae.datasets import fill_with_pictures, make_rectangles
+    >>> pictures = [picture.mean(axis=2) / 255 for picture in load_sample_images().images]
+    >>> X, y = make_rectangles(
+    ...     100, min_length=10, min_difference=5, area_range=(0.25, 0.75), random_state=0
+    ... )
+    >>> fill_with_pictures(X, pictures, random_state=0).shape
+    (100, 784)
+    """
+    X = check_grey_rows(X, "fill_with_pictures")
+    random_state = check_random_state(random_state)
+    inside, outside = (_draw_patches(X, pictures, min_std, random_state) for _ in range(2))
+    return np.where(_shapes(X), inside, outside)
+
+
+def _shapes(X):
+    """Pixels that are not 0, and those that such pixels enclose; bool, of X's shape."""
+    side = side_of(X)
+    return np.array([binary_fill_holes(row.reshape(side, side)).ravel() for row in X])
+
+
+def _draw_patches(X, pictures, min_std, random_state):
+    """A patch for each row of X, in its dtype."""
+    side = side_of(X)
+    pictures = _check_pictures(pictures, side)
+    which = random_state.randint(len(pictures), size=len(X))
+    where = random_state.uniform(size=len(X))
+    patches = np.empty_like(X)
+    for number, picture in enumerate(pictures):
+        rows = np.flatnonzero(which == number)
+        corners = _corners(picture, number, side, min_std)
+        chosen = corners[(where[rows] * len(corners)).astype(np.intp)]
+        windows = sliding_window_view(picture, (side, side))
+        patches[rows] = windows[np.unravel_index(chosen, windows.shape[:2])].reshape(-1, side**2)
+    return patches
+
+
+def _corners(picture, number, side, min_std):
+    """Where patches begin whose grey values vary enough, as indices of all such places."""
+    mean, mean_square = (_means_of_patches(values, side) for values in (picture, picture**2))
+    std = np.sqrt(np.maximum(mean_square - mean**2, 0))
+    corners = np.flatnonzero(std >= min_std)
+    if not len(corners):
+        raise ValueError(
+            f"pictures[{number}] has no patch of {side} x {side} pixels whose grey values have a "
+            f"standard deviation of min_std={min_std} (the greatest is {std.max():.2g}): leave the "
+            "picture out, stretch its grey values, or lower min_std."
+        )
+    return corners
+
+
+def _means_of_patches(values, side):
+    """Of the patch that begins at each pixel, by sums of all that is above and left of it."""
+    sums = np.pad(values, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
+    lines = sums[side:] - sums[:-side]
+    return (lines[:, side:] - lines[:, :-side]) / side**2
+
+
+def _check_pictures(pictures, side):
+    """The pictures as a list of arrays of float64, in [0, 1]."""
+    if isinstance(pictures, str) or not hasattr(pictures, "__iter__"):
+        raise ValueError(f"pictures must be a list of grey pictures, but found {pictures!r}.")
+    checked = [_check_picture(picture, number, side) for number, picture in enumerate(pictures)]
+    if not checked:
+        raise ValueError("pictures is empty: give at least one grey picture.")
+    return checked
+
+
+def _check_picture(picture, number, side):
+    picture, name = np.asarray(picture), f"pictures[{number}]"
+    if picture.ndim == 3:
+        raise ValueError(
+            f"{name} has shape {picture.shape}, of which the last seems to be colours: "
+            "make it grey, such as by picture.mean(axis=2)."
+        )
+    if picture.ndim != 2:
+        raise ValueError(
+            f"{name} has shape {picture.shape}, but a grey picture has two dimensions, (height, "
+            "width); put a single picture into a list."
+        )
+    if min(picture.shape) < side:
+        raise ValueError(
+            f"{name} has {picture.shape[0]} x {picture.shape[1]} pixels, less than the images' "
+            f"{side} x {side}: leave it out, or enlarge it."
+        )
+    return _grey_values(picture, name)
+
+
+def _grey_values(picture, name):
+    if picture.dtype.kind not in "buif":
+        raise ValueError(f"{name} has dtype {picture.dtype}, but grey values are numbers.")
+    values = picture / (255 if picture.dtype == np.uint8 else 1)
+    if not (values.min() >= 0 and values.max() <= 1):  # so that NaN is refused, too
+        raise ValueError(
+            f"{name} needs grey values in [0, 1], but found {values.min()} to {values.max()}. "
+            "Divide them by their maximum, such as 255."
+        )
+    return values.astype(np.float64, copy=False)
