@@ -151,6 +151,13 @@ def value_range(X):
     return float(X.min()), float(X.max())
 
 
+def beyond_unit_interval(X):
+    """The least and the greatest value, if one is outside [0, 1] by more than rounding; or None."""
+    low, high = value_range(X)
+    rounding = 10 * np.finfo(X.dtype).eps
+    return (low, high) if low < -rounding or high > 1 + rounding else None
+
+
 def sums_of_squares(differences, observed, sample_weight=None):
     """Per column, over observed cells."""
     squares = np.square(differences, dtype=np.float64)

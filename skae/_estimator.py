@@ -161,6 +161,8 @@ class NetworkEstimator(
         with self._transaction():
             self._check_budget()
             data = self._validate(X, target, sample_weight, reset=not continues)
+            if not continues:
+                self._check_weights(data)
             self._warn_of_data(data)
         if not continues:
             self._forget()
@@ -440,6 +442,9 @@ class NetworkEstimator(
 
     def _check_budget(self):
         """Raise an error if parameters that only `fit` goes by contradict each other."""
+
+    def _check_weights(self, data):
+        """Raise an error if `fit`, unless it goes on, cannot weigh rows as these are."""
 
     def _shown_to_callbacks(self, data):
         """X and y of the whole fit: scikit-learn's ScoringMonitor skips scoring without y."""

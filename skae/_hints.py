@@ -8,8 +8,9 @@ from typing import Self
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.frozen import FrozenEstimator
+from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, get_tags
 
 from skae._missing import is_missing
 
@@ -110,6 +111,9 @@ def remedy_for_prototype(found, owner, parameter):
             f"put the scaler, or whatever comes before the autoencoder, before {name}, for example "
             f"make_pipeline({steps or 'StandardScaler()'}, {name}({example}))."
         )
+    # Not for the imputer, since a stack takes no missing cells.
+    if isinstance(found, BernoulliRBM) and not get_tags(owner).input_tags.allow_nan:
+        return f"put it into StackedAutoencoder(({found.n_components},), estimator={found!r})."
     if isinstance(found, type):
         return f"pass an object, such as {found.__name__}()."
     if hasattr(found, "get_params") and {"estimator", "refit"} <= {*found.get_params(deep=False)}:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from skae._columns import column_means, column_sums, value_range
+from skae._columns import beyond_unit_interval, column_means, column_sums, value_range
 from skae._engine.constants import constant, scaled_
 from skae._engine.network import averages_rows, keeps_memory, weighed
 from skae._engine.saved import KINDS
@@ -426,13 +426,12 @@ class BinaryCrossEntropy(Output):
 
     def check(self, X, name, parameter, of="") -> None:
         """Refuse values outside [0, 1]."""
-        low, high = value_range(X)
-        rounding = 10 * np.finfo(X.dtype).eps
-        if low < -rounding or high > 1 + rounding:
+        found = beyond_unit_interval(X)
+        if found is not None:
             raise ValueError(
                 f"{of}{parameter}={self.name!r} needs {name} in [0, 1], but found values from "
-                f"{low} to {high}: scale it, for example with MinMaxScaler(clip=True), or choose "
-                f"another {parameter}."
+                f"{found[0]} to {found[1]}: scale it, for example with MinMaxScaler(clip=True), "
+                f"or choose another {parameter}."
             )
 
     def draw(self, means, rng, spread) -> np.ndarray:

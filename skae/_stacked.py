@@ -7,7 +7,9 @@ from math import prod
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.neural_network import BernoulliRBM
 
+from skae import _boltzmann
 from skae._base import BaseAutoencoder
 from skae._compat import HasMethods, InvalidParameterError
 from skae._constraints import TRAINING_CONSTRAINTS, Sizes, as_sizes
@@ -316,10 +318,12 @@ class StackedAutoencoder(BaseAutoencoder):
         """Fit the layers one by one; returns a trainer that starts from them."""
 
         def fit_layer(layer, codes, number):
-            which = f" {number} of {self._n_layers}"
-            with progress.phase("layer", which, runs=layer), unjudged():
+            which, machine = f" {number} of {self._n_layers}", self._machines()[number - 1]
+            with progress.phase("layer", which, runs=None if machine else layer), unjudged():
+                if machine:
+                    return _boltzmann.pretrain(layer, machine, codes)
                 X = self._encoded(codes.X) if number == 1 else codes.X
-                layer.fit(X, sample_weight=codes.sample_weight)
+                return layer.fit(X, sample_weight=codes.sample_weight)
 
         return self._build(data, held_out_fraction, fit_layer)
 
@@ -392,6 +396,16 @@ class StackedAutoencoder(BaseAutoencoder):
         return len(as_sizes(self.layer_sizes))
 
     def _prototypes(self):
+        """An autoencoder for each layer, those that Boltzmann machines are among them."""
+        given = zip(self._given(), self._machines(), strict=True)
+        return [_boltzmann.as_autoencoder() if machine else layer for layer, machine in given]
+
+    def _machines(self):
+        """The Boltzmann machine that pretrains each layer, or None: its prototype does so."""
+        return [layer if isinstance(layer, BernoulliRBM) else None for layer in self._given()]
+
+    def _given(self):
+        """Either of them, as the parameter has it."""
         if isinstance(self.estimator, list):
             return self.estimator
         if self.estimator is None:
@@ -405,36 +419,50 @@ class StackedAutoencoder(BaseAutoencoder):
                 "warm_start=True needs fine_tune=True: it goes on with the joint training, which "
                 "fine_tune=False leaves out. Set one of the two."
             )
-        prototypes = self._prototypes()
-        if len(prototypes) != self._n_layers:
+        given = self._given()
+        if len(given) != self._n_layers:
             raise InvalidParameterError(
-                f"estimator is a list of {len(prototypes)} autoencoders, but layer_sizes="
+                f"estimator is a list of {len(given)} autoencoders, but layer_sizes="
                 f"{self.layer_sizes!r} asks for {self._n_layers}: give one for each layer."
             )
-        self._check_prototypes(prototypes)
+        for layer in given:
+            self._check_given(layer)
+        self._check_prototypes(self._prototypes())
+
+    def _check_given(self, layer):
+        is_one = isinstance(layer, (BaseAutoencoder, BernoulliRBM))
+        if not is_one or isinstance(layer, StackedAutoencoder):
+            remedy = remedy_for_prototype(layer, self, "estimator")
+            raise InvalidParameterError(
+                "estimator must be an autoencoder of skae that has one code of its own, or "
+                f"scikit-learn's BernoulliRBM, but found {layer!r}: {remedy}"
+            )
+        layer._validate_params()
 
     def _check_prototypes(self, prototypes):
-        for prototype in prototypes:
-            if not isinstance(prototype, BaseAutoencoder) or isinstance(
-                prototype, StackedAutoencoder
-            ):
-                remedy = remedy_for_prototype(prototype, self, "estimator")
-                raise InvalidParameterError(
-                    "estimator must be an autoencoder of skae that has one code of its own, but "
-                    f"found {prototype!r}: {remedy}"
-                )
-            prototype._validate_params()
         convolves = any(p.network is not None for p in prototypes)
         if convolves and any(p.tied_weights for p in prototypes[:-1]):
             raise InvalidParameterError(
                 "tied_weights=True does not go with a network in the same stack, unless it is of "
-                "the last layer: set tied_weights=False."
+                "the last layer: set tied_weights=False. A BernoulliRBM, whose weights are tied, "
+                "can only be the last layer, too."
             )
         if any(prototype._output.has_totals for prototype in prototypes[1:]):
             raise InvalidParameterError(
                 "loss='categorical_cross_entropy' is for the first layer alone, since codes are "
                 "no counts: give estimator a list with another loss from the second layer on."
             )
+
+    def _check_values(self, X, name="X", output=None):
+        machine = self._machines()[0]
+        if machine:
+            _boltzmann.check_units(machine, X, name)
+        else:
+            super()._check_values(X, name, output)
+
+    def _check_weights(self, data):
+        for machine in filter(None, self._machines()):
+            _boltzmann.check_weights(machine, data.sample_weight)
 
     def _check_network_spec(self, data):
         self._describe_perceptron(data.X.shape[1])
@@ -478,6 +506,12 @@ class StackedAutoencoder(BaseAutoencoder):
         return self._hand_table_to(copy(self._prototypes()[0]))._output
 
     def _check_output_of_tables(self):
+        machine = self._machines()[0]
+        if machine:
+            first = "estimator=[DenoisingAutoencoder(), ...]"
+            self._refuse_for_tables(
+                "estimator", machine, f"give the first layer an autoencoder, as in {first}"
+            )
         self._hand_table_to(copy(self._prototypes()[0]))._check_output_of_tables()
 
     @property
@@ -486,7 +520,11 @@ class StackedAutoencoder(BaseAutoencoder):
 
     @property
     def _is_held_back(self):
-        return super()._is_held_back or any(p._is_held_back for p in self._prototypes())
+        # A machine learns a density, and reconstructs by the way.
+        has_density = not self.fine_tune and any(self._machines())
+        return (
+            super()._is_held_back or has_density or any(p._is_held_back for p in self._prototypes())
+        )
 
     @property
     def _output_parameter(self):

@@ -412,6 +412,10 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
             autoencoder._validate_params()
             autoencoder._check_parameters()
 
+    def _check_weights(self, data):
+        if not self._frozen:
+            self._prototype._check_weights(data)
+
     def _shown_to_callbacks(self, data):
         labelled = np.flatnonzero(self._is_labelled(data.target))
         return self._encoded(data.X[labelled]), data.target[labelled]
