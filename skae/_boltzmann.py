@@ -37,7 +37,7 @@ def pretrain(layer, machine, data):
     machine : BernoulliRBM
         Cloned.
     data : Data
-        Without weights of rows.
+        All rows count alike (see `check_weights`).
     """
     check_units(machine, data.X)
     if layer.verbose:
@@ -90,8 +90,8 @@ def check_units(machine, X, name="X"):
 
 
 def check_weights(machine, sample_weight):
-    """Refuse weights of rows, which scikit-learn's machines do not take."""
-    if sample_weight is not None:
+    """Refuse weights of rows that differ, which scikit-learn's machines do not take."""
+    if sample_weight is not None and np.ptp(sample_weight) > 0:
         raise ValueError(
             f"estimator={machine!r} takes no sample_weight: leave it out, or pretrain this layer "
             "by an autoencoder, such as DenoisingAutoencoder(). A classifier or regressor may "

@@ -30,6 +30,7 @@ from helpers import (
 )
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.neural_network import BernoulliRBM
 
 import skae
 from skae._engine.devices import as_tensor
@@ -68,6 +69,7 @@ KEPT = {
     "stack of ConvNets": stacked(
         small("DenoisingAutoencoder", network=IMAGE), small("VAE", network=ON_IMAGE), small("VAE")
     ),
+    "stack of a machine": stacked(BernoulliRBM(n_iter=2), small("Autoencoder")),
     "stack of top-k": stacked(small("VAE", likelihood="bernoulli"), TOPK),
     "classifier of ConvNet": skae.AutoencoderClassifier(small("VAE", network=CONV), max_iter=2),
     "frozen": skae.AutoencoderClassifier(FrozenEstimator(small("Autoencoder").fit(X)), max_iter=2),

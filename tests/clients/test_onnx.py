@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -119,6 +120,7 @@ def autoencoders():
     yield StackedAutoencoder((6, 5, 3), estimator=MIXED), "normal"
     yield StackedAutoencoder((2, 3), estimator=CONVOLUTIONS), "images"
     yield StackedAutoencoder((5, 3), estimator=LAYER, fine_tune=False), "unit"
+    yield StackedAutoencoder((5, 3), estimator=BernoulliRBM(n_iter=2)), "unit"
     for noise in ("shared", "per_feature", "heteroscedastic", 0.5):
         yield VAE(3, hidden_layer_sizes=(5,), noise_variance=noise), "normal"
     yield VAE(3, code_activation="tanh", n_draws=70), "normal"
