@@ -71,13 +71,17 @@ class StackedAutoencoder(BaseAutoencoder):
         Widths of the layers' codes, input side first; the last one is the code's. More
         of them make the network deeper; an int is one layer. Of a layer whose code is
         an image (see `ConvNet`), its channels.
-    estimator : autoencoder, list of autoencoders or None, default=None
+    estimator : autoencoder, BernoulliRBM, list of these or None, default=None
         The layers' prototype, cloned for each with its width from `layer_sizes`, or a
         list with one for each layer, as convolutions need: each takes images of the
         shape that the code below has. None is `DenoisingAutoencoder()`. Network, loss
         and pretraining are the prototype's: `estimator__max_iter` and the like set
         them. Its `n_components`, `random_state`, `device`, `precision` and `verbose`
         are not used, but this object's.
+        scikit-learn's `BernoulliRBM` trains its layer itself, on the CPU: its weights
+        then are those of `Autoencoder(hidden_layer_sizes=(), tied_weights=True,
+        code_activation='logistic', loss='binary_cross_entropy')`. A stack of them with
+        an output layer on top is a deep belief network.
     fine_tune : bool, default=True
         Whether all layers are trained together after the pretraining. If not, codes
         stay what the layers' own objectives made them, which is enough where a
@@ -174,7 +178,8 @@ class StackedAutoencoder(BaseAutoencoder):
         Width of the code: the columns of `transform(X)`.
     estimators_ : list of autoencoders
         The fitted layers, with their weights after the fine-tuning: to chain their
-        `transform` is this object's. Their losses are those of the pretraining.
+        `transform` is this object's. Their losses are those of the pretraining; where a
+        `BernoulliRBM` did it, the one after it.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of all layers, the encoder's first. Not with a `network`.
     intercepts_ : list of ndarray of shape (fan_out,)
@@ -218,9 +223,13 @@ class StackedAutoencoder(BaseAutoencoder):
     --------
     DenoisingAutoencoder : The layers' default.
     Autoencoder : A deep autoencoder trained from random weights.
+    sklearn.neural_network.BernoulliRBM : Another one, for rows in [0, 1].
 
     References
     ----------
+    Hinton, Osindero and Teh, "A fast learning algorithm for deep belief nets", Neural
+    Computation 18, 2006, https://doi.org/10.1162/neco.2006.18.7.1527.
+
     Bengio, Lamblin, Popovici and Larochelle, "Greedy layer-wise training of deep
     networks", NIPS 2006,
     https://papers.nips.cc/paper/3048-greedy-layer-wise-training-of-deep-networks.
