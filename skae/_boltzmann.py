@@ -56,7 +56,7 @@ def pretrain(layer, machine, data):
 
 
 def weights_of(machine, perceptron, dtype):
-    """A fitted machine's weights and biases as a flat vector; no row's origin is but 0."""
+    """A fitted machine's weights and biases as a flat vector, whose origin is 0."""
     found = machine.components_, machine.intercept_hidden_, machine.intercept_visible_
     weights, hidden, visible = (torch.from_numpy(np.asarray(array, dtype)) for array in found)
     network = Network(perceptron, weights.new_zeros(perceptron.length))

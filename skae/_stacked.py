@@ -463,7 +463,7 @@ class StackedAutoencoder(BaseAutoencoder):
             )
 
     def _check_values(self, X, name="X", output=None):
-        machine = self._machines()[0]
+        machine = self._machines()[0] if output is None else None
         if machine:
             _boltzmann.check_units(machine, X, name)
         else:

@@ -310,6 +310,14 @@ def test_rows_outside_of_the_unit_interval_are_refused():
     for whole in (AutoencoderClassifier(model), AutoencoderRegressor(model)):
         with pytest.raises(ValueError, match=r"needs X in \[0, 1\]"):
             whole.fit(X, LABELS)
+    with pytest.raises(ValueError, match=r"needs X in \[0, 1\]"):
+        model.score_samples(X)
+
+
+def test_a_fitted_stack_scores_by_what_it_was_fitted_with():
+    model = stacked((5,), Autoencoder(max_iter=1)).fit(X)
+    scores = model.score_samples(X)
+    np.testing.assert_array_equal(model.set_params(estimator=RBM).score_samples(X), scores)
 
 
 def test_codes_outside_of_the_unit_interval_are_refused():
