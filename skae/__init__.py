@@ -1,6 +1,7 @@
 """skae: autoencoders as scikit-learn transformers."""
 
 from skae._autoencoder import Autoencoder
+from skae._boltzmann import RestrictedBoltzmannMachine
 from skae._classifier import AutoencoderClassifier
 from skae._conditional_gan import ConditionalGAN
 from skae._contractive import ContractiveAutoencoder
@@ -28,6 +29,7 @@ __all__ = [
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
     "InfoGAN",
+    "RestrictedBoltzmannMachine",
     "SparseAutoencoder",
     "StackedAutoencoder",
     "__version__",

@@ -1,108 +1,375 @@
-"""Restricted Boltzmann machines, scikit-learn's, as layers of a stack."""
+"""The restricted Boltzmann machine: a density of visible and hidden units, trained by
+contrastive divergence.
+"""
+
+from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+from torch.nn import functional
 
-from skae._autoencoder import Autoencoder
+from skae._base import BaseAutoencoder
+from skae._chains import Chain
 from skae._columns import beyond_unit_interval
-from skae._engine.data import split_rows
-from skae._engine.network import Network
-from skae._engine.phases import say
-from skae._engine.training import State
-from skae._estimator import make_trainer
+from skae._compat import Interval, InvalidParameterError, StrOptions
+from skae._constraints import TRAINING_CONSTRAINTS, check_counts
+from skae._corruption import uniform_like
+from skae._engine.network import averages_rows
+from skae._outputs import LOSSES
+from skae.tables import TableEncoder
+
+UNITS = LOSSES["binary_cross_entropy"]
 
 
-def as_autoencoder():
-    """The autoencoder, unfitted, whose code and reconstruction are a machine's probabilities.
+class Machine(NamedTuple):
+    """A machine's numbers, and what it says of visible units v or hidden units h.
 
-    Of hidden units those given visible ones, p(h = 1 | v) = logistic(W v + b), and the other
-    way round, p(v = 1 | h) = logistic(W' h + c): a layer each, with the same weights.
+    Its energy is E(v, h) = -c' v - b' h - h' W (v - o).
     """
-    return Autoencoder(
-        hidden_layer_sizes=(),
-        code_activation="logistic",
-        loss="binary_cross_entropy",
-        tied_weights=True,
-    )
+
+    weight: torch.Tensor  # W, of shape (n_hidden, n_visible)
+    hidden_bias: torch.Tensor  # b
+    visible_bias: torch.Tensor  # c
+    origin: torch.Tensor  # o, what visible units are counted from
+
+    @classmethod
+    def of(cls, network):
+        """The machine that the two layers of a network with tied weights are."""
+        (weight,), (hidden,), (visible,) = (
+            network.encoder_weights,
+            network.encoder_biases,
+            network.decoder_biases,
+        )
+        return cls(weight, hidden, visible, network.origin)
+
+    def hidden_inputs(self, v):
+        """b + W (v - o) of each row: the logits of p(h = 1 | v)."""
+        return torch.addmm(self.hidden_bias, v - self.origin, self.weight.t())
+
+    def hidden(self, v):
+        """p(h = 1 | v), of shape (n, n_hidden)."""
+        return self.hidden_inputs(v).sigmoid_()
+
+    def visible_inputs(self, h):
+        """c + W' h of each row: the logits of p(v = 1 | h)."""
+        return torch.addmm(self.visible_bias, h, self.weight)
+
+    def visible(self, h):
+        """p(v = 1 | h), of shape (n, n_visible)."""
+        return self.visible_inputs(h).sigmoid_()
+
+    def free_energy(self, v):
+        """F(v) = -log sum over h of e^-E(v, h), of shape (n,), in nats."""
+        return -(v @ self.visible_bias) - functional.softplus(self.hidden_inputs(v)).sum(dim=1)
 
 
-def pretrain(layer, machine, data):
-    """Fit a machine to rows, and let a layer have its weights.
+def draw(probabilities, generator):
+    """Units, each 1 with its probability and otherwise 0."""
+    uniform = uniform_like(probabilities, generator)
+    return torch.lt(uniform, probabilities, out=uniform)
+
+
+def gibbs(machine, h, n_steps, generator):
+    """Run a chain from p(h = 1 | x); returns p(v = 1 | h) of its last step and p(h = 1 | v) of that.
+
+    All units in between are drawn. The last ones stay probabilities, which are less noisy.
+    """
+    for step in range(n_steps):
+        v = machine.visible(draw(h, generator))
+        h = machine.hidden(v if step == n_steps - 1 else draw(v, generator))
+    return v, h
+
+
+@averages_rows
+def contrastive_divergence(
+    weight, hidden_bias, visible_bias, origin, x, noise, n_steps, dtype=None, sample_weight=None
+):
+    """The reconstructions' mean cross-entropy, and the pullback of another function.
+
+    That is the mean of F(x) - F(v), the free energies of a row and of what a chain of `n_steps`
+    has made of it, which counts as a constant. Its gradient approximates that of -log p(x), whose
+    value cannot be computed.
 
     Parameters
     ----------
-    layer : Autoencoder
-        `as_autoencoder()`, with the width and the seed of both; becomes fitted.
-    machine : BernoulliRBM
-        Cloned.
-    data : Data
-        All rows count alike (see `check_weights`).
+    weight, hidden_bias, visible_bias, origin : Tensor
+        Those of a `Machine`.
+    x : Tensor of shape (n, n_visible)
+    noise : torch.Generator
+    n_steps : int
+    dtype : torch.dtype, default=None
+        What to compute products in; None for that of x.
+    sample_weight : Tensor of shape (n,), default=None
     """
-    check_units(machine, data.X)
-    if layer.verbose:
-        name = type(machine).__name__
-        say(layer, f"{len(data)} rows, {machine.n_iter} iterations of {name}")
-    own = {name: getattr(layer, name) for name in ("n_components", "random_state", "verbose")}
-    machine = clone(machine).set_params(**own).fit(in_full_batches(data.X, machine.batch_size))
-    layer.n_features_in_ = data.X.shape[1]
-    perceptron = layer._describe_perceptron(layer.n_features_in_)
-    state = State(weights_of(machine, perceptron, data.X.dtype), layer.random_state)
-    trainer = make_trainer(layer, perceptron, state, data, split_rows(len(data), 0, state.seed))
-    trainer.n_iter_before = machine.n_iter
-    trainer.losses.append(trainer.evaluate(trainer.split.training))
-    check_finite(machine, trainer.losses[-1])
-    layer._commit(trainer)
+    numbers = weight, hidden_bias, visible_bias, origin, x
+    *numbers, rows = (tensor.to(dtype or x.dtype) for tensor in numbers)
+    machine = Machine(*numbers)
+    h = machine.hidden(rows)
+    value, _ = UNITS.mean_loss(machine.visible_inputs(h).to(x.dtype), x, sample_weight)
+
+    def pullback(gradient):
+        share = gradient / len(x)
+        if sample_weight is not None:
+            share = (sample_weight * share).to(h.dtype).unsqueeze(1)
+        chain = gibbs(machine, h, n_steps, noise)
+        return difference_of_gradients(machine, (rows, h), chain, share)
+
+    return value, pullback
 
 
-def weights_of(machine, perceptron, dtype):
-    """A fitted machine's weights and biases as a flat vector, whose origin is 0."""
-    found = machine.components_, machine.intercept_hidden_, machine.intercept_visible_
-    weights, hidden, visible = (torch.from_numpy(np.asarray(array, dtype)) for array in found)
-    network = Network(perceptron, weights.new_zeros(perceptron.length))
-    network.encoder_weights[0].copy_(weights)
-    network.encoder_biases[0].copy_(hidden)
-    network.decoder_biases[0].copy_(visible)
-    return network.flat.numpy()
+def difference_of_gradients(machine, of_data, of_chain, share):
+    """The gradients of the sum over rows of share * (F(x) - F(v)), at the weights and biases.
 
-
-def in_full_batches(X, batch_size):
-    """Rows in full batches: to the last one come the first rows, in a copy, if it is not full.
-
-    scikit-learn compares the sum over a batch with that over `batch_size` chains, whatever the
-    batch has: a single row left over would make a step of many times its size, away from the data.
+    `of_data` is the pair (x, p(h = 1 | x)), and `of_chain` the same of v.
     """
-    n_rows = X.shape[0]
-    n_missing = -n_rows % batch_size
-    return X[np.arange(n_rows + n_missing) % n_rows] if n_missing else X
+    (x, h), (v, h_of_v) = of_data, of_chain
+    h, h_of_v = h * share, h_of_v * share
+    at_weight = torch.mm(h_of_v.t(), v - machine.origin)
+    at_weight.addmm_(h.t(), x - machine.origin, alpha=-1)
+    return at_weight, (h_of_v - h).sum(dim=0), ((v - x) * share).sum(dim=0)
 
 
-def check_units(machine, X, name="X"):
+def check_units(whose, X, name="X"):
     """Refuse rows that are no probabilities of visible units."""
     found = beyond_unit_interval(X)
     if found is not None:
         raise ValueError(
-            f"estimator={machine!r} needs {name} in [0, 1], as its units are on or off, but found "
+            f"{whose} needs {name} in [0, 1], as its units are on or off, but found "
             f"values from {found[0]} to {found[1]}: scale it, for example with "
             "MinMaxScaler(clip=True); where it is the code of the layer below, let that have "
             "code_activation='logistic'."
         )
 
 
-def check_weights(machine, sample_weight):
-    """Refuse weights of rows that differ, which scikit-learn's machines do not take."""
-    if sample_weight is not None and np.ptp(sample_weight) > 0:
-        raise ValueError(
-            f"estimator={machine!r} takes no sample_weight: leave it out, or pretrain this layer "
-            "by an autoencoder, such as DenoisingAutoencoder(). A classifier or regressor may "
-            "weigh rows: give it the stack, fitted without weights, in a FrozenEstimator."
+class RestrictedBoltzmannMachine(BaseAutoencoder):
+    """Restricted Boltzmann machine: a density of units that are on or off.
+
+    Visible units v, the features, and hidden units h, the code, are 0 or 1, and have the joint
+    density ::
+
+        p(v, h) = e^-E(v, h) / Z,    E(v, h) = -c' v - b' h - h' W (v - o)
+
+    DOC
+
+    Parameters
+    ----------
+    n_components : int, default=128
+        Number of hidden units.
+    n_gibbs_steps : int, default=1
+        Steps of the chain.
+    table : TableEncoder, 'auto' or None, default='auto'
+        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
+        that is not of numbers, such as one of categories; then `inverse_transform` and its
+        like give data frames, too. `TableEncoder(numeric='quantile')`, for example: as it
+        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
+        numbers, or an error.
+    alpha : float, default=0.0
+        Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
+        biases are exempt. More keeps the weights small and the network smooth: raise it
+        from 1e-5, in factors of 10, where new rows fare much worse than training rows.
+        Unlike in MLPRegressor it is not divided by the batch size.
+    solver : {'adam', 'sgd'}, default='adam'
+        Optimiser.
+    learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
+        Schedule of the step size over the `max_iter` epochs: 'constant' lets training
+        stop before their end, 'cosine' falls to zero, 'one_cycle' rises for the first
+        30% of them, then falls to zero, and stands a larger `learning_rate_init`. With
+        either of these, only `early_stopping` ends before `max_iter`.
+    learning_rate_init : float or 'auto', default='auto'
+        Step size, at its peak where a schedule varies it. Lower it, by factors of 3, if
+        `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
+        is smooth and still falls at its end. 'auto' depends on what the encoder is made
+        of: 0.01 for layers that saturate ('logistic', 'tanh'), 0.0005 where what is to
+        learn is only what principal components leave, 0.001 elsewhere, and less for
+        wide tables. See :ref:`auto`.
+    batch_size : int or 'auto', default='auto'
+        Rows per step of the optimiser. Fewer make more steps of an epoch: it takes
+        longer, and gets further. 'auto' is a twentieth of the rows, but at least 16
+        and at most 200.
+    max_iter : int or 'auto', default='auto'
+        Epochs, that is passes over X, at most. Reaching it is no error and does not warn.
+        'auto' is 20 epochs, or as many as make 2,000 steps; large networks and tables
+        with many more columns than rows get by with fewer steps, and none takes more
+        than 20,000. See :ref:`auto`.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order; if not, all epochs have
+        the same batches.
+    tol : float, default=1e-4
+        An epoch counts as an improvement if its loss is below the best one by more than
+        `tol * abs(best)`: it is relative, unlike in MLPRegressor. More stops sooner.
+    n_iter_no_change : int, np.inf or 'auto', default='auto'
+        Epochs in a row without improvement after which training stops. Raise it where
+        losses waver, as those of few rows do, or with noise; np.inf never stops. 'auto'
+        is 10, or as many as make 500 steps. However small it is, training does not stop
+        before it has learnt something.
+    early_stopping : bool, default=False
+        Whether to hold out rows, to stop when their loss stops improving, and to go
+        back to the weights of its last improvement. For wide networks, which learn few
+        rows by heart; the rows held out are lost to training.
+    validation_fraction : float, default=0.1
+        Fraction of the rows that `early_stopping` holds out, rounded up. More judge the
+        weights better, and leave fewer to train on.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the previous fit, for up to `max_iter`
+        more epochs, instead of from new ones; the network must then be the same.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the held-out rows, the shuffles and the noise. An
+        int makes refits identical to the bit, on one device and with as many threads.
+        None draws a new seed; the global random generators are neither read nor
+        changed.
+    device : str, default='cpu'
+        Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
+        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
+        Arrays in, arrays out: the device never shows in the results' type.
+    precision : {'float', 'bf16'}, default='float'
+        'float': training computes in the dtype of X. 'bf16': the layers round to
+        bfloat16, which has 8 bits of precision, in training only; weights, losses and
+        penalties do not. Nearly twice as fast for layers of a thousand units on
+        processors with bfloat16 instructions, slower than 'float' for small ones, and
+        many times slower on other processors, where `fit` warns.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch: which part of the fit it belongs to, its
+        number, its loss, that of held-out rows if there are any, and the seconds that
+        it took.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the code: the columns of `transform(X)`.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of all layers, the encoder's first. Not with a `network`.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of all layers, the encoder's first. Not with a `network`.
+    encoder_ : torch.nn.Module
+        The encoder, built anew from the weights at each access, on the CPU.
+        `encoder_(torch.tensor(X))` equals `transform(X)`, for X in the dtype of the
+        fit; another is a TypeError. To train it, call its `requires_grad_()` first.
+    decoder_ : torch.nn.Module
+        The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
+    loss_ : float
+        Objective per row, penalties included, in the last epoch.
+    best_loss_ : float
+        Lowest loss of an epoch; of the held-out rows if there are any.
+    loss_curve_ : list of float
+        Objective per row in each epoch, averaged while the weights change. Where
+        training has gone on (`warm_start`, `partial_fit`), earlier epochs come first.
+    validation_loss_curve_ : list of float or None
+        Objective per held-out row after each epoch; None where none were held out.
+    n_iter_ : int
+        Epochs run by the last `fit`, and by `partial_fit` since.
+    batch_size_ : int
+        Rows per step that training took, which `batch_size` has come to.
+    learning_rate_init_ : float
+        Step size that training took.
+    max_iter_ : int
+        Epochs that training might have taken.
+    n_iter_no_change_ : int or np.inf
+        Epochs without improvement that training would have waited for.
+    table_ : TableEncoder
+        What makes a matrix of a data frame; only where `fit` has got one to encode.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit; only where X has names that are strings.
+
+    """
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
+        **TRAINING_CONSTRAINTS,
+        "solver": [StrOptions({"adam", "sgd"})],
+    }
+    # An autoencoder of two layers with the same weights, as far as its probabilities go.
+    hidden_layer_sizes = ()
+    activation = code_activation = "logistic"
+    tied_weights = True
+    network = None
+    _output = UNITS
+
+    def __init__(
+        self,
+        n_components=128,
+        *,
+        n_gibbs_steps=1,
+        table: TableEncoder | str | None = "auto",
+        alpha=0.0,
+        solver="adam",
+        learning_rate="constant",
+        learning_rate_init: float | str = "auto",
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change: float | str = "auto",
+        early_stopping=False,
+        validation_fraction=0.1,
+        warm_start=False,
+        random_state=None,
+        device="cpu",
+        precision="float",
+        verbose: bool | int = False,
+    ):
+        self.n_components = n_components
+        self.n_gibbs_steps = n_gibbs_steps
+        self.table = table
+        self.alpha = alpha
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.precision = precision
+        self.verbose = verbose
+
+    def free_energy(self, X) -> np.ndarray:
+        """F(v)."""
+        X = self._validate_rows(X)
+        self._check_values(X)
+        return self._map(lambda network, x: Machine.of(network).free_energy(x), X)
+
+    def sample(self, n_samples=1, n_steps=1000, random_state=None) -> np.ndarray:
+        """Draw new rows by Gibbs sampling."""
+        check_is_fitted(self)
+        check_counts(n_samples=n_samples, n_steps=n_steps)
+        chain = Chain.of(self, random_state)
+
+        def visible(network, x):
+            machine = Machine.of(network)
+            return machine.visible(draw(machine.hidden(x), chain.generator))
+
+        start = self._fitted_network().origin.numpy().clip(0.0, 1.0)
+        X = chain.rng.random((n_samples, len(start))) < start
+        return chain.run(self, visible, X.astype(start.dtype), n_steps)
+
+    def _objective(self, network, x, noise):
+        return network.apply(
+            contrastive_divergence,
+            *Machine.of(network),
+            x,
+            noise=noise,
+            n_steps=self.n_gibbs_steps,
+            dtype=network.dtype_of_products,
         )
 
+    @property
+    def _rows_per_row(self):
+        return self.n_gibbs_steps
 
-def check_finite(machine, loss):
-    """Refuse what a machine has become if that is no longer numbers."""
-    if not np.isfinite(loss):
-        raise ValueError(
-            f"The training of {machine!r} has diverged: its weights are not finite. Lower its "
-            f"learning_rate (now {machine.learning_rate:g})."
-        )
+    def _check_values(self, X, name="X", output=None):
+        check_units(type(self).__name__, X, name)
+
+    def _check_output_of_tables(self):
+        name, kind = next(iter(self._table.kinds_.items()))
+        raise InvalidParameterError(f"{name} {kind}")

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array, csr_matrix, issparse, sparray, spmatrix, vst
 from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder
+from skae._chains import Chain
 from skae._columns import column_means, column_ranges, column_sums, has_missing
 from skae._compat import Interval, InvalidParameterError, StrOptions, available_if, fit_context
 from skae._constraints import check_counts
@@ -23,10 +24,10 @@ from skae._corruption import (
     uniform_like,
 )
 from skae._engine.data import dense
-from skae._engine.devices import as_tensor, find_device_or_cpu
+from skae._engine.devices import as_tensor
 from skae._engine.inference import CHUNK_SIZE
 from skae._engine.notice import warn
-from skae._engine.streams import stream, stream_seed
+from skae._engine.streams import stream
 from skae._estimator import draw_seed, trains_by_epochs
 from skae._likelihoods import MIN_NOISE_VARIANCE, normal_deviances
 from skae._missing import GapsMixin
@@ -624,20 +625,16 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps)
         self._check_that_a_chain_exists()
-        device, seed = find_device_or_cpu(self.device), draw_seed(random_state)
-        generator = stream(seed, "sample", device=device)
-        rng = np.random.default_rng(stream_seed(seed, "sample"))
-        output, variance = self._perceptron.output, vars(self).get("noise_variance_")
+        chain, variance = Chain.of(self, random_state), vars(self).get("noise_variance_")
 
         def denoised(network, x):
-            return self._reconstruct(network, self._corrupt(x, generator))
+            return self._reconstruct(network, self._corrupt(x, chain.generator))
 
-        low, high = (as_tensor(a, device) for a in (self.data_min_, self.data_max_))
+        low, high = (as_tensor(a, chain.device) for a in (self.data_min_, self.data_max_))
         n_chains = max(n_samples, LEAST_CHAINS) if self.corruption == "swap" else n_samples
-        uniform = uniform_like(low.repeat(n_chains, 1), generator)
+        uniform = uniform_like(low.repeat(n_chains, 1), chain.generator)
         X = (low + (high - low) * uniform).cpu().numpy()
-        for _ in range(n_steps):
-            X = output.draw(self._map(denoised, X), rng, variance)
+        X = chain.run(self, denoised, X, n_steps, variance)
         return self._as_table(X[:n_samples], exact=True)
 
     def _check_that_a_chain_exists(self):

@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.neural_network import BernoulliRBM
 
-from skae import _boltzmann
+from skae import _boltzmann_layers
 from skae._base import BaseAutoencoder
+from skae._boltzmann import RestrictedBoltzmannMachine, check_units
 from skae._compat import HasMethods, InvalidParameterError
 from skae._constraints import TRAINING_CONSTRAINTS, Sizes, as_sizes
 from skae._denoising import DenoisingAutoencoder
@@ -330,7 +331,7 @@ class StackedAutoencoder(BaseAutoencoder):
             which, machine = f" {number} of {self._n_layers}", self._machines()[number - 1]
             with progress.phase("layer", which, runs=None if machine else layer), unjudged():
                 if machine:
-                    return _boltzmann.pretrain(layer, machine, codes)
+                    return _boltzmann_layers.pretrain(layer, machine, codes)
                 X = self._encoded(codes.X) if number == 1 else codes.X
                 return layer.fit(X, sample_weight=codes.sample_weight)
 
@@ -407,7 +408,9 @@ class StackedAutoencoder(BaseAutoencoder):
     def _prototypes(self):
         """An autoencoder for each layer, those that Boltzmann machines are among them."""
         given = zip(self._given(), self._machines(), strict=True)
-        return [_boltzmann.as_autoencoder() if machine else layer for layer, machine in given]
+        return [
+            _boltzmann_layers.as_autoencoder() if machine else layer for layer, machine in given
+        ]
 
     def _machines(self):
         """The Boltzmann machine that pretrains each layer, or None: its prototype does so."""
@@ -463,15 +466,15 @@ class StackedAutoencoder(BaseAutoencoder):
             )
 
     def _check_values(self, X, name="X", output=None):
-        machine = self._machines()[0] if output is None else None
-        if machine:
-            _boltzmann.check_units(machine, X, name)
+        first = self._given()[0]
+        if output is None and isinstance(first, (BernoulliRBM, RestrictedBoltzmannMachine)):
+            check_units(f"estimator={first!r}", X, name)
         else:
             super()._check_values(X, name, output)
 
     def _check_weights(self, data):
         for machine in filter(None, self._machines()):
-            _boltzmann.check_weights(machine, data.sample_weight)
+            _boltzmann_layers.check_weights(machine, data.sample_weight)
 
     def _check_network_spec(self, data):
         self._describe_perceptron(data.X.shape[1])
