@@ -13,7 +13,7 @@ from torch.nn import functional
 from skae._base import BaseAutoencoder
 from skae._chains import Chain
 from skae._columns import beyond_unit_interval
-from skae._compat import Interval, InvalidParameterError, StrOptions
+from skae._compat import Interval, StrOptions
 from skae._constraints import TRAINING_CONSTRAINTS, check_counts
 from skae._corruption import uniform_like
 from skae._engine.network import averages_rows
@@ -72,7 +72,7 @@ def draw(probabilities, generator):
 
 
 def gibbs(machine, h, n_steps, generator):
-    """Run a chain from p(h = 1 | x); returns p(v = 1 | h) of its last step and p(h = 1 | v) of that.
+    """Run a chain from h, p(h = 1 | x); returns v, p(v = 1 | h) of its last step, and p(h = 1 | v).
 
     All units in between are drawn. The last ones stay probabilities, which are less noisy.
     """
@@ -146,32 +146,50 @@ def check_units(whose, X, name="X"):
 class RestrictedBoltzmannMachine(BaseAutoencoder):
     """Restricted Boltzmann machine: a density of units that are on or off.
 
-    Visible units v, the features, and hidden units h, the code, are 0 or 1, and have the joint
-    density ::
+    Visible units v, the features, and hidden units h, the code, are 0 or 1, and have the
+    joint density ::
 
         p(v, h) = e^-E(v, h) / Z,    E(v, h) = -c' v - b' h - h' W (v - o)
 
-    DOC
+    where o are the columns' means in the first rows seen. A row's code is the probability of
+    each hidden unit, p(h = 1 | v) = logistic(W (v - o) + b), and a code's reconstruction
+    that of each visible unit, p(v = 1 | h) = logistic(W' h + c): an autoencoder of one layer
+    with tied weights. Grey values in [0, 1] stand for probabilities.
+
+    Training follows, by mini-batches, the gradient of ::
+
+        mean over rows of  F(x) - F(v)  +  alpha/2 * ||W||^2
+
+    where F(v) = -log sum over h of e^-E(v, h) is the free energy, and v is where `n_gibbs_steps` steps of a chain from x have come to, and counts as a
+    constant: contrastive divergence. It approximates the gradient of -log p(x), of which
+    no value can be computed. What losses show instead is the cross-entropy of the
+    reconstructions: it falls as the machine learns, without being what is minimised.
+
+    Counting visible units from their means makes training insensitive to how bright the
+    data are. As a layer of a `StackedAutoencoder` the machine is one of a deep belief network.
 
     Parameters
     ----------
     n_components : int, default=128
-        Number of hidden units.
+        Number of hidden units, which become the columns of the code. They are features
+        for what comes after, such as a linear classifier, rather than a summary: give it
+        more where rows are many, often more than there are features.
     n_gibbs_steps : int, default=1
-        Steps of the chain.
+        Steps of each chain, k of CD-k. One is enough for features. With more the machine's
+        samples come closer to the data, and training takes longer, a product with W each
+        way for each of them.
     table : TableEncoder, 'auto' or None, default='auto'
-        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
-        that is not of numbers, such as one of categories; then `inverse_transform` and its
-        like give data frames, too. `TableEncoder(numeric='quantile')`, for example: as it
-        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
-        numbers, or an error.
+        What to do with data frames. They must be of numbers in [0, 1], as arrays: one with
+        other columns is refused, whatever encodes it. None: scikit-learn's error for it.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
         biases are exempt. More keeps the weights small and the network smooth: raise it
         from 1e-5, in factors of 10, where new rows fare much worse than training rows.
         Unlike in MLPRegressor it is not divided by the batch size.
     solver : {'adam', 'sgd'}, default='adam'
-        Optimiser.
+        Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
+        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. There is no
+        'lbfgs', which needs the value of what it minimises.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
         Schedule of the step size over the `max_iter` epochs: 'constant' lets training
         stop before their end, 'cosine' falls to zero, 'one_cycle' rises for the first
@@ -240,9 +258,11 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
     n_components_ : int
         Width of the code: the columns of `transform(X)`.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of all layers, the encoder's first. Not with a `network`.
+        W', which encodes, and W, which decodes: the same weights. W is what scikit-learn's
+        `BernoulliRBM` calls `components_`.
     intercepts_ : list of ndarray of shape (fan_out,)
-        Biases of all layers, the encoder's first. Not with a `network`.
+        b - W o of the hidden units and c of the visible ones, its `intercept_hidden_` and
+        `intercept_visible_`.
     encoder_ : torch.nn.Module
         The encoder, built anew from the weights at each access, on the CPU.
         `encoder_(torch.tensor(X))` equals `transform(X)`, for X in the dtype of the
@@ -250,14 +270,15 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
     decoder_ : torch.nn.Module
         The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
     loss_ : float
-        Objective per row, penalties included, in the last epoch.
+        Mean cross-entropy of the reconstructions in the last epoch, in nats per row, with the
+        weight decay.
     best_loss_ : float
         Lowest loss of an epoch; of the held-out rows if there are any.
     loss_curve_ : list of float
-        Objective per row in each epoch, averaged while the weights change. Where
-        training has gone on (`warm_start`, `partial_fit`), earlier epochs come first.
+        The same of each epoch, averaged while the weights change. Where training has gone
+        on (`warm_start`, `partial_fit`), earlier epochs come first.
     validation_loss_curve_ : list of float or None
-        Objective per held-out row after each epoch; None where none were held out.
+        The same of the rows held out, after each epoch; None where none were held out.
     n_iter_ : int
         Epochs run by the last `fit`, and by `partial_fit` since.
     batch_size_ : int
@@ -275,6 +296,35 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of features seen during fit; only where X has names that are strings.
 
+    See Also
+    --------
+    sklearn.neural_network.BernoulliRBM : The same density, trained by persistent chains.
+    StackedAutoencoder : Machines on top of each other, a deep belief network.
+    DenoisingAutoencoder : Another layer for it, for numbers of any scale.
+    VAE : Codes with a density to sample from, and a bound on the likelihood.
+
+    References
+    ----------
+    Hinton, "Training products of experts by minimizing contrastive divergence", Neural
+    Computation 14, 2002, https://doi.org/10.1162/089976602760128018.
+
+    Hinton, "A practical guide to training restricted Boltzmann machines", in Neural
+    Networks: Tricks of the Trade, 2012, https://doi.org/10.1007/978-3-642-35289-8_32.
+
+    Montavon and Mueller, "Deep Boltzmann machines and the centering trick", in Neural
+    Networks: Tricks of the Trade, 2012, https://doi.org/10.1007/978-3-642-35289-8_33.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import RestrictedBoltzmannMachine
+    >>> X = load_digits().data / 16
+    >>> machine = RestrictedBoltzmannMachine(64, max_iter=20, random_state=0).fit(X)
+    >>> machine.transform(X).shape
+    (1797, 64)
+    >>> noise = machine.sample(100, random_state=0)[:, ::-1]  # mirrored digits are none
+    >>> bool(machine.free_energy(X).mean() < machine.free_energy(noise).mean())
+    True
     """
 
     _parameter_constraints = {
@@ -334,13 +384,57 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
         self.verbose = verbose
 
     def free_energy(self, X) -> np.ndarray:
-        """F(v)."""
+        """Compute the free energy of each row: lower is likelier.
+
+        Differences are those of log-likelihoods: F(v) = -log p(v) - log Z, of which the
+        machine's Z is not known.
+
+        Parameters
+        ----------
+        X : array-like or CSR matrix of shape (n_samples, n_features)
+            Rows of visible units, in [0, 1].
+
+        Returns
+        -------
+        energies : ndarray of shape (n_samples,)
+            F(v) = -c' v - sum_j log(1 + e^(W (v - o) + b)_j), in nats.
+
+        Raises
+        ------
+        ValueError
+            If X has values outside of [0, 1], or not as many columns as in `fit`.
+        """
         X = self._validate_rows(X)
         self._check_values(X)
         return self._map(lambda network, x: Machine.of(network).free_energy(x), X)
 
     def sample(self, n_samples=1, n_steps=1000, random_state=None) -> np.ndarray:
-        """Draw new rows by Gibbs sampling."""
+        """Draw new rows by Gibbs sampling.
+
+        Each step draws the hidden units given the visible ones, and these given the
+        hidden ones. The chain's stationary distribution is the machine's. Every row is
+        a chain of its own, which starts from independent units with the means of the data.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many rows.
+        n_steps : int, default=1000
+            Length of the chains. Well-trained machines need longer ones, since their
+            modes are further apart.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws; None draws a new one.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The last rows of the chains, zeros and ones.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` or `n_steps` is not an integer above 0.
+        """
         check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps)
         chain = Chain.of(self, random_state)
@@ -349,9 +443,9 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
             machine = Machine.of(network)
             return machine.visible(draw(machine.hidden(x), chain.generator))
 
-        start = self._fitted_network().origin.numpy().clip(0.0, 1.0)
-        X = chain.rng.random((n_samples, len(start))) < start
-        return chain.run(self, visible, X.astype(start.dtype), n_steps)
+        means = self._fitted_network().origin.numpy().clip(0.0, 1.0)
+        start = UNITS.draw(np.tile(means, (n_samples, 1)), chain.rng, None)
+        return chain.run(self, visible, start, n_steps)
 
     def _objective(self, network, x, noise):
         return network.apply(
@@ -371,5 +465,8 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
         check_units(type(self).__name__, X, name)
 
     def _check_output_of_tables(self):
-        name, kind = next(iter(self._table.kinds_.items()))
-        raise InvalidParameterError(f"{name} {kind}")
+        self._refuse_tables(
+            type(self).__name__,
+            "make it numbers in [0, 1] first, for example with OneHotEncoder, or use another "
+            "autoencoder, such as DenoisingAutoencoder(), which takes tables",
+        )

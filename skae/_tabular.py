@@ -159,10 +159,13 @@ class TabularMixin:
         """Refuse parameters that are for arrays alone."""
 
     def _refuse_for_tables(self, parameter, value, instead):
+        self._refuse_tables(f"{parameter}={value!r}", instead)
+
+    def _refuse_tables(self, what, instead):
         kinds = self._table.kinds_
         name = min(kinds, key=kinds.get)  # a category, if there is one
         raise InvalidParameterError(
-            f"{parameter}={value!r} is for arrays, but X is a table, whose column {name!r} is "
+            f"{what} is for arrays, but X is a table, whose column {name!r} is "
             f"{kinds[name]!r}: {instead}."
         )
 

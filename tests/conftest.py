@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import sklearn.datasets
+from helpers import OF_UNITS, UNIT_X
 from pages import DOCS
 from sklearn.datasets import load_digits
 from sklearn.preprocessing import StandardScaler
@@ -21,6 +22,14 @@ from sklearn.preprocessing import StandardScaler
 def pytest_collection_finish():
     """What is collected stays to the end, so that garbage need not be looked for in it."""
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def rows_for_units(request, monkeypatch):
+    """Where a test of all classes says X, the class that takes no others has rows in [0, 1]."""
+    of_what = getattr(request.node, "callspec", None)
+    if of_what and of_what.params.get("name") == OF_UNITS and hasattr(request.module, "X"):
+        monkeypatch.setattr(request.module, "X", UNIT_X)
 
 
 @pytest.fixture(scope="session")

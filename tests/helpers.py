@@ -27,6 +27,7 @@ from skae import (
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     InfoGAN,
+    RestrictedBoltzmannMachine,
     SparseAutoencoder,
     StackedAutoencoder,
 )
@@ -37,6 +38,7 @@ UNIT_X = np.random.default_rng(1).uniform(size=(60, 6))
 TRAINING = {"max_iter": 4, "batch_size": 16, "random_state": 0}  # the last batch is ragged
 NEVER_STOP = {"tol": 0.0, "n_iter_no_change": np.inf}
 LAYER = DenoisingAutoencoder(max_iter=2, batch_size=16)
+OF_UNITS = "RestrictedBoltzmannMachine"  # takes rows in [0, 1] alone
 SMALL = {
     "Autoencoder": Autoencoder(3, hidden_layer_sizes=(5,), **TRAINING),
     "SparseAutoencoder": SparseAutoencoder(8, **TRAINING),
@@ -44,6 +46,7 @@ SMALL = {
     "ContractiveAutoencoder": ContractiveAutoencoder(3, **TRAINING),
     "StackedAutoencoder": StackedAutoencoder((5, 3), estimator=LAYER, **TRAINING),
     "VAE": VAE(3, hidden_layer_sizes=(5,), **TRAINING),
+    OF_UNITS: RestrictedBoltzmannMachine(3, **TRAINING),
 }
 SUPERVISED = {
     "AutoencoderClassifier": AutoencoderClassifier(SMALL["StackedAutoencoder"], **TRAINING),
@@ -61,7 +64,7 @@ GENERATORS = {
 }
 TRAINED = {**SMALL, **GENERATORS}  # as a whole, of rows: whoever needs no labels ignores them
 LABELS = np.arange(60) % 3
-NETWORK = tuple(name for name in SMALL if name != "StackedAutoencoder")
+NETWORK = tuple(name for name in SMALL if name not in ("StackedAutoencoder", OF_UNITS))
 each_class = pytest.mark.parametrize("name", SMALL)
 each_generator = pytest.mark.parametrize("name", GENERATORS)
 each_trained = pytest.mark.parametrize("name", TRAINED)
@@ -69,6 +72,7 @@ BERNOULLI = {
     **{name: {"loss": "binary_cross_entropy"} for name in NETWORK},
     "StackedAutoencoder": {"estimator__loss": "binary_cross_entropy"},
     "VAE": {"likelihood": "bernoulli"},
+    OF_UNITS: {},
 }
 # Of VAEs too small, or trained too little, for their code to carry anything.
 may_collapse = pytest.mark.filterwarnings("ignore:The code has collapsed:UserWarning")
