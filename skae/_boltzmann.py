@@ -289,8 +289,6 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
         Epochs that training might have taken.
     n_iter_no_change_ : int or np.inf
         Epochs without improvement that training would have waited for.
-    table_ : TableEncoder
-        What makes a matrix of a data frame; only where `fit` has got one to encode.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)

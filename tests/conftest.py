@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import sklearn.datasets
-from helpers import OF_UNITS, UNIT_X
+from helpers import OF_UNITS, UNIT_X, as_units
 from pages import DOCS
 from sklearn.datasets import load_digits
 from sklearn.preprocessing import StandardScaler
@@ -26,10 +26,12 @@ def pytest_collection_finish():
 
 @pytest.fixture(autouse=True)
 def rows_for_units(request, monkeypatch):
-    """Where a test of all classes says X, the class that takes no others has rows in [0, 1]."""
+    """Where a test of all classes says X, the one that takes no others gets rows in [0, 1]."""
     of_what = getattr(request.node, "callspec", None)
-    if of_what and of_what.params.get("name") == OF_UNITS and hasattr(request.module, "X"):
-        monkeypatch.setattr(request.module, "X", UNIT_X)
+    if of_what and any(type(it) is str and it == OF_UNITS for it in of_what.params.values()):
+        for name in {"X", "DENSE"} & vars(request.module).keys():
+            rows = UNIT_X if name == "X" else as_units(request.module.DENSE)
+            monkeypatch.setattr(request.module, name, rows)
 
 
 @pytest.fixture(scope="session")

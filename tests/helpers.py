@@ -38,7 +38,6 @@ UNIT_X = np.random.default_rng(1).uniform(size=(60, 6))
 TRAINING = {"max_iter": 4, "batch_size": 16, "random_state": 0}  # the last batch is ragged
 NEVER_STOP = {"tol": 0.0, "n_iter_no_change": np.inf}
 LAYER = DenoisingAutoencoder(max_iter=2, batch_size=16)
-OF_UNITS = "RestrictedBoltzmannMachine"  # takes rows in [0, 1] alone
 SMALL = {
     "Autoencoder": Autoencoder(3, hidden_layer_sizes=(5,), **TRAINING),
     "SparseAutoencoder": SparseAutoencoder(8, **TRAINING),
@@ -46,8 +45,9 @@ SMALL = {
     "ContractiveAutoencoder": ContractiveAutoencoder(3, **TRAINING),
     "StackedAutoencoder": StackedAutoencoder((5, 3), estimator=LAYER, **TRAINING),
     "VAE": VAE(3, hidden_layer_sizes=(5,), **TRAINING),
-    OF_UNITS: RestrictedBoltzmannMachine(3, **TRAINING),
 }
+OF_UNITS = "RestrictedBoltzmannMachine"  # takes rows in [0, 1] alone
+AUTOENCODERS = {**SMALL, OF_UNITS: RestrictedBoltzmannMachine(3, **TRAINING)}
 SUPERVISED = {
     "AutoencoderClassifier": AutoencoderClassifier(SMALL["StackedAutoencoder"], **TRAINING),
     "AutoencoderRegressor": AutoencoderRegressor(SMALL["StackedAutoencoder"], **TRAINING),
@@ -62,10 +62,12 @@ GENERATORS = {
     "ConditionalGAN": ConditionalGAN(3, hidden_layer_sizes=(8,), **TRAINING),
     "InfoGAN": InfoGAN(3, n_categories=3, hidden_layer_sizes=(8,), **TRAINING),
 }
-TRAINED = {**SMALL, **GENERATORS}  # as a whole, of rows: whoever needs no labels ignores them
+# As a whole, of rows: whoever needs no labels ignores them.
+TRAINED = {**AUTOENCODERS, **GENERATORS}
 LABELS = np.arange(60) % 3
-NETWORK = tuple(name for name in SMALL if name not in ("StackedAutoencoder", OF_UNITS))
-each_class = pytest.mark.parametrize("name", SMALL)
+NETWORK = tuple(name for name in SMALL if name != "StackedAutoencoder")
+each_class = pytest.mark.parametrize("name", AUTOENCODERS)
+each_of_any_numbers = pytest.mark.parametrize("name", SMALL)
 each_generator = pytest.mark.parametrize("name", GENERATORS)
 each_trained = pytest.mark.parametrize("name", TRAINED)
 BERNOULLI = {
@@ -106,6 +108,11 @@ DIVERGING = {"solver": "sgd", "learning_rate_init": 1e6, "max_iter": 100}
 def small(name, **params):
     """A fresh small estimator of the class."""
     return clone({**TRAINED, **SUPERVISED, **AROUND}[name]).set_params(**params)
+
+
+def as_units(rows):
+    """Rows of [0, 1], with zeros where these have them."""
+    return np.abs(rows) / (1.0 + np.abs(rows))
 
 
 def weights(estimator):

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from helpers import (
+    AUTOENCODERS,
     BERNOULLI,
     GENERATORS,
     LABELS,
     NETWORK,
     NEVER_STOP,
+    OF_UNITS,
     SMALL,
     TRAINED,
     UNIT_X,
@@ -22,6 +24,7 @@ from helpers import (
     assert_same_fit,
     assert_same_state,
     each_class,
+    each_of_any_numbers,
     each_trained,
     fitted_state,
     may_collapse,
@@ -60,12 +63,17 @@ BAD_INPUT = {
 }
 each_bad_input = pytest.mark.parametrize(
     ("name", "case"),
-    # To the denoising autoencoder NaN is a missing cell.
-    [(n, c) for n in TRAINED for c in BAD_INPUT if (n, c) != ("DenoisingAutoencoder", "NaN")],
+    # To the denoising autoencoder NaN is a missing cell, and to others these are no units.
+    [
+        (n, c)
+        for n in TRAINED
+        for c in BAD_INPUT
+        if c not in {"DenoisingAutoencoder": ("NaN",), OF_UNITS: ("NaN", "infinity")}.get(n, ())
+    ],
 )
 METHODS = ("transform", "reconstruct", "score_samples", "score")
 ALL_METHODS = {
-    **dict.fromkeys(SMALL, dict.fromkeys((*METHODS, "inverse_transform"), ())),
+    **dict.fromkeys(AUTOENCODERS, dict.fromkeys((*METHODS, "inverse_transform"), ())),
     "GAN": {"transform": (), "discriminate": (), "score": (), "generate": ()},
     "ConditionalGAN": {"transform": (), "discriminate": (0,), "score": (), "generate": (0,)},
     "InfoGAN": {"transform": (), "predict": (), "discriminate": (), "score": (), "generate": ()},
@@ -130,7 +138,7 @@ def test_sizes_are_sequences_of_integers(estimator, parameter, sizes):
 
 @may_collapse
 @pytest.mark.parametrize("one", [5, np.int64(5)])
-@pytest.mark.parametrize("name", SMALL)
+@each_of_any_numbers
 def test_an_integer_is_one_layer(name, one):
     parameter = "layer_sizes" if name == "StackedAutoencoder" else "hidden_layer_sizes"
     fits = [small(name, **{parameter: sizes}).fit(UNIT_X) for sizes in (one, (5,))]
@@ -186,7 +194,7 @@ def test_attributes_of_an_unfitted_estimator(name, attribute):
     assert not hasattr(small(name), attribute)
 
 
-@each_class
+@each_of_any_numbers
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_bernoulli_needs_the_unit_interval(name, method):
     estimator = small(name, **BERNOULLI[name])
@@ -239,9 +247,9 @@ def test_refused_data_leave_no_mixture_of_two_fits(name):
 
 # Parameters.
 
-EVERY, GANS = tuple(SMALL), tuple(GENERATORS)
+EVERY, GANS = tuple(AUTOENCODERS), tuple(GENERATORS)
 WRONG_PARAMETERS = [
-    (NETWORK + GANS, "n_components", (0, -1, 2.5, "auto", None)),
+    ((*NETWORK, *GANS, OF_UNITS), "n_components", (0, -1, 2.5, "auto", None)),
     (NETWORK + GANS, "hidden_layer_sizes", (-5, (0,), (2.5,), (8, -1), "ab", None)),
     (NETWORK + GANS, "activation", ("sigmoid", None, abs)),
     (NETWORK, "code_activation", ("softmax", None)),
@@ -283,6 +291,7 @@ WRONG_PARAMETERS = [
     (["InfoGAN"], "information_weight", (-0.1, np.inf, np.nan, None)),
     (GANS, "learning_rate_init", ("auto",)),
     (GANS, "batch_size", ("auto",)),
+    ([OF_UNITS], "n_gibbs_steps", (0, 1.5, "auto", None)),
     (["VAE"], "likelihood", ("poisson", None)),
     (["VAE"], "noise_variance", (0.0, -1.0, "auto", None)),
     (["VAE"], "beta", (-0.1, None)),
@@ -387,7 +396,7 @@ def test_fit_starts_anew_on_other_data(name):
     assert estimator.n_features_in_ == 4
 
 
-OTHER_NETWORK = {name: {"n_components": 4} for name in NETWORK}
+OTHER_NETWORK = {name: {"n_components": 4} for name in (*NETWORK, OF_UNITS)}
 OTHER_NETWORK["StackedAutoencoder"] = {"layer_sizes": (4, 4)}
 
 

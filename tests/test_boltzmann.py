@@ -1,393 +1,406 @@
-"""Boltzmann machines as layers: scikit-learn's numbers in a stack, and what they refuse."""
+"""The restricted Boltzmann machine: its gradient, its density, what its codes are good for."""
 
+import itertools
 import pickle
 
 import numpy as np
 import pytest
-from helpers import LABELS, UNIT_X, X, assert_same_fit
-from scipy.sparse import csr_matrix
-from scipy.special import expit
+import torch
+from helpers import (
+    EQUIVALENCES,
+    EXTRA_CHECKS,
+    LABELS,
+    UNIT_X,
+    X,
+    as_units,
+    assert_same_fit,
+    normal,
+)
 from sklearn.base import clone
 from sklearn.datasets import load_digits
-from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import RidgeClassifierCV
 from sklearn.neural_network import BernoulliRBM
-from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import (
     Autoencoder,
     AutoencoderClassifier,
-    AutoencoderImputer,
-    AutoencoderOutlierDetector,
-    AutoencoderRegressor,
     DenoisingAutoencoder,
+    RestrictedBoltzmannMachine,
     StackedAutoencoder,
 )
-from skae._boltzmann import in_full_batches
+from skae._boltzmann import Machine, contrastive_divergence, draw, gibbs
 from skae._compat import InvalidParameterError
-from skae._engine.data import split_rows
-from skae.networks import ConvNet
+from skae._engine.network import Network
+from skae._engine.tape import Tape
 from skae.tables import TableEncoder
 
-RBM = BernoulliRBM(n_iter=3, learning_rate=0.2)
-LAYER = DenoisingAutoencoder(loss="binary_cross_entropy", tied_weights=True, max_iter=2)
-FAST = {"max_iter": 2, "batch_size": 50, "random_state": 0}
-RTOL = {"float32": 1e-4, "float64": 1e-10}
+FAST = {"max_iter": 3, "batch_size": 16, "random_state": 0}
+UNTRAINED = {"learning_rate_init": 1e-300, "max_iter": 1}
+LAYER = RestrictedBoltzmannMachine(max_iter=3)
 
 
-def stacked(sizes=(20, 8), estimator=RBM, **parameters):
-    return StackedAutoencoder(sizes, estimator=estimator, **{**FAST, **parameters})
+class OfAnyNumbers(RestrictedBoltzmannMachine):
+    """A machine that makes units of whatever numbers scikit-learn's checks have."""
 
-
-class Recorder(BernoulliRBM):
-    """A machine that lays what it is fitted to in a list, which clones share."""
-
-    seen = []
-
-    def fit(self, X, y=None):
-        self.seen.append(X)
-        return super().fit(X)
+    def _matrix_or_array(self, X, reset, sample_weight=None, **options):
+        X = super()._matrix_or_array(X, reset, sample_weight, **options)
+        cells = X if isinstance(X, np.ndarray) else X.data
+        is_number = np.isfinite(cells)
+        units = np.where(is_number, as_units(np.where(is_number, cells, 0.0)), cells)
+        if cells is X:
+            return units
+        X = X.copy()
+        X.data = units
+        return X
 
 
 @pytest.fixture
-def seen():
-    """What machines get that are made after this."""
-    Recorder.seen.clear()
-    return Recorder.seen
+def generator():
+    """Random numbers of one seed."""
+    return torch.Generator().manual_seed(0)
 
 
-class Unpaid(BernoulliRBM):
-    """A machine that is not to be fitted."""
-
-    def fit(self, X, y=None):
-        raise AssertionError("It has been fitted.")
-
-
-class Diverging(BernoulliRBM):
-    """A machine of too large steps."""
-
-    def fit(self, X, y=None):
-        super().fit(X)
-        self.components_[0, 0] = np.inf
-        return self
+def tiny(n_visible=4, n_hidden=3, scale=1.0):
+    """A machine whose states can be counted, in float64."""
+    return Machine(
+        scale * normal(n_hidden, n_visible),
+        normal(n_hidden, seed=1),
+        normal(n_visible, seed=2),
+        torch.linspace(0.2, 0.8, n_visible, dtype=torch.float64),
+    )
 
 
-# What a layer is.
+def states(width):
+    """All rows of zeros and ones."""
+    return torch.tensor(list(itertools.product((0.0, 1.0), repeat=width)), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("container", [np.asarray, csr_matrix])
-def test_codes_are_those_of_machines_in_a_pipeline(dtype, container, digits):
-    rows = container(digits[:300].astype(dtype))
-    model = stacked(fine_tune=False).fit(rows)
-    seeds = [layer.random_state for layer in model.estimators_]
-    assert len(set(seeds)) == 2
-    machines = [
-        clone(RBM).set_params(n_components=width, random_state=seed)
-        for width, seed in zip((20, 8), seeds, strict=True)
+def energies(machine):
+    """E(v, h) by its definition, of shape (all v, all h)."""
+    weight, hidden_bias, visible_bias, origin = machine
+    v, h = states(len(visible_bias)), states(len(hidden_bias))
+    return -(v @ visible_bias)[:, None] - h @ hidden_bias - (v - origin) @ weight.t() @ h.t()
+
+
+def probabilities(machine):
+    """Of each state of the visible units, by counting."""
+    return torch.softmax(-energies(machine).flatten(), 0).view(2 ** len(machine.origin), -1).sum(1)
+
+
+# The density.
+
+
+def test_free_energy_and_conditionals_are_those_of_the_energy():
+    machine, v = tiny(), states(4)
+    expected = -torch.logsumexp(-energies(machine), dim=1)
+    torch.testing.assert_close(machine.free_energy(v), expected, rtol=1e-12, atol=1e-12)
+    of_h = torch.softmax(-energies(machine), dim=1) @ states(3)
+    torch.testing.assert_close(machine.hidden(v), of_h, rtol=1e-12, atol=1e-12)
+    of_v = torch.softmax(-energies(machine), dim=0).t() @ v
+    torch.testing.assert_close(machine.visible(states(3)), of_v, rtol=1e-12, atol=1e-12)
+
+
+def test_its_numbers_are_those_of_scikit_learns_machine(digits):
+    rows = digits[:200]
+    model = RestrictedBoltzmannMachine(20, **FAST).fit(rows)
+    theirs = BernoulliRBM(20, n_iter=1).fit(rows)
+    theirs.components_ = model.coefs_[0].T
+    theirs.intercept_hidden_, theirs.intercept_visible_ = model.intercepts_
+    np.testing.assert_array_equal(model.coefs_[1], theirs.components_)
+    np.testing.assert_allclose(model.free_energy(rows), theirs._free_energy(rows), rtol=1e-12)
+    np.testing.assert_allclose(model.transform(rows), theirs.transform(rows), rtol=1e-10)
+
+
+def test_a_chain_ends_in_the_density(generator):
+    machine = tiny()
+    v = draw(torch.full((20_000, 4), 0.5, dtype=torch.float64), generator)
+    h = machine.hidden(v)
+    for _ in range(30):
+        v = draw(machine.visible(draw(h, generator)), generator)
+        h = machine.hidden(v)
+    number = (v @ torch.tensor([8.0, 4.0, 2.0, 1.0], dtype=torch.float64)).long()
+    found = torch.bincount(number, minlength=16) / len(v)
+    np.testing.assert_allclose(found, probabilities(machine), atol=0.015)
+
+
+# The gradient.
+
+
+def gradients(machine, x, n_steps=1, seed=0, sample_weight=None):
+    """Value and gradients of `contrastive_divergence` at weights and biases."""
+    noise = torch.Generator().manual_seed(seed)
+    given = {"noise": noise, "n_steps": n_steps, "sample_weight": sample_weight}
+    value, pullback = contrastive_divergence(*machine, x, **given)
+    return value, pullback(1.0)
+
+
+@pytest.mark.parametrize("n_steps", [1, 3])
+@pytest.mark.parametrize("weighs", [False, True])
+def test_the_gradient_is_that_of_free_energies(n_steps, weighs, generator):
+    machine = tiny()
+    x = torch.rand(7, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    weights = torch.linspace(0.5, 1.5, 7, dtype=torch.float64) if weighs else None
+    value, found = gradients(machine, x, n_steps, sample_weight=weights)
+    v, _ = gibbs(machine, machine.hidden(x), n_steps, generator)
+    leaves = Machine(*(tensor.clone().requires_grad_() for tensor in machine))
+    rows = leaves.free_energy(x) - leaves.free_energy(v)
+    (rows if weights is None else rows * weights).mean().backward()
+    for gradient, leaf in zip(found, leaves, strict=False):
+        torch.testing.assert_close(gradient, leaf.grad, rtol=1e-9, atol=1e-12)
+    r = machine.visible(machine.hidden(x))
+    losses = -(x * r.log() + (1 - x) * (-r).log1p()).sum(dim=1)
+    expected = (losses if weights is None else losses * weights).mean()
+    torch.testing.assert_close(value, expected, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("weighs", [False, True])
+def test_the_tape_leaves_it_in_the_flat_gradient(weighs):
+    model = RestrictedBoltzmannMachine(3).fit(UNIT_X)
+    flat = torch.tensor(model._state.weights)
+    tape = Tape(Network(model._perceptron, flat), torch.zeros_like(flat))
+    weights = torch.linspace(0.5, 1.5, 60, dtype=torch.float64) if weighs else None
+    tape.weigh(weights)
+    loss = model._objective(tape, torch.tensor(UNIT_X), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        tape.backward(loss)
+    machine = Machine(*(tensor.detach() for tensor in Machine.of(tape)))
+    value, expected = gradients(machine, torch.tensor(UNIT_X), sample_weight=weights)
+    torch.testing.assert_close(loss.detach(), value)
+    for leaf, gradient in zip(Machine.of(tape), expected, strict=False):
+        torch.testing.assert_close(leaf.grad, gradient)
+
+
+def test_long_chains_follow_the_likelihood():
+    """CD-k for large k against the gradient of -log p(x), of which all states are known."""
+    machine, x = tiny(scale=0.5), states(4)[[3, 3, 5, 9, 14, 14, 14, 0]].repeat(1000, 1)
+    leaves = Machine(*(tensor.clone().requires_grad_() for tensor in machine))
+    log_z = torch.logsumexp(-energies(leaves).flatten(), 0)
+    (leaves.free_energy(x).mean() + log_z).backward()
+    expected = torch.cat([leaf.grad.flatten() for leaf in leaves[:3]])
+
+    def cosine(n_steps):
+        found = torch.cat([g.flatten() for g in gradients(machine, x, n_steps)[1]])
+        return torch.cosine_similarity(found, expected, dim=0)
+
+    assert cosine(20) > 0.98
+    assert cosine(20) > cosine(1) > 0.5
+
+
+def test_precisions_differ_by_their_rounding(digits):
+    curves = [
+        RestrictedBoltzmannMachine(20, **FAST, precision=precision).fit(rows).loss_curve_
+        for rows, precision in (
+            (digits[:200], "float"),
+            (digits[:200].astype(np.float32), "float"),
+            (digits[:200].astype(np.float32), "bf16"),
+        )
     ]
-    expected = make_pipeline(*machines).fit_transform(rows)
-    assert model.transform(rows).dtype == dtype
-    np.testing.assert_allclose(model.transform(rows), expected, rtol=RTOL[dtype])
+    np.testing.assert_allclose(curves[1], curves[0], rtol=2e-2)  # other random numbers
+    np.testing.assert_allclose(curves[2], curves[1], rtol=1e-2)
+    assert curves[2] != curves[1]
 
 
-def test_a_layer_is_an_autoencoder_with_the_machine_s_weights(digits):
-    rows = digits[:300]
-    layer = stacked((20,), fine_tune=False).fit(rows).estimators_[0]
-    machine = clone(RBM).set_params(n_components=20, random_state=layer.random_state).fit(rows)
-    assert type(layer) is Autoencoder
-    np.testing.assert_array_equal(layer.coefs_[0].T, machine.components_)
-    np.testing.assert_array_equal(layer.intercepts_[0], machine.intercept_hidden_)
-    np.testing.assert_array_equal(layer.intercepts_[1], machine.intercept_visible_)
-    means = expit(machine.transform(rows) @ machine.components_ + machine.intercept_visible_)
-    np.testing.assert_allclose(layer.reconstruct(rows), means, rtol=1e-10)
-    losses = -(rows * np.log(means) + (1 - rows) * np.log1p(-means)).sum(axis=1)
-    np.testing.assert_allclose(layer.loss_curve_, [losses.mean()])
-    assert layer.n_iter_ == RBM.n_iter
-    again = clone(layer).set_params(max_iter=2).fit(rows)  # an ordinary one
-    assert again.n_iter_ == 2
+# What it learns.
 
 
-def test_the_layer_s_weights_begin_where_lines_of_the_cache_do(digits):
-    for layer in stacked(fine_tune=False).fit(digits[:300].astype(np.float32)).estimators_:
-        assert layer._state.weights.ctypes.data % 64 == 0
+def bars(n_rows, seed=0):
+    """Pictures of 3 x 3 whose columns, or rows, are each on or off."""
+    rng = np.random.default_rng(seed)
+    lines = (rng.random((n_rows, 1, 3)) < 0.5).repeat(3, axis=1)
+    across = rng.random(n_rows) < 0.5
+    return np.where(across[:, None, None], lines.transpose(0, 2, 1), lines).reshape(n_rows, 9) * 1.0
 
 
-def test_fine_tuning_starts_from_the_machines(digits):
-    rows = digits[:300]
-    before = stacked(fine_tune=False).fit(rows)
-    after = stacked(learning_rate_init=1e-12, tol=0.0).fit(rows)
-    np.testing.assert_allclose(after.transform(rows), before.transform(rows), atol=1e-8)
-    np.testing.assert_allclose(after.loss_curve_, before.loss_curve_ * 2, rtol=1e-8)
-    assert (before.n_iter_, after.n_iter_) == (2 * RBM.n_iter, 2 * RBM.n_iter + 2)
-    tuned = stacked(max_iter=20).fit(rows)
-    assert tuned.loss_ < before.loss_
-    first = tuned.estimators_[0]
+def frequencies(rows):
+    """Of all 512 pictures."""
+    return np.bincount((rows @ 2 ** np.arange(9)).astype(int), minlength=512) / len(rows)
+
+
+def test_samples_come_to_be_like_the_data():
+    rows = bars(2000)
+    settings = {"n_gibbs_steps": 5, "random_state": 0}
+    early = RestrictedBoltzmannMachine(16, **settings, max_iter=1).fit(rows)
+    late = RestrictedBoltzmannMachine(16, **settings, max_iter=100).fit(rows)
+    far, near = (
+        np.abs(frequencies(m.sample(2000, 200, random_state=0)) - frequencies(rows)).sum()
+        for m in (early, late)
+    )
+    assert near < 0.5 * far
+    others = np.random.default_rng(1).permuted(rows, axis=1)
+    assert late.free_energy(rows).mean() < late.free_energy(others).mean() - 1.0
+
+
+def test_codes_tell_digits_apart_better_than_random_features(digits):
+    labels, accuracies = load_digits().target, []
+    for settings in ({}, UNTRAINED):
+        model = RestrictedBoltzmannMachine(64, **settings, random_state=0).fit(digits[:900])
+        codes = model.transform(digits)
+        probe = RidgeClassifierCV(np.logspace(-2, 3, 6)).fit(codes[:900], labels[:900])
+        accuracies.append(probe.score(codes[900:], labels[900:]))
+    assert accuracies[0] > accuracies[1] + 0.02
+
+
+def test_a_constant_brightness_changes_little(digits):
+    """Visible units are counted from their means."""
+    rows = 0.3 * digits[:300]
+    errors = [
+        -RestrictedBoltzmannMachine(20, max_iter=20, random_state=0).fit(its).score(its)
+        for its in (rows, 0.7 + rows)
+    ]
+    np.testing.assert_allclose(*errors, atol=0.05)
+
+
+def test_more_steps_are_other_fits(digits):
+    one, other = (
+        RestrictedBoltzmannMachine(20, **FAST, n_gibbs_steps=k).fit(digits[:200]) for k in (1, 2)
+    )
+    assert one.loss_curve_ != other.loss_curve_
+
+
+def test_the_loss_is_minus_the_mean_score(digits):
+    model = RestrictedBoltzmannMachine(20, **UNTRAINED).fit(digits)
+    assert model.loss_ == pytest.approx(-model.score_samples(digits).mean(), rel=1e-9)
+
+
+def test_who_has_learnt_nothing_is_not_told_to_leave_the_unit_interval():
+    model = RestrictedBoltzmannMachine(3, solver="sgd", learning_rate_init=1e6, max_iter=3)
+    with pytest.warns(ConvergenceWarning, match="has learnt little. Lower learning_rate_init"):
+        model.fit(UNIT_X)
+
+
+def test_samples_are_units_of_a_seed(digits):
+    model = RestrictedBoltzmannMachine(20, **FAST).fit(digits[:200].astype(np.float32))
+    samples = model.sample(5, n_steps=3, random_state=0)
+    assert samples.shape == (5, 64)
+    assert samples.dtype == np.float32
+    assert set(np.unique(samples)) <= {0.0, 1.0}
+    np.testing.assert_array_equal(samples, model.sample(5, n_steps=3, random_state=0))
+    assert not np.array_equal(samples, model.sample(5, n_steps=3, random_state=1))
+    for wrong in ({"n_samples": 0}, {"n_steps": 1.5}):
+        with pytest.raises(ValueError, match="must be an integer of at least 1"):
+            model.sample(**wrong)
+
+
+# As a layer.
+
+
+def test_it_is_a_layer_and_the_stack_is_tuned_by_its_loss(digits):
+    stack = StackedAutoencoder((30, 10), estimator=LAYER, max_iter=3, random_state=0)
+    stack.fit(digits[:300])
+    assert [type(layer) for layer in stack.estimators_] == [RestrictedBoltzmannMachine] * 2
+    r = np.clip(stack.reconstruct(digits[:300]), 1e-300, 1 - 1e-16)
+    losses = -(digits[:300] * np.log(r) + (1 - digits[:300]) * np.log1p(-r)).sum(axis=1)
+    np.testing.assert_allclose(stack.score_samples(digits[:300]), -losses, rtol=1e-6)
+    first = stack.estimators_[0]
     np.testing.assert_array_equal(first.coefs_[0], first.coefs_[1].T)
-    codes = tuned.estimators_[1].transform(first.transform(rows))
-    np.testing.assert_allclose(codes, tuned.transform(rows), rtol=1e-10)
+    assert first.free_energy(digits[:5]).shape == (5,)
 
 
-MIXED = {
-    "machine below": [RBM, LAYER],
-    "machine above": [LAYER, RBM],
-    "above convolutions": [DenoisingAutoencoder(network=ConvNet((1, 8, 8)), max_iter=1), RBM],
-}
+def test_mixed_layers_and_weights(digits):
+    weights = np.linspace(0.5, 1.5, 100)
+    for layers in (
+        [LAYER, DenoisingAutoencoder(max_iter=2, loss="binary_cross_entropy")],
+        [DenoisingAutoencoder(max_iter=2), LAYER],
+        [LAYER, BernoulliRBM(n_iter=2)],
+    ):
+        stack = StackedAutoencoder((12, 8), estimator=layers, max_iter=2, random_state=0)
+        assert stack.fit_transform(digits[:100]).shape == (100, 8)
+    stack.set_params(estimator=LAYER).fit(digits[:100], sample_weight=weights)
 
 
-@pytest.mark.parametrize("layers", MIXED.values(), ids=MIXED)
-def test_machines_and_autoencoders_mix(layers, digits):
-    model = stacked((12, 8), layers).fit(digits[:100])
-    chain = model.estimators_[1].transform(model.estimators_[0].transform(digits[:100]))
-    np.testing.assert_allclose(model.transform(digits[:100]), chain, rtol=1e-10)
-    kinds = [Autoencoder if layer is RBM else DenoisingAutoencoder for layer in layers]
-    assert [type(layer) for layer in model.estimators_] == kinds
-
-
-def test_the_layer_below_a_machine_learns_as_without_it(digits):
-    alone = stacked((12,), LAYER, fine_tune=False).fit(digits[:100])
-    below = stacked((12, 5), [LAYER, RBM], fine_tune=False).fit(digits[:100]).estimators_[0]
-    assert_same_fit(below, alone.estimators_[0])
-
-
-# What it is good for.
-
-
-def test_a_deep_belief_network_learns_where_its_random_start_does_not():
+def test_under_an_output_layer_it_is_a_deep_belief_network():
     rows, labels = load_digits(return_X_y=True)
     rows, some = rows / 16, labels.copy()
     some[100:] = -1
-    untrained = Autoencoder(
-        hidden_layer_sizes=(),
-        code_activation="logistic",
-        loss="binary_cross_entropy",
-        max_iter=1,
-        learning_rate_init=1e-12,
-    )
     accuracies = []
-    for layer in (BernoulliRBM(n_iter=20, learning_rate=0.2), untrained):
-        stack = StackedAutoencoder((128,) * 3, estimator=layer, fine_tune=False)
+    for settings in ({"max_iter": 20}, UNTRAINED):
+        machine = RestrictedBoltzmannMachine(**settings)
+        stack = StackedAutoencoder((128,) * 3, estimator=machine, fine_tune=False)
         model = AutoencoderClassifier(stack, unlabeled=-1, max_iter=20, random_state=0)
         accuracies.append(model.fit(rows, some).score(rows[100:], labels[100:]))
     assert accuracies[0] > accuracies[1] + 0.1
 
 
-def test_the_machine_s_parameters_are_searched(digits):
-    labels = load_digits().target[:300]
-    model = make_pipeline(
-        stacked((30,), fine_tune=False), LogisticRegression(C=100.0, max_iter=1000)
-    )
-    name = "stackedautoencoder__estimator__n_iter"
-    search = GridSearchCV(model, {name: [0, 20]}, cv=2).fit(digits[:300], labels)
-    assert search.best_params_ == {name: 20}
+def test_an_upper_machine_needs_logistic_codes():
+    with pytest.raises(ValueError, match=r"needs X in \[0, 1\].*code_activation='logistic'"):
+        StackedAutoencoder((5, 3), estimator=[Autoencoder(max_iter=1), LAYER]).fit(UNIT_X)
 
 
-def test_refits_clones_and_pickles_are_equal_to_the_bit(digits):
-    model = stacked(early_stopping=True).fit(digits[:300])
-    again = clone(model).fit(digits[:300])
-    assert_same_fit(again, model)
+# Scikit-learn's conventions.
+
+
+@pytest.mark.filterwarnings("ignore:X (does not have valid|has) feature names:UserWarning")
+@pytest.mark.parametrize("check", EXTRA_CHECKS, ids=lambda check: check.__name__)
+def test_extra_sklearn_check(check):
+    check("OfAnyNumbers", OfAnyNumbers(3, max_iter=3))
+
+
+@parametrize_with_checks(
+    [OfAnyNumbers(3, max_iter=3)], expected_failed_checks=lambda estimator: EQUIVALENCES
+)
+def test_sklearn_check(estimator, check):
+    check(estimator)
+
+
+def test_pickles_go_on_to_the_same_bits(digits):
+    model = RestrictedBoltzmannMachine(20, **FAST, n_gibbs_steps=2).fit(digits[:200])
     loaded = pickle.loads(pickle.dumps(model))
     assert_same_fit(loaded, model)
-    assert_same_fit(loaded.partial_fit(digits[:100]), model.partial_fit(digits[:100]))
-    assert not np.array_equal(again.coefs_[0], stacked(random_state=1).fit(digits[:300]).coefs_[0])
+    assert_same_fit(loaded.partial_fit(digits[:200]), model.partial_fit(digits[:200]))
+    assert_same_fit(clone(model).fit(digits[:200]), clone(model).fit(digits[:200]))
+    np.testing.assert_array_equal(loaded.sample(3, 2, 0), model.sample(3, 2, 0))
 
 
-def test_global_generators_are_left_alone(digits):
-    before = np.random.get_state()[1].copy()
-    stacked().fit(digits[:100])
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
-
-
-# Which rows a machine gets.
-
-
-def test_held_out_rows_are_not_seen(seen, digits):
-    rows = digits[:100]
-    stacked((20,), Recorder(n_iter=1), early_stopping=True, validation_fraction=0.2).fit(rows)
-    split = split_rows(100, 0.2, seed=0)
-    np.testing.assert_array_equal(seen[0], rows[split.training.numpy()])
-
-
-def test_unlabelled_rows_are_seen_and_those_without_weight_are_not(seen, digits):
-    some = np.where(np.arange(100) < 50, np.arange(100) % 3, -1)
-    model = AutoencoderClassifier(stacked((20,), Recorder(n_iter=1)), unlabeled=-1, **FAST)
-    model.fit(digits[:100], some, sample_weight=np.repeat([0, 2, 2, 2, 0], 20))
-    np.testing.assert_array_equal(seen[0], digits[20:80])
-
-
-@pytest.mark.parametrize("n_rows", [3, 10, 11, 19, 30])
-def test_the_last_batch_is_filled_with_the_first_rows(n_rows):
-    rows = np.arange(n_rows)[:, None]
-    filled = in_full_batches(rows, 10).ravel()
-    assert len(filled) == -(-n_rows // 10) * 10
-    np.testing.assert_array_equal(filled, np.arange(len(filled)) % n_rows)
-    assert np.shares_memory(filled, rows) == (n_rows % 10 == 0)
-
-
-def test_a_row_too_many_does_no_harm(digits):
-    """scikit-learn's machine forgets the data at each batch that has much less rows than others."""
-    machine, losses = BernoulliRBM(batch_size=50, learning_rate=0.5), []
-    for n_rows in (500, 501):
-        losses.append(stacked((20,), machine, fine_tune=False).fit(digits[:n_rows]).loss_)
-    assert losses[1] == pytest.approx(losses[0], rel=0.02)
-
-
-def test_partial_fit_and_warm_start_do_not_pretrain(digits):
-    model = stacked(estimator=Unpaid()).partial_fit(digits[:100])
-    assert model.n_iter_ == 1
-    assert model.partial_fit(digits[:100]).n_iter_ == 2
-    warm = stacked(warm_start=True).fit(digits[:100])
-    warm.set_params(estimator=Unpaid()).fit(digits[:100])
-    assert len(warm.loss_curve_) == 4
-    lbfgs = AutoencoderClassifier(stacked((5,), Unpaid(), solver="lbfgs"), **FAST)
-    lbfgs.partial_fit(UNIT_X, LABELS, classes=range(3))
-
-
-def test_weights_count_where_no_machine_is_trained():
-    weights = np.linspace(0.5, 1.5, 60)
-    model = stacked((5,)).fit(UNIT_X, sample_weight=np.full(60, 2.0))
-    np.testing.assert_allclose(model.coefs_[0], stacked((5,)).fit(UNIT_X).coefs_[0])
-    stacked((5,)).partial_fit(UNIT_X, sample_weight=weights)
-    model.set_params(warm_start=True).fit(UNIT_X, sample_weight=weights)
-    frozen = AutoencoderClassifier(FrozenEstimator(model), **FAST)
-    frozen.fit(UNIT_X, LABELS, sample_weight=weights)
-    AutoencoderClassifier(stacked((5,)), class_weight="balanced", **FAST).fit(UNIT_X, LABELS)
-    AutoencoderRegressor(stacked((5,)), **FAST).fit(UNIT_X, LABELS)
-
-
-# Scikit-learn's edges.
-
-
-def test_codes_are_named_and_go_into_data_frames():
+def test_float_frames_are_arrays():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(UNIT_X, columns=list("abcdef"))
-    model = stacked((3,)).set_output(transform="pandas").fit(frame)
-    codes = model.transform(frame)
-    assert list(codes.columns) == [f"stackedautoencoder{number}" for number in range(3)]
-    np.testing.assert_array_equal(codes, stacked((3,)).fit_transform(UNIT_X))
-
-
-def test_upper_machines_learn_codes_of_tables():
-    pd = pytest.importorskip("pandas")
-    frame = pd.DataFrame({"size": UNIT_X[:, 0], "city": ["Paris", "Rome", "Oslo"] * 20})
-    model = stacked((6, 3), [DenoisingAutoencoder(max_iter=2), RBM]).fit(frame)
-    assert model.transform(frame).shape == (60, 3)
-    assert list(model.reconstruct(frame).columns) == ["size", "city"]
-
-
-def test_progress_is_printed_in_the_machine_s_words(capsys):
-    stacked((5,), verbose=True, fine_tune=False).fit(UNIT_X)
-    first, *others = capsys.readouterr().out.splitlines()
-    assert first == "[Autoencoder] layer 1 of 1: 60 rows, 3 iterations of BernoulliRBM"
-    assert [line[:26] for line in others] == [f"[BernoulliRBM] Iteration {n}" for n in (1, 2, 3)]
-
-
-def test_callbacks_are_told_of_the_layers():
-    pytest.importorskip("sklearn.callback")
-    doubles = pytest.importorskip("sklearn.callback.tests._utils")
-    callback = doubles.RecordingAutoPropagatedCallback()
-    stacked((5, 3)).set_callbacks(callback).fit(UNIT_X)
-    begun = [c["context"].task_name for c in callback.record if c["name"] == "on_fit_task_begin"]
-    assert begun == ["fit", "layer", "layer", "fine-tuning", "epoch", "epoch"]
-    ended = [c for c in callback.record if c["name"] == "on_fit_task_end"]
-    assert len(ended) == len(begun)
-
-
-# Errors.
-
-
-def message_of(error):
-    return " ".join([str(error.value), *getattr(error.value, "__notes__", ())])
-
-
-def test_rows_outside_of_the_unit_interval_are_refused():
-    model = stacked((5,)).fit(UNIT_X)
-    codes = model.transform(UNIT_X)
-    with pytest.raises(ValueError, match=r"estimator=BernoulliRBM.* needs X in \[0, 1\].*MinMax"):
-        model.fit(X)
-    np.testing.assert_array_equal(model.transform(UNIT_X), codes)
-    for whole in (AutoencoderClassifier(model), AutoencoderRegressor(model)):
-        with pytest.raises(ValueError, match=r"needs X in \[0, 1\]"):
-            whole.fit(X, LABELS)
-    with pytest.raises(ValueError, match=r"needs X in \[0, 1\]"):
-        model.score_samples(X)
-
-
-def test_a_fitted_stack_scores_by_what_it_was_fitted_with():
-    model = stacked((5,), Autoencoder(max_iter=1)).fit(X)
-    scores = model.score_samples(X)
-    np.testing.assert_array_equal(model.set_params(estimator=RBM).score_samples(X), scores)
-
-
-def test_codes_outside_of_the_unit_interval_are_refused():
-    with pytest.raises(ValueError, match=r"needs X in \[0, 1\]") as error:
-        stacked((5, 3), [Autoencoder(max_iter=1), RBM]).fit(UNIT_X)
-    assert "code_activation='logistic'" in message_of(error)
-    assert "This is layer 2 of the stack; its X is the code of layer 1." in message_of(error)
-
-
-@pytest.mark.parametrize("layers", [[RBM, LAYER], [LAYER, RBM]])
-def test_weights_of_rows_are_refused(layers):
-    model, weights = stacked((5, 3), layers).fit(UNIT_X), np.linspace(0.5, 1.5, 60)
-    wholes = AutoencoderClassifier(model, **FAST), AutoencoderRegressor(model, **FAST)
-    for whole in (model, *wholes):
-        whole.fit(UNIT_X, LABELS)
-        with pytest.raises(ValueError, match="takes no sample_weight: leave it out"):
-            whole.fit(UNIT_X, LABELS, sample_weight=weights)
-        whole.transform(UNIT_X)  # is as it was
+    model = RestrictedBoltzmannMachine(3, **FAST).fit(frame)
+    assert_same_fit(model, RestrictedBoltzmannMachine(3, **FAST).fit(UNIT_X))
+    assert list(model.feature_names_in_) == list("abcdef")
 
 
 @pytest.mark.parametrize("table", ["auto", TableEncoder()])
 def test_tables_are_refused(table):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"size": UNIT_X[:, 0], "city": ["Paris", "Rome", "Oslo"] * 20})
-    frame.loc[3, "city"] = None
-    model = stacked((5,), table=table)
-    for whole in (model, AutoencoderClassifier(model)):
-        with pytest.raises(InvalidParameterError, match=r"is for arrays, .*'city'.*Denoising"):
-            whole.fit(frame, LABELS)
+    machine = RestrictedBoltzmannMachine(3, **FAST, table=table)
+    for model in (machine, StackedAutoencoder((3,), estimator=machine)):
+        with pytest.raises(InvalidParameterError, match=r"is for arrays, .*'city'.*OneHotEncoder"):
+            model.fit(frame, LABELS)
 
 
-def test_missing_cells_are_refused():
+# Errors.
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "score_samples", "free_energy"])
+def test_rows_outside_of_the_unit_interval_are_refused(method):
+    model = RestrictedBoltzmannMachine(3, **FAST).fit(UNIT_X)
+    stack = StackedAutoencoder((3,), estimator=LAYER, max_iter=1).fit(UNIT_X)
+    expected = r"RestrictedBoltzmannMachine.* needs X in \[0, 1\].*MinMaxScaler"
+    with pytest.raises(ValueError, match=expected):
+        getattr(model, method)(X)
+    if hasattr(stack, method) and method != "score_samples":
+        with pytest.raises(ValueError, match=rf"estimator={expected}"):
+            getattr(stack, method)(X)
+    model.transform(UNIT_X)
+
+
+@pytest.mark.parametrize("method", ["fit", "score_samples", "free_energy", "transform"])
+def test_missing_cells_are_refused(method):
     gaps = np.where(UNIT_X > 0.9, np.nan, UNIT_X)
     with pytest.raises(ValueError, match="contains NaN"):
-        stacked((5,)).fit(gaps)
+        getattr(RestrictedBoltzmannMachine(3, **FAST).fit(UNIT_X), method)(gaps)
 
 
-def test_machines_of_wrong_parameters_are_refused():
-    for model in (stacked((5,), BernoulliRBM(n_iter=-1)), stacked((5, 3), [RBM])):
-        with pytest.raises(InvalidParameterError):
-            model.fit(UNIT_X)
-    with pytest.raises(ValueError, match="Invalid parameter 'max_iter' for estimator BernoulliRBM"):
-        stacked().set_params(estimator__max_iter=3)
-
-
-def test_machines_below_convolutions_are_refused(digits):
-    layers = [RBM, DenoisingAutoencoder(network=ConvNet((1, 8, 8)))]
-    with pytest.raises(InvalidParameterError, match=r"BernoulliRBM, .* only be the last layer"):
-        stacked((64, 3), layers).fit(digits[:100])
+def test_there_is_no_value_for_lbfgs():
+    with pytest.raises(InvalidParameterError, match=r"'solver' parameter.*'adam'.*'lbfgs'"):
+        RestrictedBoltzmannMachine(3, solver="lbfgs").fit(UNIT_X)
 
 
 def test_divergence_is_an_error():
-    model = stacked((5,), Diverging(n_iter=1))
-    with pytest.raises(ValueError, match=r"has diverged.*Lower its learning_rate \(now 0.1\)"):
+    model = RestrictedBoltzmannMachine(3, solver="sgd", learning_rate_init=1e6, alpha=1.0)
+    with pytest.raises(ValueError, match="diverged"):
         model.fit(UNIT_X)
     assert not hasattr(model, "loss_")
-
-
-@pytest.mark.parametrize("wrapped", [BernoulliRBM(9), FrozenEstimator(BernoulliRBM(9))])
-@pytest.mark.parametrize(
-    "whole", [AutoencoderClassifier, AutoencoderRegressor, AutoencoderOutlierDetector]
-)
-def test_machines_alone_are_told_where_to_go(whole, wrapped):
-    if whole is AutoencoderOutlierDetector:
-        wrapped = BernoulliRBM(9)
-    remedy = r"put it into StackedAutoencoder\(\(9,\), estimator=BernoulliRBM\(n_components=9\)\)"
-    with pytest.raises(InvalidParameterError, match=remedy):
-        whole(wrapped).fit(UNIT_X, LABELS)
-
-
-def test_the_imputer_is_for_others():
-    with pytest.raises(InvalidParameterError, match=r"use for example DenoisingAutoencoder\(\)"):
-        AutoencoderImputer(BernoulliRBM()).fit(UNIT_X)

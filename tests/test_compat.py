@@ -9,6 +9,7 @@ from helpers import (
     X,
     assert_same_fit,
     each_class,
+    each_of_any_numbers,
     each_trained,
     run_python,
     small,
@@ -156,7 +157,7 @@ def test_failing_callback(name, hook):
 
 
 @needs_callbacks
-@each_class
+@each_of_any_numbers
 def test_failing_fit_tears_callbacks_down(name):
     callback = doubles.RecordingCallback()
     estimator = small(name, **DIVERGING).set_callbacks(callback)

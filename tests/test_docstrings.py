@@ -11,6 +11,7 @@ from helpers import (
     AROUND,
     GENERATORS,
     LABELS,
+    OF_UNITS,
     SMALL,
     SUPERVISED,
     TRAINED,
@@ -79,6 +80,7 @@ OWN_PARAMETERS = {
     ("StackedAutoencoder", "warm_start"),
     ("VAE", "code_activation"),
     ("VAE", "tied_weights"),
+    *((OF_UNITS, parameter) for parameter in ("n_components", "solver", "table")),
     ("AutoencoderImputer", "random_state"),
     ("AutoencoderOutlierDetector", "random_state"),
     ("AutoencoderOutlierDetector", "table"),
@@ -102,6 +104,8 @@ OWN_ATTRIBUTES = {
         for attribute in ("n_components_", "loss_", "loss_curve_")
     ),
     *((name, attribute) for name in SUPERVISED for attribute in ("loss_curve_", "n_iter_")),
+    *((OF_UNITS, its) for its in ("coefs_", "intercepts_", "loss_", "loss_curve_")),
+    (OF_UNITS, "validation_loss_curve_"),
     ("AutoencoderRegressor", "coefs_"),
     ("DenoisingAutoencoder", "coefs_"),
     ("StackedAutoencoder", "loss_curve_"),
@@ -351,7 +355,8 @@ def test_every_documented_attribute_is_there(name):
     assert missing <= OF_FRAMES
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(UNIT_X, columns=list("abcdef")).assign(g=list("xyz") * (len(UNIT_X) // 3))
-    frame = frame.drop(columns="g") if name == "AutoencoderImputer" else frame
+    takes_none = name in ("AutoencoderImputer", OF_UNITS)
+    frame = frame.drop(columns="g") if takes_none else frame
     estimator = small(name).fit(frame, LABELS)
     assert all(hasattr(estimator, attribute) for attribute in missing)
 

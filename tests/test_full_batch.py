@@ -14,7 +14,7 @@ from helpers import (
     X,
     assert_not_fitted,
     assert_same_fit,
-    each_class,
+    each_of_any_numbers,
     fitted_state,
     may_collapse,
     run_python,
@@ -146,7 +146,7 @@ def test_loss_is_the_full_batch_objective_at_the_weights(make):
     assert estimator.best_loss_ == min(estimator.loss_curve_)
 
 
-@each_class
+@each_of_any_numbers
 def test_loss_is_the_full_batch_objective_of_probabilities(name):
     estimator = lbfgs(name, **BERNOULLI[name]).fit(UNIT_X)
     expected = objective_at_the_weights(estimator, UNIT_X)
@@ -186,7 +186,7 @@ def test_l1_atoms_stay_short(hidden, tied, digits):
 # Determinism.
 
 
-@each_class
+@each_of_any_numbers
 def test_refits_are_equal(name):
     estimator = lbfgs(name).fit(X)
     assert_same_fit(lbfgs(name).fit(X), estimator)
@@ -215,7 +215,7 @@ def test_nothing_global_is_changed_even_by_the_first_fit_of_a_process():
     assert set(run_python(FRESH).split()) == {"True"}
 
 
-@each_class
+@each_of_any_numbers
 def test_nothing_global_is_changed(name):
     before = torch.get_rng_state(), str(np.random.get_state())
     lbfgs(name).fit(X)
@@ -226,7 +226,7 @@ def test_nothing_global_is_changed(name):
 # Stopping.
 
 
-@each_class
+@each_of_any_numbers
 @pytest.mark.parametrize("max_iter", [1, 4])
 def test_max_iter_is_a_budget_of_iterations(name, max_iter):
     estimator = lbfgs(name, max_iter=max_iter).fit(X)
@@ -236,7 +236,7 @@ def test_max_iter_is_a_budget_of_iterations(name, max_iter):
     assert estimator.validation_loss_curve_ is None
 
 
-@each_class
+@each_of_any_numbers
 def test_an_iteration_that_improves_little_is_the_last(name):
     estimator = lbfgs(name, max_iter=50, tol=0.05).fit(X)
     curve = own_curve(estimator)
@@ -257,7 +257,7 @@ IGNORED = {
 }
 
 
-@each_class
+@each_of_any_numbers
 @pytest.mark.parametrize("parameter", IGNORED)
 def test_what_does_not_apply_is_ignored(name, parameter):
     tol = {"tol": 0.02, "max_iter": 20}
@@ -281,7 +281,7 @@ def test_warm_start_goes_on_and_does_not_get_worse(name):
     assert estimator.n_iter_ == 5
 
 
-@each_class
+@each_of_any_numbers
 @pytest.mark.parametrize("solvers", [("adam", "lbfgs"), ("lbfgs", "adam"), ("sgd", "lbfgs")])
 def test_the_solver_may_change(name, solvers):
     start, finish = solvers
@@ -293,7 +293,7 @@ def test_the_solver_may_change(name, solvers):
     assert finish == "adam" or estimator.score(X) > before
 
 
-@each_class
+@each_of_any_numbers
 def test_an_epoch_may_follow(name):
     """`partial_fit` is there once the solver has changed."""
     estimator = lbfgs(name).fit(X)
@@ -301,7 +301,7 @@ def test_an_epoch_may_follow(name):
     assert len(estimator.loss_curve_) == 6
 
 
-@each_class
+@each_of_any_numbers
 def test_there_is_no_partial_fit(name):
     estimator = lbfgs(name)
     assert not hasattr(estimator, "partial_fit")
@@ -310,7 +310,7 @@ def test_there_is_no_partial_fit(name):
     assert hasattr(estimator.set_params(solver="adam"), "partial_fit")
 
 
-@each_class
+@each_of_any_numbers
 def test_pickle(name):
     estimator = lbfgs(name, warm_start=True).fit(X)
     stored = pickle.dumps(estimator)
@@ -346,7 +346,7 @@ def test_layers_of_a_stack_are_checked_too():
         StackedAutoencoder((5, 3), estimator=layer).fit(X)
 
 
-@each_class
+@each_of_any_numbers
 @pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_divergence_names_what_helps(name):
     estimator = lbfgs(name)
@@ -372,7 +372,7 @@ def interrupt_in_iteration_3(monkeypatch):
     monkeypatch.setattr(FullBatchTrainer, "_differentiate", interrupted)
 
 
-@each_class
+@each_of_any_numbers
 def test_interrupted_in_iteration_3(name, monkeypatch):
     expected = lbfgs(name, max_iter=2).fit(X)
     interrupt_in_iteration_3(monkeypatch)
@@ -397,7 +397,7 @@ def test_interrupted_while_going_on(monkeypatch):
     assert fitted_state(estimator) == before
 
 
-@each_class
+@each_of_any_numbers
 def test_callbacks_see_the_iterations(name):
     doubles = pytest.importorskip("sklearn.callback.tests._utils")
     callback = doubles.RecordingCallback()
@@ -412,7 +412,7 @@ def test_callbacks_see_the_iterations(name):
         assert_same_fit(fitted, lbfgs(name, max_iter=n_iter).fit(X))
 
 
-@each_class
+@each_of_any_numbers
 def test_a_callback_may_stop_it(name):
     doubles = pytest.importorskip("sklearn.callback.tests._utils")
     estimator = lbfgs(name).set_callbacks(doubles.StopFitCallback()).fit(X)
@@ -433,7 +433,7 @@ def test_verbose():
 # Kinds of input.
 
 
-@each_class
+@each_of_any_numbers
 def test_float32(name):
     estimator = lbfgs(name).fit(X.astype(np.float32))
     assert {c.dtype for c in estimator.coefs_} == {np.dtype(np.float32)}
@@ -460,7 +460,7 @@ def test_data_that_are_reconstructed_from_the_start():
     assert estimator.n_iter_ <= 5
 
 
-@each_class
+@each_of_any_numbers
 @pytest.mark.parametrize("kind", [csr_matrix, csr_array])
 def test_sparse_rows(name, kind):
     filled = np.where(np.abs(X) > 1, X, 0)

@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 import pytest
 import torch
-from helpers import SMALL, UNIT_X, each_class, may_collapse, small
+from helpers import SMALL, UNIT_X, each_of_any_numbers, may_collapse, small
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -80,7 +80,7 @@ def test_of_pca_it_is_its_explained_variance():
 
 
 @may_collapse
-@each_class
+@each_of_any_numbers
 def test_of_autoencoders_it_is_their_score(name):
     estimator = small(name).fit(UNIT_X)
     R = estimator.reconstruct(UNIT_X)
@@ -262,7 +262,7 @@ def fitted_on_a_table(name):
 
 
 @may_collapse
-@each_class
+@each_of_any_numbers
 def test_of_autoencoders_of_tables_it_is_the_mean_over_columns(name):
     autoencoder, table = fitted_on_a_table(name)
     expected = BaseAutoencoder.score(autoencoder, table)
@@ -274,7 +274,7 @@ def test_of_autoencoders_of_tables_it_is_the_mean_over_columns(name):
 
 
 @may_collapse
-@each_class
+@each_of_any_numbers
 def test_errors_of_tables_are_squares_and_nats(name):
     autoencoder, table = fitted_on_a_table(name)
     x, r = autoencoder.table_.transform(table), autoencoder.reconstruct(table, proba=True)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from helpers import (
+    AUTOENCODERS,
     LABELS,
     SMALL,
     SUPERVISED,
@@ -368,7 +369,7 @@ def test_a_batch_has_no_more_rows_than_there_are(name):
 @pytest.mark.parametrize("parameter", NAMES)
 def test_one_number_leaves_the_others_to_auto(name, parameter):
     number = {parameter: 3, "max_iter": 1}
-    expected = settings_for(X, SMALL[name], **{**AUTO, **number})
+    expected = settings_for(X, AUTOENCODERS[name], **{**AUTO, **number})
     assert taken(fitted(name, **number)) == {key: getattr(expected, key) for key in NAMES}
 
 
@@ -398,7 +399,7 @@ def test_a_fit_says_what_it_has_gone_by(name, early_stopping):
 @each_class
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_rows_held_out_do_not_count(name, early_stopping):
-    rows = np.random.default_rng(0).normal(size=(400, 6))
+    rows = np.random.default_rng(0).uniform(size=(400, 6))
     short = {"max_iter": 1, "early_stopping": early_stopping, "validation_fraction": 0.5}
     estimator = small(name, **{**AUTO, **short}).fit(rows)
     assert estimator.batch_size_ == (16 if early_stopping else 20)
@@ -417,11 +418,11 @@ def test_rows_without_a_label_do_not_count(name, fine_tune):
 @each_class
 def test_partial_fit_says_what_it_has_gone_by(name):
     """The step size is that of the first rows, the others are of those that it has got last."""
-    rows = np.random.default_rng(0).normal(size=(400, 6))
+    rows = np.random.default_rng(0).uniform(size=(400, 6))
     estimator = small(name, **AUTO)
-    first = settings_for(rows[:5], SMALL[name], **AUTO).learning_rate_init
+    first = settings_for(rows[:5], AUTOENCODERS[name], **AUTO).learning_rate_init
     for n in (5, 400, 60):
-        expected = settings_for(rows[:n], SMALL[name], **AUTO)
+        expected = settings_for(rows[:n], AUTOENCODERS[name], **AUTO)
         numbers = {key: getattr(expected, key) for key in NAMES}
         estimator.partial_fit(rows[:n])
         assert taken(estimator) == {**numbers, "learning_rate_init": first}
@@ -488,7 +489,7 @@ def test_callbacks_are_told_how_many_epochs_there_may_be(name):
     assert (first, most) == ("fit", estimator.max_iter_) == ("fit", 200)
     assert epochs == [("epoch", 0)] * estimator.n_iter_
     (_, most), *_ = tasks(small(name, **{**AUTO, "batch_size": 60, "n_iter_no_change": 1}, tol=1e3))
-    assert most == settings_for(X, SMALL[name], **{**AUTO, "batch_size": 60}).max_iter
+    assert most == settings_for(X, AUTOENCODERS[name], **{**AUTO, "batch_size": 60}).max_iter
 
 
 @needs_callbacks

@@ -14,6 +14,7 @@ from helpers import (
     X,
     assert_same_fit,
     each_class,
+    each_of_any_numbers,
     each_trained,
     in_threads,
     run_python,
@@ -146,7 +147,7 @@ def test_nothing_global_is_changed(name):
     assert global_state() == before
 
 
-@each_class
+@each_of_any_numbers
 def test_nothing_global_is_changed_by_a_failure(name):
     before = global_state()
     with pytest.raises(ValueError, match="diverged"):

@@ -14,7 +14,7 @@ from helpers import (
     X,
     assert_not_fitted,
     assert_same_state,
-    each_class,
+    each_of_any_numbers,
     fitted_state,
     in_threads,
     may_be_dead,
@@ -152,7 +152,7 @@ def matrix_of(estimator, table):
 # Frames in, frames out.
 
 
-@each_class
+@each_of_any_numbers
 @each_table
 def test_frames_come_out(name, table):
     table = table()
@@ -170,7 +170,7 @@ def test_frames_come_out(name, table):
     assert again.equals(reconstructed)
 
 
-@each_class
+@each_of_any_numbers
 @each_table
 def test_every_row_and_cell_has_its_loss(name, table):
     table = table()
@@ -183,7 +183,7 @@ def test_every_row_and_cell_has_its_loss(name, table):
         np.testing.assert_allclose(-cells.sum(axis=1), rows, rtol=1e-4)
 
 
-@each_class
+@each_of_any_numbers
 def test_features_are_the_tables(name):
     table = simple()
     estimator = fitted(name, table)
@@ -196,7 +196,7 @@ def test_features_are_the_tables(name):
     assert estimator.n_features_in_ == 6 and not hasattr(estimator, "feature_names_in_")
 
 
-@each_class
+@each_of_any_numbers
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_set_output(name, library):
     pytest.importorskip(library)
@@ -315,7 +315,7 @@ def test_rows_are_computed_one_by_one(name):
     np.testing.assert_allclose(one, estimator.transform(table)[7:8], atol=1e-6)
 
 
-@each_class
+@each_of_any_numbers
 def test_failures_leave_the_estimator_as_it_was(name):
     table = whole()
     estimator = fitted(name, table)
@@ -381,7 +381,7 @@ UNUSUAL = {
 
 
 @pytest.mark.filterwarnings("ignore:Column .* has the same value in all rows:UserWarning")
-@each_class
+@each_of_any_numbers
 @pytest.mark.parametrize("table", UNUSUAL.values(), ids=UNUSUAL)
 def test_unusual_frames(name, table):
     estimator = small(name).fit(table)
@@ -395,7 +395,7 @@ def test_unusual_frames(name, table):
         assert np.isfinite(estimator.score(table))
 
 
-@each_class
+@each_of_any_numbers
 def test_columns_that_tell_nothing(name):
     table = simple().assign(country="de", note=None)
     with pytest.warns(UserWarning) as caught:
@@ -410,7 +410,7 @@ def test_columns_that_tell_nothing(name):
     assert np.isfinite(errors[:, :5]).all() and np.isfinite(estimator.score(table))
 
 
-@each_class
+@each_of_any_numbers
 def test_many_categories_make_a_sparse_matrix(name):
     table = frame_of(a=np.arange(600) % 300, b=np.arange(600) / 7)
     table["a"] = table["a"].astype(str)
@@ -655,7 +655,7 @@ def test_rare_categories_are_those_that_count_least():
 # Settings.
 
 
-@each_class
+@each_of_any_numbers
 @pytest.mark.parametrize(
     "params",
     [
@@ -1194,7 +1194,7 @@ def test_threads_may_share_an_estimator(name):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-@each_class
+@each_of_any_numbers
 def test_cuda_trains_on_tables_like_the_cpu(name):
     table = holes() if name in TAKE_GAPS else simple()
     on_gpu = small(name, device="cuda", max_iter=1).fit(table)

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from helpers import X, assert_same_fit, each_class, small, weights
+from helpers import X, assert_same_fit, each_class, each_of_any_numbers, small, weights
 from torch.distributions import Normal, kl_divergence
 
 from skae import (
@@ -730,7 +730,7 @@ def distance(gradient, expected):
     return ((gradient - expected).norm() / expected.norm()).item()
 
 
-@each_class
+@each_of_any_numbers
 def test_a_gradient_in_float32_is_autograds(name):
     training = in_training(small(name), BATCH.float())
     expected_value, expected = by_autograd(*training, torch.float32)
@@ -741,7 +741,7 @@ def test_a_gradient_in_float32_is_autograds(name):
 
 
 @both_dtypes
-@each_class
+@each_of_any_numbers
 def test_a_gradient_in_bf16_is_near_the_unrounded_one(name, dtype):
     estimator = small(name)
     if "activation" in estimator.get_params():  # rounding may take a unit across a kink
