@@ -160,10 +160,11 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
 
         mean over rows of  F(x) - F(v)  +  alpha/2 * ||W||^2
 
-    where F(v) = -log sum over h of e^-E(v, h) is the free energy, and v is where `n_gibbs_steps` steps of a chain from x have come to, and counts as a
-    constant: contrastive divergence. It approximates the gradient of -log p(x), of which
-    no value can be computed. What losses show instead is the cross-entropy of the
-    reconstructions: it falls as the machine learns, without being what is minimised.
+    where F(v) = -log sum over h of e^-E(v, h) is the free energy, and v is where
+    `n_gibbs_steps` steps of a chain from x have come to, and counts as a constant:
+    contrastive divergence. It approximates the gradient of -log p(x), of which no value
+    can be computed. What losses show instead is the cross-entropy of the reconstructions:
+    it falls as the machine learns, without being what is minimised.
 
     Counting visible units from their means makes training insensitive to how bright the
     data are. As a layer of a `StackedAutoencoder` the machine is one of a deep belief network.
@@ -465,6 +466,6 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
     def _check_output_of_tables(self):
         self._refuse_tables(
             type(self).__name__,
-            "make it numbers in [0, 1] first, for example with OneHotEncoder, or use another "
-            "autoencoder, such as DenoisingAutoencoder(), which takes tables",
+            "make its columns numbers in [0, 1] first, for example with OneHotEncoder, and leave "
+            "table='auto', or use DenoisingAutoencoder(), which takes tables",
         )

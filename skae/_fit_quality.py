@@ -74,7 +74,9 @@ def warn_of_little(estimator, data):
     if found is not None:
         scaled = "If columns of X differ in scale, put a StandardScaler before it; if not, "
         takes_any = estimator._perceptron.output.activation == "identity"
-        what_to_do = (scaled if takes_any and estimator._table is None else "") + remedy(estimator, explained)
+        what_to_do = (scaled if takes_any and estimator._table is None else "") + remedy(
+            estimator, explained
+        )
         warn(
             f"The reconstructions explain {found}: {type(estimator).__name__} has learnt little. "
             f"{what_to_do[0].upper()}{what_to_do[1:]}.",

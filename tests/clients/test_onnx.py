@@ -27,6 +27,7 @@ from skae import (
     AutoencoderRegressor,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
+    RestrictedBoltzmannMachine,
     SparseAutoencoder,
     StackedAutoencoder,
 )
@@ -121,6 +122,8 @@ def autoencoders():
     yield StackedAutoencoder((2, 3), estimator=CONVOLUTIONS), "images"
     yield StackedAutoencoder((5, 3), estimator=LAYER, fine_tune=False), "unit"
     yield StackedAutoencoder((5, 3), estimator=BernoulliRBM(n_iter=2)), "unit"
+    yield RestrictedBoltzmannMachine(3), "unit"
+    yield StackedAutoencoder((5, 3), estimator=RestrictedBoltzmannMachine(max_iter=2)), "unit"
     for noise in ("shared", "per_feature", "heteroscedastic", 0.5):
         yield VAE(3, hidden_layer_sizes=(5,), noise_variance=noise), "normal"
     yield VAE(3, code_activation="tanh", n_draws=70), "normal"
