@@ -72,16 +72,19 @@ def warn_of_little(estimator, data):
     explained = explained_deviance(estimator, estimator._fitted_network(), some)
     found = None if explained is None else complaint_of_little(estimator, some, explained)
     if found is not None:
+        is_scaled = estimator._table is not None or not _takes_any_numbers(estimator)
         scaled = "If columns of X differ in scale, put a StandardScaler before it; if not, "
-        takes_any = estimator._perceptron.output.activation == "identity"
-        what_to_do = (scaled if takes_any and estimator._table is None else "") + remedy(
-            estimator, explained
-        )
+        what_to_do = ("" if is_scaled else scaled) + remedy(estimator, explained)
         warn(
             f"The reconstructions explain {found}: {type(estimator).__name__} has learnt little. "
             f"{what_to_do[0].upper()}{what_to_do[1:]}.",
             ConvergenceWarning,
         )
+
+
+def _takes_any_numbers(estimator):
+    """Whether reconstructions may be any, so that columns may be scaled."""
+    return estimator._perceptron.output.activation == "identity"
 
 
 def complaint_of_little(estimator, some, explained):

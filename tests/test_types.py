@@ -21,6 +21,7 @@ from helpers import (
     AROUND,
     GENERATORS,
     LABELS,
+    OF_UNITS,
     SUPERVISED,
     TRAINED,
     UNIT_X,
@@ -143,12 +144,16 @@ def test_methods_return_what_their_types_say(name):
 @each_estimator
 def test_fitted_attributes_are_what_their_types_say(name):
     pd = pytest.importorskip("pandas")
-    encoded = {} if name in AROUND else {"table": TableEncoder()}  # so that all are there
+    takes_none = name in AROUND or name == OF_UNITS
+    encoded = {} if takes_none else {"table": TableEncoder()}  # so that all are there
     estimator = small(name, **encoded).fit(pd.DataFrame(UNIT_X, columns=list("abcdef")), LABELS)
     declared = typing.get_type_hints(type(estimator))
     for attribute in OF_MINIMISERS if name in GENERATORS else ():
         assert not hasattr(estimator, attribute)
         del declared[attribute]
+    if name == OF_UNITS:
+        assert not hasattr(estimator, "table_")
+        del declared["table_"]
     assert name in AROUND or {"n_iter_", "loss_curve_"} < set(declared)
     for attribute, kind in declared.items():
         assert is_of(getattr(estimator, attribute), kind), attribute
