@@ -9,15 +9,21 @@ class Records:
 
     def __init__(self, path, again):
         self.path, self.again = path, again
-        self.known = json.loads(path.read_text()) if path.exists() else {}
+        self.known = self._read()
 
     def lacks(self, key):
         return self.again or key not in self.known
 
     def keep(self, key, record):
-        """Replace the file as a whole, so that an interrupt leaves the old one or the new one."""
-        self.known[key] = record
+        """Replace the file as a whole, so that an interrupt leaves the old one or the new one.
+
+        What other runs have kept in it meanwhile stays.
+        """
+        self.known = {**self._read(), key: record}
         lines = (f"{json.dumps(k)}: {json.dumps(v)}" for k, v in self.known.items())
         new = self.path.with_suffix(".new")
         new.write_text("{\n" + ",\n".join(lines) + "\n}\n")
         os.replace(new, self.path)
+
+    def _read(self):
+        return json.loads(self.path.read_text()) if self.path.exists() else {}

@@ -30,9 +30,9 @@ def measure(name, draw, mnist, records, methods):
     lacking = [method for method in methods if records.lacks(key(name, draw, method))]
     if not lacking:
         return
-    problem, (train, test) = PROBLEMS[name], draw_images(name, draw, mnist)
+    images = draw_images(name, draw, mnist)
     for method in lacking:
-        for what, record in ALL[method](problem, train, test, draw).items():
+        for what, record in ALL[method](PROBLEMS[name], images, draw).items():
             records.keep(key(name, draw, what), record)
             print(name, draw, what, record, flush=True)
 
