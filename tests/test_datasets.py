@@ -1,14 +1,19 @@
 """Datasets: what their images show is what they say, and chance is what it should be."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import ndimage, stats
 from scipy.spatial import ConvexHull, QhullError
 
+from skae import datasets
 from skae.datasets import (
     _convex_shapes,
     _shapes,
+    add_picture_background,
     add_random_background,
+    fill_with_pictures,
     make_convex_shapes,
     make_rectangles,
     rotate_images,
@@ -16,15 +21,22 @@ from skae.datasets import (
 
 SIDE = 28
 X_UNIT = np.random.default_rng(0).uniform(size=(30, 64))
+PICTURES = [np.random.default_rng(1).uniform(size=shape) for shape in ((20, 30), (16, 9))]
 CALLS = {
     "make_rectangles": lambda seed: make_rectangles(30, random_state=seed),
     "make_convex_shapes": lambda seed: make_convex_shapes(30, random_state=seed),
     "rotate_images": lambda seed: (rotate_images(X_UNIT, random_state=seed),),
     "add_random_background": lambda seed: (add_random_background(X_UNIT, random_state=seed),),
+    "add_picture_background": lambda seed: (before_pictures(X_UNIT, random_state=seed),),
+    "fill_with_pictures": lambda seed: (of_pictures(X_UNIT, random_state=seed),),
 }
+before_pictures = partial(add_picture_background, pictures=PICTURES)
+of_pictures = partial(fill_with_pictures, pictures=PICTURES)
 each_function = pytest.mark.parametrize("name", CALLS)
 each_maker = pytest.mark.parametrize("make", [make_rectangles, make_convex_shapes])
-each_change = pytest.mark.parametrize("change", [rotate_images, add_random_background])
+each_change = pytest.mark.parametrize(
+    "change", [rotate_images, add_random_background, before_pictures, of_pictures]
+)
 
 
 def same(one, other):
@@ -102,9 +114,9 @@ def test_wrong_parameters_of_makers(make, wrong):
 
 
 @each_function
-def test_all_but_the_first_parameter_are_keywords(name):
+def test_parameters_with_a_default_but_the_first_are_keywords(name):
     with pytest.raises(TypeError, match="positional"):
-        getattr(_shapes, name)(X_UNIT, 28)
+        getattr(datasets, name)(X_UNIT, PICTURES, 28)
 
 
 # Rectangles
@@ -165,6 +177,27 @@ def test_rectangles_that_cannot_be():
     assert make_rectangles(3, side=7)[0].shape == (3, 49)
     with pytest.raises(ValueError, match="'min_difference' parameter"):
         make_rectangles(3, min_difference=0)
+
+
+def test_areas_are_in_their_range():
+    for area_range in ((0.25, 0.75), [0.1, 0.2]):
+        X, y = make_rectangles(2000, area_range=area_range, random_state=0)
+        first, last = spans(X.reshape(-1, SIDE, SIDE))
+        areas = (last - first + 1).prod(axis=1) / SIDE**2
+        low, high = area_range
+        assert low <= areas.min() < low + 0.02 and high - 0.02 < areas.max() <= high
+        assert abs(y.mean() - 0.5) < 4 * 0.5 / np.sqrt(len(y))
+
+
+@pytest.mark.parametrize("wrong", [(0.5, 0.2), (-0.1, 1), (0, 1.1), (0.5,), (0, "x"), (0, np.nan)])
+def test_area_ranges_that_are_none(wrong):
+    with pytest.raises(ValueError, match=r"area_range=.* 0 <= min < max <= 1"):
+        make_rectangles(3, area_range=wrong)
+
+
+def test_areas_that_no_rectangle_has():
+    with pytest.raises(ValueError, match=r"an area in area_range=\(0.99, 1.0\)"):
+        make_rectangles(3, area_range=(0.99, 1.0))
 
 
 # Convex shapes

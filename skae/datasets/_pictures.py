@@ -84,7 +84,8 @@ def add_picture_background(X, pictures, *, min_std=0.1, random_state=None) -> np
     True
     """
     X = check_grey_rows(X, "add_picture_background")
-    patches = _draw_patches(X, pictures, min_std, check_random_state(random_state))
+    places = _check_pictures(pictures, side_of(X), min_std)
+    patches = _draw_patches(X, places, check_random_state(random_state))
     return np.maximum(X, patches, out=patches)
 
 
@@ -151,8 +152,9 @@ def fill_with_pictures(X, pictures, *, min_std=0.1, random_state=None) -> np.nda
     (100, 784)
     """
     X = check_grey_rows(X, "fill_with_pictures")
+    places = _check_pictures(pictures, side_of(X), min_std)
     random_state = check_random_state(random_state)
-    inside, outside = (_draw_patches(X, pictures, min_std, random_state) for _ in range(2))
+    inside, outside = (_draw_patches(X, places, random_state) for _ in range(2))
     return np.where(_shapes(X), inside, outside)
 
 
@@ -162,19 +164,15 @@ def _shapes(X):
     return np.array([binary_fill_holes(row.reshape(side, side)).ravel() for row in X])
 
 
-def _draw_patches(X, pictures, min_std, random_state):
-    """A patch for each row of X, in its dtype."""
-    side = side_of(X)
-    pictures = _check_pictures(pictures, side)
-    which = random_state.randint(len(pictures), size=len(X))
+def _draw_patches(X, places, random_state):
+    """A patch for each row of X, in its dtype; `places` is that of `_check_pictures`."""
+    which = random_state.randint(len(places), size=len(X))
     where = random_state.uniform(size=len(X))
     patches = np.empty_like(X)
-    for number, picture in enumerate(pictures):
+    for number, (windows, corners) in enumerate(places):
         rows = np.flatnonzero(which == number)
-        corners = _corners(picture, number, side, min_std)
         chosen = corners[(where[rows] * len(corners)).astype(np.intp)]
-        windows = sliding_window_view(picture, (side, side))
-        patches[rows] = windows[np.unravel_index(chosen, windows.shape[:2])].reshape(-1, side**2)
+        patches[rows] = windows[np.unravel_index(chosen, windows.shape[:2])].reshape(len(rows), -1)
     return patches
 
 
@@ -186,7 +184,7 @@ def _corners(picture, number, side, min_std):
     if not len(corners):
         raise ValueError(
             f"pictures[{number}] has no patch of {side} x {side} pixels whose grey values have a "
-            f"standard deviation of min_std={min_std} (the greatest is {std.max():.2g}): leave the "
+            f"standard deviation of min_std={min_std} (the greatest is {std.max():.2f}): leave the "
             "picture out, stretch its grey values, or lower min_std."
         )
     return corners
@@ -199,14 +197,17 @@ def _means_of_patches(values, side):
     return (lines[:, side:] - lines[:, :-side]) / side**2
 
 
-def _check_pictures(pictures, side):
-    """The pictures as a list of arrays of float64, in [0, 1]."""
+def _check_pictures(pictures, side, min_std):
+    """Of each picture all patches of this side, and the indices of those to draw from."""
     if isinstance(pictures, str) or not hasattr(pictures, "__iter__"):
         raise ValueError(f"pictures must be a list of grey pictures, but found {pictures!r}.")
     checked = [_check_picture(picture, number, side) for number, picture in enumerate(pictures)]
     if not checked:
         raise ValueError("pictures is empty: give at least one grey picture.")
-    return checked
+    return [
+        (sliding_window_view(picture, (side, side)), _corners(picture, number, side, min_std))
+        for number, picture in enumerate(checked)
+    ]
 
 
 def _check_picture(picture, number, side):
