@@ -67,8 +67,11 @@ class Machine(NamedTuple):
 
 def draw(probabilities, generator):
     """Units, each 1 with its probability and otherwise 0."""
+    dtype = probabilities.dtype
+    # A uniform number in bfloat16 has too few bits to be below small probabilities seldom enough.
+    probabilities = probabilities.to(torch.promote_types(dtype, torch.float32))
     uniform = uniform_like(probabilities, generator)
-    return torch.lt(uniform, probabilities, out=uniform)
+    return torch.lt(uniform, probabilities, out=uniform).to(dtype)
 
 
 def gibbs(machine, h, n_steps, generator):
@@ -385,8 +388,8 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
     def free_energy(self, X) -> np.ndarray:
         """Compute the free energy of each row: lower is likelier.
 
-        Differences are those of log-likelihoods: F(v) = -log p(v) - log Z, of which the
-        machine's Z is not known.
+        F(v) = -log p(v) - log Z, of which Z is not known but the same for all rows: so
+        differences are those of log-likelihoods, with the other sign.
 
         Parameters
         ----------

@@ -79,10 +79,10 @@ class StackedAutoencoder(BaseAutoencoder):
         and pretraining are the prototype's: `estimator__max_iter` and the like set
         them. Its `n_components`, `random_state`, `device`, `precision` and `verbose`
         are not used, but this object's.
-        scikit-learn's `BernoulliRBM` trains its layer itself, on the CPU: its weights
-        then are those of `Autoencoder(hidden_layer_sizes=(), tied_weights=True,
-        code_activation='logistic', loss='binary_cross_entropy')`. A stack of them with
-        an output layer on top is a deep belief network.
+        `RestrictedBoltzmannMachine()` in every layer, and an output layer on top, make a
+        deep belief network. scikit-learn's `BernoulliRBM` trains its layer itself, on the
+        CPU: its weights then are those of `Autoencoder(hidden_layer_sizes=(),
+        tied_weights=True, code_activation='logistic', loss='binary_cross_entropy')`.
     fine_tune : bool, default=True
         Whether all layers are trained together after the pretraining. If not, codes
         stay what the layers' own objectives made them, which is enough where a
@@ -224,7 +224,7 @@ class StackedAutoencoder(BaseAutoencoder):
     --------
     DenoisingAutoencoder : The layers' default.
     Autoencoder : A deep autoencoder trained from random weights.
-    sklearn.neural_network.BernoulliRBM : Another one, for rows in [0, 1].
+    RestrictedBoltzmannMachine : Another one, for rows in [0, 1].
 
     References
     ----------
@@ -456,8 +456,8 @@ class StackedAutoencoder(BaseAutoencoder):
         if convolves and any(p.tied_weights for p in prototypes[:-1]):
             raise InvalidParameterError(
                 "tied_weights=True does not go with a network in the same stack, unless it is of "
-                "the last layer: set tied_weights=False. A BernoulliRBM, whose weights are tied, "
-                "can only be the last layer, too."
+                "the last layer: set tied_weights=False. A Boltzmann machine, whose weights are "
+                "tied, can only be the last layer, too."
             )
         if any(prototype._output.has_totals for prototype in prototypes[1:]):
             raise InvalidParameterError(

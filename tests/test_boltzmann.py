@@ -113,6 +113,13 @@ def test_its_numbers_are_those_of_scikit_learns_machine(digits):
     np.testing.assert_allclose(model.transform(rows), theirs.transform(rows), rtol=1e-10)
 
 
+def test_draws_of_few_bits_are_as_seldom_as_they_should_be(generator):
+    probabilities = torch.full((100_000,), 1e-3, dtype=torch.bfloat16)
+    units = draw(probabilities, generator)
+    assert units.dtype == torch.bfloat16
+    assert units.float().mean().item() == pytest.approx(1e-3, rel=0.3)
+
+
 def test_a_chain_ends_in_the_density(generator):
     machine = tiny()
     v = draw(torch.full((20_000, 4), 0.5, dtype=torch.float64), generator)

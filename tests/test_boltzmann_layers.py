@@ -22,6 +22,7 @@ from skae import (
     AutoencoderOutlierDetector,
     AutoencoderRegressor,
     DenoisingAutoencoder,
+    RestrictedBoltzmannMachine,
     StackedAutoencoder,
 )
 from skae._boltzmann_layers import in_full_batches
@@ -363,9 +364,10 @@ def test_machines_of_wrong_parameters_are_refused():
         stacked().set_params(estimator__max_iter=3)
 
 
-def test_machines_below_convolutions_are_refused(digits):
-    layers = [RBM, DenoisingAutoencoder(network=ConvNet((1, 8, 8)))]
-    with pytest.raises(InvalidParameterError, match=r"BernoulliRBM, .* only be the last layer"):
+@pytest.mark.parametrize("machine", [RBM, RestrictedBoltzmannMachine()])
+def test_machines_below_convolutions_are_refused(machine, digits):
+    layers = [machine, DenoisingAutoencoder(network=ConvNet((1, 8, 8)))]
+    with pytest.raises(InvalidParameterError, match="Boltzmann machine, .* only be the last layer"):
         stacked((64, 3), layers).fit(digits[:100])
 
 
