@@ -324,9 +324,11 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
     >>> machine = RestrictedBoltzmannMachine(64, max_iter=20, random_state=0).fit(X)
     >>> machine.transform(X).shape
     (1797, 64)
-    >>> noise = machine.sample(100, random_state=0)[:, ::-1]  # mirrored digits are none
-    >>> bool(machine.free_energy(X).mean() < machine.free_energy(noise).mean())
+    >>> mirrored = X[:, ::-1]  # which few digits are like
+    >>> bool(machine.free_energy(X).mean() < machine.free_energy(mirrored).mean())
     True
+    >>> machine.sample(5, n_steps=100, random_state=0).shape
+    (5, 64)
     """
 
     _parameter_constraints = {
