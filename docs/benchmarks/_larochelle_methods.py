@@ -150,7 +150,7 @@ def probed(images):
 
 def pixels(problem, images, draw):
     """A linear SVM on the images, of problems where there is one on codes."""
-    return {probe_name(PIXELS): best(probed(images)) if problem.probed else {}}
+    return {probe_name(PIXELS): best(probed(images))} if problem.probed else {}
 
 
 # Choice
