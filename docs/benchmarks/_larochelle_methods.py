@@ -17,6 +17,7 @@ from skae import (
 )
 
 LEVELS = (0.0, 0.1, 0.25, 0.4)
+SVM_LEVELS = (0.0, 0.1, 0.25)
 SVM_ROWS = 5000  # of the training images, to choose C and gamma with
 SVM_GRID = tuple(product((1, 10, 100), (0.003, 0.01, 0.03)))
 LINEAR_GRID = (0.001, 0.01, 0.1, 1.0)
@@ -35,16 +36,16 @@ def probe_name(codes):
     return f"{PROBE}, {codes}"
 
 
-# Layers, each with its choice of epochs
+# Layers, each of which `layers(problem)` makes
 
 
-def denoising(problem, level, epochs):
+def denoising(problem, level):
     """Logistic, with tied weights and cross-entropy, as in the papers; level 0 is plain."""
     return DenoisingAutoencoder(
         corruption=partial(destroy, level=level) if level else None,
         tied_weights=True,
         loss="binary_cross_entropy",
-        **training(problem, epochs),
+        **training(problem),
     )
 
 
@@ -53,45 +54,40 @@ def destroy(x, generator, level):
     return x * torch.empty_like(x).uniform_(generator=generator).ge_(level)
 
 
-def training(problem, epochs):
-    """How each layer is trained that is."""
+def boltzmann(problem):
+    return RestrictedBoltzmannMachine(**training(problem))
+
+
+def training(problem):
+    """How each layer is trained."""
     return {
         "batch_size": problem.batch_size,
         "learning_rate": "one_cycle",
         "learning_rate_init": problem.pretraining_rate,
-        "max_iter": epochs,
+        "max_iter": problem.pretraining,
     }
 
 
-def denoising_layers(level, problem):
-    for epochs in problem.pretraining:
-        yield epochs, denoising(problem, level, epochs)
-
-
-def boltzmann_layers(problem):
-    for epochs in problem.pretraining:
-        yield epochs, RestrictedBoltzmannMachine(**training(problem, epochs))
-
-
-def random_layers(problem):
-    """As they start, but for one epoch of steps that are too small to matter."""
-    yield 0, denoising(problem, 0.0, epochs=1).set_params(learning_rate_init=1e-12)
+def untrained(problem):
+    """As it starts, but for one epoch of steps that are too small to matter."""
+    return denoising(problem, 0.0).set_params(max_iter=1, learning_rate_init=1e-12)
 
 
 # Networks of three such layers
 
 
-def networks(layers, name, problem, images, draw):
+def networks(layer, name, problem, images, draw):
     """The best network, and for some problems the best linear SVM on its first layer's codes."""
-    found, probes = [], []
-    for epochs, layer in layers(problem):
-        stack = pretrain(problem, layer, images.training.X, draw)
-        found += ({**one, "epochs": epochs} for one in fine_tuned(problem, stack, images, draw))
-        if problem.probed:
-            first = stack.estimators_[0].transform
-            probes += ({**one, "epochs": epochs} for one in probed(images.through(first)))
-    best_probe = {probe_name(name): best(probes)} if probes else {}
-    return {name: best(found), **best_probe}
+    stack = pretrain(problem, layer(problem), images.training.X, draw)
+    found = {name: best(fine_tuned(problem, stack, images, draw))}
+    if problem.probed:
+        codes = images.through(stack.estimators_[0].transform)
+        found[probe_name(name)] = best(probed(codes))
+    return found
+
+
+def not_pretrained(problem, images, draw):
+    return networks(untrained, RANDOM, problem, images, draw) if problem.probed else {}
 
 
 def pretrain(problem, layer, X, draw):
@@ -175,12 +171,12 @@ def best(attempts):
 
 
 ALL = {
-    **{svm_name(level): partial(support_vectors, level) for level in LEVELS},
-    RANDOM: partial(networks, random_layers, RANDOM),
+    **{svm_name(level): partial(support_vectors, level) for level in SVM_LEVELS},
     **{
-        (name := denoising_name(level)): partial(networks, partial(denoising_layers, level), name)
+        (name := denoising_name(level)): partial(networks, partial(denoising, level=level), name)
         for level in LEVELS
     },
-    DBN: partial(networks, boltzmann_layers, DBN),
+    DBN: partial(networks, boltzmann, DBN),
+    RANDOM: not_pretrained,
     probe_name(PIXELS): pixels,
 }

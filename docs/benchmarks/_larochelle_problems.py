@@ -45,11 +45,11 @@ class Problem(NamedTuple):
     n_validation: int = 2000
     width: int = 500
     batch_size: int = 100
-    pretraining: tuple = (30,)  # epochs of a layer, to choose from
+    pretraining: int = 30  # epochs of a layer
     pretraining_rate: float = 2e-2
     training: int = 20  # epochs of the output layer, and of everything
     rates: tuple = (3e-3, 1e-2)  # learning rates of that, to choose from
-    probed: bool = False  # whether a linear SVM is put on the first layer's codes, too
+    probed: bool = False  # whether there are networks that are not pretrained, and linear SVMs
 
 
 PROBLEMS = {
@@ -62,10 +62,9 @@ PROBLEMS = {
         n_training=1000,
         n_validation=200,
         batch_size=20,
-        pretraining=(30, 100),
         pretraining_rate=5e-3,
         training=60,
-        rates=(1e-3, 3e-3),
+        rates=(3e-3,),  # 200 images are too few to choose it
         probed=True,
     ),
     "rect-img": Problem(),

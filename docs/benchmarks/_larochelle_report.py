@@ -7,6 +7,7 @@ from _larochelle_methods import (
     LEVELS,
     PIXELS,
     RANDOM,
+    SVM_LEVELS,
     SVM_ROWS,
     best,
     denoising_name,
@@ -44,7 +45,10 @@ def by_problem(known):
 
 
 def with_chosen(draws):
-    chosen = {SDA: list(map(denoising_name, LEVELS[1:])), SVM_NU: list(map(svm_name, LEVELS[1:]))}
+    chosen = {
+        SDA: list(map(denoising_name, LEVELS[1:])),
+        SVM_NU: list(map(svm_name, SVM_LEVELS[1:])),
+    }
     return {
         draw: {
             **measured,
@@ -95,7 +99,7 @@ def methods_table(results):
 
 
 def levels_table(results):
-    methods = [RANDOM, *map(denoising_name, LEVELS), *map(svm_name, LEVELS)]
+    methods = [RANDOM, *map(denoising_name, LEVELS), *map(svm_name, SVM_LEVELS)]
     lines = ([method, *(cell(draws, method) for draws in results.values())] for method in methods)
     return table(["", *results], lines)
 
@@ -172,7 +176,7 @@ def recipe():
     lines = (
         [
             *(name, one.n_training, one.n_validation, one.batch_size),
-            " or ".join(map(str, one.pretraining)) + f", up to {one.pretraining_rate:g}",
+            f"{one.pretraining}, up to {one.pretraining_rate:g}",
             f"{one.training} + {one.training}, from {' or '.join(f'{r:g}' for r in one.rates)}",
         ]
         for name, one in PROBLEMS.items()
@@ -191,7 +195,7 @@ def write_report(script, known, processors):
         "widths, epochs and step sizes were chosen from larger grids: compare orders and ratios.",
         methods_table(results),
         table(["", "measured", "bar", ""], bars(results)),
-        "Level by level, and networks that are not pretrained ('random'):",
+        "Level by level, and for rect networks that are not pretrained ('random'):",
         levels_table(results),
     ]
     if is_there(results, "rect", probe_name(PIXELS)):
@@ -202,9 +206,9 @@ def write_report(script, known, processors):
     if any(FILTERS in measured for measured in results.get("bg-img", {}).values()):
         paragraphs += [
             "## Filters",
-            "How local the first layer's filters are, on bg-img: the part of a filter's squared "
-            "weights that lies within the 9 x 9 pixels where it is greatest, mean over filters "
-            "(evenly spread weights: 0.10).",
+            "How local the first layer's filters are, on bg-img: the part of all squared weights that "
+            "lies within the 9 x 9 pixels of its filter where it is greatest (evenly spread "
+            "weights: 0.10).",
             filters_table(results["bg-img"]),
             "![Filters at 0, 10, 25 and 50% destroyed: the more, the more local they "
             "are](larochelle_filters.png)",
@@ -214,9 +218,9 @@ def write_report(script, known, processors):
         "Three layers of 500 logistic units, tied weights, cross-entropy, Adam, one-cycle. "
         "Destroyed cells are 0, as in the papers. SAA-3 is the same without; DBN-3 has "
         "RestrictedBoltzmannMachine for its layers. Then the output layer alone and everything "
-        "together, each at a rate that falls as a cosine from one of two. Rates, epochs of a "
-        "layer where there are two, levels, C and gamma of the SVMs (these with at most "
-        f"{SVM_ROWS} training images) have the lowest validation error. SVM(nu) is trained on "
+        "together, each at a rate that falls as a cosine. Its start where there are two, levels, C "
+        f"and gamma of the SVMs (these with at most {SVM_ROWS} training images) have the lowest "
+        "validation error. SVM(nu) is trained on "
         "images of which cells are destroyed once. The step of pretraining came from bg-img's "
         "first draw, where 0.005, the step before, left denoising layers half trained; all "
         "networks of batches of 100 have it.",
