@@ -206,8 +206,8 @@ def write_report(script, known, processors):
     if any(FILTERS in measured for measured in results.get("bg-img", {}).values()):
         paragraphs += [
             "## Filters",
-            "How local the first layer's filters are, on bg-img: the part of all squared weights that "
-            "lies within the 9 x 9 pixels of its filter where it is greatest (evenly spread "
+            "How local the first layer's filters are, on bg-img: the part of all squared weights "
+            "that lies within the 9 x 9 pixels of its filter where it is greatest (evenly spread "
             "weights: 0.10).",
             filters_table(results["bg-img"]),
             "![Filters at 0, 10, 25 and 50% destroyed: the more, the more local they "
