@@ -86,10 +86,6 @@ def networks(layer, name, problem, images, draw):
     return found
 
 
-def not_pretrained(problem, images, draw):
-    return networks(untrained, RANDOM, problem, images, draw) if problem.probed else {}
-
-
 def pretrain(problem, layer, X, draw):
     """A stack, trained layer by layer."""
     sizes = (problem.width,) * 3
@@ -145,8 +141,8 @@ def probed(images):
 
 
 def pixels(problem, images, draw):
-    """A linear SVM on the images, of problems where there is one on codes."""
-    return {probe_name(PIXELS): best(probed(images))} if problem.probed else {}
+    """A linear SVM on the images."""
+    return {probe_name(PIXELS): best(probed(images))}
 
 
 # Choice
@@ -177,6 +173,6 @@ ALL = {
         for level in LEVELS
     },
     DBN: partial(networks, boltzmann, DBN),
-    RANDOM: not_pretrained,
+    RANDOM: partial(networks, untrained, RANDOM),
     probe_name(PIXELS): pixels,
 }

@@ -49,7 +49,7 @@ class Problem(NamedTuple):
     pretraining_rate: float = 2e-2
     training: int = 20  # epochs of the output layer, and of everything
     rates: tuple = (3e-3, 1e-2)  # learning rates of that, to choose from
-    probed: bool = False  # whether there are networks that are not pretrained, and linear SVMs
+    probed: bool = False  # whether a linear SVM is put on the first layer's codes, too
 
 
 PROBLEMS = {

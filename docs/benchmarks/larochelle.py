@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from _larochelle_filters import FILTERS, filters
-from _larochelle_methods import ALL
+from _larochelle_methods import ALL, PIXELS, RANDOM, probe_name
 from _larochelle_problems import PROBLEMS, draw_images
 from _larochelle_report import write_report
 from _mnist import data_argument, load
@@ -26,7 +26,7 @@ from _report import processor_in_full, versions
 
 N_DRAWS = 3
 METHODS = {**ALL, FILTERS: filters}
-OF_ONE = {FILTERS: "bg-img"}  # the problem that has it
+OF_ONE = {FILTERS: "bg-img", RANDOM: "rect", probe_name(PIXELS): "rect"}  # problems that have them
 
 
 def measure(name, draw, mnist, records, methods):
