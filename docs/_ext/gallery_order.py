@@ -22,6 +22,7 @@ ORDER = [
     # stacked, supervised
     "plot_pretraining_depth",
     "plot_few_labels",
+    "plot_eight_problems",
     # variational
     "plot_vae_manifold",
     "plot_vae_beta",

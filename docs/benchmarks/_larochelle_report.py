@@ -2,6 +2,7 @@
 
 import numpy as np
 from _larochelle_filters import FILTERS
+from _larochelle_machines import MACHINES
 from _larochelle_methods import (
     DBN,
     LEVELS,
@@ -111,10 +112,28 @@ def probes_table(draws):
     return table(["codes", *(f"draw {draw}" for draw in draws)], lines)
 
 
+def records(draws, piece):
+    """Of each draw that has it."""
+    return [measured[piece] for measured in draws.values() if piece in measured]
+
+
 def filters_table(draws):
-    found = [measured[FILTERS] for measured in draws.values() if FILTERS in measured]
+    found = records(draws, FILTERS)
     lines = ([f"{float(level):.0%}", *(f"{one[level]:.3f}" for one in found)] for level in found[0])
     return table(["destroyed", *(f"draw {number}" for number in range(len(found)))], lines)
+
+
+def machines_table(draws):
+    found = records(draws, MACHINES)
+    lines = (
+        [
+            name,
+            ", ".join(f"{one[name][0]:.2f}" for one in found),
+            f"{np.mean([one[name][1] for one in found]):.0f}",
+        ]
+        for name in found[0]
+    )
+    return table(["", "errors, draw by draw", "seconds"], lines)
 
 
 # Bars
@@ -203,7 +222,13 @@ def write_report(script, known, processors):
             "A linear SVM on the first layer's codes of rect:",
             probes_table(results["rect"]),
         ]
-    if any(FILTERS in measured for measured in results.get("bg-img", {}).values()):
+    if records(results.get("bg-rand", {}), MACHINES):
+        paragraphs += [
+            "A linear SVM on the codes of one Boltzmann machine, bg-rand; seconds of a processor "
+            "that its training takes:",
+            machines_table(results["bg-rand"]),
+        ]
+    if records(results.get("bg-img", {}), FILTERS):
         paragraphs += [
             "## Filters",
             "How local the first layer's filters are, on bg-img: the part of all squared weights "

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from _larochelle_filters import FILTERS, filters
+from _larochelle_machines import MACHINES, machines
 from _larochelle_methods import ALL, PIXELS, RANDOM, probe_name
 from _larochelle_problems import PROBLEMS, draw_images
 from _larochelle_report import write_report
@@ -25,8 +26,13 @@ from _records import Records
 from _report import processor_in_full, versions
 
 N_DRAWS = 3
-METHODS = {**ALL, FILTERS: filters}
-OF_ONE = {FILTERS: "bg-img", RANDOM: "rect", probe_name(PIXELS): "rect"}  # problems that have them
+METHODS = {**ALL, FILTERS: filters, MACHINES: machines}
+OF_ONE = {  # what only one problem has
+    FILTERS: "bg-img",
+    MACHINES: "bg-rand",
+    RANDOM: "rect",
+    probe_name(PIXELS): "rect",
+}
 
 
 def measure(name, draw, mnist, records, methods):
