@@ -5,7 +5,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 BENCHMARKS = Path(__file__).parents[1] / "docs" / "benchmarks"
 QUICK = ["ring", "features", "ratio", "infogan_digits", "step"]
@@ -13,14 +15,19 @@ QUICK_RIVAL = "digits: GaussianMixture() for each class"
 
 
 @pytest.fixture
-def gans(monkeypatch):
-    """The script gans.py as a module, which is forgotten with all that lies beside it."""
+def script(monkeypatch):
+    """A function that gives a script as a module, to be forgotten with all that lies beside it."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     before = set(sys.modules)
-    yield importlib.import_module("gans")
+    yield importlib.import_module
     for name in set(sys.modules) - before:
         if Path(getattr(sys.modules[name], "__file__", None) or "").parent == BENCHMARKS:
             del sys.modules[name]
+
+
+@pytest.fixture
+def gans(script):
+    return script("gans")
 
 
 @pytest.fixture
@@ -63,3 +70,58 @@ def test_gans_has_a_part_for_each_bar(gans):
     report = importlib.import_module("_gans_report")
     for part, task in [*report.BARS, *report.BUDGETS, *report.OF_MNIST, *report.OF_CATEGORIES]:
         assert task in gans.PARTS[part].tasks
+
+
+@pytest.fixture
+def larochelle(script, monkeypatch, tmp_path):
+    """A function that runs the script with tiny networks and few images; returns its records."""
+    module, problems = script("larochelle"), sys.modules["_larochelle_problems"]
+    small = {"n_training": 60, "n_validation": 20, "width": 5, "pretraining": 2, "training": 2}
+    for name, problem in problems.PROBLEMS.items():
+        monkeypatch.setitem(problems.PROBLEMS, name, problem._replace(**small))
+    monkeypatch.setattr(problems, "N_TEST", 100)
+    rng = np.random.default_rng(0)
+    images = {f"X_{part}": rng.integers(0, 256, (120, 784)) for part in ("train", "test")}
+    labels = {f"y_{part}": np.arange(120) % 10 for part in ("train", "test")}
+    np.savez(tmp_path / "mnist.npz", **images, **labels)
+    files = ["--data", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / "larochelle.json")]
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["larochelle.py", *arguments, *files])
+        module.main()
+        return json.loads((tmp_path / "larochelle.json").read_text())
+
+    return run
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_larochelle_measures_all_methods_and_goes_on(larochelle, capsys):
+    once = "rect", "bg-rand", "--draws", "0"
+    known = larochelle(*once)
+    methods = {key.split(" | ")[2] for key in known if key.startswith("rect")}
+    assert {"RBF SVM 0%", "denoising 25%", "DBN", "random", "linear SVM, pixels"} <= methods
+    assert "bg-rand | 0 | machines" in known and "bg-rand | 0 | random" not in known
+    assert all(0 <= known[f"rect | 0 | {method}"]["test"] <= 100 for method in methods)
+    capsys.readouterr()
+    assert larochelle(*once) == known
+    report = capsys.readouterr().out
+    assert report.startswith("# Larochelle")  # nothing is measured again
+    assert "| paper | 2.15 | 2.60 | 2.41 | 1.99 (10%) | 2.45 (25%) |" in report
+    assert "| RestrictedBoltzmannMachine |" in report
+
+
+def test_larochelle_says_how_local_filters_are(script):
+    locality = script("_larochelle_filters").locality
+    even = np.ones((3, 28, 28))
+    assert locality(even) == pytest.approx(81 / 784)
+    spot = np.zeros((3, 28, 28))
+    spot[:, 4:9, 20:28] = -2.0
+    assert locality(spot) == pytest.approx(1)
+    assert locality(np.concatenate([even, spot])) > locality(even)
+
+
+def test_larochelle_destroys_the_part_that_it_says(script):
+    methods = script("_larochelle_methods")
+    kept = methods.destroy(torch.ones(100, 100), torch.Generator().manual_seed(0), 0.25)
+    assert set(kept.unique().tolist()) == {0.0, 1.0}
+    assert kept.mean().item() == pytest.approx(0.75, abs=0.02)
