@@ -1,0 +1,54 @@
+"""How a public name goes: a FutureWarning throughout one minor release, then it is no more."""
+
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import TypeVar
+
+from sklearn import utils
+
+DEPRECATED = "deprecated"  # the default of a parameter that has a new name, as in scikit-learn
+Thing = TypeVar("Thing")
+
+
+def removal(since):
+    """The minor version that no longer has what is deprecated since another one, as "0.3"."""
+    major, minor = since.split(".")
+    return f"{major}.{int(minor) + 1}"
+
+
+def deprecated(*, since, instead) -> Callable[[Thing], Thing]:
+    """A function, method, property or class that warns when it is used, and says what to use.
+
+    `since` is the minor version that warns first, such as "0.2". Of a property it decorates the
+    property: it goes above `@property`.
+    """
+
+    def mark(thing):
+        name = getattr(thing, "fget", thing).__name__
+        return utils.deprecated(_sentence(name, since, instead))(thing)
+
+    return mark
+
+
+def renamed_parameter(estimator, old, new, *, since):
+    """What parameter `new` is, or `old`, its name until now, which warns where it is set.
+
+    The constructor keeps `old="deprecated"` until it goes. Both set are a ValueError.
+    """
+    value = getattr(estimator, old)
+    if isinstance(value, str) and value == DEPRECATED:
+        return getattr(estimator, new)
+    if not _has_default(estimator, new):
+        raise ValueError(f"{old} is an older name of {new}, and both are set. Set {new} alone.")
+    warnings.warn(_sentence(old, since, f"`{new}`"), FutureWarning, stacklevel=2)
+    return value
+
+
+def _sentence(name, since, instead):
+    gone = removal(since)
+    return f"`{name}` is deprecated since skae {since} and goes in {gone}. Use {instead} instead."
+
+
+def _has_default(estimator, name):
+    return getattr(estimator, name) is inspect.signature(type(estimator)).parameters[name].default
