@@ -57,7 +57,7 @@ PROBLEMS = {
     "rot": Problem(),
     "bg-rand": Problem(),
     "bg-img": Problem(),
-    "rot-bg-img": Problem(),
+    "rot-bg-img": Problem(pretraining=60),  # of which validation images make much
     # The paper has 1200 images in all, 200 of them to choose with: too few to choose well.
     "rect": Problem(
         n_training=1200,
