@@ -46,15 +46,15 @@ class Problem(NamedTuple):
     width: int = 500
     batch_size: int = 100
     pretraining: int = 30  # epochs of a layer
-    pretraining_rate: float = 2e-2  # of black backgrounds, on which layers learn faster, 5e-3
+    pretraining_rate: float = 2e-2
     training: int = 20  # epochs of the output layer, and of everything
     rates: tuple = (3e-3, 1e-2)  # learning rates of that, to choose from
     probed: bool = False  # whether a linear SVM is put on the first layer's codes, too
 
 
 PROBLEMS = {
-    "basic": Problem(pretraining_rate=5e-3),
-    "rot": Problem(pretraining_rate=5e-3),
+    "basic": Problem(),
+    "rot": Problem(),
     "bg-rand": Problem(),
     "bg-img": Problem(),
     "rot-bg-img": Problem(pretraining=60),  # of which validation images make much
