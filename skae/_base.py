@@ -2,6 +2,7 @@
 
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import Any, Self
 
@@ -27,6 +28,7 @@ from skae._engine.modules import decoder_module, published
 from skae._engine.network import ENCODER, Network, matching_tensors
 from skae._engine.perceptron import Perceptron
 from skae._estimator import ACCEPTED, NetworkEstimator, trains_by_epochs
+from skae._files import check_rows
 from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
 from skae._hints import hints
 from skae._mixed import Mixed, blocks_of, mean_d2, sums_of_cells, sums_of_losses
@@ -241,8 +243,9 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         if target is None:
             return None
         target = self._target_as_numbers(off_torch(target))
+        check = partial(check_array, input_name="target")
         with hints(target):
-            target = check_array(target, dtype=X.dtype, input_name="target", **self._accepted)
+            target = check_rows(check, target, X.dtype, **self._accepted)
         if target.shape[0] != X.shape[0]:
             raise ValueError(
                 f"X has {X.shape[0]} rows, but target has {target.shape[0]}: give target one row "

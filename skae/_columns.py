@@ -1,4 +1,4 @@
-"""Statistics of the columns of an array or CSR matrix; missing cells (NaN) do not count.
+"""Statistics of the columns of an array, `OnFile` or CSR matrix; missing cells (NaN) do not count.
 
 Rows may have weights, `sample_weight`, above 0: a weight of 2 is that of a row that is there twice.
 """
@@ -9,12 +9,16 @@ from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
+from skae._engine.files import OnFile
+
 SPAN_SIZE = 2**20  # numbers
 FEW_COLUMNS = 256  # whose covariances are soon diagonalised
 
 
 def has_missing(X):
     """Whether any cell is NaN; X holds no infinity."""
+    if isinstance(X, OnFile):
+        return X.file.dtype.kind == "f" and any(has_missing(X[rows]) for rows in _spans(X))
     values = X.data if issparse(X) else X
     with np.errstate(over="ignore", invalid="ignore"):  # the sum may overflow
         return bool(np.isnan(values.sum()) and np.isnan(values).any())
@@ -23,6 +27,8 @@ def has_missing(X):
 def column_sums(X, sample_weight=None):
     """Sums of the columns and how many cells of each are observed, float64 arrays."""
     n_rows, n_columns = X.shape
+    if isinstance(X, OnFile):
+        return _sums_of_parts(X, sample_weight)
     if issparse(X):
         weights = None if sample_weight is None else sample_weight.astype(X.dtype)
         means, _, n_observed = mean_variance_axis(X, 0, weights, return_sum_weights=True)
@@ -33,6 +39,13 @@ def column_sums(X, sample_weight=None):
         return X.sum(axis=0, dtype=np.float64), np.full(n_columns, float(n_rows))
     observed = ~np.isnan(X)
     return X.sum(axis=0, dtype=np.float64, where=observed), observed.sum(axis=0, dtype=np.float64)
+
+
+def _sums_of_parts(X, sample_weight):
+    totals = np.zeros((2, X.shape[1]))
+    for rows in _spans(X):
+        totals += column_sums(X[rows], _part(sample_weight, rows))
+    return tuple(totals)
 
 
 def _weighted_sums(X, sample_weight):
@@ -132,20 +145,24 @@ def _part(sample_weight, rows):
 
 
 def _spans(X):
-    """Slices of so many rows that a copy of them is small beside X."""
-    return gen_batches(X.shape[0], max(1, SPAN_SIZE // X.shape[1]))
+    """Slices, or indices, of so many rows that a copy of them is small beside X."""
+    n_rows = max(1, SPAN_SIZE // X.shape[1])
+    return X.in_order(n_rows) if isinstance(X, OnFile) else gen_batches(X.shape[0], n_rows)
 
 
 def column_ranges(X):
     """Least and greatest value of each column; NaN for one without an observed cell."""
     if issparse(X):
         return min_max_axis(X, axis=0, ignore_nan=True)
+    if isinstance(X, OnFile):
+        lows, highs = zip(*(column_ranges(X[rows]) for rows in _spans(X)), strict=True)
+        return np.fmin.reduce(lows), np.fmax.reduce(highs)
     return np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
 
 
 def value_range(X):
     """The least and the greatest value, as floats."""
-    if has_missing(X) or issparse(X):
+    if isinstance(X, OnFile) or issparse(X) or has_missing(X):
         low, high = column_ranges(X)
         return float(np.fmin.reduce(low)), float(np.fmax.reduce(high))
     return float(X.min()), float(X.max())

@@ -579,7 +579,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
             corrupted = self._corrupted_copy(dense(X), generator)
             return self._as_table(corrupted, like=given, exact=True)
         if not issparse(X):
-            return self._corrupted_copy(X, generator)
+            return self._corrupted_copy(dense(X), generator)
         if self.corruption not in ("swap", None):
             raise ValueError(
                 f"corruption={self.corruption!r} makes every row dense, so that it cannot corrupt "

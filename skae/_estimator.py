@@ -4,7 +4,7 @@ import time
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from inspect import signature
 from types import NoneType
 from typing import TYPE_CHECKING, Self
@@ -39,6 +39,7 @@ from skae._engine.notice import warn
 from skae._engine.saved import REMEDY, plain, restored
 from skae._engine.settings import AUTO
 from skae._engine.training import Trainer
+from skae._files import check_rows
 from skae._hints import PartsMixin, hints
 from skae._tabular import NAMES, TabularMixin
 from skae._version import __version__
@@ -328,8 +329,9 @@ class NetworkEstimator(
         """X as an array or CSR matrix; if it is a table, its encoder's."""
         matrix = self._as_matrix(X, reset, sample_weight)
         if matrix is None:
+            check = partial(validate_data, self, reset=reset)
             with hints(X):
-                return validate_data(self, X, reset=reset, **options)
+                return check_rows(check, X, **options)
         options["ensure_all_finite"] = "allow-nan"  # gaps that it does not take are refused
         return check_array(matrix, estimator=self, input_name="X", **options)
 

@@ -18,6 +18,7 @@ from skae._constraints import TRAINING_CONSTRAINTS
 from skae._encoder import EncoderMixin
 from skae._engine.data import Data, split_rows
 from skae._engine.devices import off_torch
+from skae._engine.files import in_memory, only
 from skae._engine.initial import initial_weights
 from skae._engine.modules import decoder_module, published
 from skae._engine.network import Network, lifted_off, put_on_top
@@ -189,7 +190,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
             prototype = self._hand_table_to(copy(self._prototype))
             prototype._check_values(X)
             prototype._check_network_spec(Data(X))
-        y = self._validate_y(off_torch(y), reset)
+        y = self._validate_y(in_memory(off_torch(y)), reset)
         check_consistent_length(X, y)
         data = weighted(Data(X, y), sample_weight)
         if len(data) < y.shape[0]:  # as if the others were not there
@@ -418,7 +419,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
 
     def _shown_to_callbacks(self, data):
         labelled = np.flatnonzero(self._is_labelled(data.target))
-        return self._encoded(data.X[labelled]), data.target[labelled]
+        return self._encoded(only(data.X, labelled)), data.target[labelled]
 
     def _strata(self, y):
         return None

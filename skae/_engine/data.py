@@ -9,6 +9,7 @@ import torch
 from scipy.sparse import issparse
 
 from skae._engine.devices import as_tensor
+from skae._engine.files import OnFile, only
 from skae._engine.streams import stream
 
 SAMPLE_SIZE = 2**22  # numbers in a sample, at most
@@ -20,8 +21,8 @@ class Data:
 
     Parameters
     ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features)
-    target : ndarray or CSR matrix of shape (n_samples, n_outputs), default=None
+    X : ndarray, `OnFile` or CSR matrix of shape (n_samples, n_features)
+    target : ndarray, `OnFile` or CSR matrix of shape (n_samples, n_outputs), default=None
     sample_weight : ndarray of shape (n_samples,), default=None
         What each row counts, above 0; None for all alike. Formulas that count rows take it
         for how often a row has been seen.
@@ -46,7 +47,7 @@ class Data:
 
     def __getitem__(self, rows):
         arrays = (self.X, self.target, self.sample_weight)
-        return Data(*(None if array is None else array[rows] for array in arrays))
+        return Data(*(only(array, rows) for array in arrays))
 
 
 class Split(NamedTuple):
@@ -149,23 +150,36 @@ class Rows:
 
 
 class SparseRows(Rows):
-    """The same of a CSR matrix, whose rows become dense as they are taken."""
+    """The same of a CSR matrix, whose rows become dense as they are taken.
+
+    For another device they are moved there batch by batch.
+    """
 
     _shares_memory = False
 
     def take(self, indices):
         """The rows at some indices; valid until the next call."""
-        return self._dense(self._X[indices.cpu().numpy()])
+        return self._read(indices.cpu().numpy(), len(indices))
 
     def span(self, start, stop):
         """Rows that follow each other, as an array and as a tensor; valid until the next call."""
-        batch = self._dense(self._X[start:stop])
+        batch = self._read(slice(start, stop), min(stop, self._X.shape[0]) - start)
         return self._batch.numpy(), batch
 
-    def _dense(self, rows):
-        batch = self._room(rows.shape[0])
-        rows.toarray(out=batch.numpy())
+    def _read(self, rows, n_rows):
+        batch = self._room(n_rows)
+        self._fill(batch.numpy(), rows)
         return batch if self._on_cpu else as_tensor(batch.numpy(), self._device)
+
+    def _fill(self, out, rows):
+        self._X[rows].toarray(out=out)
+
+
+class FileRows(SparseRows):
+    """The same of an `OnFile`, whose rows are read and converted as they are taken."""
+
+    def _fill(self, out, rows):
+        self._X.read(rows, out)
 
 
 class OtherRows:
@@ -190,7 +204,9 @@ class OtherRows:
 
 
 def rows_of(X, device):
-    """The `Rows` of an array or CSR matrix."""
+    """The `Rows` of an array, `OnFile` or CSR matrix."""
+    if isinstance(X, OnFile):
+        return FileRows(X, device)
     return SparseRows(X, device) if issparse(X) else Rows(X, device)
 
 
@@ -211,4 +227,6 @@ def sample(data, n_rows, seed, among=None):
 
 def dense(rows):
     """As an array."""
+    if isinstance(rows, OnFile):
+        return np.asarray(rows)
     return rows.toarray() if issparse(rows) else rows

@@ -1,0 +1,45 @@
+"""What scikit-learn checks of arrays, of memory maps: a part at a time, without a copy of all."""
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from skae._engine.files import is_on_file, on_file
+from skae._hints import NUMBERS
+
+SPAN_SIZE = 2**20  # numbers that are checked at once
+
+
+def check_rows(check, X, dtype, **options):
+    """What `check`, which is scikit-learn's, makes of X; of a map that it would copy, an `OnFile`.
+
+    Parameters
+    ----------
+    check : callable
+        Of X and options, as `check_array`.
+    X : array-like, `OnFile` or CSR matrix of shape (n_samples, n_features)
+    dtype : dtype or list of dtypes
+        What is allowed; of several, float32 for a map of integers or of halves.
+    **options
+        Those of `check_array`.
+    """
+    if not is_on_file(X) or X.dtype.kind not in NUMBERS or _is_as_asked(X, dtype):
+        return check(X, dtype=dtype, **options)
+    dtype = _float_for(X.dtype) if isinstance(dtype, list) else np.dtype(dtype)
+    check(X[: options.get("ensure_min_samples", 1)], dtype=dtype, **options)
+    rows = on_file(X, dtype)
+    if X.dtype.kind == "f" and options["ensure_all_finite"] is not False:
+        options["ensure_min_samples"] = 1
+        for span in gen_batches(len(rows), max(1, SPAN_SIZE // rows.shape[1])):
+            check(rows[span], dtype=dtype, **options)
+    return rows
+
+
+def _is_as_asked(X, dtype):
+    """Whether a map is taken as it is."""
+    dtypes = dtype if isinstance(dtype, list) else [dtype]
+    return isinstance(X, np.ndarray) and X.dtype in dtypes and X.flags.c_contiguous
+
+
+def _float_for(dtype):
+    """What to compute in; files of integers are large, and of such that float32 holds."""
+    return np.float64 if dtype.kind == "f" and dtype.itemsize > 4 else np.float32
