@@ -21,23 +21,24 @@ def pages(number):
     return int(open("/proc/self/statm").read().split()[number]) * os.sysconf("SC_PAGE_SIZE")
 """
 
-# An address space in which the rows fit once, as a file, but no copy of them.
+# An address space with room for the file and for a part of it, PART.
 ON_A_FILE = """
-shape = (400_000, 64)
-np.lib.format.open_memmap(PATH, "w+", "f4", shape).flush()
+np.lib.format.open_memmap(PATH, "w+", DTYPE, SHAPE).flush()
 X = np.load(PATH, mmap_mode="r")
-everything, room = resource.RLIM_INFINITY, X.nbytes // 2
+everything, room = resource.RLIM_INFINITY, int(PART * X.nbytes)
 for name in NAMES:
-    estimator = small(name, max_iter=1, batch_size=5_000)
-    estimator.fit(X[:20_000]).transform(X[:20_000])
-    resource.setrlimit(resource.RLIMIT_AS, (pages(0) + room, everything))
-    try:
-        X.copy()
-    except MemoryError:
-        print("no room for a copy")
-    estimator.fit(X)
-    print(name, estimator.transform(X).shape, np.isfinite(estimator.score(X)))
-    resource.setrlimit(resource.RLIMIT_AS, (everything, everything))
+    for early_stopping in (False, True):
+        settings = {"max_iter": 1, "batch_size": 2_000, "early_stopping": early_stopping}
+        estimator = small(name, **settings)
+        estimator.fit(X[:20_000]).transform(X[:20_000])
+        resource.setrlimit(resource.RLIMIT_AS, (pages(0) + room, everything))
+        try:
+            X.copy()
+        except MemoryError:
+            print("no room for a copy")
+        estimator.fit(X)
+        print(name, estimator.transform(X).shape, np.isfinite(estimator.score(X)))
+        resource.setrlimit(resource.RLIMIT_AS, (everything, everything))
 """
 
 MANY_PARTIAL_FITS = """
@@ -52,14 +53,26 @@ print((pages(1) - before) / 2**20)
 """
 
 
+def check_on_a_file(tmp_path, **settings):
+    settings["PATH"] = str(tmp_path / "X.npy")
+    lines = [f"{name} = {value!r}\n" for name, value in settings.items()]
+    output = run_python(MEASURE + "".join(lines) + ON_A_FILE).splitlines()
+    fitted = [f"{name} ({settings['SHAPE'][0]}, 3) True" for name in settings["NAMES"]]
+    assert output == [line for name in fitted for line in ["no room for a copy", name] * 2]
+
+
 @needs_proc
 def test_rows_of_a_file_are_never_copied_as_a_whole(tmp_path):
-    """102 MB of rows, and room for half as many beside them."""
+    """102 MB of rows, with and without rows that are held out, and room for .3 of that."""
     names = ("Autoencoder", "DenoisingAutoencoder", "ContractiveAutoencoder")
-    settings = f"PATH = {str(tmp_path / 'X.npy')!r}\nNAMES = {names!r}\n"
-    output = run_python(MEASURE + settings + ON_A_FILE)
-    expected = [("no room for a copy", f"{name} (400000, 3) True") for name in names]
-    assert output.splitlines() == [line for lines in expected for line in lines]
+    check_on_a_file(tmp_path, SHAPE=(400_000, 64), DTYPE="f4", PART=0.3, NAMES=names)
+
+
+@needs_proc
+def test_files_of_other_numbers_are_converted_batch_by_batch(tmp_path):
+    """102 MB of pixels, which as float32 would take up four times as much."""
+    names = ("ContractiveAutoencoder",)
+    check_on_a_file(tmp_path, SHAPE=(400_000, 256), DTYPE="u1", PART=0.3, NAMES=names)
 
 
 @needs_proc
