@@ -40,11 +40,17 @@ from skae._engine.saved import REMEDY, plain, restored
 from skae._engine.settings import AUTO
 from skae._engine.training import Trainer
 from skae._files import check_rows
+from skae._frames import is_of_float32
 from skae._hints import PartsMixin, hints
 from skae._tabular import NAMES, TabularMixin
 from skae._version import __version__
 
 ACCEPTED = {"accept_sparse": "csr", "order": "C"}  # of X, by `validate_data`
+
+
+def dtypes_for(X):
+    """What X may be to be computed in its own dtype; everything else is in the first of these."""
+    return np.float32 if is_of_float32(X) else [np.float64, np.float32]
 
 
 def draw_seed(random_state):
@@ -205,7 +211,7 @@ class NetworkEstimator(
     def _validate_X(self, X, reset, dtype=None, sample_weight=None):
         """X in the dtype to compute in, for parameters that have been checked."""
         device = find_device(self.device)
-        dtype = dtype or ([np.float64, np.float32] if reset else self._state.weights.dtype)
+        dtype = dtype or (dtypes_for(X) if reset else self._state.weights.dtype)
         weights = sample_weight if reset else None
         X = self._matrix_or_array(off_torch(X), reset, weights, dtype=dtype, **self._accepted)
         if self.precision == "bf16" and lacks_bfloat16(device):

@@ -55,6 +55,16 @@ def columns_of_others(X):
     return [place for place, dtype in enumerate(dtypes) if not is_numeric[dtype]]
 
 
+def is_of_float32(X):
+    """Whether all columns of a table are float32, of those libraries where scikit-learn asks not."""
+    if _is_arrow(X):
+        from pyarrow import types
+
+        return all(map(types.is_float32, X.schema.types))
+    is_other = _is(X, "polars", "DataFrame") or _is(X, "dask.dataframe", "DataFrame")
+    return is_other and {str(dtype).lower() for dtype in X.dtypes} == {"float32"}
+
+
 def _is_arrow(X):
     return _is(X, "pyarrow", "Table") or _is(X, "pyarrow", "RecordBatch")
 

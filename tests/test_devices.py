@@ -47,17 +47,24 @@ def data_frame(X, package):
     return pytest.importorskip(package).DataFrame({f"f{j}": X[:, j] for j in range(X.shape[1])})
 
 
+def arrow_table(X):
+    pyarrow = pytest.importorskip("pyarrow")
+    return pyarrow.table({f"f{j}": X[:, j] for j in range(X.shape[1])})
+
+
 KINDS_OF_INPUT = {
     "F-ordered": np.asfortranarray,
     "read-only": read_only,
     "negative strides": lambda X: X[::-1, ::-1].copy()[::-1, ::-1],
     "every second column": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
     "pandas": partial(data_frame, package="pandas"),
+    "polars": partial(data_frame, package="polars"),
+    "pyarrow": arrow_table,
+    "record batch": lambda X: arrow_table(X).to_batches()[0],
 }
 # Scikit-learn does not see that these are float32.
 KINDS_IN_FLOAT64 = {
     "big-endian": lambda X: X.astype(X.dtype.newbyteorder(">")),
-    "polars": partial(data_frame, package="polars"),
     "list": np.ndarray.tolist,
 }
 
