@@ -93,7 +93,7 @@ TRAINING_CONSTRAINTS = {
     "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "shuffle": ["boolean"],
+    "shuffle": ["boolean", StrOptions({"windows"})],
     "tol": [Interval(Real, 0, None, closed="left")],
     "n_iter_no_change": [
         StrOptions({"auto"}),

@@ -39,7 +39,7 @@ from skae._engine.notice import warn
 from skae._engine.saved import REMEDY, plain, restored
 from skae._engine.settings import AUTO
 from skae._engine.training import Trainer
-from skae._files import check_rows
+from skae._files import check_rows, warn_of_order
 from skae._frames import is_of_float32
 from skae._hints import PartsMixin, hints
 from skae._tabular import NAMES, TabularMixin
@@ -171,6 +171,7 @@ class NetworkEstimator(
             if not continues:
                 self._check_weights(data)
             self._warn_of_data(data)
+            warn_of_order(self, data.X)
         if not continues:
             self._forget()
         with self._transaction():

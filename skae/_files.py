@@ -1,9 +1,11 @@
-"""What scikit-learn checks of arrays, of memory maps: a part at a time, without a copy of all."""
+"""Memory maps as X: scikit-learn's checks without a copy of all, and a warning of slow orders."""
 
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skae._engine.files import is_on_file, on_file
+from skae._engine.files import is_on_file, on_file, size_on_file
+from skae._engine.memory import free_memory
+from skae._engine.notice import warn
 from skae._hints import NUMBERS
 
 SPAN_SIZE = 2**20  # numbers that are checked at once
@@ -43,3 +45,18 @@ def _is_as_asked(X, dtype):
 def _float_for(dtype):
     """What to compute in; files of integers are large, and of such that float32 holds."""
     return np.float64 if dtype.kind == "f" and dtype.itemsize > 4 else np.float32
+
+
+def warn_of_order(estimator, X):
+    """Warn if rows are to come one by one from a file that is larger than what memory is free."""
+    shuffle = estimator._setting("shuffle")
+    in_order = not shuffle and not estimator._held_out_fraction  # what is held out is random, too
+    if in_order or isinstance(shuffle, str) or estimator._setting("solver") == "lbfgs":
+        return
+    size = size_on_file(X)
+    if size and size > (free := free_memory()):
+        warn(
+            f"X is a memory map of {size / 1e9:.3g} GB, of which memory that is free holds "
+            f"{free / 1e9:.3g} GB, and shuffle={shuffle!r} takes rows one by one from all over the "
+            "file, so that training waits for the disk: set shuffle='windows'."
+        )

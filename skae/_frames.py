@@ -56,7 +56,7 @@ def columns_of_others(X):
 
 
 def is_of_float32(X):
-    """Whether all columns of a table are float32, of those libraries where scikit-learn asks not."""
+    """Whether all of a table's columns are float32, of libraries that scikit-learn does not ask."""
     if _is_arrow(X):
         from pyarrow import types
 

@@ -111,9 +111,11 @@ class InfoGAN(BaseGAN):
     max_iter : int or 'auto', default='auto'
         Epochs, that is passes over X. 'auto' is as many as make 5,000 steps. No loss says when
         to stop: see `score`. More epochs give better samples, up to a point.
-    shuffle : bool, default=True
+    shuffle : bool or 'windows', default=True
         Whether each epoch takes the rows in a new random order; if not, all epochs have
-        the same batches.
+        the same batches. 'windows' is for memory maps larger than memory: the order is
+        random within windows of 64 blocks or more, each block of some thousand rows that
+        follow each other in X, and drawn at random. See :ref:`windows`.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the previous fit, for `max_iter`
         more epochs, instead of from new ones; the network must then be the same.
@@ -235,7 +237,7 @@ class InfoGAN(BaseGAN):
         learning_rate_init=3e-3,
         batch_size=64,
         max_iter: int | str = "auto",
-        shuffle=True,
+        shuffle: bool | str = True,
         warm_start=False,
         random_state=None,
         device="cpu",

@@ -80,6 +80,13 @@ def is_on_file(X):
     return isinstance(X, (OnFile, mmap.mmap))
 
 
+def size_on_file(X):
+    """Bytes of X on its file; 0 if it is in memory."""
+    if not is_on_file(X):
+        return 0
+    return X.shape[0] * X.shape[1] * getattr(X, "file", X).itemsize
+
+
 def on_file(X, dtype):
     """A memory map in some dtype, an `OnFile`."""
     return X.astype(dtype) if isinstance(X, OnFile) else OnFile(X, dtype)

@@ -44,7 +44,7 @@ class Settings:
     batch_size : int
         At most the number of rows.
     max_iter : int
-    shuffle : bool
+    shuffle : bool or "windows"
     tol : float or None
         None where no loss tells when to stop.
     n_iter_no_change : int or inf
@@ -60,7 +60,7 @@ class Settings:
     learning_rate_init: float
     batch_size: int
     max_iter: int
-    shuffle: bool
+    shuffle: bool | str
     tol: float
     n_iter_no_change: float
     dtype: torch.dtype
@@ -106,6 +106,11 @@ class Settings:
             dtype=PRECISIONS[estimator.precision],
             device=find_device(estimator.device),
         )
+
+    @property
+    def in_windows(self):
+        """Whether rows are shuffled within windows."""
+        return isinstance(self.shuffle, str)
 
     def __str__(self):
         if self.solver == "lbfgs":  # to which the others do not apply

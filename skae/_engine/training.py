@@ -17,6 +17,7 @@ from skae._engine.devices import switch_gradients
 from skae._engine.divergence import divergence
 from skae._engine.network import Network
 from skae._engine.optimizers import SOLVERS, schedule
+from skae._engine.order import shuffled, shuffled_in_windows
 from skae._engine.phases import say
 from skae._engine.settings import Settings
 from skae._engine.streams import stream
@@ -143,7 +144,7 @@ class Trainer:
         self.estimator = estimator
         self.settings = settings = Settings.of(estimator, perceptron, data, split)
         self.device, self.alpha = settings.device, settings.alpha
-        self.data, self.split = data, split
+        self.data, self.split = data, split.as_read(data.X) if settings.in_windows else split
         self._tables = [rows_of(table, self.device) for table in data.tables]
         self._sample_weight = relative_weights(data, split, self.device)
         self._full_batch = min(settings.batch_size, len(split.training))
@@ -248,12 +249,12 @@ class Trainer:
 
     def _order(self, seed, epoch):
         """The training rows, as this epoch takes them."""
-        order = self.split.training
+        rows, generator = self.split.training, stream(seed, "shuffle", epoch)
         if not self.settings.shuffle:
-            return order
-        shuffle = stream(seed, "shuffle", epoch)
-        permutation = torch.randperm(len(order), generator=shuffle, device="cpu")
-        return permutation if self.split.held_out is None else order[permutation]
+            return rows
+        if self.settings.in_windows:
+            return shuffled_in_windows(rows, self.data.X.shape[1], generator)
+        return shuffled(rows, generator)
 
     def _step(self, indices, noise, learning_rate):
         """One step of the optimiser; returns the batch's objective, still on the device."""
