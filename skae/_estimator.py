@@ -41,7 +41,7 @@ from skae._engine.settings import AUTO
 from skae._engine.training import Trainer
 from skae._files import check_rows, warn_of_order
 from skae._frames import is_of_float32
-from skae._hints import PartsMixin, hints
+from skae._hints import PartsMixin, hints, refuse_streams
 from skae._tabular import NAMES, TabularMixin
 from skae._version import __version__
 
@@ -334,6 +334,7 @@ class NetworkEstimator(
 
     def _matrix_or_array(self, X, reset, sample_weight=None, **options):
         """X as an array or CSR matrix; if it is a table, its encoder's."""
+        refuse_streams(X)
         matrix = self._as_matrix(X, reset, sample_weight)
         if matrix is None:
             check = partial(validate_data, self, reset=reset)

@@ -1,5 +1,6 @@
 """What errors say beyond scikit-learn's own words: which mistake it may be, and what helps."""
 
+from collections.abc import Iterable, Mapping, Sequence, Set
 from copy import copy
 from functools import update_wrapper
 from types import CellType, FunctionType
@@ -16,6 +17,12 @@ from skae._missing import is_missing
 
 FEW = 5  # columns, or labels, that an error names
 NUMBERS = frozenset("biuf")  # kinds of NumPy's dtypes
+ARRAYS = ("shape", "__array__", "__array_interface__", "__dataframe__")  # what tells one of arrays
+STREAMS = ("__getitem__", "to_batches", "collect")  # and of what gives rows, but is none
+PART_BY_PART = (
+    "pass one part after the other to partial_fit; or, for several epochs, write all rows to a "
+    "file once, with numpy.lib.format.open_memmap, and pass its memory map to fit"
+)
 
 
 class hints:
@@ -34,6 +41,12 @@ class hints:
                 error.add_note(note)
 
     def _note(self, message):
+        if _is_list_of_tables(self._X):
+            n = len(self._X)
+            return (
+                f"This list of {n} arrays is no array of rows: pass np.concatenate of it, or "
+                f"{PART_BY_PART}."
+            )
         if getattr(self._X, "ndim", 2) > 2:
             return (
                 "Every sample is a row, images too: pass X.reshape(len(X), -1), and their shape as "
@@ -45,6 +58,21 @@ class hints:
                 "table=TableEncoder(), and AutoencoderImputer, as a step before others."
             )
         return note_on_columns(columns_without_numbers(self._X), hasattr(self._X, "columns"))
+
+
+def _is_list_of_tables(X):
+    return isinstance(X, Sequence) and len(X) > 0 and getattr(X[0], "ndim", 0) == 2
+
+
+def refuse_streams(X):
+    """Raise an error if X is no array and the like, but gives rows a part at a time."""
+    if any(hasattr(X, name) for name in ARRAYS) or isinstance(X, Sequence | Mapping | Set):
+        return
+    if isinstance(X, Iterable) or any(hasattr(X, name) for name in STREAMS):
+        raise TypeError(
+            "X must be an array, a data frame or a CSR matrix, but found an object of type "
+            f"{type(X).__name__}, which gives rows a part at a time: {PART_BY_PART}."
+        )
 
 
 def columns_without_numbers(X):

@@ -8,6 +8,7 @@ import torch
 from helpers import LABELS, X, assert_same_fit, assert_same_state, each_trained, small, weights
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
+from torch.utils.data import DataLoader, TensorDataset
 
 from skae import (
     Autoencoder,
@@ -302,3 +303,48 @@ def test_random_order_of_a_large_file_is_warned_of(mapped, monkeypatch, recwarn)
 
 def test_free_memory_is_what_the_system_says():
     assert free_memory() > 10**6
+
+
+# What is no file yet.
+
+
+def batches(X):
+    yield from np.array_split(X, 3)
+
+
+class Reader:
+    """As pyarrow's data sets: neither an array nor an iterable."""
+
+    def to_batches(self):
+        return batches(X)
+
+
+STREAMS = {
+    "generator": lambda: batches(X),
+    "map": lambda: map(np.asarray, X),
+    "DataLoader": lambda: DataLoader(TensorDataset(torch.from_numpy(X)), batch_size=20),
+    "TensorDataset": lambda: TensorDataset(torch.from_numpy(X)),
+    "Reader": Reader,
+    "LazyFrame": lambda: pytest.importorskip("polars").LazyFrame(X),
+}
+
+
+@each_trained
+@pytest.mark.parametrize("kind", STREAMS)
+def test_what_gives_rows_part_by_part_is_no_array(kind, name):
+    estimator = small(name)
+    for method in (estimator.fit, estimator.partial_fit):
+        with pytest.raises(
+            TypeError, match=f"found an object of type {kind}, .* to partial_fit; .*"
+        ):
+            method(STREAMS[kind](), LABELS)
+    assert not hasattr(estimator, "n_iter_")
+
+
+def test_a_list_of_parts_is_no_array():
+    for parts in (list(batches(X)), [X[:20], X[20:]], [torch.from_numpy(X)] * 2):
+        with pytest.raises(ValueError) as raised:
+            small("Autoencoder").fit(parts)
+        assert f"list of {len(parts)} arrays is no array" in raised.value.__notes__[0]
+        assert "open_memmap" in raised.value.__notes__[0]
+    small("Autoencoder").fit([*X])
