@@ -116,7 +116,8 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data. float32 is computed in float32, everything else in float64.
+            Training data. float32 is computed in float32, and so is a memory map of integers or
+            of halves; everything else in float64.
         y : None
             Ignored.
 

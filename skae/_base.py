@@ -88,7 +88,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         The same of parameters that only `fit` goes by, such as `max_iter`.
     `_prepare(data, continues)`
         Learns from the training rows, `data.X`, what the objective needs, such as the
-        range of each column. `continues` tells whether an earlier training goes on.
+        range of each column. `continues` tells whether an earlier training goes on. Rows of
+        a memory map are read as they are indexed: go through them a slice at a time.
     `_describe_perceptron(n_features)`
         Returns the layers: what `super()`'s returns, with other values in some fields, such
         as two heads for the encoder.
@@ -161,7 +162,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data. float32 is computed in float32, everything else in float64.
+            Training data. float32 is computed in float32, and so is a memory map of integers or
+            of halves; everything else in float64.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None

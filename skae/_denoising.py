@@ -387,8 +387,8 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data; NaN is a missing cell. float32 is computed in float32,
-            everything else in float64.
+            Training data; NaN is a missing cell. float32 is computed in float32, and so is a
+            memory map of integers or of halves; everything else in float64.
         y : None
             Ignored; what rows are to become is the keyword `target`.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -106,8 +106,8 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data, labelled and unlabelled. float32 is computed in float32,
-            everything else in float64.
+            Training data, labelled and unlabelled. float32 is computed in float32, and so is a
+            memory map of integers or of halves; everything else in float64.
         y : array-like or CSR matrix of shape (n_samples,) or (n_samples, n_outputs)
             What to predict: labels or numbers; of a classifier, two dimensions are an
             indicator matrix. Rows without are marked, for a classifier by `unlabeled`, for a

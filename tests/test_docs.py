@@ -1,10 +1,11 @@
 """The code of the documentation's pages runs, and nothing public is missing in them."""
 
 import importlib
+import importlib.util
 import re
 
 import pytest
-from pages import BLOCK, DOCS, ROOT, code_of
+from pages import BLOCK, DOCS, ROOT, code_of, sections_of
 from sklearn.linear_model import LogisticRegression
 
 import skae
@@ -16,11 +17,13 @@ MODULES = ["networks", "tables", "datasets", "metrics", "inspection", "base", "o
 # What a page's code imports that is no part of the extra `test`.
 NEEDED = {"user_guide/deployment.rst": ("onnxscript", "skl2onnx", "onnxruntime")}
 
+SCALING = DOCS / "user_guide/scaling.rst"  # sections of which need what not everyone has
+NEEDED_BY_SECTIONS = {"HDF5": "h5py", "zarr": "zarr", "Dask": "dask_ml"}
 
 PROGRAMS = {
     page.relative_to(DOCS).as_posix(): code_of(page.read_text(encoding="utf-8"))
     for page in PAGES
-    if page != WITH_OTHER_TOOLS
+    if page not in (SCALING, WITH_OTHER_TOOLS)
 }
 
 
@@ -32,6 +35,29 @@ def test_code_runs(name, small_data):
         pytest.importorskip(package)
     # Names that a block uses come from that page, from the blocks above it.
     exec(compile(PROGRAMS[name], str(DOCS / name), "exec"), {"__name__": "__main__"})
+
+
+def sections_that_can_run():
+    """Programs of the page on scaling, by title, in their order."""
+    programs = sections_of(SCALING.read_text(encoding="utf-8"))
+    for title, code in programs:
+        needed = NEEDED_BY_SECTIONS.get(title)
+        if needed is None or importlib.util.find_spec(needed):
+            yield title, code
+
+
+@pytest.mark.filterwarnings("ignore:::(?!skae|__main__)")
+def test_files_and_streams(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "__main__"}
+    for title, code in sections_that_can_run():
+        exec(compile(code, f"{SCALING}: {title}", "exec"), names)
+    in_memory = names["Autoencoder"](8, **names["settings"]).fit(names["pixels"].astype("f4"))
+    assert names["autoencoder"].loss_curve_ == in_memory.loss_curve_
+    assert names["in_windows"].score(names["X"]) > in_memory.score(names["X"]) - 0.03
+    streams = [names[name] for name in names if name.startswith("from_")]
+    assert len(streams) >= 2
+    assert {stream.n_iter_ for stream in streams} <= {4, 20}
 
 
 def test_code_of_the_readme_runs_and_gives_what_it_says():
