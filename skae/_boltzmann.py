@@ -215,9 +215,11 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
         'auto' is 20 epochs, or as many as make 2,000 steps; large networks and tables
         with many more columns than rows get by with fewer steps, and none takes more
         than 20,000. See :ref:`auto`.
-    shuffle : bool, default=True
+    shuffle : bool or 'windows', default=True
         Whether each epoch takes the rows in a new random order; if not, all epochs have
-        the same batches.
+        the same batches. 'windows' is for memory maps larger than memory: the order is
+        random within windows of 64 blocks or more, each block of some thousand rows that
+        follow each other in X, and drawn at random. See :ref:`windows`.
     tol : float, default=1e-4
         An epoch counts as an improvement if its loss is below the best one by more than
         `tol * abs(best)`: it is relative, unlike in MLPRegressor. More stops sooner.
@@ -356,7 +358,7 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
         learning_rate_init: float | str = "auto",
         batch_size: int | str = "auto",
         max_iter: int | str = "auto",
-        shuffle=True,
+        shuffle: bool | str = True,
         tol=1e-4,
         n_iter_no_change: float | str = "auto",
         early_stopping=False,
