@@ -38,12 +38,16 @@ PAPER = {  # Vincent et al. (2008), in the order of METHODS
 
 
 def by_problem(known):
-    """Problem, draw, method: record; with what validation chooses."""
+    """Problem, draw, method: record; with what validation chooses, of draws that are complete."""
     found = {}
     for key, record in known.items():
         name, draw, method = key.split(" | ")
         found.setdefault(name, {}).setdefault(int(draw), {})[method] = record
-    return {name: with_chosen(found[name]) for name in PROBLEMS if name in found}
+    complete = {
+        name: {draw: its for draw, its in draws.items() if set(METHODS) <= set(its)}
+        for name, draws in ((name, with_chosen(draws)) for name, draws in found.items())
+    }
+    return {name: complete[name] for name in PROBLEMS if complete.get(name)}
 
 
 def with_chosen(draws):
@@ -140,7 +144,7 @@ def machines_table(draws):
 # Bars
 
 
-def below(results, name, method, other, by=0.0, in_mean_only=False):
+def below(results, name, method, other, by=0.0):
     """A line that says by what part of its errors a method is below another one."""
     if not is_there(results, name, method, other):
         return
