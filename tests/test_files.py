@@ -5,7 +5,16 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from helpers import LABELS, X, assert_same_fit, assert_same_state, each_trained, small, weights
+from helpers import (
+    LABELS,
+    OF_UNITS,
+    X,
+    assert_same_fit,
+    assert_same_state,
+    each_trained,
+    small,
+    weights,
+)
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from torch.utils.data import DataLoader, TensorDataset
@@ -93,7 +102,7 @@ def test_maps_of_floats_are_as_arrays_with_rows_held_out(name, mapped):
 
 @each_trained
 def test_maps_are_continued_as_arrays(name, mapped):
-    plain = np.round(X * 4).astype(np.int8)
+    plain = np.round(X * (1 if name == OF_UNITS else 4)).astype(np.int8)
     expected = small(name).fit(plain.astype(np.float32), LABELS)
     found = small(name).fit(mapped(plain), LABELS)
     expected.partial_fit(plain.astype(np.float32), LABELS)

@@ -13,7 +13,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from helpers import LABELS, SUPERVISED, TRAINED, X, small, weights
+from helpers import LABELS, SUPERVISED, TRAINED, UNIT_X, X, small, weights
 from threadpoolctl import threadpool_limits
 
 import skae
@@ -24,8 +24,8 @@ EVERY = [*TRAINED, *SUPERVISED]
 
 def fit(name):
     """What a worker does: train, and give the codes and the losses of all epochs."""
-    estimator = small(name).fit(X, LABELS)
-    return estimator.transform(X), estimator.loss_curve_
+    estimator = small(name).fit(UNIT_X, LABELS)
+    return estimator.transform(UNIT_X), estimator.loss_curve_
 
 
 def assert_equal(found, expected):

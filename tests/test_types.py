@@ -193,7 +193,7 @@ def test_functions_return_what_their_types_say(path):
         **{"loss": torch.tensor(1.0), "penalty": torch.tensor(1.0), "weight": 0.1},
         **{"estimator": small("Autoencoder").fit(squares), "X": squares},
         **{"image": UNIT_X[:8].reshape(6, 8), "patch_shape": (2, 2), "step": 1},
-        **{"patches": squares, "image_shape": (6, 8), "samples": squares},
+        **{"patches": squares, "image_shape": (6, 8), "samples": squares, "pictures": [UNIT_X]},
         **{"formula": lambda code, sample_weight=None: None},
     }
     function = FUNCTIONS[path]
