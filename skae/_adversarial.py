@@ -103,7 +103,7 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         "table": "table=TableEncoder()",
     }
     _fixed = {"solver": "adversarial", "alpha": 0.0, "tol": None, "n_iter_no_change": math.inf}
-    _minimizes = False
+    _minimizes = _trains_together = False
     _n_steps = N_STEPS
     _rows_per_row = 3  # two of D's, one of G's
     _held_out_fraction = 0

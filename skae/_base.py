@@ -27,6 +27,7 @@ from skae._engine.initial import initial_weights, n_linear_components, start_lin
 from skae._engine.modules import decoder_module, published
 from skae._engine.network import ENCODER, Network, matching_tensors
 from skae._engine.perceptron import Perceptron
+from skae._engine.shards import own
 from skae._estimator import ACCEPTED, NetworkEstimator, trains_by_epochs
 from skae._files import check_rows
 from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
@@ -246,7 +247,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
             return None
         target = self._target_as_numbers(off_torch(target))
         check = partial(check_array, input_name="target")
-        with hints(target):
+        with hints(own(target)):
             target = check_rows(check, target, X.dtype, **self._accepted)
         if target.shape[0] != X.shape[0]:
             raise ValueError(

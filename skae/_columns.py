@@ -1,7 +1,9 @@
-"""Statistics of the columns of an array, `OnFile` or CSR matrix; missing cells (NaN) do not count.
+"""Statistics of columns, of an array, `OnFile`, `Shard` or CSR matrix; missing cells do not count.
 
 Rows may have weights, `sample_weight`, above 0: a weight of 2 is that of a row that is there twice.
 """
+
+from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
@@ -9,7 +11,9 @@ from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 
+from skae._engine.data import dense
 from skae._engine.files import OnFile
+from skae._engine.shards import Shard, added_up
 
 SPAN_SIZE = 2**20  # numbers
 FEW_COLUMNS = 256  # whose covariances are soon diagonalised
@@ -17,6 +21,8 @@ FEW_COLUMNS = 256  # whose covariances are soon diagonalised
 
 def has_missing(X):
     """Whether any cell is NaN; X holds no infinity."""
+    if isinstance(X, Shard):
+        return X.group.any(has_missing(X.own))
     if isinstance(X, OnFile):
         return X.file.dtype.kind == "f" and any(has_missing(X[rows]) for rows in _spans(X))
     values = X.data if issparse(X) else X
@@ -27,6 +33,8 @@ def has_missing(X):
 def column_sums(X, sample_weight=None):
     """Sums of the columns and how many cells of each are observed, float64 arrays."""
     n_rows, n_columns = X.shape
+    if isinstance(X, Shard):
+        return tuple(added_up(column_sums, X, sample_weight))
     if isinstance(X, OnFile):
         return _sums_of_parts(X, sample_weight)
     if issparse(X):
@@ -70,11 +78,16 @@ def column_means(X, sample_weight=None):
 
 def log_column_means(X, sample_weight=None):
     """Means of log(1 + x) in each column, a float64 array."""
+    sums = added_up(_sums_of_logs, X, sample_weight)
+    return ratio(sums, column_sums(X, sample_weight)[1])
+
+
+def _sums_of_logs(X, sample_weight):
     sums = np.zeros(X.shape[1])
     for rows in _spans(X):
         logs = _summed(X[rows]).log1p() if issparse(X) else np.log1p(X[rows])
         sums += column_sums(logs, _part(sample_weight, rows))[0]
-    return ratio(sums, column_sums(X, sample_weight)[1])
+    return sums
 
 
 def column_variances(X, sample_weight=None):
@@ -84,11 +97,16 @@ def column_variances(X, sample_weight=None):
         _, variances = mean_variance_axis(_summed(X), 0, weights)
         return np.nan_to_num(variances.astype(np.float64))
     sums, n_observed = column_sums(X, sample_weight)
-    means, squares = ratio(sums, n_observed), np.zeros_like(sums)
+    squares_around = partial(_squares_around, ratio(sums, n_observed))
+    return ratio(added_up(squares_around, X, sample_weight), n_observed)
+
+
+def _squares_around(means, X, sample_weight):
+    squares = np.zeros_like(means)
     for rows in _spans(X):
-        differences = X[rows] - means
+        differences = dense(X[rows]) - means
         squares += sums_of_squares(differences, ~np.isnan(differences), _part(sample_weight, rows))
-    return ratio(squares, n_observed)
+    return squares
 
 
 def principal_components(X, n_most, sample_weight=None):
@@ -152,6 +170,11 @@ def _spans(X):
 
 def column_ranges(X):
     """Least and greatest value of each column; NaN for one without an observed cell."""
+    if isinstance(X, Shard):
+        nowhere = np.full((2, X.shape[1]), np.nan, X.dtype)
+        of_all = X.group.gather(column_ranges(X.own) if X.own.shape[0] else nowhere)
+        lows, highs = zip(*of_all, strict=True)
+        return np.fmin.reduce(lows), np.fmax.reduce(highs)
     if issparse(X):
         return min_max_axis(X, axis=0, ignore_nan=True)
     if isinstance(X, OnFile):
@@ -162,7 +185,7 @@ def column_ranges(X):
 
 def value_range(X):
     """The least and the greatest value, as floats."""
-    if isinstance(X, OnFile) or issparse(X) or has_missing(X):
+    if isinstance(X, (OnFile, Shard)) or issparse(X) or has_missing(X):
         low, high = column_ranges(X)
         return float(np.fmin.reduce(low)), float(np.fmax.reduce(high))
     return float(X.min()), float(X.max())

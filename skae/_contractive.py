@@ -8,6 +8,7 @@ import torch
 
 from skae._base import BaseAutoencoder
 from skae._compat import Interval, StrOptions
+from skae._engine.parallel import of_batch
 from skae._outputs import penalized
 from skae.tables import TableEncoder
 
@@ -138,8 +139,11 @@ def estimated_squared_jacobian_norm(weights, slopes, generator, to_input=lambda 
     Laplacian smoothing splines", Communications in Statistics 19, 1990,
     https://doi.org/10.1080/03610919008812866.
     """
-    signs = torch.empty_like(slopes[-1], requires_grad=False).bernoulli_(generator=generator)
-    signs = signs.mul_(2.0).sub_(1.0)
+
+    def draw(like):
+        return torch.empty_like(like, requires_grad=False).bernoulli_(generator=generator)
+
+    signs = of_batch(draw, slopes[-1], generator).mul_(2.0).sub_(1.0)
     return to_input(pulled_back(weights, slopes, signs)).square().sum(dim=1)
 
 

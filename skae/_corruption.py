@@ -1,10 +1,12 @@
 """Corruptions: what the denoising autoencoder undoes, each of a batch x (n, n_features)."""
 
 import math
+from functools import partial
 
 import torch
 
 from skae._engine.constants import constant
+from skae._engine.parallel import of_batch, on_batch
 
 
 def mask(x, level, means, generator):
@@ -17,8 +19,12 @@ def mask(x, level, means, generator):
 
 def kept_cells(x, level, generator):
     """1 for each cell with probability 1 - level, otherwise 0; of the shape and dtype of x."""
+    return of_batch(partial(_kept_cells, level, generator), x, generator)
+
+
+def _kept_cells(level, generator, x):
     if x.device.type != "cpu" or level < 2**-10:
-        return uniform_like(x, generator).ge_(level)
+        return torch.empty_like(x).uniform_(generator=generator).ge_(level)
     # 16 random bits for a cell, where a uniform number takes 32 or 64: drawing them is what costs.
     words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device="cpu")
     bits = words.random_(-(2**63), None, generator=generator).view(torch.int16)
@@ -29,7 +35,7 @@ def kept_cells(x, level, generator):
 
 def add_gaussian_noise(x, level, generator):
     """Add normal noise of standard deviation `level`."""
-    noise = torch.empty_like(x).normal_(generator=generator)
+    noise = of_batch(lambda x: torch.empty_like(x).normal_(generator=generator), x, generator)
     return x + level * noise
 
 
@@ -39,11 +45,15 @@ def add_salt_and_pepper(x, level, low, high, generator):
     return torch.where(draw < level / 2, low, torch.where(draw < level, high, x))
 
 
-def swap(x, level, draw):
+def swap(x, level, draw, generator):
     """Give each cell with probability `level` the value that another row has in its column.
 
-    `draw` has uniform numbers, of x's shape; columns with the same ones take the same row's.
+    `draw(x)` gives uniform numbers, of x's shape; columns with the same ones take the same row's.
     """
+    return on_batch(lambda x: _swap(x, level, draw(x)), x, generator)
+
+
+def _swap(x, level, draw):
     n_rows = x.shape[0]
     if n_rows == 1:
         return x
@@ -54,11 +64,16 @@ def swap(x, level, draw):
 
 
 def uniform_like(x, generator):
-    return torch.empty_like(x).uniform_(generator=generator)
+    """A uniform number for each cell."""
+    return of_batch(lambda x: torch.empty_like(x).uniform_(generator=generator), x, generator)
 
 
 def apply_users(corruption, x, generator):
     """Corrupt by a callable that the user has given."""
+    return on_batch(partial(_apply_users, corruption, generator), x, generator)
+
+
+def _apply_users(corruption, generator, x):
     with torch.no_grad():  # a copy: the clean x is the target
         corrupted = corruption(x.clone(), generator)
     found = type(corrupted).__name__

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from numbers import Real
 from typing import Self, overload
 
@@ -680,7 +681,8 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
             low, high = (as_tensor(a, x.device) for a in (self.data_min_, self.data_max_))
             corrupted = add_salt_and_pepper(x, level, low, high, generator)
         elif self.corruption == "swap":
-            corrupted = swap(x, level, self._uniform_of_cells(x, generator))
+            draw = partial(self._uniform_of_cells, generator=generator)
+            corrupted = swap(x, level, draw, generator)
         else:
             whole = self._fill(x, with_mask=False) if lacks_cells else x
             corrupted = apply_users(self.corruption, whole, generator)

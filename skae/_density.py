@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae._constraints import check_counts
 from skae._elbo import gaussian_kl, log_importance, moment_matched_normal, reparameterize
-from skae._engine.data import Data
+from skae._engine.data import Data, dense
 from skae._engine.devices import memory_errors
 from skae._engine.network import Network
 from skae._engine.notice import warn
@@ -334,7 +334,7 @@ class DensityMixin:
         def both(network, x):
             return torch.cat(network.encode(self._inputs(x)), dim=1)
 
-        moments = self._map(both, X)
+        moments = dense(self._map(both, X))
         return np.split(moments, 2, axis=1)
 
 

@@ -38,11 +38,13 @@ from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._engine.saved import REMEDY, plain, restored
 from skae._engine.settings import AUTO
+from skae._engine.shards import Shard, own
 from skae._engine.training import Trainer
 from skae._files import check_rows, warn_of_order
 from skae._frames import is_of_float32
 from skae._hints import PartsMixin, hints, refuse_streams
 from skae._tabular import NAMES, TabularMixin
+from skae._together import together
 from skae._version import __version__
 
 ACCEPTED = {"accept_sparse": "csr", "order": "C"}  # of X, by `validate_data`
@@ -151,6 +153,8 @@ class NetworkEstimator(
         def set_partial_fit_request(self, **kwargs) -> Self: ...
         def set_score_request(self, **kwargs) -> Self: ...
 
+    _trains_together = True  # whether processes can share its fit
+    _target_is_gathered = False  # whether all processes need the targets of all rows
     _fixed = {}  # parameters of training that the constructor does not have, with their values
     _minimizes = True  # whether a lower loss is a better one
     _n_steps = None  # that max_iter="auto" makes; None: what suits the work
@@ -164,6 +168,10 @@ class NetworkEstimator(
         return self.warm_start and self.__sklearn_is_fitted__()
 
     def _run_fit(self, X, target=None, sample_weight=None):
+        with together(self, self._continues_training, X, target, sample_weight) as given:
+            return self._fit_to(*given)
+
+    def _fit_to(self, X, target, sample_weight):
         continues = self._continues_training
         with self._transaction():
             self._check_budget()
@@ -180,6 +188,10 @@ class NetworkEstimator(
         return self
 
     def _run_partial_fit(self, X, target=None, sample_weight=None):
+        with together(self, self.__sklearn_is_fitted__(), X, target, sample_weight) as given:
+            return self._run_one_epoch(*given)
+
+    def _run_one_epoch(self, X, target, sample_weight):
         continues, parameters = self.__sklearn_is_fitted__(), self._parameters()
         # scikit-learn does so only in the first call; parameters seldom change between calls.
         if continues and not are_unchanged(self._state.parameters, parameters):
@@ -192,7 +204,7 @@ class NetworkEstimator(
             trainer.run_epoch()
             self._commit(trainer)
             self._state.parameters = parameters
-        if self.verbose:
+        if trainer.settings.verbose:
             trainer.report(self.n_iter_, time.perf_counter() - started)
         return self
 
@@ -207,12 +219,19 @@ class NetworkEstimator(
 
     def _progress(self, data, n_tasks):
         """A context that gives the `Progress` of a fit of so many tasks."""
-        return Progress.of_fit(self, *self._shown_to_callbacks(data), n_tasks)
+        X, y = self._shown_to_callbacks(data)
+        y = y[X.is_own] if isinstance(X, Shard) and y is not X else own(y)
+        return Progress.of_fit(self, own(X), y, n_tasks)
+
+    def _draw_seed(self, data):
+        """The seed of a fit to these data."""
+        seed = draw_seed(self.random_state)
+        return seed if data.group is None else data.group.from_first(seed)
 
     def _validate_X(self, X, reset, dtype=None, sample_weight=None):
         """X in the dtype to compute in, for parameters that have been checked."""
         device = find_device(self.device)
-        dtype = dtype or (dtypes_for(X) if reset else self._state.weights.dtype)
+        dtype = dtype or (dtypes_for(own(X)) if reset else self._state.weights.dtype)
         weights = sample_weight if reset else None
         X = self._matrix_or_array(off_torch(X), reset, weights, dtype=dtype, **self._accepted)
         if self.precision == "bf16" and lacks_bfloat16(device):
@@ -231,7 +250,7 @@ class NetworkEstimator(
         try:
             trainer.fit(progress)
         except KeyboardInterrupt:
-            if trainer.n_iter > 0:
+            if trainer.n_iter > 0 and trainer.data.group is None:  # no others to learn it with
                 self._commit(trainer)
             raise
         self._commit(trainer)
@@ -338,7 +357,7 @@ class NetworkEstimator(
         matrix = self._as_matrix(X, reset, sample_weight)
         if matrix is None:
             check = partial(validate_data, self, reset=reset)
-            with hints(X):
+            with hints(own(X)):
                 return check_rows(check, X, **options)
         options["ensure_all_finite"] = "allow-nan"  # gaps that it does not take are refused
         return check_array(matrix, estimator=self, input_name="X", **options)
@@ -366,7 +385,9 @@ class NetworkEstimator(
         return []
 
     def _map(self, function, X, expansion=1):
-        """`function(network, x)` of all rows of X as one array."""
+        """`function(network, x)` of all rows of X as one array; of a `Shard`, as one more."""
+        if isinstance(X, Shard):
+            return X.map(lambda rows: self._map(function, rows, expansion))
         out, start = None, 0
         for rows, result in self._chunks(function, X, expansion):
             if out is None:

@@ -1,11 +1,14 @@
 """Memory maps as X: scikit-learn's checks without a copy of all, and a warning of slow orders."""
 
+from functools import partial
+
 import numpy as np
 from sklearn.utils import gen_batches
 
 from skae._engine.files import is_on_file, on_file, size_on_file
 from skae._engine.memory import free_memory
 from skae._engine.notice import warn
+from skae._engine.shards import Shard, own
 from skae._hints import NUMBERS
 
 SPAN_SIZE = 2**20  # numbers that are checked at once
@@ -13,6 +16,8 @@ SPAN_SIZE = 2**20  # numbers that are checked at once
 
 def check_rows(check, X, dtype, **options):
     """What `check`, which is scikit-learn's, makes of X; of a map that it would copy, an `OnFile`.
+
+    Of a `Shard`, what it makes of each process's rows.
 
     Parameters
     ----------
@@ -24,6 +29,8 @@ def check_rows(check, X, dtype, **options):
     **options
         Those of `check_array`.
     """
+    if isinstance(X, Shard):
+        return X.map(partial(check_rows, check, dtype=dtype, **options))
     if not is_on_file(X) or X.dtype.kind not in NUMBERS or _is_as_asked(X, dtype):
         return check(X, dtype=dtype, **options)
     dtype = _float_for(X.dtype) if isinstance(dtype, list) else np.dtype(dtype)
@@ -53,7 +60,7 @@ def warn_of_order(estimator, X):
     in_order = not shuffle and not estimator._held_out_fraction  # what is held out is random, too
     if in_order or isinstance(shuffle, str) or estimator._setting("solver") == "lbfgs":
         return
-    size = size_on_file(X)
+    size = size_on_file(own(X))
     if size and size > (free := free_memory()):
         warn(
             f"X is a memory map of {size / 1e9:.3g} GB, of which memory that is free holds "

@@ -26,6 +26,7 @@ from skae._frames import is_frame, table_of
 from skae._hints import PartsMixin, hints, remedy_for_prototype
 from skae._outputs import SquaredError
 from skae._tabular import holds_more_than_numbers
+from skae._together import refuse_together
 from skae.tables import TableEncoder
 
 BATCH_SIZE = 64  # of the default
@@ -207,6 +208,7 @@ class AutoencoderImputer(
             If the autoencoder is none that takes missing cells, or X does not suit it, is
             sparse or has no observed cell.
         """
+        refuse_together("AutoencoderImputer", "fit it in one process")
         spec = self._spec_of_table(X)
         self._check_parameters(of_table=spec is not None)
         X = self._validate_X(X, reset=True, of_table=spec is not None)

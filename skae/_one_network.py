@@ -7,7 +7,7 @@ from skae._engine.data import split_rows
 from skae._engine.network import Network
 from skae._engine.streams import stream
 from skae._engine.training import State
-from skae._estimator import draw_seed, make_trainer
+from skae._estimator import make_trainer
 
 
 class OneNetworkMixin:
@@ -25,7 +25,7 @@ class OneNetworkMixin:
 
     def _start(self, data, held_out_fraction=0):
         """A trainer at the beginning, its weights drawn."""
-        seed = draw_seed(self.random_state)
+        seed = self._draw_seed(data)
         split = split_rows(len(data), held_out_fraction, seed)
         seen, n_features = split.seen(data), data.X.shape[1]
         self._prepare(seen, continues=False)

@@ -29,6 +29,7 @@ from skae._frames import is_frame
 from skae._hints import PartsMixin, hints, remedy_for_prototype
 from skae._pipelines import steps_of
 from skae._tabular import holds_more_than_numbers
+from skae._together import refuse_together
 from skae.tables import TableEncoder
 
 WIDTH = 128  # of the code by default
@@ -256,6 +257,10 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
             If a parameter is wrong, or the autoencoder none with `inverse_transform`, if X does
             not suit it, or if it gives back rows of another width than X has.
         """
+        refuse_together(
+            "AutoencoderOutlierDetector",
+            "fit its autoencoder so, and give it that in a FrozenEstimator, in one process",
+        )
         self._check_autoencoder()
         autoencoder = self._unfitted()
         X, numbers = self._validated(X, steps_of(autoencoder), reset=True)

@@ -16,6 +16,7 @@ from skae._engine.activations import TopK
 from skae._engine.constants import constant, scaled_
 from skae._engine.network import Network, weighed
 from skae._engine.notice import warn
+from skae._engine.shards import added_up
 from skae._engine.streams import stream
 from skae._outputs import penalized_by
 from skae.tables import TableEncoder
@@ -38,13 +39,18 @@ def kl_sparsity(mean_activation, target):
     return ratios.log().mul_(weights).sum()
 
 
-def kl_penalty(code, target, sample_weight=None):
-    """`kl_sparsity` of the units' means over a batch, and its pullback (see `Tape.apply`)."""
+def kl_penalty(code, target, sample_weight=None, of_batch=None):
+    """`kl_sparsity` of the units' means over a batch, and its pullback (see `Tape.apply`).
+
+    Of a part of a batch, `of_batch` makes the whole's of sums: `Network.in_proportion`.
+    """
     n_rows = code.shape[0]
     if sample_weight is not None:  # a mean beyond 1 would have no divergence
-        sample_weight = sample_weight * (n_rows / sample_weight.sum())
+        total = sample_weight.sum()
+        sample_weight = sample_weight * (n_rows / (total if of_batch is None else of_batch(total)))
     # A sum and a product: torch's own mean over rows takes longer.
     total = code.sum(dim=0) if sample_weight is None else sample_weight @ code
+    total = total if of_batch is None else of_batch(total)
     ratios, weights = _ratios(total.mul_(constant(1.0 / n_rows, code)), target)
 
     def pullback(gradient):
@@ -510,7 +516,8 @@ class SparseAutoencoder(BaseAutoencoder):
         if self.sparsity == "l1":
             penalty = l1_penalty
         else:
-            penalty = partial(kl_penalty, target=self.target_activation)
+            rho, of_batch = self.target_activation, network.in_proportion
+            penalty = partial(kl_penalty, target=rho, of_batch=of_batch)
         return network.apply(penalized_by, error, code, penalty=penalty, weight=self._weight)
 
     def _begin_epoch(self, trainer, progress):
@@ -559,20 +566,25 @@ class SparseAutoencoder(BaseAutoencoder):
         return weights
 
     def _summarize(self, data):
+        total, n_active = added_up(self._sums_of_codes, data.X, data.sample_weight)
+        n_rows = len(data) if data.sample_weight is None else data.sample_weight.sum()
+        self.mean_activation_ = (total / n_rows).astype(self._state.weights.dtype, copy=False)
+        self.code_density_ = float(n_active.mean() / n_rows)
+        self.dead_components_ = np.flatnonzero(n_active == 0)
+
+    def _sums_of_codes(self, X, sample_weight):
+        """Of each component, the sums of its activations and of the rows that it is active for."""
         # Logistic units are never 0.
         threshold = 2.0 * self.target_activation if self.sparsity == "kl" else 0.0
         total, n_active, start = 0.0, 0, 0
-        for rows, code in self._chunks(self._encode, data.X):
+        for rows, code in self._chunks(self._encode, X):
             active = np.abs(code) > threshold
-            if data.sample_weight is not None:
-                weights = data.sample_weight[start : start + len(rows), None]
+            if sample_weight is not None:
+                weights = sample_weight[start : start + len(rows), None]
                 code, active, start = code * weights, active * weights, start + len(rows)
             total = total + code.sum(axis=0)
             n_active = n_active + active.sum(axis=0)
-        n_rows = len(data) if data.sample_weight is None else data.sample_weight.sum()
-        self.mean_activation_ = total / n_rows
-        self.code_density_ = float(n_active.mean() / n_rows)
-        self.dead_components_ = np.flatnonzero(n_active == 0)
+        return total, n_active
 
     @property
     def _is_held_back(self):

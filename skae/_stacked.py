@@ -20,7 +20,7 @@ from skae._engine.network import Network, fold_origin
 from skae._engine.stack import stack, stacked_tensors
 from skae._engine.streams import stream_seed
 from skae._engine.training import State
-from skae._estimator import draw_seed, make_trainer
+from skae._estimator import make_trainer
 from skae._fit_quality import unjudged
 from skae._hints import remedy_for_prototype
 from skae.networks import ConvNet
@@ -344,7 +344,7 @@ class StackedAutoencoder(BaseAutoencoder):
         return self._build(data, 0, lambda layer, codes, number: layer._initialize(codes))
 
     def _build(self, data, held_out_fraction, start_layer):
-        seed = draw_seed(self.random_state)
+        seed = self._draw_seed(data)
         split = split_rows(len(data), held_out_fraction, seed)
         self.estimators_, codes = self._layers(seed), split.seen(data)
         for number, layer in enumerate(self.estimators_, start=1):

@@ -16,16 +16,17 @@ from skae._columns import has_missing
 from skae._compat import HasMethods, InvalidParameterError, available_if, fit_context
 from skae._constraints import TRAINING_CONSTRAINTS
 from skae._encoder import EncoderMixin
-from skae._engine.data import Data, split_rows
+from skae._engine.data import Data, dense, split_rows
 from skae._engine.devices import off_torch
 from skae._engine.files import in_memory, only
 from skae._engine.initial import initial_weights
 from skae._engine.modules import decoder_module, published
 from skae._engine.network import Network, lifted_off, put_on_top
 from skae._engine.perceptron import output_layer
+from skae._engine.shards import map_rows, own
 from skae._engine.streams import stream, stream_seed
 from skae._engine.training import State
-from skae._estimator import NetworkEstimator, draw_seed, make_trainer, trains_by_epochs
+from skae._estimator import NetworkEstimator, make_trainer, trains_by_epochs
 from skae._hints import remedy_for_prototype
 from skae._sample_weight import weighted
 from skae._stacked import StackedAutoencoder
@@ -95,6 +96,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         **TRAINING_CONSTRAINTS,
     }
     _parts = {"autoencoder": "StackedAutoencoder()", "table": "table=TableEncoder()"}
+    _target_is_gathered = True
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None) -> Self:
@@ -180,7 +182,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
                 f"fitted on {frozen.n_features_in_}: pass X with the features it was fitted on."
             )
         if frozen:  # columns of the same names, in the same order
-            validate_data(frozen, given, reset=False, skip_check_array=True)
+            validate_data(frozen, own(given), reset=False, skip_check_array=True)
         if y is None:
             raise ValueError(
                 f"requires y to be passed, but the target y is None: {type(self).__name__} "
@@ -207,7 +209,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
                 self._fit_in_tasks(data, progress)
 
     def _fit_in_tasks(self, data, progress):
-        seed = draw_seed(self.random_state)
+        seed = self._draw_seed(data)
         labelled, rows = self._labelled(data)
         split = self._split(data, rows, self._held_out_fraction, seed)
         seen = replace(data, target=None)
@@ -261,7 +263,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
 
     def _start(self, data):
         """For `partial_fit`, whose pretraining is the autoencoder's first epoch."""
-        seed = draw_seed(self.random_state)
+        seed = self._draw_seed(data)
         (labelled, _), self.autoencoder_ = self._labelled(data), self._unfitted(seed)
         if not self._frozen:
             begin = getattr(self.autoencoder_, "partial_fit", None)
@@ -295,7 +297,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         """
         codes = replace(data, X=self.autoencoder_._codes(data.X))
         seen, centred = split.seen(codes), not self.fine_tune
-        self._centre_, self._scale_ = centre_and_scale(seen.X, centred, seen.sample_weight)
+        self._centre_, self._scale_ = centre_and_scale(dense(seen.X), centred, seen.sample_weight)
         scaled = self._scaled(codes)
         layer = output_layer(codes.X.shape[1], data.target.shape[1], self._output)
         weights = initial_weights(layer, stream(seed, "weights"))
@@ -317,7 +319,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         return self._output_layer_trainer(layer, state, scaled, split)
 
     def _scaled(self, codes):
-        return replace(codes, X=(codes.X - self._centre_) / self._scale_)
+        return replace(codes, X=map_rows(lambda X: (X - self._centre_) / self._scale_, codes.X))
 
     def _output_layer_trainer(self, layer, state, codes, split):
         trainer = make_trainer(self, layer, state, codes, split)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,10 +11,12 @@ import torch
 from skae._base import BaseAutoencoder
 from skae._columns import column_sums, column_variances
 from skae._compat import Interval, InvalidParameterError, StrOptions
+from skae._corruption import uniform_like
 from skae._density import COLLAPSED, DensityMixin
 from skae._elbo import gaussian_kl, sample_posterior
 from skae._engine.network import Network
 from skae._engine.notice import warn
+from skae._engine.parallel import of_batch
 from skae._likelihoods import LIKELIHOODS, START_OF_NOISE, Gaussian
 from skae._missing import GapsMixin
 from skae._mixed import MixedDensity
@@ -363,10 +366,9 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
 
     def _objective(self, network, x, noise):
         if self.binarize:
-            x = torch.empty_like(x).uniform_(generator=noise).lt(x).to(x.dtype)
+            x = uniform_like(x, noise).lt(x).to(x.dtype)
         mean, log_variance = network.encode(self._training_inputs(x))
-        shape = mean.shape if self.n_draws == 1 else (self.n_draws, *mean.shape)
-        draws = torch.randn(shape, generator=noise, dtype=x.dtype, device=x.device)
+        draws = of_batch(partial(self._draws, noise), mean, noise, axis=-2)
         beta = self._kl_weight(network.n_epochs)
         if self.objective == "iwae" and self.n_draws > 1:
             weights = self._log_weights(network, x, mean, log_variance, draws, beta)
@@ -375,6 +377,11 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
         output = network.perceptron.output
         surprise = output.mean_surprise(network, network.decode(code), x)
         return network.apply(penalized, surprise, kl, weight=beta)
+
+    def _draws(self, noise, like):
+        """Standard normal numbers for the codes of rows."""
+        shape = like.shape if self.n_draws == 1 else (self.n_draws, *like.shape)
+        return torch.randn(shape, generator=noise, dtype=like.dtype, device=like.device)
 
     def _kl_weight(self, n_epochs):
         """beta, or less of it in the first `kl_warmup` epochs."""

@@ -10,6 +10,7 @@ from scipy.sparse import issparse
 
 from skae._engine.devices import as_tensor
 from skae._engine.files import OnFile, only
+from skae._engine.shards import Shard, group_of, own
 from skae._engine.streams import stream
 
 SAMPLE_SIZE = 2**22  # numbers in a sample, at most
@@ -21,8 +22,8 @@ class Data:
 
     Parameters
     ----------
-    X : ndarray, `OnFile` or CSR matrix of shape (n_samples, n_features)
-    target : ndarray, `OnFile` or CSR matrix of shape (n_samples, n_outputs), default=None
+    X : ndarray, `OnFile`, `Shard` or CSR matrix of shape (n_samples, n_features)
+    target : ndarray, `OnFile`, `Shard` or CSR matrix of shape (n_samples, n_outputs), default=None
     sample_weight : ndarray of shape (n_samples,), default=None
         What each row counts, above 0; None for all alike. Formulas that count rows take it
         for how often a row has been seen.
@@ -34,6 +35,11 @@ class Data:
 
     def __len__(self):
         return self.X.shape[0]
+
+    @property
+    def group(self):
+        """The processes that share X; None if there are no others."""
+        return group_of(self.X)
 
     @property
     def targets(self):
@@ -212,7 +218,8 @@ class OtherRows:
 
 
 def rows_of(X, device):
-    """The `Rows` of an array, `OnFile` or CSR matrix."""
+    """The `Rows` of an array, `OnFile` or CSR matrix; of a `Shard`, those that are here."""
+    X = own(X)
     if isinstance(X, OnFile):
         return FileRows(X, device)
     return SparseRows(X, device) if issparse(X) else Rows(X, device)
@@ -234,7 +241,7 @@ def sample(data, n_rows, seed, among=None):
 
 
 def dense(rows):
-    """As an array."""
-    if isinstance(rows, OnFile):
+    """As an array; of a `Shard`, with the rows of all."""
+    if isinstance(rows, (OnFile, Shard)):
         return np.asarray(rows)
     return rows.toarray() if issparse(rows) else rows

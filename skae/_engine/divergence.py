@@ -70,8 +70,7 @@ def _was_finite(trainer, rows):
     network = Network(trainer.network.perceptron, weights)
     network.n_epochs = state.n_epochs
     noise = stream(state.seed, "validation", device=trainer.device)
-    batch = trainer.batch(rows.to(trainer.device))
-    return math.isfinite(trainer._objective(network, batch, noise).item())
+    return math.isfinite(trainer.value(network, rows.to(trainer.device), noise).item())
 
 
 def _is_of_size(trainer, rows):

@@ -94,6 +94,8 @@ def on_file(X, dtype):
 
 def only(X, rows):
     """Rows of an array or CSR matrix at some indices; those of a file are not read yet."""
+    if hasattr(X, "only"):  # an `OnFile` or a `Shard`
+        return X.only(rows)
     if X is None or not (is_on_file(X) and X.ndim == 2):
         return None if X is None else X[rows]
     return on_file(X, X.dtype).only(rows)

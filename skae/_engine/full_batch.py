@@ -52,7 +52,7 @@ class FullBatchTrainer(Trainer):
             loss = self._objective(self._tape, self._batch, noise)
             networks = (Network(self.network.perceptron, v) for v in (free, self.gradient))
             with torch.no_grad():
-                self._loss = self._differentiate(loss).detach()
+                self._loss = self._differentiate(loss, self._batch.part).detach()
                 self.estimator._pull_back_constraint(*networks)
             self._evaluated = free.clone()
         return self._loss

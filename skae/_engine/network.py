@@ -111,13 +111,15 @@ class Network:
         What the objective has noted of each batch of this epoch; None if nobody asks.
     active : Tensor of shape (n_components,) or None
         Which components have been active in this epoch, if the objective notes it.
+    part : Part or None
+        Which part of a batch its rows are, where other processes have the others.
     """
 
     n_epochs = math.inf
     progress = None
     noted = None
     dtype_of_products = None  # what operands are rounded to before; None: they are not
-    active = None
+    active = part = None
     _subtracts = True  # the origin from rows, unless the first bias does that
 
     def __init__(self, perceptron, flat, gradient=None):
@@ -403,6 +405,14 @@ class Network:
         """The mean over rows of values of shape (..., n), weighted where the rows have weights."""
         weights = self.sample_weight
         return values.mean() if weights is None else (values * weights).mean()
+
+    def in_proportion(self, sums):
+        """Sums over the rows of a batch: of a part, the whole batch's times what part it is.
+
+        For objectives that are no means over rows, but go by statistics of the batch; with the
+        number of these rows they make up the same means in every part.
+        """
+        return sums if self.part is None else self.part.in_proportion(sums)
 
     def note(self, value):
         """Keep a number of this batch, a tensor, whose mean over an epoch is to be known."""

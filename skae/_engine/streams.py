@@ -46,9 +46,21 @@ def _words(number):
     return words
 
 
+class Generator(torch.Generator):
+    """A torch generator that knows which part of a batch it is to draw for.
+
+    Attributes
+    ----------
+    part : Part or None
+        None for the whole batch.
+    """
+
+    part = None
+
+
 def stream(seed, name, *position, device="cpu"):
     """A torch generator for one stream at one position (see `stream_seed`)."""
-    return torch.Generator(device).manual_seed(stream_seed(seed, name, *position))
+    return Generator(device).manual_seed(stream_seed(seed, name, *position))
 
 
 class OwnDraws(TorchDispatchMode):

@@ -7,19 +7,22 @@ last, `Trainer.run_epoch` passes once over the rows, `Trainer._step` takes one b
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from skae._engine.data import OtherRows, rows_of
-from skae._engine.devices import switch_gradients
+from skae._engine.devices import as_tensor, switch_gradients
 from skae._engine.divergence import divergence
 from skae._engine.network import Network
 from skae._engine.optimizers import SOLVERS, schedule
 from skae._engine.order import shuffled, shuffled_in_windows
+from skae._engine.parallel import Part
 from skae._engine.phases import say
 from skae._engine.settings import Settings
+from skae._engine.shards import Shard
 from skae._engine.streams import stream
 from skae._engine.tape import Tape
 from skae._engine.threads import enough_threads
@@ -70,6 +73,17 @@ UNWEIGHED = (
 # until then and by so many usual rises on the way there, goes back to that: it has ended in the
 # midst of a leap.
 CLEARLY, LEAP = 0.02, 4.0
+
+
+class Batch(NamedTuple):
+    """Rows to take a step with: what part of the batch they are, their weights, and tables.
+
+    The first is None unless processes share the batch, the second where all rows count alike.
+    """
+
+    part: Part
+    sample_weight: torch.Tensor
+    tables: tuple
 
 
 class Stopping:
@@ -150,6 +164,8 @@ class Trainer:
         self._full_batch = min(settings.batch_size, len(split.training))
         self.weights = torch.tensor(state.weights, device=self.device)
         self.gradient = torch.zeros_like(self.weights)
+        if data.group is not None:
+            self._train_together(data.group)
         self.network = Network(perceptron, self.weights)
         self._tape = Tape(self.network, self.gradient, settings.dtype)
         self.state = state
@@ -158,6 +174,13 @@ class Trainer:
         self._kept = torch.Tensor.item if self.device.type == "cpu" else torch.clone
         self.losses, self.validation_losses, self.noted = [], [], []
         self.n_iter = self.n_iter_before = 0
+
+    def _train_together(self, group):
+        """Start as rank 0 does, which alone prints; with room for what one sum is to be of."""
+        self.weights.copy_(torch.from_numpy(group.from_first(copied(self.weights))))
+        self._sums = self.weights.new_zeros(len(self.weights) + 1)  # gradient and loss
+        self.gradient = self._sums[:-1]
+        self.settings = replace(self.settings, verbose=self.settings.verbose and group.rank == 0)
 
     def fit(self, progress):
         """Run epochs until the budget, the tolerance or a callback ends them."""
@@ -177,11 +200,16 @@ class Trainer:
                     best_weights = self.weights.clone()
             if settings.verbose:
                 self.report(f"{epoch + 1}/{settings.max_iter}", time.perf_counter() - started)
-            if task.stop or (stopping.exhausted and self._has_learnt(stopping)):
+            if self._is_stopped(task) or (stopping.exhausted and self._has_learnt(stopping)):
                 break
         if best_weights is not None and (holds_out or stopping.ends_clearly_worse):
             self.weights.copy_(best_weights)
             self.state = self._finished_state(self.state.n_epochs)
+
+    def _is_stopped(self, task):
+        """Whether a callback has ended the training, in any process."""
+        group = self.data.group
+        return task.stop if group is None else group.any(task.stop)
 
     def _has_learnt(self, stopping):
         """Whether it may stop; if not, it waits once more."""
@@ -231,6 +259,8 @@ class Trainer:
                 losses.append(self._kept(self._step(indices, noise, rate)))
         losses = as_floats(losses)
         loss = _mean_over_rows(losses, batches)
+        if self._tape.active is not None and self.data.group is not None:
+            self._tape.active = self.data.group.add_up(self._tape.active.int()) > 0
         if self._tape.noted:
             self.noted.append(_mean_over_rows(as_floats(self._tape.noted), batches))
         validation_loss = None
@@ -260,9 +290,10 @@ class Trainer:
         """One step of the optimiser; returns the batch's objective, still on the device."""
         # The epoch has switched gradients off, and will restore what was before.
         switch_gradients(True)
-        loss = self._objective(self._tape, self.batch(indices), noise)
+        batch = self.batch(indices)
+        loss = self._objective(self._tape, batch, noise)
         switch_gradients(False)
-        loss, n_rows = self._differentiate(loss), indices.shape[0]
+        loss, n_rows = self._differentiate(loss, batch.part), indices.shape[0]
         if n_rows < self._full_batch:
             # A ragged last batch counts by its rows, or one stray row would move the
             # weights as far as a full batch.
@@ -272,14 +303,20 @@ class Trainer:
         self.estimator._end_step(self.network, loss)
         return loss
 
-    def _differentiate(self, loss):
+    def _differentiate(self, loss, part):
         """The objective, weight decay included, whose gradient it leaves in `gradient`."""
         self.gradient.zero_()
         self._tape.backward(loss)
+        if part is not None:
+            self._sums[-1] = loss.detach()
+            loss = part.mean(self._sums)[-1].clone()
         return self._with_decay(loss)
 
     def take(self, indices):
         """A batch: these rows and, where there are any, their targets."""
+        if self.data.group is not None:
+            some = self.data[indices.cpu().numpy()]
+            return tuple(as_tensor(np.asarray(table), self.device) for table in some.tables)
         if len(self._tables) == 1:
             return (self._tables[0].take(indices),)
         return tuple(rows.take(indices) for rows in self._tables)
@@ -297,13 +334,36 @@ class Trainer:
         self._tables[1].choose(partners)
 
     def batch(self, indices):
-        """The same with the rows' weights in front, or None where they have none."""
+        """The same as a `Batch`; where processes share the rows, this one's part of it."""
+        if self.data.group is not None:
+            return self._part_of_batch(self.data.X.part(indices))
         weights = self._sample_weight
         some = None if weights is None else torch.index_select(weights, 0, indices)
-        return some, *self.take(indices)
+        return Batch(None, some, self.take(indices))
+
+    def _part_of_batch(self, part):
+        weights = self._sample_weight
+        if not part.n_own:
+            zeros = tuple(self.weights.new_zeros(1, t.shape[1]) for t in self.data.tables)
+            return Batch(part, None if weights is None else weights.new_ones(1), zeros)
+        some = None if weights is None else torch.index_select(weights, 0, part.indices)
+        places = self.data.X.places(part.indices)
+        tables = tuple(
+            rows.take(places if isinstance(table, Shard) else part.indices)
+            for table, rows in zip(self.data.tables, self._tables, strict=True)
+        )
+        return Batch(part, some, tables)
+
+    def value(self, network, indices, noise):
+        """The objective of the batch of these rows, without weight decay, a tensor."""
+        batch = self.batch(indices)
+        value = self._objective(network, batch, noise)
+        return value if batch.part is None else batch.part.mean(value.clone())
 
     def _objective(self, network, batch, noise):
-        sample_weight, x, *target = batch
+        part, sample_weight, (x, *target) = batch
+        if part is not None:
+            network.part = noise.part = part
         if sample_weight is None:
             return self.estimator._objective(network, x, noise, *target)
         network.weigh(sample_weight)
@@ -337,7 +397,7 @@ class Trainer:
         losses = []
         with self._enough_threads():
             for rows in batches:
-                losses.append(self._kept(self._objective(self.network, self.batch(rows), noise)))
+                losses.append(self._kept(self.value(self.network, rows, noise)))
         return as_floats(losses), batches
 
     def _enough_threads(self):

@@ -1,0 +1,227 @@
+"""Processes that train one network together: what they add up, and their parts of a batch.
+
+All of them call the same methods in the same order. What one of them waits for in vain is an
+error, which names the rank that is to blame.
+"""
+
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+ROLL_CALL = 5.0  # seconds in which ranks that are still there have noticed that another is not
+APART = (
+    "The processes have parted after an error: leave data_parallel() in all of them, and enter it "
+    "anew."
+)
+
+
+class Group:
+    """The processes of torch's default group, with connections of their own.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds that one of them waits for the others.
+    """
+
+    def __init__(self, timeout):
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+        self._group = dist.new_group(timeout=timedelta(seconds=timeout), backend="gloo")
+        self._notes = Notes(self._group.group_name, self.rank, self.size, timeout)
+
+    def add_up(self, numbers):
+        """The sum over all processes, in place, of a tensor or an array."""
+        tensor = torch.as_tensor(numbers) if isinstance(numbers, np.ndarray) else numbers
+        with self._answered() as group:
+            dist.all_reduce(tensor, group=group)
+        return numbers
+
+    def any(self, value):
+        """Whether it is true in any process."""
+        return any(self.gather(bool(value)))
+
+    def gather(self, value):
+        """The values of all processes, by rank."""
+        values = [None] * self.size
+        with self._answered() as group:
+            dist.all_gather_object(values, value, group=group)
+        return values
+
+    def from_first(self, value):
+        """The value of rank 0."""
+        values = [value if self.rank == 0 else None]
+        with self._answered() as group:
+            dist.broadcast_object_list(values, src=0, group=group)
+        return value if self.rank == 0 else values[0]
+
+    @contextmanager
+    def _answered(self):
+        """A context for what others take part in; its errors say which of them has not."""
+        if self._group is None:
+            raise RuntimeError(APART)
+        try:
+            yield self._group
+        except RuntimeError as error:
+            raise self._notes.lost(error) from error
+
+    def fail(self, error):
+        """Tell the others of an error here, and part: what they wait for ends at once."""
+        if not isinstance(error, LostRankError):
+            self._notes.leave(error)
+        self.close()
+
+    def close(self):
+        """Part from the others."""
+        if self._group is not None:
+            dist.destroy_process_group(self._group)
+            self._group = None
+
+
+class LostRankError(RuntimeError):
+    """A process that others wait for has failed, has ended or does not answer."""
+
+
+class Notes:
+    """What processes tell each other when nothing else connects them: keys in torch's store."""
+
+    def __init__(self, name, rank, size, timeout):
+        self._rank, self._size, self._timeout = rank, size, timeout
+        store = dist.distributed_c10d._get_default_store()
+        self._store = dist.PrefixStore(f"skae/{name}", store)
+
+    def leave(self, error):
+        """Note why this process has failed."""
+        cause = f"{type(error).__name__}: {error}"
+        try:
+            self._store.set(f"failed/{self._rank}", cause)
+        except RuntimeError:  # the store has ended, and so will the others' calls
+            return
+
+    def lost(self, error):
+        """The error of a process whose call of others has failed."""
+        try:
+            return LostRankError(self._found(error))
+        except RuntimeError:
+            return LostRankError(
+                "Rank 0, which holds the store of torch.distributed, does not answer: its process "
+                "has ended."
+            )
+
+    def _found(self, error):
+        """What has happened, as far as the others have noted it."""
+        self._store.set(f"here/{self._rank}", "")
+        ends = time.monotonic() + ROLL_CALL
+        while True:
+            failed, absent = self._with("failed"), self._without("here")
+            if failed:
+                causes = (self._store.get(f"failed/{rank}").decode() for rank in failed)
+                pairs = zip(failed, causes, strict=True)
+                return " ".join(f"Rank {rank} has failed: {cause}" for rank, cause in pairs)
+            if self._rank in self._with("given_up"):
+                return (
+                    f"The other ranks have waited for this one, rank {self._rank}, for more than "
+                    f"{self._timeout:g} s and given up."
+                )
+            if not absent or time.monotonic() > ends:
+                return self._of_absent(absent, error)
+            time.sleep(0.05)
+
+    def _of_absent(self, absent, error):
+        for rank in absent:
+            self._store.set(f"given_up/{rank}", "")
+        if not absent:
+            return f"The connection between the ranks has broken: {error}"
+        names = f"{'Rank' if len(absent) == 1 else 'Ranks'} {', '.join(map(str, absent))}"
+        return (
+            f"{names} did not answer: the process has ended, or has hung for more than "
+            f"{self._timeout:g} s, the timeout."
+        )
+
+    def _with(self, key):
+        return [rank for rank in range(self._size) if self._store.check([f"{key}/{rank}"])]
+
+    def _without(self, key):
+        return [rank for rank in range(self._size) if not self._store.check([f"{key}/{rank}"])]
+
+
+class Part:
+    """This process's part of a batch.
+
+    One of whose rows a batch has none takes part with a row of zeros, which counts nothing: so
+    that all do the same.
+
+    Parameters
+    ----------
+    group : Group
+    indices : Tensor of int, shape (n,)
+        The batch's rows, of all.
+    is_own : Tensor of bool, shape (n,)
+        Which of them are this process's.
+    """
+
+    def __init__(self, group, indices, is_own):
+        self.group, self.size = group, len(indices)
+        self._places = is_own.nonzero().flatten()
+        self.indices = indices[self._places.to(indices.device)]
+        self.n_own = len(self._places)
+        self._drawn = self._places if self.n_own else self._places.new_zeros(1)
+
+    @property
+    def share(self):
+        """What part of the batch it is."""
+        return self.n_own / self.size
+
+    def of(self, whole, axis=0):
+        """This part of what there is for all rows of the batch."""
+        return whole.index_select(axis, self._drawn.to(whole.device))
+
+    def whole(self, rows):
+        """The batch of which these are this part's rows."""
+        batch = rows.new_zeros(self.size, *rows.shape[1:])
+        if self.n_own:
+            batch[self._places.to(rows.device)] = rows
+        return self.group.add_up(batch)
+
+    def mean(self, means):
+        """In place, means over the batch from those over its parts."""
+        means = means.mul_(self.share) if self.n_own else means.zero_()
+        return self.group.add_up(means)
+
+    def in_proportion(self, sums):
+        """Sums over the batch, times what part of it this one is, from those over its parts."""
+        whole = sums.clone() if self.n_own else torch.zeros_like(sums)
+        return self.group.add_up(whole).mul_(max(self.n_own, 1) / self.size)
+
+
+def of_batch(draw, x, generator, axis=0):
+    """Random numbers for rows x, which do not depend on how many processes share the batch.
+
+    Parameters
+    ----------
+    draw : callable
+        Draws from the generator for rows like those that it gets, whatever numbers they hold.
+    x : Tensor of shape (n, ...)
+    generator : Generator
+    axis : int, default=0
+        Of the rows, in what `draw` returns.
+    """
+    part = getattr(generator, "part", None)
+    if part is None:
+        return draw(x)
+    return part.of(draw(x.new_empty(part.size, *x.shape[1:])), axis)
+
+
+def on_batch(function, x, generator):
+    """`function(x)`, a row for each, where it goes by other rows of the batch, or draws for all."""
+    part = getattr(generator, "part", None)
+    if part is None:
+        return function(x)
+    generator.part = None
+    try:
+        return part.of(function(part.whole(x)))
+    finally:
+        generator.part = part

@@ -1,0 +1,115 @@
+"""Rows of which each of several processes has some: its shard."""
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+
+from skae._engine.files import only
+from skae._engine.parallel import Part
+
+
+class Shard:
+    """All processes' rows, one after the other's; here are only this one's.
+
+    What is taken of it by indices or slices is an array, the same in all processes; to NumPy it
+    is one, too, as a whole. Both are sent to all, and all must ask for them.
+
+    Parameters
+    ----------
+    own : ndarray, `OnFile` or CSR matrix of shape (n_own, n_features)
+        This process's rows.
+    is_own : ndarray of bool, shape (n,)
+        Which of all rows they are.
+    group : Group
+    """
+
+    ndim = 2
+
+    def __init__(self, own, is_own, group):
+        self.own, self.is_own, self.group = own, is_own, group
+        self._places = np.cumsum(is_own) - 1
+        self.shape = (len(is_own), own.shape[1])
+
+    @classmethod
+    def of(cls, own, n_rows, group):
+        """This process's rows as those of all, of which each has `n_rows[rank]`."""
+        return cls(own, np.arange(group.size).repeat(n_rows) == group.rank, group)
+
+    def __len__(self):
+        return self.shape[0]
+
+    @property
+    def dtype(self):
+        """Of this process's rows."""
+        return self.own.dtype
+
+    def __getitem__(self, rows):
+        return self.only(rows).gathered()
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.gathered(), dtype)
+
+    def only(self, rows):
+        """Some of these rows, an array of indices or a slice; nothing is sent."""
+        is_own = self.is_own[rows]
+        return Shard(only(self.own, self._places[rows][is_own]), is_own, self.group)
+
+    def gathered(self):
+        """All rows as an array."""
+        rows = np.zeros(self.shape, self.dtype)
+        own = self.own.toarray() if issparse(self.own) else np.asarray(self.own)
+        rows[self.is_own] = own
+        return self.group.add_up(rows)
+
+    def map(self, function):
+        """`function` of each process's rows, which gives as many; ValueError if they differ."""
+        n_own = self.own.shape[0]
+        found = function(self.own if n_own else np.zeros((1, self.shape[1]), self.dtype))
+        found = found if n_own else found[:0]
+        kinds = self.group.gather((found.shape[1], np.dtype(found.dtype).name))
+        for rank, (width, dtype) in enumerate(kinds):
+            if (width, dtype) != kinds[0]:
+                raise ValueError(
+                    f"Rank {rank} has {width} features of dtype {dtype}, but rank 0 has "
+                    f"{kinds[0][0]} of {kinds[0][1]}: give all ranks rows of the same table."
+                )
+        return Shard(found, self.is_own, self.group)
+
+    def astype(self, dtype):
+        """The same rows in another dtype."""
+        return self.map(lambda own: own.astype(dtype))
+
+    def part(self, indices):
+        """This process's `Part` of the batch of rows at some indices, a tensor."""
+        return Part(self.group, indices, torch.from_numpy(self.is_own[indices.cpu().numpy()]))
+
+    def places(self, indices):
+        """Where its own rows, at some indices, lie among them; tensors."""
+        return torch.from_numpy(self._places[indices.cpu().numpy()]).to(indices.device)
+
+
+def group_of(X):
+    """The processes that share X; None if there are no others."""
+    return X.group if isinstance(X, Shard) else None
+
+
+def own(X):
+    """This process's rows."""
+    return X.own if isinstance(X, Shard) else X
+
+
+def map_rows(function, X):
+    """`function(X)`, which has a row for each of X."""
+    return X.map(function) if isinstance(X, Shard) else function(X)
+
+
+def added_up(function, X, sample_weight=None):
+    """`function(X, sample_weight)`, an array of sums over rows.
+
+    Of a `Shard`, the sum of what it gives in all processes.
+    """
+    if not isinstance(X, Shard):
+        return function(X, sample_weight)
+    rows = X.own if X.own.shape[0] else np.zeros((0, X.shape[1]), X.dtype)
+    weights = None if sample_weight is None else sample_weight[X.is_own]
+    return X.group.add_up(np.array(function(rows, weights), np.float64))

@@ -1,0 +1,172 @@
+"""Fits that several processes share: what they must agree on, what each gets, what all end with."""
+
+import zlib
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+from scipy.sparse import issparse, vstack
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import _num_features, _num_samples
+
+from skae._engine.devices import off_torch
+from skae._engine.shards import Shard
+from skae._hints import refuse_streams
+from skae._tabular import holds_more_than_numbers
+from skae._version import __version__
+
+LOCAL = ("device", "verbose")  # parameters that each rank may have its own of
+PLAIN = (bool, int, float, str, tuple, list, dict, type(None))
+group_of_fits = ContextVar("group_of_fits", default=None)
+
+
+def refuse_together(name, remedy):
+    """Raise an error if fits are shared, for what cannot share its own yet."""
+    if group_of_fits.get() is not None:
+        raise ValueError(f"{name} cannot be fitted in data_parallel() yet: {remedy}.")
+
+
+@contextmanager
+def together(estimator, continues, X, target, sample_weight):
+    """A context that gives X, target and weights of all processes that share a fit.
+
+    Without others they are what they were. Whatever fails, in any process, leaves the estimator
+    as before where training goes on, and not fitted where it starts anew.
+
+    Parameters
+    ----------
+    estimator : NetworkEstimator
+        It is the same in all processes in the end.
+    continues : bool
+        Whether training goes on from where it stands.
+    X, target, sample_weight : array-like
+        This process's.
+    """
+    group = group_of_fits.get()
+    if group is None or isinstance(X, Shard):
+        yield X, target, sample_weight
+        return
+    before = dict(vars(estimator))
+    try:
+        yield shared(estimator, continues, X, target, sample_weight, group)
+        take_from_first(estimator, group)
+    except BaseException as error:
+        group.fail(error)
+        if vars(estimator).get("_state") is not before.get("_state"):
+            estimator._forget()
+            vars(estimator).update(before if continues else {})
+        raise
+
+
+def shared(estimator, continues, X, target, sample_weight, group):
+    """X as a `Shard`, target as one or, if all processes need it, as an array, and all weights."""
+    refuse_streams(X)
+    refuse_unshared(estimator, X)
+    X, target, weights = map(off_torch, (X, target, sample_weight))
+    n_rows = _num_samples(X)
+    refuse_other_lengths(n_rows, target=target, sample_weight=weights)
+    facts = facts_of(estimator, continues, X, target, weights)
+    told = group.gather((n_rows, facts))
+    check_facts([facts for _, facts in told])
+    counts = [n for n, _ in told]
+    if not all(counts):
+        raise ValueError(f"Rank {counts.index(0)} has no rows: give each rank one at least.")
+
+    def shard(rows):
+        return Shard.of(rows if hasattr(rows, "shape") else np.asarray(rows), counts, group)
+
+    if target is not None:
+        target = gathered(target, group) if estimator._target_is_gathered else shard(target)
+    return shard(X), target, weights if weights is None else gathered(weights, group, n_rows)
+
+
+def refuse_other_lengths(n_rows, **of_rows):
+    """Raise an error if anything has not a row for each of X, before others get it."""
+    for name, rows in of_rows.items():
+        if rows is not None and np.ndim(rows) and (n := _num_samples(rows)) != n_rows:
+            raise ValueError(
+                f"X has {n_rows} rows, but the {name} has {n}: give it one for each row of X."
+            )
+
+
+def refuse_unshared(estimator, X):
+    """Raise an error for an estimator, or a table, that processes cannot share."""
+    name, spec = type(estimator).__name__, estimator._table_spec
+    if not estimator._trains_together:
+        refuse_together(name, "fit it in one process")
+    is_table = spec is not None and (spec != "auto" or holds_more_than_numbers(X))
+    if is_table or estimator._table is not None:
+        remedy = "encode it with one TableEncoder for all, and pass arrays"
+        refuse_together(f"{name} on a table", remedy)
+
+
+def facts_of(estimator, continues, X, target, sample_weight):
+    """What must be the same in all processes, by name."""
+    parameters = estimator.get_params(deep=True).items()
+    of_parameters = {
+        f"the parameter {name}": told_of(value)
+        for name, value in parameters
+        if name.rpartition("__")[2] not in LOCAL
+    }
+    of_data = {
+        "columns of X": _num_features(X),
+        "whether there is a target": target is not None,
+        "whether there is a sample_weight": sample_weight is not None,
+    }
+    state = told_of(estimator) if continues else None
+    classes = told_of(list(vars(estimator).get("classes_", ())))
+    return {
+        "skae's version": __version__,
+        "the estimator": type(estimator).__name__,
+        **of_parameters,
+        **of_data,
+        "whether training goes on": continues,
+        "the state that training goes on from": state,
+        "the classes": classes,
+    }
+
+
+def told_of(value):
+    """What tells others whether a parameter's value is theirs, a string."""
+    if isinstance(value, PLAIN):
+        return repr(value)
+    name = type(value).__name__
+    if isinstance(value, BaseEstimator):
+        state = vars(value).get("_state")
+        if state is None:
+            return name
+        return f"{name} fitted to weights {zlib.crc32(state.weights.tobytes()):08x}"
+    return getattr(value, "__qualname__", name)
+
+
+def check_facts(facts):
+    """Raise an error if ranks differ in one, the first one of which is named."""
+    for rank, its in enumerate(facts):
+        for name, first in facts[0].items():
+            if its.get(name) != first:
+                raise ValueError(
+                    f"Rank {rank} differs from rank 0 in {name}: {its.get(name)} instead of "
+                    f"{first}. All ranks must fit the same estimator to rows of the same table."
+                )
+
+
+def gathered(rows, group, n_rows=None):
+    """All processes' rows, one after the other's, of labels or numbers."""
+    if n_rows is not None and np.ndim(rows) == 0:  # one weight for all
+        rows = np.full(n_rows, rows)
+    parts = group.gather(rows if issparse(rows) else np.asarray(rows))
+    return vstack(parts).tocsr() if issparse(rows) else np.concatenate(parts)
+
+
+def take_from_first(estimator, group):
+    """Be to the bit what the estimator of rank 0 is."""
+    kept = ("_perceptron", "_state", "_skae_version", "_sklearn_version")
+    fitted = None
+    if group.rank == 0:
+        state = estimator.__getstate__()
+        fitted = {k: v for k, v in state.items() if k.endswith("_") or k in kept}
+    fitted = group.from_first(fitted)
+    if group.rank > 0:
+        own = {k: v for k, v in vars(estimator).items() if not k.endswith("_")}
+        estimator.__setstate__({**own, **fitted})
+    group.gather(None)  # nobody ends before all have it

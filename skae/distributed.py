@@ -1,0 +1,99 @@
+"""Data-parallel fits: processes that train one model, each with rows of its own."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch.distributed as dist
+
+from skae._engine.parallel import Group
+from skae._together import group_of_fits
+
+__all__ = ["data_parallel"]
+
+
+@contextmanager
+def data_parallel(*, timeout=300.0) -> Iterator[None]:
+    """Let fits train one model on the rows of all processes together.
+
+    Each process calls `fit` or `partial_fit` of the same estimator, with the rows that it has, its
+    shard. What comes out is what one process would make of the shards one after the other, but
+    for rounding, and the same in all processes to the bit. Each batch is drawn from all rows, and
+    each process computes the gradient of those that are its own; once a step gradients are
+    added up. Statistics, held-out rows, stopping and noise are those of all rows, too.
+
+    The processes are those of `torch.distributed`. If nobody has called its
+    `init_process_group`, they are those that `torchrun` has started.
+
+    Parameters
+    ----------
+    timeout : float, default=300.0
+        Seconds that a process waits for the others before it gives up.
+
+    Raises
+    ------
+    RuntimeError
+        If there are no such processes. In a fit, if another process fails, ends or does not
+        answer: the error names its rank, and the estimator is not fitted (where training goes
+        on, it is as before).
+    ValueError
+        In a fit, if the processes differ in the estimator, its parameters or the columns of X,
+        or if what is to be fitted cannot be shared yet: a GAN, an outlier detector, an imputer
+        or a table.
+
+    See Also
+    --------
+    skae.Autoencoder.partial_fit : One epoch at a time, to save what has been reached.
+
+    Examples
+    --------
+    A script that `torchrun --nproc-per-node 2 train.py` starts in two processes::
+
+        X = np.load("X.npy", mmap_mode="r")[rank::2]
+        with data_parallel():
+            autoencoder = Autoencoder().fit(X)
+
+    One process is a group, too:
+
+    >>> import torch.distributed as dist
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import Autoencoder
+    >>> from skae.distributed import data_parallel
+    >>> X = load_digits().data / 16
+    >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    >>> with data_parallel():
+    ...     autoencoder = Autoencoder(8, max_iter=5, random_state=0).fit(X)
+    >>> dist.destroy_process_group()
+    >>> autoencoder.n_iter_
+    5
+    """
+    with _processes(timeout):
+        group = Group(timeout)
+        token = group_of_fits.set(group)
+        try:
+            yield
+        finally:
+            group_of_fits.reset(token)
+            group.close()
+
+
+@contextmanager
+def _processes(timeout):
+    """A context in which torch knows the processes; those that it knows already stay."""
+    if not dist.is_available():
+        raise RuntimeError("This build of torch has no torch.distributed: install another one.")
+    if dist.is_initialized():
+        yield
+        return
+    if "RANK" not in os.environ:
+        raise RuntimeError(
+            "There are no processes to train together with: start the script with torchrun, as in "
+            "'torchrun --nproc-per-node 2 train.py', or call init_process_group of "
+            "torch.distributed first."
+        )
+    dist.init_process_group("gloo", timeout=timedelta(seconds=timeout))
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
