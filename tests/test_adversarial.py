@@ -86,7 +86,7 @@ def game(name, **params):
     gan, rows = small(name, random_state=1, **params), normal(40, 4, seed=1).numpy() * 2.0 + 5.0
     trainer = gan._start(gan._validate(rows, np.arange(40) % 3, None, reset=True))
     gan._begin_epoch(trainer, 0.0)
-    _, *batch = trainer.batch(torch.arange(N))
+    batch = trainer.batch(torch.arange(N)).tables
     return gan, trainer, batch
 
 

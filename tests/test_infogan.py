@@ -52,7 +52,7 @@ def batch_of(**params):
     gan = small("InfoGAN", hidden_layer_sizes=(6, 5), random_state=1, **params)
     trainer = gan._start(gan._validate(normal(40, 4, seed=1).numpy(), None, None, reset=True))
     gan._begin_epoch(trainer, 0.0)
-    _, x, partners = trainer.batch(torch.arange(N))
+    x, partners = trainer.batch(torch.arange(N)).tables
     return gan, trainer, x.clone(), partners.clone()
 
 
@@ -122,7 +122,7 @@ def test_partners_are_other_rows_anew_in_each_epoch():
     assert all((rows == partner).all(axis=1).any() for partner in first.numpy())
     trainer.state.n_epochs = 1
     gan._begin_epoch(trainer, 0.0)
-    _, x, again = trainer.batch(torch.arange(N))
+    x, again = trainer.batch(torch.arange(N)).tables
     assert not torch.equal(first, again)
     np.testing.assert_array_equal(x.numpy(), rows[:N])
 

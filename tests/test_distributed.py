@@ -1,0 +1,470 @@
+"""Several processes train one model as one process does; whatever fails in one ends all."""
+
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+from helpers import GENERATORS, small
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+import skae
+from skae import (
+    VAE,
+    Autoencoder,
+    AutoencoderClassifier,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    StackedAutoencoder,
+)
+from skae._columns import column_means, column_ranges, column_variances, has_missing
+from skae._engine.shards import Shard
+from skae._together import group_of_fits
+from skae.distributed import data_parallel
+
+N_ROWS = 1003
+TRAINING = {"batch_size": 101, "max_iter": 3, "random_state": 0}  # the last batch is ragged
+BOUNDS = {2: (0, 400, N_ROWS), 3: (0, 20, 700, N_ROWS)}  # uneven; of rank 0 a batch may have none
+TIMEOUT = 120  # seconds for all that processes do
+
+
+def make_data():
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(N_ROWS, 3))
+    X = np.tanh(hidden @ rng.normal(size=(3, 9))) + 0.1 * rng.normal(size=(N_ROWS, 9))
+    unit = (X - X.min()) / np.ptp(X)
+    y = (hidden[:, 0] > 0).astype(int) + (hidden[:, 1] > 0.5)
+    return X, unit, y, rng.integers(0, 3, N_ROWS).astype(float)
+
+
+X, UNIT, LABELS, WEIGHTS = make_data()
+GAPS = np.where(np.random.default_rng(1).random(X.shape) < 0.1, np.nan, X)
+LAYER = DenoisingAutoencoder(batch_size=101, max_iter=2)
+PLAIN = Autoencoder(4, hidden_layer_sizes=(6,), code_activation="tanh", alpha=1e-3, **TRAINING)
+COUNTS = np.random.default_rng(2).poisson(3.0, X.shape).astype(float)
+
+# Estimators, their data, and what comes with the rows.
+CASES = {
+    "plain": (PLAIN, X, {}),
+    "in order": (clone(PLAIN).set_params(shuffle=False), X, {}),
+    "in windows": (clone(PLAIN).set_params(shuffle="windows"), X, {}),
+    "held out": (clone(PLAIN).set_params(early_stopping=True), X, {"sample_weight": WEIGHTS}),
+    "sparse rows": (PLAIN, csr_matrix(np.maximum(X, 0)), {}),
+    "counts": (clone(PLAIN).set_params(loss="categorical_cross_entropy"), COUNTS, {}),
+    "kl": (SparseAutoencoder(6, **TRAINING), UNIT, {}),
+    "kl, weighted": (SparseAutoencoder(6, **TRAINING), UNIT, {"sample_weight": WEIGHTS}),
+    "l1": (SparseAutoencoder(6, sparsity="l1", **TRAINING), UNIT, {}),
+    "topk": (SparseAutoencoder(30, sparsity="topk", n_active=2, **TRAINING), X, {}),
+    "masking": (DenoisingAutoencoder(6, **TRAINING), X, {"target": X[:, :4]}),
+    "gaps": (DenoisingAutoencoder(6, corruption="gaussian", **TRAINING), GAPS, {}),
+    "swap": (DenoisingAutoencoder(6, corruption="swap", **TRAINING), X, {}),
+    "contractive": (ContractiveAutoencoder(6, **TRAINING), X, {}),
+    "hutchinson": (ContractiveAutoencoder(6, jacobian_method="hutchinson", **TRAINING), X, {}),
+    "vae": (VAE(2, code_activation="tanh", n_draws=2, **TRAINING), X, {}),
+    "stacked": (StackedAutoencoder((6, 4), estimator=LAYER, **TRAINING), UNIT, {}),
+    "classifier": (
+        AutoencoderClassifier(LAYER, early_stopping=True, unlabeled=2, **TRAINING),
+        X,
+        {"y": LABELS},
+    ),
+    "lbfgs": (clone(PLAIN).set_params(solver="lbfgs"), X, {}),
+}
+
+
+def run(work, size, folder, *arguments):
+    """What `work(rank, size, *arguments)` gives in each process; its error; or None if it dies."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["skae.distributed", "torch._dynamo"])  # L-BFGS imports that
+    processes = [
+        context.Process(target=_worker, args=(work, rank, size, folder, arguments))
+        for rank in range(size)
+    ]
+    for process in processes:
+        process.start()
+    ends = time.monotonic() + TIMEOUT
+    for process in processes:
+        process.join(max(0.0, ends - time.monotonic()))
+        assert process.exitcode is not None, "a process hangs"
+    files = [folder / f"{rank}.pkl" for rank in range(size)]
+    return [pickle.loads(file.read_bytes()) if file.exists() else None for file in files]
+
+
+def _worker(work, rank, size, folder, arguments):
+    torch.set_num_threads(1)
+    store = dist.FileStore(f"{folder}/store", size)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
+    try:
+        found = work(rank, size, *arguments)
+    except Exception as error:
+        found = error
+    (folder / f"{rank}.pkl").write_bytes(pickle.dumps(found))
+    dist.destroy_process_group()
+
+
+def shard_of(rank, size, rows):
+    start, stop = BOUNDS[size][rank : rank + 2]
+    return rows[start:stop]
+
+
+def fit(name, rank, size):
+    estimator, rows, others = CASES[name]
+    estimator = clone(estimator)
+    shard = partial(shard_of, rank, size)
+    with data_parallel(timeout=60):
+        return estimator.fit(shard(rows), **{name: shard(v) for name, v in others.items()})
+
+
+def fit_all(rank, size):
+    return {name: fit(name, rank, size) for name in CASES if size == 2 or name != "lbfgs"}
+
+
+@pytest.fixture(scope="module", params=[2, 3])
+def fitted(request, tmp_path_factory):
+    """By the names of cases, the estimators of all processes."""
+    of_ranks = run(fit_all, request.param, tmp_path_factory.mktemp("ranks"))
+    for found in of_ranks:
+        if isinstance(found, Exception):
+            raise found
+    return {name: [its[name] for its in of_ranks] for name in of_ranks[0]}
+
+
+def numbers_of(estimator):
+    """All that a fitted estimator consists of, by name."""
+    found = {}
+    for name, value in vars(estimator).items():
+        if name == "_state":
+            found.update(weights=value.weights, moments=value.moments, idle=value.idle)
+        elif name == "estimators_":
+            for number, layer in enumerate(value):
+                found |= {f"{number} {k}": v for k, v in numbers_of(layer).items()}
+        elif name == "autoencoder_":
+            found |= {f"pretrained {k}": v for k, v in numbers_of(value).items()}
+        elif name.endswith("_"):
+            found[name] = value
+    return {k: np.asarray(v) for k, v in found.items() if v is not None}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_ranks_are_equal_to_the_bit(fitted, name):
+    if name not in fitted:
+        pytest.skip("once is enough")
+    first, *others = map(numbers_of, fitted[name])
+    for other in others:
+        assert first.keys() == other.keys()
+        for key, value in first.items():
+            np.testing.assert_array_equal(value, other[key], err_msg=key, strict=True)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_what_one_process_makes_of_all_rows(fitted, name):
+    if name not in fitted:
+        pytest.skip("once is enough")
+    estimator, rows, others = CASES[name]
+    expected = numbers_of(clone(estimator).fit(rows, **others))
+    found = numbers_of(fitted[name][0])
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        assert found[key].dtype == value.dtype, key
+        np.testing.assert_allclose(found[key], value, rtol=0, atol=1e-12, err_msg=key)
+
+
+def fit_at_components(rank, size):
+    with data_parallel(timeout=60):
+        return Autoencoder(2, **TRAINING).fit(shard_of(rank, size, X))
+
+
+def test_start_at_principal_components(tmp_path):
+    """Where gradients vanish Adam makes steps of rounding: so does one process of other sums."""
+    one, other = run(fit_at_components, 2, tmp_path)
+    np.testing.assert_array_equal(one._state.weights, other._state.weights)
+    expected = Autoencoder(2, **TRAINING).fit(X)
+    np.testing.assert_allclose(one.loss_curve_, expected.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(one.reconstruct(X), expected.reconstruct(X), rtol=0, atol=1e-7)
+
+
+def describe(rank, size):
+    """Statistics of shards, of which rank 0 has no row in the second half."""
+    found = []
+    with data_parallel(timeout=60):
+        for rows in (X, GAPS, csr_matrix(np.maximum(X, 0))):
+            counts = np.diff(BOUNDS[size])
+            shard = Shard.of(shard_of(rank, size, rows), counts, group_of_fits.get())
+            for part in (slice(None), slice(N_ROWS // 2, None)):
+                found.append(statistics_of(shard.only(part), WEIGHTS[part] + 1))
+            found.append([shard[np.array([5, 900, 7])]])
+    return found
+
+
+def statistics_of(rows, weights):
+    means = column_means(rows), column_means(rows, weights)
+    variances = column_variances(rows), column_variances(rows, weights)
+    return [*means, *variances, *column_ranges(rows), has_missing(rows)]
+
+
+def test_statistics_are_those_of_all_rows(tmp_path):
+    expected = []
+    for rows in (X, GAPS, csr_matrix(np.maximum(X, 0))):
+        for part in (slice(None), slice(N_ROWS // 2, None)):
+            expected.append(statistics_of(rows[part], WEIGHTS[part] + 1))
+        some = rows[[5, 900, 7]]
+        expected.append([some.toarray() if isinstance(rows, csr_matrix) else some])
+    for found in run(describe, 2, tmp_path):
+        for its, theirs in zip(found, expected, strict=True):
+            for one, other in zip(its, theirs, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-15)
+
+
+def fit_without_seed(rank, size):
+    rows, found = shard_of(rank, size, X), []
+    for random_state in (None, np.random.RandomState(rank)):
+        estimator = clone(PLAIN).set_params(random_state=random_state, device="cpu")
+        with data_parallel(timeout=60):
+            found.append(estimator.fit(rows)._state.weights)
+    return found
+
+
+def test_without_a_seed_all_have_the_same(tmp_path):
+    one, other = run(fit_without_seed, 2, tmp_path)
+    for its, theirs in zip(one, other, strict=True):
+        np.testing.assert_array_equal(its, theirs)
+    assert not np.array_equal(*one)
+
+
+def go_on(rank, size):
+    """One epoch at a time, saved by rank 0, and one more of what has been saved."""
+    rows, estimator = shard_of(rank, size, X), clone(PLAIN)
+    with data_parallel(timeout=60):
+        for _ in range(2):
+            estimator.partial_fit(rows)
+        saved = pickle.loads(pickle.dumps(estimator))
+        first = estimator.partial_fit(rows)._state.weights
+        again = saved.partial_fit(rows)._state.weights
+        warm = saved.set_params(warm_start=True, max_iter=1).fit(rows)._state.weights
+    return first, again, warm, saved.n_iter_
+
+
+def test_training_goes_on(tmp_path):
+    expected = clone(PLAIN)
+    for _ in range(3):
+        expected.partial_fit(X)
+    for first, again, warm, n_iter in run(go_on, 2, tmp_path):
+        np.testing.assert_allclose(first, expected._state.weights, rtol=0, atol=1e-12)
+        np.testing.assert_array_equal(again, first)
+        assert not np.array_equal(warm, again)
+        assert n_iter == 1
+
+
+def caught(estimator, rank, size, rows=X, **others):
+    """The error of a fit, and whether the estimator is fitted after it."""
+    with pytest.raises(Exception) as caught, data_parallel(timeout=60):
+        estimator.fit(shard_of(rank, size, rows), **others)
+    try:
+        check_is_fitted(estimator)
+    except NotFittedError:
+        return type(caught.value).__name__, str(caught.value), False
+    return type(caught.value).__name__, str(caught.value), True
+
+
+class FailingInRank1(Autoencoder):
+    def _begin_epoch(self, trainer, progress):
+        if trainer.n_iter == 1 and dist.get_rank() == 1:
+            raise OSError("the disk is gone")
+
+
+class FailingAtTheEnd(Autoencoder):
+    def _summarize(self, data):
+        if dist.get_rank() == 1:
+            raise OSError("the disk is full")
+
+
+def fail_in_many_ways(rank, size):
+    """All errors of one process after the other."""
+    second, plain, trained = rank == 1, clone(PLAIN), clone(PLAIN)
+    with data_parallel(timeout=60):
+        trained.fit(shard_of(rank, size, X))
+    weights = trained._state.weights
+    other_state = clone(PLAIN).fit(X) if second else trained
+    return {
+        "columns": caught(plain, rank, size, X[:, : 9 - rank]),
+        "dtype": caught(plain, rank, size, X.astype([float, np.float32][rank])),
+        "parameter": caught(clone(PLAIN).set_params(alpha=0.1 * rank), rank, size),
+        "class": caught([plain, VAE(2)][rank], rank, size),
+        "weights": caught(plain, rank, size, **({"sample_weight": WEIGHTS[:603]} if rank else {})),
+        "NaN": caught(plain, rank, size, GAPS if second else X),
+        "length": caught(plain, rank, size, sample_weight=np.ones([400, 5][rank])),
+        "raised": caught(FailingInRank1(2, **TRAINING), rank, size),
+        "at the end": caught(FailingAtTheEnd(2, **TRAINING), rank, size),
+        "state": caught(other_state.set_params(warm_start=True), rank, size),
+        "went on": caught(trained.set_params(warm_start=True), rank, size, X * [1, 1e200][rank]),
+        "kept": np.array_equal(trained._state.weights, weights),
+    }
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory):
+    return run(fail_in_many_ways, 2, tmp_path_factory.mktemp("failed"))
+
+
+WORDS = {
+    "columns": "8 features",
+    "dtype": "float32",
+    "parameter": "alpha: 0.1 instead of 0.0",
+    "class": "the estimator: VAE",
+    "weights": "sample_weight",
+    "NaN": "contains NaN",
+    "length": "has 5",
+    "raised": "the disk is gone",
+    "at the end": "the disk is full",
+    "state": "the state that training goes on from",
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_an_error_in_one_rank_is_one_in_all(failed, name):
+    for rank, found in enumerate(failed):
+        _, message, is_fitted = found[name]
+        assert WORDS[name] in message
+        told = name in ("NaN", "length", "raised", "at the end")  # by the one that has it
+        assert "Rank 1" in message or (told and rank == 1)
+        assert is_fitted == (name == "state")
+
+
+def test_a_training_that_cannot_go_on_is_as_before(failed):
+    for found in failed:
+        _, message, is_fitted = found["went on"]
+        assert "finite" in message
+        assert is_fitted and found["kept"]
+
+
+class EndingInRank1(Autoencoder):
+    """One that its process does not survive, or that never comes back."""
+
+    def _begin_epoch(self, trainer, progress):
+        if trainer.n_iter == 1 and dist.get_rank() == 1:
+            if self.verbose == 2:
+                os._exit(1)
+            time.sleep(8)
+
+
+def end(rank, size, verbose):
+    estimator = EndingInRank1(2, verbose=verbose, **TRAINING)
+    with pytest.raises(Exception) as caught, data_parallel(timeout=2):
+        estimator.fit(shard_of(rank, size, X))
+    return str(caught.value), hasattr(estimator, "_state")
+
+
+@pytest.mark.parametrize("verbose", [2, 0], ids=["killed", "hanging"])
+def test_a_rank_that_ends_or_hangs(tmp_path, verbose):
+    found = run(end, 3, tmp_path, verbose)
+    for rank in (0, 2):
+        message, is_fitted = found[rank]
+        assert "Rank 1 did not answer" in message
+        assert not is_fitted
+    if not verbose:  # it has come back at last
+        message, is_fitted = found[1]
+        assert "rank 1, for more than 2 s" in message
+        assert not is_fitted
+    else:
+        assert found[1] is None
+
+
+def fit_refused(rank, size):
+    names = [*GENERATORS, "AutoencoderOutlierDetector", "AutoencoderImputer"]
+    found = {name: caught(small(name), 0, size) for name in names[:1] + names[3:]}
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": ["x", "y"] * 200, "b": range(400)})
+    return {**found, "table": caught(clone(PLAIN), 0, size, table)}
+
+
+def test_what_cannot_be_shared_says_so(tmp_path):
+    for found in run(fit_refused, 2, tmp_path):
+        for name, (kind, message, is_fitted) in found.items():
+            assert kind == "ValueError"
+            assert "cannot be fitted in data_parallel() yet" in message, name
+            assert not is_fitted
+
+
+class Saver:
+    """Scikit-learn's callback that keeps what each epoch has come to, and ends the third one."""
+
+    def __init__(self):
+        self.saved = []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context, **told):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None, **told):
+        if context.task_name == "epoch":
+            self.saved.append((X.shape, pickle.dumps(fitted_estimator)))
+        return len(self.saved) == 2
+
+
+def fit_with_callback(rank, size):
+    estimator, saver = clone(PLAIN), Saver()
+    if rank == 1:
+        estimator.set_callbacks(saver)
+    with data_parallel(timeout=60):
+        estimator.fit(shard_of(rank, size, X))
+    return estimator.n_iter_, estimator._state.weights, saver.saved
+
+
+def test_a_callback_of_one_rank_saves_and_stops(tmp_path):
+    pytest.importorskip("sklearn.callback")
+    (n_iter, weights, _), (_, _, saved) = run(fit_with_callback, 2, tmp_path)
+    assert n_iter == 2 and [shape for shape, _ in saved] == [(603, 9)] * 2
+    np.testing.assert_array_equal(pickle.loads(saved[-1][1])._state.weights, weights)
+
+
+SCRIPT = """
+import os
+import numpy as np
+from skae import Autoencoder
+from skae.distributed import data_parallel
+
+rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+X = np.random.default_rng(0).normal(size=(60, 6))[rank::size]
+with data_parallel():
+    autoencoder = Autoencoder(2, max_iter=2).fit(X)
+print("loss", autoencoder.loss_)
+"""
+
+
+def test_a_script_that_torchrun_starts(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+    options = ["--standalone", "--nproc-per-node", "2"]
+    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", *options, script]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert found.returncode == 0, found.stderr
+    losses = [line for line in found.stdout.splitlines() if line.startswith("loss")]
+    assert len(losses) == 2 and len(set(losses)) == 1
+
+
+def test_without_processes_it_says_what_to_start(monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(RuntimeError, match="start the script with torchrun"), data_parallel():
+        pass
+    assert not dist.is_initialized()
+
+
+def test_outside_nothing_is_shared():
+    assert group_of_fits.get() is None
+    assert skae.distributed.__all__ == ["data_parallel"]
