@@ -165,7 +165,9 @@ def _part(sample_weight, rows):
 def _spans(X):
     """Slices, or indices, of so many rows that a copy of them is small beside X."""
     n_rows = max(1, SPAN_SIZE // X.shape[1])
-    return X.in_order(n_rows) if isinstance(X, OnFile) else gen_batches(X.shape[0], n_rows)
+    if isinstance(X, OnFile):
+        return X.in_order(n_rows)
+    return gen_batches(max(1, X.shape[0]), n_rows)  # a process may have no row
 
 
 def column_ranges(X):

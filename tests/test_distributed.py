@@ -176,7 +176,7 @@ def test_it_is_what_one_process_makes_of_all_rows(fitted, name):
     assert found.keys() == expected.keys()
     for key, value in expected.items():
         assert found[key].dtype == value.dtype, key
-        np.testing.assert_allclose(found[key], value, rtol=0, atol=1e-12, err_msg=key)
+        np.testing.assert_allclose(found[key], value, rtol=1e-12, atol=1e-12, err_msg=key)
 
 
 def fit_at_components(rank, size):
@@ -317,7 +317,7 @@ def failed(tmp_path_factory):
 
 
 WORDS = {
-    "columns": "8 features",
+    "columns": "columns of X: 8 instead of 9",
     "dtype": "float32",
     "parameter": "alpha: 0.1 instead of 0.0",
     "class": "the estimator: VAE",
@@ -343,7 +343,7 @@ def test_an_error_in_one_rank_is_one_in_all(failed, name):
 def test_a_training_that_cannot_go_on_is_as_before(failed):
     for found in failed:
         _, message, is_fitted = found["went on"]
-        assert "finite" in message
+        assert "Training diverged" in message
         assert is_fitted and found["kept"]
 
 
@@ -354,7 +354,7 @@ class EndingInRank1(Autoencoder):
         if trainer.n_iter == 1 and dist.get_rank() == 1:
             if self.verbose == 2:
                 os._exit(1)
-            time.sleep(8)
+            time.sleep(6)  # more than the timeout and the roll-call
 
 
 def end(rank, size, verbose):

@@ -114,7 +114,7 @@ class Notes:
     def _found(self, error):
         """What has happened, as far as the others have noted it."""
         self._store.set(f"here/{self._rank}", "")
-        ends = time.monotonic() + ROLL_CALL
+        ends = time.monotonic() + min(ROLL_CALL, self._timeout)
         while True:
             failed, absent = self._with("failed"), self._without("here")
             if failed:
