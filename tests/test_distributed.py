@@ -8,11 +8,13 @@ import sys
 import time
 from functools import partial
 
+import joblib
 import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
 from helpers import GENERATORS, small
+from pages import DOCS, sections_of
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -432,30 +434,47 @@ def test_a_callback_of_one_rank_saves_and_stops(tmp_path):
     np.testing.assert_array_equal(pickle.loads(saved[-1][1])._state.weights, weights)
 
 
-SCRIPT = """
-import os
-import numpy as np
-from skae import Autoencoder
-from skae.distributed import data_parallel
-
-rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-X = np.random.default_rng(0).normal(size=(60, 6))[rank::size]
-with data_parallel():
-    autoencoder = Autoencoder(2, max_iter=2).fit(X)
-print("loss", autoencoder.loss_)
-"""
+PAGE = DOCS / "user_guide/distributed.rst"
+PROGRAMS = dict(sections_of(PAGE.read_text(encoding="utf-8")))
+NEEDED = {"Dask": "distributed", "Ray": "ray", "Searches": "distributed"}
 
 
-def test_a_script_that_torchrun_starts(tmp_path):
-    script = tmp_path / "train.py"
-    script.write_text(SCRIPT)
-    options = ["--standalone", "--nproc-per-node", "2"]
-    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", *options, script]
+def printed(title, folder, options):
+    """What a section's program prints, started so."""
+    if title in NEEDED:
+        pytest.importorskip(NEEDED[title])
+    script = folder / "program.py"
+    script.write_text(PROGRAMS[title], encoding="utf-8")
+    command = [sys.executable, "-W", "ignore", *options, script]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    captured = {"capture_output": True, "text": True, "timeout": TIMEOUT}
+    found = subprocess.run(command, env=environment, cwd=folder, **captured)
     assert found.returncode == 0, found.stderr
-    losses = [line for line in found.stdout.splitlines() if line.startswith("loss")]
-    assert len(losses) == 2 and len(set(losses)) == 1
+    return found.stdout.split()
+
+
+def test_the_page_s_script(tmp_path):
+    options = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    one, other = printed("torchrun", tmp_path, options)
+    assert float(one) == float(other)
+    assert joblib.load(tmp_path / "autoencoder.joblib").loss_ == float(one)
+
+
+def test_the_page_s_checkpoints(tmp_path):
+    pytest.importorskip("sklearn.callback")
+    options = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1"]
+    for n_epochs in (5, 10):  # the second time it goes on
+        assert printed("Checkpoints", tmp_path, options) == [str(n_epochs)]
+        assert len(joblib.load(tmp_path / "checkpoint.joblib").loss_curve_) == n_epochs
+
+
+@pytest.mark.parametrize("title", NEEDED)
+def test_the_page_s_clusters(title, tmp_path):
+    assert printed(title, tmp_path, [])[-1] == "True"
+
+
+def test_the_page_has_no_other_programs():
+    assert set(PROGRAMS) == {"torchrun", "Checkpoints", *NEEDED}
 
 
 def test_without_processes_it_says_what_to_start(monkeypatch):

@@ -12,7 +12,10 @@ import skae
 
 PAGES = sorted([*DOCS.glob("*.rst"), *DOCS.glob("user_guide/*.rst")])
 WITH_OTHER_TOOLS = DOCS / "user_guide/with_other_tools.rst"  # runs in tests/clients
-MODULES = ["networks", "tables", "datasets", "metrics", "inspection", "base", "onnx"]
+DISTRIBUTED = DOCS / "user_guide/distributed.rst"  # runs in tests/test_distributed.py
+MODULES = [
+    *("networks", "tables", "datasets", "metrics", "inspection", "base", "distributed", "onnx"),
+]
 
 # What a page's code imports that is no part of the extra `test`.
 NEEDED = {"user_guide/deployment.rst": ("onnxscript", "skl2onnx", "onnxruntime")}
@@ -23,7 +26,7 @@ NEEDED_BY_SECTIONS = {"HDF5": "h5py", "zarr": "zarr", "Dask": "dask_ml"}
 PROGRAMS = {
     page.relative_to(DOCS).as_posix(): code_of(page.read_text(encoding="utf-8"))
     for page in PAGES
-    if page not in (SCALING, WITH_OTHER_TOOLS)
+    if page not in (SCALING, WITH_OTHER_TOOLS, DISTRIBUTED)
 }
 
 
