@@ -535,6 +535,8 @@ class NetworkEstimator(
     def __getstate__(self):
         """The attributes, those of private classes as plain values: classes may be renamed."""
         state = {**super().__getstate__(), "_skae_version": __version__}
+        for name in CALLBACK_CONTEXT:  # of a fit that is under way, whose end no copy sees
+            state.pop(name, None)
         its = {name: plain(state[name]) for name in ("_perceptron", "_state") if name in state}
         return {**state, **its}
 
