@@ -25,6 +25,7 @@ from skae import (
     VAE,
     Autoencoder,
     AutoencoderClassifier,
+    AutoencoderRegressor,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
@@ -54,7 +55,15 @@ X, UNIT, LABELS, WEIGHTS = make_data()
 GAPS = np.where(np.random.default_rng(1).random(X.shape) < 0.1, np.nan, X)
 LAYER = DenoisingAutoencoder(batch_size=101, max_iter=2)
 PLAIN = Autoencoder(4, hidden_layer_sizes=(6,), code_activation="tanh", alpha=1e-3, **TRAINING)
+HALF_KNOWN = np.where(LABELS == 2, np.nan, X[:, 0])
 COUNTS = np.random.default_rng(2).poisson(3.0, X.shape).astype(float)
+
+
+def with_noise(x, generator):
+    """A corruption that goes by all rows of the batch."""
+    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+    return x + 0.1 * noise + 0.1 * x.mean(dim=0)
+
 
 # Estimators, their data, and what comes with the rows.
 CASES = {
@@ -79,6 +88,13 @@ CASES = {
         AutoencoderClassifier(LAYER, early_stopping=True, unlabeled=2, **TRAINING),
         X,
         {"y": LABELS},
+    ),
+    "regressor": (AutoencoderRegressor(LAYER, **TRAINING), X, {"y": HALF_KNOWN}),
+    "callable": (DenoisingAutoencoder(4, corruption=with_noise, **TRAINING), X, {}),
+    "iwae": (
+        VAE(2, likelihood="bernoulli", binarize=True, objective="iwae", n_draws=3, **TRAINING),
+        UNIT,
+        {},
     ),
     "lbfgs": (clone(PLAIN).set_params(solver="lbfgs"), X, {}),
 }
@@ -168,6 +184,7 @@ def test_ranks_are_equal_to_the_bit(fitted, name):
             np.testing.assert_array_equal(value, other[key], err_msg=key, strict=True)
 
 
+@pytest.mark.filterwarnings("ignore:The code has collapsed")  # after so few epochs
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_what_one_process_makes_of_all_rows(fitted, name):
     if name not in fitted:

@@ -42,7 +42,7 @@ from skae import (
     StackedAutoencoder,
 )
 from skae._compat import InvalidParameterError
-from skae._engine.training import Stopping
+from skae._engine.stopping import Stopping
 
 LITTLE = "The reconstructions explain"
 SCALES = "Columns of X differ in scale"

@@ -26,9 +26,10 @@ from sklearn.model_selection import GridSearchCV
 
 from skae import Autoencoder, DenoisingAutoencoder
 from skae._base import BaseAutoencoder
+from skae._engine.stopping import Stopping
 from skae._engine.streams import stream
 from skae._engine.tape import Tape
-from skae._engine.training import Stopping, Trainer
+from skae._engine.training import Trainer
 
 # Losses.
 

@@ -1,0 +1,44 @@
+"""When a training ends before its budget, and whether it ends in a leap."""
+
+import math
+
+import numpy as np
+
+# A training that ends worse than its best epoch, by more than this part of what it had gained
+# until then and by so many usual rises on the way there, goes back to that: it has ended in the
+# midst of a leap.
+CLEARLY, LEAP = 0.02, 4.0
+
+
+class Stopping:
+    """Counts the epochs since the loss last improved by more than a relative `tol`."""
+
+    def __init__(self, tol, patience):
+        self.tol = tol
+        self.patience = patience
+        self.best = math.inf
+        self.losses = []
+        self.waited = 0
+
+    def improved(self, loss):
+        """Whether `loss` is an improvement; note it if so, else count the epoch."""
+        better = self.best == math.inf or loss < self.best - self.tol * abs(self.best)
+        self.best = loss if better else self.best
+        self.waited = 0 if better else self.waited + 1
+        self.losses.append(loss)
+        return better
+
+    @property
+    def exhausted(self):
+        """Whether it is time to stop."""
+        return self.waited >= self.patience
+
+    @property
+    def ends_clearly_worse(self):
+        """Whether the last loss is so far above the best one that this is no chance."""
+        if not self.losses:
+            return False
+        worse, gained = self.losses[-1] - self.best, self.losses[0] - self.best
+        changes = np.diff(self.losses[: self.losses.index(self.best) + 1])
+        usual = float(np.median(changes[changes > 0])) if (changes > 0).any() else 0.0
+        return worse > max(CLEARLY * gained, LEAP * usual)
