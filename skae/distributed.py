@@ -1,8 +1,7 @@
 """Data-parallel fits: processes that train one model, each with rows of its own."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 
 import torch.distributed as dist
@@ -13,8 +12,7 @@ from skae._together import group_of_fits
 __all__ = ["data_parallel"]
 
 
-@contextmanager
-def data_parallel(*, timeout=300.0) -> Iterator[None]:
+def data_parallel(*, timeout=300.0) -> AbstractContextManager:
     """Let fits train one model on the rows of all processes together.
 
     Each process calls `fit` or `partial_fit` of the same estimator, with the rows that it has, its
@@ -30,6 +28,12 @@ def data_parallel(*, timeout=300.0) -> Iterator[None]:
     ----------
     timeout : float, default=300.0
         Seconds that a process waits for the others before it gives up.
+
+    Returns
+    -------
+    context : context manager
+        Fits inside of it are shared; all processes must enter it, and fit the same in the same
+        order.
 
     Raises
     ------
@@ -68,6 +72,11 @@ def data_parallel(*, timeout=300.0) -> Iterator[None]:
     >>> autoencoder.n_iter_
     5
     """
+    return _shared_fits(timeout)
+
+
+@contextmanager
+def _shared_fits(timeout):
     with _processes(timeout):
         group = Group(timeout)
         token = group_of_fits.set(group)
