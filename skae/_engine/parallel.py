@@ -32,6 +32,7 @@ class Group:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self._group = dist.new_group(timeout=timedelta(seconds=timeout), backend="gloo")
         self._notes = Notes(self._group.group_name, self.rank, self.size, timeout)
+        self.gather(None)  # nobody leaves, as for an error of its own, before all have come
 
     def add_up(self, numbers):
         """The sum over all processes, in place, of a tensor or an array."""
