@@ -36,7 +36,7 @@ def probe_name(codes):
     return f"{PROBE}, {codes}"
 
 
-# Layers, each of which `layers(problem)` makes
+# Layers
 
 
 def denoising(problem, level):
