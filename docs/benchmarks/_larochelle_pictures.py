@@ -32,12 +32,17 @@ TAILS = (0.005, 0.995)  # of the grey values, which become 0 and 1
 
 def pictures():
     """Grey pictures, most of them halved in size, with values from 0 to 1."""
+    return [_stretched(_halved(picture)) for picture in pictures_as_they_are()]
+
+
+def pictures_as_they_are():
+    """Grey pictures, with values from 0 to 255."""
     import skimage  # which nothing else here needs
     from skimage.io import imread
 
     folder = Path(skimage.__file__).parent / "data"
     images = [imread(folder / name) for name in FILES] + [*map(load_sample_image, PHOTOGRAPHS)]
-    return [_stretched(_halved(_grey(image))) for image in images]
+    return [_grey(image) for image in images]
 
 
 def _grey(image):

@@ -1,6 +1,7 @@
 """The report of larochelle.py: the table, the lecture's beside it, and what was to be shown."""
 
 import numpy as np
+from _larochelle_calibration import CALIBRATION, GAMMA, C
 from _larochelle_filters import FILTERS
 from _larochelle_machines import MACHINES
 from _larochelle_methods import (
@@ -144,6 +145,12 @@ def machines_table(draws):
     return table(["", "errors, draw by draw", "seconds"], lines)
 
 
+def calibration_table(draws):
+    found = records(draws, CALIBRATION)
+    lines = ([name, ", ".join(f"{one[name]:.2f}" for one in found)] for name in found[0])
+    return table(["", "errors, draw by draw"], lines)
+
+
 # Bars
 
 
@@ -246,6 +253,14 @@ def write_report(script, known, processors):
             filters_table(results["bg-img"]),
             "![Filters at 0, 10, 25 and 50% destroyed: the more, the more local they "
             "are](larochelle_filters.png)",
+        ]
+    if records(results.get("basic", {}), CALIBRATION):
+        paragraphs += [
+            "## Pictures",
+            f"What one RBF SVM (C={C}, gamma={GAMMA}) makes of images with pictures, whose patches "
+            "are drawn with min_std=0.1 where nothing else is said; the paper's errs on 22.61% of "
+            "digits (bg-img) and on 24.04% of rectangles (rect-img).",
+            calibration_table(results["basic"]),
         ]
     paragraphs += [
         "## Recipe",

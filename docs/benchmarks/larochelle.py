@@ -16,6 +16,7 @@ Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoder
 from pathlib import Path
 
 import numpy as np
+from _larochelle_calibration import CALIBRATION, calibration
 from _larochelle_filters import FILTERS, filters
 from _larochelle_machines import MACHINES, machines
 from _larochelle_methods import ALL, PIXELS, RANDOM, probe_name
@@ -26,8 +27,9 @@ from _records import Records
 from _report import processor_in_full, versions
 
 N_DRAWS = 3
-METHODS = {**ALL, FILTERS: filters, MACHINES: machines}
+METHODS = {**ALL, FILTERS: filters, MACHINES: machines, CALIBRATION: calibration}
 OF_ONE = {  # what only one problem has
+    CALIBRATION: "basic",
     FILTERS: "bg-img",
     MACHINES: "bg-rand",
     RANDOM: "rect",
