@@ -46,7 +46,7 @@ def numbers_of(frame):
 
 
 class OneHot:
-    """Data frames as matrices: numbers standardised, categories as blocks; missing cells NaN."""
+    """Data frames as matrices: numbers standardised, categories as blocks; missing values NaN."""
 
     def fit(self, frame):
         self.frame = frame.iloc[:0]
@@ -65,7 +65,7 @@ class OneHot:
         return np.hstack([numbers, *(indicators(frame[name]) for name in self.categories)])
 
     def observed(self, frame):
-        """The same with missing cells at the mean, and in blocks at 0."""
+        """The same with missing values at the mean, and in blocks at 0."""
         return np.nan_to_num(self.transform(frame))
 
     def frame_of(self, matrix):
@@ -94,5 +94,5 @@ def indicators(column):
 
 
 def without_cells(frame, mask):
-    """The frame with missing cells where the mask is True."""
+    """The frame with missing values where the mask is True."""
     return pd.DataFrame({name: frame[name].mask(mask[:, j]) for j, name in enumerate(frame)})

@@ -1,4 +1,4 @@
-"""Missing cells of tables.py: who fills them, and how well."""
+"""Missing values of tables.py: who fills them, and how well."""
 
 import numpy as np
 import pandas as pd

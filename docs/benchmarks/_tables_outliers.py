@@ -59,7 +59,7 @@ def restored(make):
 
 
 def by_cells(kind, **params):
-    """The errors of the table's columns, none of a missing cell, and their sums."""
+    """The errors of the table's columns, none of a missing value, and their sums."""
 
     def scores(frame, seed):
         estimator = kind(random_state=seed, **params).fit(frame)

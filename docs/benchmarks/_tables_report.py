@@ -225,7 +225,7 @@ def synthetic(figures):
         "to a training row than to any of as many held-out ones; above 0.5 they remember. Seconds "
         "are of the fit and the draw.",
         f"TVAE and CTGAN are those of the package ctgan, {EPOCHS} epochs; they get a number's "
-        "missing cells as its mean and a column that tells, and their numbers are rounded as the "
+        "missing values as its mean and a column that tells, and their numbers are rounded as the "
         "column's are. The copula is Gaussian, its columns those of the training rows.",
         table(
             ["table", "rows by", *QUALITIES.values()],
@@ -236,7 +236,7 @@ def synthetic(figures):
 
 def imputation(figures):
     return [
-        "## Missing cells",
+        "## Missing values",
         f"{MISSING:.0%} of the cells removed at random. Accuracy: mean over columns of categories; "
         "error: root mean squared, in the column's standard deviations, mean over columns of "
         "numbers.",

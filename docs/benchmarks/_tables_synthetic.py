@@ -105,7 +105,7 @@ class Theirs:
 
 
 def with_gaps_as_columns(frame):
-    """A frame without missing cells: numbers get their mean and a column that tells."""
+    """A frame without missing values: numbers get their mean and a column that tells."""
     columns = {}
     for name, column in frame.items():
         if is_category(column):
@@ -247,7 +247,7 @@ def binned(column, real):
 
 
 def labels(column):
-    """Cells as strings, with one for missing cells."""
+    """Cells as strings, with one for missing values."""
     return column.astype(object).where(column.notna(), "missing").astype(str).reset_index(drop=True)
 
 

@@ -1,4 +1,4 @@
-"""The denoising autoencoder: missing cells, noisy images, the score of a density, a chain.
+"""The denoising autoencoder: missing values, noisy images, the score of a density, a chain.
 
 Run with `python docs/benchmarks/denoising.py`, which downloads MNIST, or with
 `--data mnist.npz`, a file with X_train (60000, 784), y_train, X_test (10000, 784) and y_test, 0
@@ -43,7 +43,7 @@ STD = 0.5  # of the noise whose score is learned
 
 
 def impute(estimator, X):
-    """X with its missing cells filled by a fitted imputer or denoiser."""
+    """X with its missing values filled by a fitted imputer or denoiser."""
     if not isinstance(estimator, DenoisingAutoencoder):
         return estimator.fit_transform(X)
     X = X.astype(np.float32)
@@ -51,7 +51,7 @@ def impute(estimator, X):
 
 
 def imputation_errors(X, seed):
-    """Mean squared error on the missing cells, one per method."""
+    """Mean squared error on the missing values, one per method."""
     missing = np.random.default_rng(seed).random(X.shape) < 0.2
     holed = np.where(missing, np.nan, X)
     for estimator in (
@@ -281,7 +281,7 @@ def main():
     started = time.perf_counter()
     paragraphs = [
         "# Denoising",
-        "## Missing cells",
+        "## Missing values",
         "20% of the cells missing at random; mean squared error on them, the median of "
         f"{N_MASKS} masks. One recipe for all three: `DenoisingAutoencoder(64, "
         'hidden_layer_sizes=(256,), code_activation="identity", learning_rate="cosine", '
@@ -314,8 +314,8 @@ def main():
         "copies, inputs and everything else the same. "
         f"Fresh noise: {N2N_EPOCHS} epochs of `partial_fit`, step 2e-3 falling to 0 as a cosine, "
         "new noise on inputs and on targets in each, as in the paper. "
-        "One pair: `fit` on one noisy copy and one target per image, 4 epochs; after those it "
-        "learns noisy targets by heart. Units, epochs and step were chosen among six on these test "
+        "One pair: `fit` on one noisy copy and one target per image, 4 epochs; after that it "
+        "memorises noisy targets. Units, epochs and step were chosen among six on these test "
         "images: the wider the network, the longer it takes (500 units: 0.54 apart after 20 "
         "epochs, 0.17 after 40).",
         table(

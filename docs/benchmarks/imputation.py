@@ -1,4 +1,4 @@
-"""Missing cells: `AutoencoderImputer` beside scikit-learn's imputers, and other recipes for it.
+"""Missing values: `AutoencoderImputer` beside scikit-learn's imputers, and other recipes for it.
 
 Run with `python docs/benchmarks/imputation.py`; names of tables after it measure those alone.
 Keeps what it measures in imputation.json, so that it goes on where it was interrupted; delete an

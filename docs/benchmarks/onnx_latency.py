@@ -46,7 +46,7 @@ def cases():
     yield "Autoencoder()", Autoencoder(**BRIEF), "transform"
     yield "the same", Autoencoder(**BRIEF), "score_samples"
     yield 'SparseAutoencoder(sparsity="topk")', top_k, "transform"
-    yield "DenoisingAutoencoder(), missing cells", DenoisingAutoencoder(**BRIEF), "transform"
+    yield "DenoisingAutoencoder(), missing values", DenoisingAutoencoder(**BRIEF), "transform"
     yield "ContractiveAutoencoder()", ContractiveAutoencoder(**BRIEF), "transform"
     yield "Autoencoder(network=ConvNet(...))", convolutional, "transform"
     yield "StackedAutoencoder((128, 64, 32))", DEEP, "transform"

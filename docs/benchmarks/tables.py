@@ -1,4 +1,4 @@
-"""Data frames of mixed kinds: synthetic rows, missing cells, codes, outliers, and what they cost.
+"""Data frames of mixed kinds: synthetic rows, missing values, codes, outliers, and what they cost.
 
 Run with `python docs/benchmarks/tables.py --data FOLDER`, a folder with `NAME.csv.gz` for german,
 credit_data, nmes1988, wage, penguins and titanic, and `meta.json`, which has for each of them
