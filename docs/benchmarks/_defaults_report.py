@@ -242,19 +242,19 @@ def paragraphs(records):
     header = ["table", "rows", "w", *(estimator.title for estimator in ESTIMATORS.values())]
     yield "# Defaults"
     yield (
-        "Estimators as they come, with nothing set but the width of the code: fraction of the "
-        "variance of held-out rows that reconstructions explain (of the VAE `reconstruct`'s). "
-        "Medians over splits, each with its number as random_state; a quarter is held out, of "
-        "MNIST 2000 test images. Columns are standardised on the training rows except in those "
-        "named raw, digits_16, patches, spectra and MNIST. Bars are what the project aims at, met "
-        "or not."
+        "Estimators with defaults, except for the number of components: the fraction of the "
+        "variance of held-out rows that reconstructions explain (for the VAE those of "
+        "`reconstruct`). Medians over splits, whose numbers are the random_state; a quarter is "
+        "held out, for MNIST 2000 test images. Columns are standardised on the training rows, "
+        "except in those named raw, digits_16, patches, spectra and MNIST. Bars are the "
+        "project's targets, met or not."
     )
     yield table(header, figure_rows(fits, "ev", 3))
     yield "## Against bars"
-    yield f"Tables of fewer than {SMALL} rows are left out, except of warnings and seconds."
+    yield f"Tables of fewer than {SMALL} rows are left out, except for warnings and seconds."
     yield table(["what", "measured", "bar", "", "missed by"], summary(fits))
     yield "## From masked rows"
-    yield "Of clean held-out rows; `corrupt` masks 30% of the cells. PCA is fitted to clean rows."
+    yield "On clean held-out rows; `corrupt` masks 30% of the cells. PCA is fitted to clean rows."
     yield table(["table", "Denoising(w)", "PCA(w)"], masked_rows(fits))
     yield "## Seconds of a fit"
     yield table(header, figure_rows(fits, "seconds", 2))

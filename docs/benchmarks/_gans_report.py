@@ -142,9 +142,10 @@ def paragraphs(records):
     return [
         "# Generative adversarial networks",
         "Medians over seeds that were fixed before; a seed draws the data or their halves, too. "
-        "Seconds are a processor's, of a fit on one thread; a bar is for fits within the budget.",
+        "Seconds are processor time of a fit on one thread; a bar applies to fits within the "
+        "budget.",
         table(["", "bar", "median", "by seed", "seconds", "budget", ""], bars(figures)),
-        f"That derivatives are those of autograd, with the penalty's, is held by {DERIVATIVES}.",
+        f"{DERIVATIVES} checks that all derivatives, the penalty's included, equal autograd's.",
         *mixtures(),
         *sets(figures),
         *of_mnist(figures),
@@ -160,20 +161,20 @@ def mixtures():
     yield (
         f"{N_MIXED} training rows; `GAN(2, batch_size={MIXED_BATCH})`, and epochs for a minute: "
         f"{EPOCHS['1 minute']}, for three: {EPOCHS['3 minutes']}. A mode counts if {FOUND:.0%} of "
-        f"its share of the samples lie within {STDS} of its standard deviations; of samples that "
-        f"are as they should be, {1 - math.exp(-(STDS**2) / 2):.3f} lie within those of a mode."
+        f"its share of the samples lie within {STDS} of its standard deviations; of perfect "
+        f"samples, {1 - math.exp(-(STDS**2) / 2):.3f} lie that near to a mode."
     )
 
 
 def sets(figures):
     yield "## Small sets"
     yield (
-        "Trained on half of the rows with nothing set, judged by as many samples as the other half "
-        "has. *Labels are right*: accuracy of SVC, which has learnt from the training rows, on the "
-        "samples. *Trained on samples*: accuracy on the other half of SVC (cancer: of a forest), "
-        f"which has learnt from samples. *Told apart*: AUC of a forest of {N_TREES} trees, "
-        f"cross-validated in {N_FOLDS} folds, between samples and the other half; 0.5 is perfect. "
-        "Bandwidths of KernelDensity are chosen by cross-validation."
+        "Trained with defaults on half of the rows, judged by as many samples as the other half "
+        "has. *Labels are right*: the accuracy on the samples of an SVC trained on the training "
+        "rows. *Trained on samples*: the accuracy on the other half of an SVC (cancer: a forest) "
+        f"trained on samples. *Told apart*: AUC of a forest of {N_TREES} trees, cross-validated "
+        f"in {N_FOLDS} folds, between samples and the other half; 0.5 is perfect. Bandwidths of "
+        "KernelDensity are chosen by cross-validation."
     )
     for name in SETS:
         yield f"### {name.capitalize()}"
@@ -184,10 +185,10 @@ def of_mnist(figures):
     yield "## MNIST"
     yield (
         f"{EPOCHS_OF_IMAGES['512, 512']} epochs of dense layers, {EPOCHS_OF_IMAGES['ConvNet']} of "
-        f"convolutions; {N_DRAWN} samples. A judge, MLPClassifier with 256 units, has learnt from "
-        "the training rows (*labels are right*) or from the samples (*trained on samples*, on all "
-        f"test rows); coverage is of {N_COVERED} test rows by as many samples. Training rows "
-        "instead of samples show what can be had; there, labels are those of test rows."
+        f"convolutions; {N_DRAWN} samples. A judge, MLPClassifier with 256 units, was trained on "
+        "the training rows (*labels are right*) or on the samples (*trained on samples*, on all "
+        f"test rows); coverage is that of {N_COVERED} test rows by as many samples. Training rows "
+        "in place of samples show what is possible; their labels are those of test rows."
     )
     yield table(header(*LABELLED), rows(figures, OF_MNIST, LABELLED))
 
@@ -195,15 +196,15 @@ def of_mnist(figures):
 def of_discriminator(figures):
     yield "## The discriminator"
     yield (
-        "Accuracy of LogisticRegression on half of the digits, from the other half's pixels or "
-        "from features of a GAN with nothing set that has seen these without labels."
+        "Accuracy of LogisticRegression on half of the digits, trained on the other half's "
+        "pixels, or on features of a GAN with defaults that has seen that half without labels."
     )
     fields = ("pixels", "features", "points", "seconds")
     yield table(header(*fields), rows(figures, {("features", "digits"): "digits"}, fields))
     yield (
-        "A known pair of densities in one dimension: rows of two normal distributions, and of a "
-        "wide one that stands for the generator. The error is that of `discriminate`, against "
-        "p / (p + q), over rows of both in equal parts."
+        "Two known densities in one dimension: rows come from two normal distributions, and a "
+        "wide one stands for the generator. The error is that of `discriminate` against p / (p + "
+        "q), over equal numbers of rows of both."
     )
     named = {("ratio", "pair"): "gradient_penalty=0"}
     yield table(header("error", "seconds"), rows(figures, named, ("error", "seconds")))
@@ -214,9 +215,8 @@ def of_categories(figures):
     yield (
         "Purity: the share of rows that have the most frequent label of their category, on all "
         "digits, and on MNIST's test rows. KMeans has ten clusters, and the best of ten starts. "
-        "InfoGAN has nothing set on digits, and on MNIST "
-        f"layers of {HIDDEN} and {EPOCHS_OF_CATEGORIES} epochs; its seconds include the search for "
-        "neighbours."
+        f"InfoGAN has its defaults on digits, and layers of {HIDDEN} and {EPOCHS_OF_CATEGORIES} "
+        "epochs on MNIST; its seconds include the search for neighbours."
     )
     fields = ("purity", "k_means", "gain", "coverage", "seconds")
     yield table(header(*fields), rows(figures, OF_CATEGORIES, fields))
@@ -226,8 +226,8 @@ def of_steps(figures):
     yield "## A step"
     yield (
         "Milliseconds of a processor for a step of the discriminator and one of the generator, "
-        f"batches of {BATCH_SIZE}; torch takes them in turn, with the same loss and a penalty by "
-        f"autograd, a fused Adam and averaged weights. Sides take turns, {N_ROUNDS} times."
+        f"batches of {BATCH_SIZE}; PyTorch takes them in turn, with the same loss and a penalty "
+        f"by autograd, a fused Adam and averaged weights. The two alternate {N_ROUNDS} times."
     )
     fields, named = ("ours", "plain", "ratio"), {("step", work): work for work in WORKS}
     yield table(header(*fields), rows(figures, named, fields))

@@ -223,9 +223,9 @@ def write_report(script, known, processors):
     results = by_problem(known)
     paragraphs = [
         "# Larochelle's problems, and five methods",
-        f"Test errors in %, of {N_TEST} images: mean and range over draws of all images, with the "
-        "level of destruction that validation chose in each draw. Below each line is that of "
-        "Vincent et al. (2008). Shapes, digits out of all 70000 of MNIST, and patches of 20 "
+        f"Test errors in % on {N_TEST} images: mean and range over draws of all images, with the "
+        "level of destruction that validation chose in each draw. Below each line are the errors "
+        "of Vincent et al. (2008). Shapes, digits out of all 70000 of MNIST, and patches of 20 "
         "pictures come from skae.datasets. The paper's sets are others, made alike, and its "
         "widths, epochs and step sizes were chosen from larger grids: compare orders and ratios.",
         methods_table(results),
@@ -247,9 +247,8 @@ def write_report(script, known, processors):
     if records(results.get("bg-img", {}), FILTERS):
         paragraphs += [
             "## Filters",
-            "How local the first layer's filters are, on bg-img: the part of all squared weights "
-            "that lies within the 9 x 9 pixels of its filter where it is greatest (evenly spread "
-            "weights: 0.10).",
+            "How local the first layer's filters are, on bg-img: the share of a filter's squared "
+            "weights that lies in its strongest 9 x 9 pixels (0.10 for evenly spread weights).",
             filters_table(results["bg-img"]),
             "![Filters at 0, 10, 25 and 50% destroyed: the more, the more local they "
             "are](larochelle_filters.png)",

@@ -185,14 +185,14 @@ def paragraphs(records):
     figures = Figures(records)
     return [
         "# Outliers",
-        f"{len(SETS)} labelled sets of ADBench, whose features are standardised by the training "
-        "rows. *Normal*: trained on half of the normal rows "
-        f"(at most {N_TRAIN}); judged are the other half and all outliers, thinned to about "
-        f"{N_TEST} rows. *Contaminated*: trained on rows with outliers among them, and "
-        f"judged on the same, at most about {N_BOTH}. Means over sets of means over three seeds, "
-        "each with rows of its own; pyod's networks have one seed. Comparisons are made set by "
-        "set, with the seeds that both have; ± is the standard error over sets. Detectors have "
-        "nothing set but what is named.",
+        f"{len(SETS)} labelled data sets of ADBench, whose features are standardised by the "
+        f"training rows. *Normal*: trained on half of the normal rows (at most {N_TRAIN}), and "
+        f"judged on the other half and all outliers, thinned to about {N_TEST} rows. "
+        "*Contaminated*: trained on rows with outliers among them, and judged on the same rows, "
+        f"at most about {N_BOTH}. Means over data sets of means over three seeds, each with its "
+        "own rows; PyOD's networks have one seed. Comparisons are made set by set, with the "
+        "seeds that both have; ± is the standard error over sets. Detectors have defaults, "
+        "except for what is named.",
         table(["", "bar", "figure", ""], bars(figures)),
         *protocols(figures),
         "## Set by set",
@@ -208,9 +208,10 @@ def protocols(figures):
     yield "## Detectors"
     yield (
         f"Rank: mean rank by AUC among nine, of which eight are the same ({', '.join(ANCHORS)}); "
-        f"theirs are beside {OURS}. Seconds are a processor's, of the fit and the scores, medians "
-        f"over sets. Units: features times {FACTOR} are every other one, the scaler with the "
-        f"autoencoder. contamination={CONTAMINATION} is about what the sets have on average."
+        f"their ranks are beside {OURS}. Seconds are processor time of the fit and the scores, "
+        f"medians over data sets. Units: every other feature is multiplied by {FACTOR}, and the "
+        f"scaler is part of the autoencoder. contamination={CONTAMINATION} is about the data "
+        "sets' average."
     )
     for part in PROTOCOLS:
         yield f"### {part.capitalize()}"

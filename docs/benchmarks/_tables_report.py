@@ -198,9 +198,9 @@ def paragraphs(records):
     figures = Figures(records)
     return [
         "# Tables",
-        "Data frames of numbers and categories, as they come: estimators of skae with nothing set "
-        "but `random_state`, and a width of 8 for codes. Medians of three seeds, each with a "
-        "split, holes or swaps of its own. Comparisons are made seed by seed.",
+        "Data frames of numbers and categories, without preparation: skae's estimators with only "
+        "`random_state` set, and 8 components for codes. Medians of three seeds, each with its "
+        "own split, missing values or swaps. Comparisons are made seed by seed.",
         table(["", "bar", "figure", ""], bars(figures)),
         *synthetic(figures),
         *imputation(figures),
@@ -216,17 +216,17 @@ def synthetic(figures):
     return [
         "## Synthetic rows",
         f"As many rows as were trained on ({numbers}). *Told apart*: AUC of boosted trees that "
-        "tell them from as many held-out rows, 0.5 at best, trained on one half of both and asked "
-        "about the other, both ways. It grows with the rows that the trees are trained on, as "
-        "five folds show. *Trained on them*: AUC on held-out rows of boosted trees that predict "
-        "the table's target. *Columns* and *pairs*: how alike the training rows' columns are "
-        "(1 - Kolmogorov-Smirnov or total variation distance), and pairs of them (correlations, "
-        "contingency tables), 1 at best. *Nearer to training*: the share of rows that are nearer "
-        "to a training row than to any of as many held-out ones; above 0.5 they remember. Seconds "
-        "are of the fit and the draw.",
-        f"TVAE and CTGAN are those of the package ctgan, {EPOCHS} epochs; they get a number's "
-        "missing values as its mean and a column that tells, and their numbers are rounded as the "
-        "column's are. The copula is Gaussian, its columns those of the training rows.",
+        "tell them from as many held-out rows, 0.5 at best, trained on one half of both and "
+        "tested on the other, both ways. It grows with the number of rows that the trees are "
+        "trained on, as five folds show. *Trained on them*: AUC on held-out rows of boosted "
+        "trees that predict the table's target. *Columns* and *pairs*: how close columns are to "
+        "the training rows' columns (1 - Kolmogorov-Smirnov or total variation distance), and "
+        "pairs to their pairs (correlations, contingency tables), 1 at best. *Nearer to "
+        "training*: the share of rows that are nearer to a training row than to any of as many "
+        "held-out ones; above 0.5 they remember. Seconds are those of the fit and the draw.",
+        f"TVAE and CTGAN come from the package ctgan, with {EPOCHS} epochs; for a number's "
+        "missing values they get its mean and an indicator column, and their numbers are rounded "
+        "like the column's. The copula is Gaussian, with the columns of the training rows.",
         table(
             ["table", "rows by", *QUALITIES.values()],
             medians(figures, "synthetic", N_TRAIN, MODELS, QUALITIES),
@@ -262,8 +262,9 @@ def codes(figures):
 def outliers(figures):
     return [
         "## Cells of other rows",
-        f"{CELLS} cells of {ROWS:.0%} of the rows are those of other rows. AUC of the rows that "
-        "this changes, by the sum of their cells' errors, and of the changed cells among all.",
+        f"In {ROWS:.0%} of the rows, {CELLS} cells are replaced by those of other rows. AUC for "
+        "finding the changed rows, by the sum of their cells' errors, and the changed cells "
+        "among all.",
         table(
             ["table", "found by", "rows", "cells"],
             medians(figures, "outliers", ["credit_data"], FINDERS, ("rows", "cells")),
@@ -274,9 +275,10 @@ def outliers(figures):
 def cost(figures):
     return [
         "## Cost",
-        "Value and pullback of a table's output against those of one softmax as wide as the "
-        "whole, written out, which is what is judged, and by autograd: microseconds for 200 rows. "
-        "Seconds of a fit on the frame, and of the same network's on its matrix. All A B A B.",
+        "Value and pullback of a table's output against those of one softmax of the whole width, "
+        "written out (which is judged) and by autograd: microseconds for 200 rows. Seconds of a "
+        "fit on the data frame, and of the same network's fit on its matrix. All in the order A "
+        "B A B.",
         table(
             ["width", "by", "table's output", "softmax", "softmax by autograd"],
             medians(figures, "output", OUTPUTS, ["Mixed"], ("mixed", "softmax", "autograd")),

@@ -84,8 +84,8 @@ def main():
         "Squared error per test image, summed over 784 pixels in [0, 1], and how many of 10000 "
         f"reconstructions a convolutional classifier reads that reads {of_originals:.1f} % of the "
         f"originals. 60000 training images, {TRAINING['max_iter']} epochs, one-cycle schedule up "
-        f"to {TRAINING['learning_rate_init']}, batches of {TRAINING['batch_size']}, one seed. In "
-        "brackets the dense layers around the code.",
+        f"to {TRAINING['learning_rate_init']}, batches of {TRAINING['batch_size']}, one seed. The "
+        "dense layers around the code are in brackets.",
         table(["code", *map(str, WIDTHS)], rows),
         "Seconds of training, all three widths: "
         + ", ".join(f"{name} {s:.0f}" for name, s in seconds.items())

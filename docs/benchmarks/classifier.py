@@ -102,8 +102,9 @@ def main(path):
         __file__,
         "# Fine-tuned classifiers",
         "## Stacked sparse autoencoder, 784-200-200-10, MNIST",
-        "Layers as in sparse.md; then 30 epochs of the output layer, or 20 of it and 20 of "
-        "everything. Ng's exercise reports 87.7% before fine-tuning and 97.6% after.",
+        "Layers are those of sparse.md; then the output layer is trained for 30 epochs, or for "
+        "20, and all layers for 20 more. Ng's exercise reports 87.7% before fine-tuning and "
+        "97.6% after.",
         table(
             header,
             [("frozen", f"{frozen:.2%}", "92%"), ("fine-tuned", f"{tuned:.2%}", "97.6%")],
@@ -117,8 +118,9 @@ def main(path):
         ),
         table(header, [("plain minus contractive, points", f"{points:.2f}", "at least 0.3")]),
         "## Digits",
-        "Five folds (of the rows in their order, so other writers); corruption and widths, or C, "
-        "are chosen in three folds within each. MLPClassifier has the same widths to choose from.",
+        "Five folds (of the rows in their order, so with different writers); corruption and "
+        "widths, or C, are chosen in three folds within each. MLPClassifier has the same widths "
+        "to choose from.",
         table(
             ["", "accuracy", "folds"],
             [

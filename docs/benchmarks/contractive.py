@@ -160,10 +160,10 @@ def main():
         "## Rifai's table 1",
         f"784-{N_COMPONENTS}, logistic, tied, cross-entropy; {N_TRAIN} training images, {EPOCHS} "
         f"epochs, batches of 50; {len(test)} test images. Weight decay is alpha=4e-3, contraction "
-        "has weight 0.1; neither was tuned. Norms are the encoder's Jacobian's, squared; a unit is "
-        "saturated below 0.05 or above 0.95. Errors are of LogisticRegression on the codes, C "
-        "chosen on a sixth of the training images: the paper fine-tunes the network as a "
-        "classifier instead (as classifier.md does), and trains on 50000 images.",
+        "has weight 0.1; neither was tuned. Norms are squared norms of the encoder's Jacobian; a "
+        "unit is saturated below 0.05 or above 0.95. Errors are those of LogisticRegression on "
+        "the codes, with C chosen on a sixth of the training images: the paper fine-tunes the "
+        "network as a classifier instead (as classifier.md does), and trains on 50000 images.",
         table(
             [
                 "",

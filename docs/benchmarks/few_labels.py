@@ -162,13 +162,13 @@ if __name__ == "__main__":
     write(
         __file__,
         "# A hundred labels, 60000 images",
-        "Ten labels of each digit, in three draws; the images of MNIST's training set serve the "
-        "pretraining without labels. 784-500-500-10, logistic: two layers of 15 epochs each, then "
-        "200 epochs of the output layer and 200 of everything, a batch being the hundred rows. "
-        "Self-training has 5000 unlabelled rows, as many as it can handle in a minute. "
+        "Each digit has ten labels, in three draws; the images of MNIST's training set serve the "
+        "pretraining without labels. 784-500-500-10, logistic: two layers of 15 epochs each, "
+        "then 200 epochs of the output layer and 200 of everything, with all hundred rows in a "
+        "batch. Self-training has 5000 unlabelled rows, as many as it can handle in a minute. "
         "Spread labels are those that LabelSpreading gives to all 60000 images by a graph of 7 "
-        "neighbours; the networks are trained on them for 20 epochs, in batches of 200. "
-        "No setting was chosen on the test images but the contraction's weight (of .3, 1 and 3).",
+        "neighbours; the networks are trained on them for 20 epochs, in batches of 200. Only the "
+        "contraction's weight (of .3, 1 and 3) was chosen on the test images.",
         "## Test error, %",
         table(["", *(f"draw {i}" for i in range(N_DRAWS)), "mean"], rows(measured)),
         table(["", "measured", "bar"], bars(measured)),

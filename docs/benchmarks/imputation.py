@@ -130,12 +130,12 @@ def main(names):
     write(
         __file__,
         "# Imputation",
-        f"{MISSING:.0%} of the cells missing at random. Mean squared error of the filled cells, in "
-        "variances of their columns: 1 is about what the mean has. All get columns that have been "
-        "standardised before cells were taken away, which KNNImputer needs, with their defaults. "
-        f"Medians of {N_MASKS} masks, each with a seed of its own; the last column is the default "
-        "as a part of the best of the three, mask by mask. Its step size, batches and epochs were "
-        "chosen on the first of these masks.",
+        f"{MISSING:.0%} of the cells missing at random. Mean squared error of the filled values, "
+        "in variances of their columns: the mean has about 1. All have their defaults, and get "
+        "columns that were standardised before values were removed, which KNNImputer needs. "
+        f"Medians of {N_MASKS} masks, each with a seed of its own; the last column is the "
+        "default's error divided by that of the best of the three, mask by mask. Its step size, "
+        "batches and epochs were chosen on the first of these masks.",
         table(["table", *OTHERS, DEFAULT, "default / best other"], compared(known, names)),
         "Other recipes: what differs from the default's, `DenoisingAutoencoder(64, "
         'hidden_layer_sizes=(256,), code_activation="identity", learning_rate="one_cycle", '

@@ -52,11 +52,10 @@ def main():
     write(
         __file__,
         "# A deep autoencoder on MNIST",
-        "Squared error per image (sum over 784 pixels in [0, 1]) with 30 numbers for each; "
-        "60000 training and 10000 test images; elu units, logistic outputs and "
-        f"cross-entropy as in the paper, one-cycle schedule, {MAX_ITER} epochs, no pretraining. "
-        "Hinton and Salakhutdinov (2006) report 13.87 for PCA and 3.00 for this network after "
-        "pretraining and fine-tuning.",
+        "Squared error per image (sum over 784 pixels in [0, 1]) with 30 components; 60000 "
+        "training and 10000 test images; elu units, logistic outputs and cross-entropy as in the "
+        f"paper, one-cycle schedule, {MAX_ITER} epochs, no pretraining. Hinton and Salakhutdinov "
+        "(2006) report 13.87 for PCA and 3.00 for this network after pretraining and fine-tuning.",
         table(["", "training error", "test error", "seconds"], rows),
     )
 

@@ -135,8 +135,8 @@ def main():
     write(
         arguments.out,
         "# Rows from a file",
-        f"Rows of {N_FEATURES} columns in a file of {arguments.size:g} GB, of which memory holds "
-        f"nothing at first. Rows per second, read in batches of {BATCH_SIZE} and converted to "
+        f"Rows of {N_FEATURES} columns in a file of {arguments.size:g} GB; at first memory holds "
+        f"nothing of it. Rows per second, read in batches of {BATCH_SIZE} and converted to "
         f"float32: of a whole pass, or in random order of its first {arguments.seconds:g} s, "
         "before much of the file is in memory. In the last column, rows per second of "
         f'`Autoencoder(32, hidden_layer_sizes=(), shuffle="windows", batch_size={BATCH_SIZE}, '

@@ -167,8 +167,8 @@ def main():
         __file__,
         "# Sparse codes",
         "## At the defaults",
-        "128 components; digits / 16 and MNIST / 255. Explained variance of the training rows: a "
-        "dead code, too, has mean activations near the target.",
+        "128 components; digits / 16 and MNIST / 255. Explained variance is that of the training "
+        "rows: even a dead code has mean activations near the target.",
         table(header, defaults(mnist[0])),
         "## Self-taught learning",
         "Codes learnt on digits 5 to 9 of MNIST's training images, LogisticRegression of them on "

@@ -183,15 +183,15 @@ def write_report():
         __file__,
         "# Training speed",
         "Ratios of medians over alternating runs, float32, same layers, batches, optimiser and "
-        "epochs; above 1x is faster unless it says otherwise. Beside it, how far skae's loss is "
-        "from the other side's, after the same initial weights (MLPRegressor has its own, and "
-        "sends its code through relu). Loops by hand are the faster one of 1 and 2 threads. Bars "
-        "are what the project aims at, met or not.",
+        "epochs; above 1x skae is faster, unless stated otherwise. Beside each ratio is the "
+        "difference between skae's loss and the other side's after the same initial weights "
+        "(MLPRegressor has its own, and sends its code through relu). Loops by hand run with 1 "
+        "or 2 threads, whichever is faster. Bars are the project's targets, met or not.",
         table(["work", *known, "bar"], report_rows(known)),
         "Calls are those of Python functions, properties and, before Python 3.12, comprehensions "
-        "in skae's files, in the second fit of a process; a move is a call in another file than "
-        "the call before it. Products are the layers' matrix products of a step, forward and "
-        "backward, into memory that is there already, on one thread.",
+        "in skae's files, in the second fit of a process; a move is a call in a different file "
+        "than the call before it. Products are the layers' matrix products in a step, forward "
+        "and backward, into existing memory, on one thread.",
         "\n".join(settings(known)),
     )
 

@@ -138,7 +138,7 @@ def main():
         table(["", "measured", "bar"], burda(train, test)),
         "## Code widths, 784-200-k, 20 epochs",
         table(["components", "-ELBO of the test images", "active"], widths(train, test)),
-        "## Linear VAEs against the models they are",
+        "## Linear VAEs against the equivalent models",
         "Mean log-likelihood of held-out rows in nats, 1000 draws; 1% or 0.5 nats is the bar.",
         table(
             ["data", "noise_variance", "VAE", "against", "its score", "difference"],
