@@ -225,9 +225,10 @@ def of_categories(figures):
 def of_steps(figures):
     yield "## A step"
     yield (
-        "Milliseconds of a processor for a step of the discriminator and one of the generator, "
-        f"batches of {BATCH_SIZE}; PyTorch takes them in turn, with the same loss and a penalty "
-        f"by autograd, a fused Adam and averaged weights. The two alternate {N_ROUNDS} times."
+        "Milliseconds of processor time for a step of the discriminator and one of the "
+        f"generator, batches of {BATCH_SIZE}; PyTorch takes them in turn, with the same loss and "
+        f"a penalty by autograd, a fused Adam and averaged weights. The two alternate {N_ROUNDS} "
+        "times."
     )
     fields, named = ("ours", "plain", "ratio"), {("step", work): work for work in WORKS}
     yield table(header(*fields), rows(figures, named, fields))

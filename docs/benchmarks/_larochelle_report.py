@@ -226,8 +226,9 @@ def write_report(script, known, processors):
         f"Test errors in % on {N_TEST} images: mean and range over draws of all images, with the "
         "level of destruction that validation chose in each draw. Below each line are the errors "
         "of Vincent et al. (2008). Shapes, digits out of all 70000 of MNIST, and patches of 20 "
-        "pictures come from skae.datasets. The paper's sets are others, made alike, and its "
-        "widths, epochs and step sizes were chosen from larger grids: compare orders and ratios.",
+        "pictures come from skae.datasets. The paper's data sets are different, made in the same "
+        "way, and its widths, epochs and step sizes were chosen from larger grids: compare "
+        "orders and ratios.",
         methods_table(results),
         table(["", "measured", "bar", ""], bars(results)),
         "Level by level, and for rect networks that are not pretrained ('random'):",
@@ -264,14 +265,14 @@ def write_report(script, known, processors):
     paragraphs += [
         "## Recipe",
         "Three layers of 500 logistic units, tied weights, cross-entropy, Adam, one-cycle. "
-        "Destroyed cells are 0, as in the papers. SAA-3 is the same without; DBN-3 has "
-        "RestrictedBoltzmannMachine for its layers. Then the output layer alone and everything "
-        "together, each at a rate that falls as a cosine. Its start where there are two, levels, C "
-        f"and gamma of the SVMs (these with at most {SVM_ROWS} training images) have the lowest "
-        "validation error. SVM(nu) is trained on images of which cells are destroyed once. Step "
-        "sizes and epochs of the pretraining are those that validation images of first draws "
-        "prefer, of few that were tried (0.005 or 0.02, 30 or 60), the same for all networks of a "
-        "problem.",
+        "Destroyed cells are 0, as in the papers. SAA-3 is the same without destruction; the "
+        "layers of DBN-3 are RestrictedBoltzmannMachine. Then the output layer is trained alone, "
+        "and everything together, each at a rate that falls as a cosine. The start of the rate, "
+        f"if there are two, levels, C and gamma of the SVMs (these with at most {SVM_ROWS} "
+        "training images) have the lowest validation error. SVM(nu) is trained on images whose "
+        "cells are destroyed once. Step sizes and epochs of the pretraining are the same for all "
+        "networks of a problem; validation images of first draws chose them among few (0.005 or "
+        "0.02, 30 or 60).",
         recipe(),
         processors,
     ]

@@ -237,9 +237,9 @@ def synthetic(figures):
 def imputation(figures):
     return [
         "## Missing values",
-        f"{MISSING:.0%} of the cells removed at random. Accuracy: mean over columns of categories; "
-        "error: root mean squared, in the column's standard deviations, mean over columns of "
-        "numbers.",
+        f"{MISSING:.0%} of the cells removed at random. Accuracy is the mean over columns of "
+        "categories; error is the root mean squared error in the column's standard deviations, "
+        "averaged over columns of numbers.",
         table(
             ["table", "filled by", "accuracy", "error"],
             medians(figures, "imputation", IMPUTED, METHODS, ("accuracy", "error")),

@@ -286,9 +286,8 @@ def main():
         f"{N_MASKS} masks. One recipe for all three: `DenoisingAutoencoder(64, "
         'hidden_layer_sizes=(256,), code_activation="identity", learning_rate="cosine", '
         "batch_size=64, max_iter=500)`, that is 256-64 with the mask as further input and 30% of "
-        "the observed cells masked in training; `np.where(np.isnan(X), reconstruct(X), X)` is the "
-        "imputation. "
-        "Bars in brackets; the defaults are to be below the mean.",
+        "the observed cells masked in training; `np.where(np.isnan(X), reconstruct(X), X)` is "
+        "the imputation. Bars are in brackets; the defaults should be below the mean.",
         table(
             [
                 "data",
@@ -329,10 +328,11 @@ def main():
         "origin, over all coordinates of all points.",
         table(["", "measured", "bar"], score_field()),
         "## The chain",
-        "`sample`: 1000 chains from uniform noise; 784-1000, tanh, cross-entropy, salt and pepper "
-        "on 40% of the pixels, 20 epochs on binarised images. Pixels that differ from the nearest "
-        "training image, share of white pixels, share that a classifier is sure of (probability "
-        "above 0.8), and how often its rarest and its commonest digit occur. No bar.",
+        "`sample`: 1000 chains from uniform noise; 784-1000, tanh, cross-entropy, salt and "
+        "pepper on 40% of the pixels, 20 epochs on binarised images. The table has the pixels "
+        "that differ from the nearest training image, the share of white pixels, the share that "
+        "a classifier is sure of (probability above 0.8), and the frequencies of its rarest and "
+        "its commonest digit. There is no bar.",
         table(
             ["", "nearest image", "white", "sure", "share of a digit"], chain(train, test, labels)
         ),

@@ -119,12 +119,12 @@ def main():
     write(
         __file__,
         "# Latency in onnxruntime",
-        "Microseconds that one row of 64 features takes in skae and, converted by `skae.onnx`, in "
-        f"onnxruntime {onnxruntime.__version__} (skl2onnx {skl2onnx.__version__}), from a NumPy "
-        "array to a NumPy array, in float32: time of the processor, on one thread, so that others' "
-        "work on the machine does not count. Beside it, how far the results are apart at most in "
-        "the first row and in the first 1000, relative to the number or to 1 if that is more; the "
-        f"bar is 1e-5. Medians of {N_ROUNDS} alternating rounds of {N_CALLS} calls.",
+        "Microseconds that one row of 64 features takes in skae and, converted by `skae.onnx`, "
+        f"in onnxruntime {onnxruntime.__version__} (skl2onnx {skl2onnx.__version__}), from a "
+        "NumPy array to a NumPy array, in float32. It is processor time on one thread, so that "
+        "other work on the machine does not count. Beside it is the largest difference of "
+        "results in the first row and in the first 1000, relative to the number, or to 1 if that "
+        f"is larger; the bar is 1e-5. Medians of {N_ROUNDS} alternating rounds of {N_CALLS} calls.",
         table(["model", "method", "skae", "onnxruntime", "faster", "apart"], rows),
     )
 

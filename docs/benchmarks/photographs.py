@@ -287,15 +287,15 @@ def main():
         'downsample=None, code="image")`, a code of 24 channels, `target=` the noise, 96 turned '
         "copies of the photograph, each with its own noise; patches overlap at a step of 8 in "
         "use. Ours at 1.0: 64 x 64, three strides of channels (32, 64, 128), 128 code channels, "
-        "`target=` the clean patch, 256 copies, step 16. Removed is the mean of the noisy patch, "
+        "`target=` the clean patch, 256 copies, step 16. The mean of the noisy patch is removed, "
         f"in training too. The learning rate's peak is {' or '.join(map(str, STEPS))}, whichever "
-        "does better on the right third of the training photograph after half as long a training "
-        "on the left two thirds; the other, if that one ends with dead units, which leave the "
-        "training photograph as noisy as it was. At 25/255 the contrast of each training patch is "
-        "multiplied by a uniform number from 0.5 to 2, because other photographs have other "
-        "contrasts. No part of the same one can tell whether that helps: on its right third it "
-        "makes no difference for china and costs 0.3 dB for flower. At 1.0, where it costs on "
-        "both, contrasts stay.",
+        "does better on the right third of the training photograph after training half as long "
+        "on the left two thirds. The other is taken if that one ends with dead units, which "
+        "leave the training photograph as noisy as it was. At 25/255 the contrast of each "
+        "training patch is multiplied by a uniform number from 0.5 to 2, because other "
+        "photographs have other contrasts. No part of the same photograph can tell whether that "
+        "helps: on its right third it makes no difference for china and costs 0.3 dB for flower. "
+        "At 1.0 it costs on both, so contrasts stay.",
     ]
     for std, (trained, tested) in product((LOW, HIGH), (PHOTOGRAPHS, PHOTOGRAPHS[::-1])):
         noise = "25/255" if std == LOW else "1.0"
@@ -308,13 +308,14 @@ def main():
         write(__file__, *paragraphs)  # what there is so far
     paragraphs += [
         "## Colour",
-        f"Grey to colour, in blocks of {BLOCK} x {BLOCK} pixels of which each third, along rows "
+        f"Grey to colour, in blocks of {BLOCK} x {BLOCK} pixels; every third block, along rows "
         "and columns, is held out; 1000 times the mean squared error on those. Grey: all three "
         "colours are the grey value. Linear: the best line from a pixel's grey value to each of "
         "its colours, by least squares on the training blocks. Ours: patches of 32 x 32 within "
         'blocks, `ConvNet(channels=(32, 64), kernel_size=5, code="image")`, a code of 64 '
         "channels, `target=` the colours minus the grey value, 5 epochs of all eight turned "
-        "copies. The grey values enter minus a half: minus their patch's mean, they tell less.",
+        "copies. One half is subtracted from the grey values: with their patch's mean "
+        "subtracted, they tell less.",
         table(["", "grey", "linear", "ConvNet", "seconds of training"], colourisation()),
         f"In all {(time.perf_counter() - started) / 60:.0f} minutes.",
     ]

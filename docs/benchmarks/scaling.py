@@ -137,12 +137,12 @@ def main():
         "# Rows from a file",
         f"Rows of {N_FEATURES} columns in a file of {arguments.size:g} GB; at first memory holds "
         f"nothing of it. Rows per second, read in batches of {BATCH_SIZE} and converted to "
-        f"float32: of a whole pass, or in random order of its first {arguments.seconds:g} s, "
+        f"float32: for a whole pass, or for random order in its first {arguments.seconds:g} s, "
         "before much of the file is in memory. In the last column, rows per second of "
         f'`Autoencoder(32, hidden_layer_sizes=(), shuffle="windows", batch_size={BATCH_SIZE}, '
-        f"max_iter=1)` of {N_FITTED} rows, all that a fit does included. Bars: windows at least 50 "
-        "times as fast as random order, and within 1.5 of the order of the file; fits of uint8 "
-        "within 1.2 of those of float32.",
+        f"max_iter=1)` of {N_FITTED} rows, including all that a fit does. Bars: windows at least "
+        "50 times as fast as random order, and within 1.5 of the order of the file; fits of "
+        "uint8 within 1.2 of those of float32.",
         table(
             ["numbers", "order", "read, rows/s", "against random", "fit, rows/s"],
             lines(records.known, arguments.size),
