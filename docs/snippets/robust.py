@@ -8,7 +8,7 @@ from skae.base import LOSSES, BaseAutoencoder, Interval
 class RobustAutoencoder(BaseAutoencoder):
     """Autoencoder whose loss grows like the distance of a row, where that is large.
 
-    Minimises the pseudo-Huber loss of Charbonnier et al. (1997), by batches, ::
+    Minimises the pseudo-Huber loss of Charbonnier et al. (1997), batch by batch, ::
 
         mean over rows of  2 * scale^2 * (sqrt(1 + ||x - g(f(x))||^2 / scale^2) - 1)
 

@@ -28,7 +28,7 @@ def squared_mmd(a, b):
 class WassersteinAutoencoder(BaseAutoencoder):
     """Autoencoder whose codes, all together, are to be standard normal.
 
-    Minimises, by batches of n rows, ::
+    Minimises, on each batch of n rows, ::
 
         mean over rows of  loss(x, g(f(x)))  +  mmd_weight * squared_mmd(codes, draws)
 
