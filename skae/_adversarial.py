@@ -1,6 +1,7 @@
 """What generative adversarial networks share: a network that plays, and how it draws."""
 
 import math
+from functools import partial
 from numbers import Real
 from typing import Self
 
@@ -19,6 +20,7 @@ from skae._engine.initial import initial_weights
 from skae._engine.modules import Standardize
 from skae._engine.network import Network
 from skae._engine.notice import warn
+from skae._engine.parallel import of_batch
 from skae._engine.perceptron import Perceptron
 from skae._estimator import NetworkEstimator
 from skae._fit_quality import complaint_of_ratio, warn_of_columns
@@ -103,7 +105,7 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         "table": "table=TableEncoder()",
     }
     _fixed = {"solver": "adversarial", "alpha": 0.0, "tol": None, "n_iter_no_change": math.inf}
-    _minimizes = _trains_together = False
+    _minimizes = False
     _n_steps = N_STEPS
     _rows_per_row = 3  # two of D's, one of G's
     _held_out_fraction = 0
@@ -189,8 +191,9 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
 
     def _latent(self, like, noise, given):
         """What the generator gets for as many rows: normal noise, and what is given."""
-        shape = len(like), int(self.n_components)
-        z = torch.randn(shape, generator=noise, dtype=like.dtype, device=like.device)
+        options = {"generator": noise, "dtype": like.dtype, "device": like.device}
+        width = int(self.n_components)
+        z = of_batch(lambda rows: torch.randn((len(rows), width), **options), like, noise)
         return z if given is None else torch.cat([z, given], dim=1)
 
     def _made(self, network, latent, noise):
@@ -201,7 +204,7 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         return network.apply(
             chosen_cells,
             output,
-            gumbel(output, noise),
+            of_batch(partial(gumbel, generator=noise), output, noise),
             blocks=self._blocks(output),
             factor=1.0 / self._scale_,
             offset=as_tensor(-self._mean_ / self._scale_, output.device),

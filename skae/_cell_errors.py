@@ -5,7 +5,9 @@ import numpy as np
 from skae._base import BaseAutoencoder
 from skae._columns import column_means, column_variances
 from skae._engine.data import dense
+from skae._engine.files import only
 from skae._engine.network import Network
+from skae._engine.shards import Shard, own
 from skae._frames import is_frame
 from skae._mixed import are_numbers, losses_of_columns, sums_of_cells
 from skae._pipelines import backward, forward, steps_of
@@ -35,11 +37,13 @@ def rows_for(estimator, X, numbers):
     ----------
     estimator : transformer
         Fitted.
-    X : ndarray, CSR matrix or table
+    X : ndarray, CSR matrix, table or `Shard`
         What the transformer takes.
-    numbers : ndarray, CSR matrix or None
+    numbers : ndarray, CSR matrix, `Shard` or None
         The same as numbers; None of a table.
     """
+    if isinstance(X, Shard):
+        return SharedRows(rows_for(estimator, X.own, own(numbers)), X)
     steps = steps_of(estimator)
     first = steps[0]
     if isinstance(first, TableEncoder):
@@ -56,6 +60,8 @@ class _Rows:
 
     A subclass writes `_read`, which gives codes and errors of a slice of rows.
     """
+
+    is_read_at_once = False
 
     def __init__(self, steps, numbers, widths):
         self.steps, self.numbers, self.widths = steps, numbers, widths
@@ -99,7 +105,7 @@ class _Rows:
 
     def spreads(self, kept=None):
         """What errors would be if a reconstruction were the mean; 0 of a cell that is constant."""
-        numbers = self.numbers if kept is None else self.numbers[kept]
+        numbers = self.numbers if kept is None else only(self.numbers, kept)
         spreads = self._spreads_of_columns(numbers)
         return spreads if self.widths is None else sums_of_cells(self.widths, spreads)
 
@@ -115,11 +121,12 @@ class ArrayRows(_Rows):
     def __init__(self, steps, given, numbers, widths=None):
         super().__init__(steps, numbers, widths)
         self._given = given
-        if is_frame(given):  # which may be sliced by its labels
+        self.is_read_at_once = is_frame(given)  # which may be sliced by its labels
+        if self.is_read_at_once:
             self.n_rows_at_once = len(self)
 
     def _read(self, some):
-        given = self._given if is_frame(self._given) else self._given[some]
+        given = self._given if self.is_read_at_once else self._given[some]
         codes = forward(self.steps, given)
         restored = self._restored(given, codes)
         rows = self._compared(some, restored)
@@ -155,6 +162,32 @@ class TableRows(_Rows):
         variances = super()._spreads_of_columns(numbers)
         entropies = np.where(variances > 0, -proportions * np.log(proportions), 0.0)
         return np.where(are_numbers(self.widths), variances, entropies)
+
+
+class SharedRows(_Rows):
+    """Rows of which several processes have some: each reads its own, and gets what others have.
+
+    Parameters
+    ----------
+    own : _Rows
+        This process's.
+    X : Shard
+    """
+
+    def __init__(self, own, X):
+        super().__init__(own.steps, Shard(own.numbers, X.is_own, X.group), own.widths)
+        self._own = own
+        if own.is_read_at_once:
+            self.n_rows_at_once = len(self)
+
+    def _read(self, some):
+        before, within = (self.numbers.is_own[:end].sum() for end in (some.start, some.stop))
+        found = self._own._read(slice(before, within)) if before < within else None
+        of_ranks = [its for its in self.numbers.group.gather(found) if its is not None]
+        return tuple(map(np.concatenate, zip(*of_ranks, strict=True)))
+
+    def _spreads_of_columns(self, numbers):
+        return self._own._spreads_of_columns(numbers)
 
 
 def as_floats(codes):

@@ -433,6 +433,8 @@ class ConditionalGAN(BaseGAN):
         """A column for each class, of labels of shape (n, 1)."""
         return functional.one_hot(labels.squeeze(1), len(self.classes_)).to(like.dtype)
 
+    _target_is_gathered = True
+
     @property
     def _n_given(self):
         return len(self.classes_)

@@ -103,6 +103,12 @@ def are_unchanged(before, now):
     )
 
 
+def own_of_both(X, y):
+    """This process's rows of X, a `Shard` or its `EncodedTable`, and of y, an array or X."""
+    its = X.own
+    return its, its if y is X else y[getattr(X, "matrix", X).is_own]
+
+
 def trains_by_epochs(estimator):
     """Whether it can `partial_fit`; AttributeError if not."""
     if estimator.solver == "lbfgs":
@@ -153,7 +159,6 @@ class NetworkEstimator(
         def set_partial_fit_request(self, **kwargs) -> Self: ...
         def set_score_request(self, **kwargs) -> Self: ...
 
-    _trains_together = True  # whether processes can share its fit
     _target_is_gathered = False  # whether all processes need the targets of all rows
     _fixed = {}  # parameters of training that the constructor does not have, with their values
     _minimizes = True  # whether a lower loss is a better one
@@ -220,8 +225,9 @@ class NetworkEstimator(
     def _progress(self, data, n_tasks):
         """A context that gives the `Progress` of a fit of so many tasks."""
         X, y = self._shown_to_callbacks(data)
-        y = y[X.is_own] if isinstance(X, Shard) and y is not X else own(y)
-        return Progress.of_fit(self, own(X), y, n_tasks)
+        if data.group is not None:
+            X, y = own_of_both(X, y)
+        return Progress.of_fit(self, X, y, n_tasks)
 
     def _draw_seed(self, data):
         """The seed of a fit to these data."""
@@ -360,7 +366,8 @@ class NetworkEstimator(
             with hints(own(X)):
                 return check_rows(check, X, **options)
         options["ensure_all_finite"] = "allow-nan"  # gaps that it does not take are refused
-        return check_array(matrix, estimator=self, input_name="X", **options)
+        check = partial(check_array, estimator=self, input_name="X")
+        return check_rows(check, matrix, **options)
 
     @property
     def _accepted(self):

@@ -4,15 +4,11 @@ import numpy as np
 
 from skae._categories import Categories
 from skae._cells import Fill
-from skae._frames import ArrayFrame, frame_like
+from skae._engine.shards import map_rows
+from skae._frames import frame_of
 from skae._tabular import DTYPE, EncodedTable
 
 CHUNK = 10_000_000  # cells of the matrix that are rebuilt at a time
-
-
-def frame_of(X):
-    """The frame of a table or array."""
-    return frame_like(X) or ArrayFrame.of(X)
 
 
 def gaps_of(X):
@@ -28,7 +24,7 @@ def columns_of(X, is_kept):
 
 def encoded(table, X):
     """What an autoencoder gets of a table."""
-    return EncodedTable(table._encode(X).astype(DTYPE), table)
+    return EncodedTable(map_rows(lambda rows: table._encode(rows).astype(DTYPE), X), table)
 
 
 def filled(X, gaps, autoencoder):

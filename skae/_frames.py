@@ -2,7 +2,8 @@
 
 None of these libraries is imported before a table of it has come, or is to be made. What a table
 consists of is `Cells` per column; what it looks like is a frame, which makes such tables again.
-What `plain` says of a frame and its table names no class of its library: an encoder keeps that.
+What a column's dtype does not tell, such as how it marks missing cells, is its `marker`.
+What `plain` says of a frame and of these names no class of its library: an encoder keeps that.
 """
 
 import importlib
@@ -11,6 +12,7 @@ import sys
 import numpy as np
 
 from skae._cells import numbers_as, numeric_cells
+from skae._engine.shards import Shard, own
 
 TABLES = (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table"))
 TABLES += (("pyarrow", "RecordBatch"),)
@@ -22,6 +24,32 @@ def frame_like(X):
         if _is(X, library, name):
             return _frame_class(library).of(X)
     return None
+
+
+def frame_of(X):
+    """The frame of a table or array."""
+    return frame_like(X) or ArrayFrame.of(X)
+
+
+def column_of_all(X, place):
+    """Where a column of a table is that has the rows of all processes: a frame, its table, a place.
+
+    Without other processes it is where it was. A Shard's is sent to all, a ValueError if dtypes
+    differ.
+    """
+    frame = frame_of(own(X))
+    if not isinstance(X, Shard):
+        return frame, X, place
+    tables = X.group.gather(frame.select(X.own, [place]))
+    dtypes = [frame_of(table).dtypes[0] for table in tables]
+    for rank, dtype in enumerate(dtypes):
+        if dtype != dtypes[0]:
+            raise ValueError(
+                f"Rank {rank} differs from rank 0 in the dtype of column {frame.names[place]!r}: "
+                f"{dtype!r} instead of {dtypes[0]!r}. Give the tables of all ranks the same dtypes."
+            )
+    whole = frame.joined(tables)
+    return frame_of(whole), whole, 0
 
 
 def frame_from(plain):
@@ -107,8 +135,11 @@ class ArrayFrame:
     def from_plain(cls, plain):
         return cls(np.dtype(plain["dtype"]), plain["n_columns"])
 
-    def plain(self, X):
+    def plain(self, markers):
         return {"library": "numpy", "dtype": self.dtype.name, "n_columns": len(self.names)}
+
+    def marker(self, X, place):
+        return None
 
     def cells(self, X, place):
         values = np.asarray(X[:, place])
@@ -131,6 +162,9 @@ class ArrayFrame:
 
     def select(self, X, places):
         return X[:, places]
+
+    def joined(self, tables):
+        return np.concatenate(tables)
 
     def fill(self, X, fills):
         filled = X.copy()

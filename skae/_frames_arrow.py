@@ -28,10 +28,12 @@ class Frame:
         schema = pa.ipc.read_schema(pa.py_buffer(plain["schema"]))
         return cls(schema, [array_from(mark) for mark in plain["marks"]])
 
-    def plain(self, X):
+    def plain(self, markers):
         schema = self.schema.serialize().to_pybytes()
-        marks = [plain_array(marks_of(X.column(place))) for place in range(X.num_columns)]
-        return {"library": "pyarrow", "schema": schema, "marks": marks}
+        return {"library": "pyarrow", "schema": schema, "marks": markers}
+
+    def marker(self, X, place):
+        return plain_array(marks_of(X.column(place)))
 
     def cells(self, X, place):
         return arrow_cells(X.column(place), X.schema.names[place])
@@ -55,6 +57,11 @@ class Frame:
 
     def select(self, X, places):
         return X.select(places)
+
+    def joined(self, tables):
+        if isinstance(tables[0], pa.RecordBatch):
+            return pa.Table.from_batches(tables)
+        return pa.concat_tables(tables)
 
     def fill(self, X, fills):
         columns = [

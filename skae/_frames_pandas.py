@@ -28,14 +28,16 @@ class Frame:
         dtypes = [dtype_from(dtype) for dtype in plain["dtypes"]]
         return cls(index_from(plain["header"]), dtypes, from_text(plain["markers"]))
 
-    def plain(self, X):
-        markers = [_marker(X.iloc[:, place]) for place in range(X.shape[1])]
+    def plain(self, markers):
         return {
             "library": "pandas",
             "header": plain_index(self.header),
             "dtypes": [plain_dtype(dtype) for dtype in self.dtypes],
             "markers": as_text(markers),
         }
+
+    def marker(self, X, place):
+        return _marker(X.iloc[:, place])
 
     def cells(self, X, place):
         series = X.iloc[:, place].reset_index(drop=True)
@@ -61,6 +63,9 @@ class Frame:
 
     def select(self, X, places):
         return X.iloc[:, places]
+
+    def joined(self, tables):
+        return pd.concat(tables, ignore_index=True)
 
     def fill(self, X, fills):
         filled = X.copy()

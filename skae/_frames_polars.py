@@ -25,11 +25,13 @@ class Frame:
     def from_plain(cls, plain):
         return cls(pl.read_ipc(plain["empty"], use_pyarrow=False), plain["has_nan"])
 
-    def plain(self, X):
+    def plain(self, markers):
         file = io.BytesIO()
         self.empty.write_ipc(file)
-        has_nan = [_has_nan(series) for series in X.get_columns()]
-        return {"library": "polars", "empty": file.getvalue(), "has_nan": has_nan}
+        return {"library": "polars", "empty": file.getvalue(), "has_nan": markers}
+
+    def marker(self, X, place):
+        return _has_nan(X.to_series(place))
 
     def cells(self, X, place):
         return cells_of(X.to_series(place))
@@ -53,6 +55,9 @@ class Frame:
 
     def select(self, X, places):
         return X[:, places]
+
+    def joined(self, tables):
+        return pl.concat(tables)
 
     def fill(self, X, fills):
         return X.with_columns(_filled(X.to_series(place), fill) for place, fill in fills.items())

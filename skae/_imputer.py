@@ -1,5 +1,6 @@
 """An imputer: a denoising autoencoder as the step of a pipeline that fills in missing cells."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -20,13 +21,14 @@ from skae._compat import (
 from skae._denoising import DenoisingAutoencoder
 from skae._engine.devices import off_torch
 from skae._engine.notice import warn
+from skae._engine.shards import Shard, map_rows, own
 from skae._estimator import draw_seed
-from skae._filled_tables import columns_of, encoded, filled, frame_of, gaps_of
-from skae._frames import is_frame, table_of
+from skae._filled_tables import columns_of, encoded, filled, gaps_of
+from skae._frames import frame_of, is_frame, table_of
 from skae._hints import PartsMixin, hints, remedy_for_prototype
 from skae._outputs import SquaredError
 from skae._tabular import holds_more_than_numbers
-from skae._together import refuse_together
+from skae._together import together
 from skae.tables import TableEncoder
 
 BATCH_SIZE = 64  # of the default
@@ -51,6 +53,24 @@ def recipe(n_rows, n_columns=None):
         max_iter=min(max(epochs, LEAST_EPOCHS), MOST_EPOCHS),
         alpha=0.0 if n_columns is None else DECAY * n_columns,
     )
+
+
+def fitted_scaler(X):
+    """A scaler of the rows of X; of a `Shard`, one process's are added after the other's."""
+    scaler = StandardScaler().set_output(transform="default")
+    if not isinstance(X, Shard):
+        return scaler.fit(X)
+    for rank in range(X.group.size):
+        if rank == X.group.rank:
+            scaler.partial_fit(X.own)
+        scaler = X.group.gather(scaler)[rank]
+    return scaler
+
+
+def in_any_row(X, cells):
+    """For each column, whether any of its cells is true, in this process's rows or in others'."""
+    found = cells.any(axis=0)
+    return np.any(X.group.gather(found), axis=0) if isinstance(X, Shard) else found
 
 
 def as_nan(gaps):
@@ -208,27 +228,31 @@ class AutoencoderImputer(
             If the autoencoder is none that takes missing cells, or X does not suit it, is
             sparse or has no observed cell.
         """
-        refuse_together("AutoencoderImputer", "fit it in one process")
+        with together(self, False, X) as (X, _, _):
+            return self._fit(X)
+
+    def _fit(self, X):
         spec = self._spec_of_table(X)
         self._check_parameters(of_table=spec is not None)
         X = self._validate_X(X, reset=True, of_table=spec is not None)
-        gaps = np.isnan(X) if spec is None else gaps_of(X)
-        has_any = ~gaps.all(axis=0)
+        gaps = np.isnan(own(X)) if spec is None else gaps_of(own(X))
+        has_any = in_any_row(X, ~gaps)
         self._warn_of_empty(has_any)
         fit = self._fit_array if spec is None else self._fit_table
-        self.autoencoder_, self.scaler_ = fit(columns_of(X, has_any), spec)
+        kept = map_rows(partial(columns_of, is_kept=has_any), X)
+        self.autoencoder_, self.scaler_ = fit(kept, spec)
         self._has_any_, self.indicator_ = has_any, None
         if self.add_indicator:
             indicator = MissingIndicator(error_on_new=False).set_output(transform="default")
-            self.indicator_ = indicator.fit(as_nan(gaps))
+            self.indicator_ = indicator.fit(as_nan(in_any_row(X, gaps)[None]))
         return self
 
     def _fit_array(self, X, spec):
         """The autoencoder and the scaler, fitted."""
         autoencoder, scaler = self._unfitted(len(X)), None
         if isinstance(autoencoder._output, SquaredError):
-            scaler = StandardScaler().set_output(transform="default").fit(X)
-            X = scaler.transform(X)
+            scaler = fitted_scaler(X)
+            X = map_rows(scaler.transform, X)
         return autoencoder.fit(X), scaler
 
     def _fit_table(self, X, spec):
@@ -360,6 +384,8 @@ class AutoencoderImputer(
         return autoencoder
 
     def _validate_X(self, X, reset, of_table=False):
+        if isinstance(X, Shard):
+            return X.map(partial(self._validate_X, reset=reset, of_table=of_table))
         if of_table and is_frame(X):
             return self._validate_frame(X, reset)
         X, dtypes = off_torch(X), [np.float64, np.float32]

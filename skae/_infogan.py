@@ -1,6 +1,7 @@
 """The information-maximising GAN: rows by categories that it finds itself."""
 
 import math
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.nn import functional
 from skae._adversarial import BaseGAN
 from skae._compat import Interval
 from skae._engine.devices import off_torch
+from skae._engine.parallel import of_batch
 from skae._engine.streams import stream_seed
 from skae._estimator import draw_seed
 from skae._neighbors import mutual_neighbors, walk
@@ -23,13 +25,15 @@ RAMP = 0.2, 0.6  # parts of the training between which codes get their weight
 TINY = 1e-8
 
 
-def disagreement(logits):
+def disagreement(logits, of_batch=None):
     """How little pairs of rows agree on their category, and how unlike the categories' sizes are.
 
     Parameters
     ----------
     logits : Tensor of shape (2 n, n_categories)
         Of rows, then of a partner of each.
+    of_batch : callable, default=None
+        Where rows are a part of a batch, makes the whole's of sums: `Network.in_proportion`.
 
     References
     ----------
@@ -39,6 +43,8 @@ def disagreement(logits):
     first, second = logits.softmax(dim=1).chunk(2)
     agreement = (first * second).sum(dim=1).clamp(min=TINY).log().mean()
     mean = torch.cat([first, second]).mean(dim=0)
+    if of_batch is not None:  # gradients are those of this part
+        mean = mean + of_batch(mean.detach() * len(logits)) / len(logits) - mean.detach()
     entropy = -(mean * mean.clamp(min=TINY).log()).sum()
     return -agreement - BALANCE * entropy
 
@@ -372,7 +378,7 @@ class InfoGAN(BaseGAN):
     def _objective(self, network, x, noise, partners):
         # A copy of the partners, and the rows themselves in memory of their own.
         x, partners = self._inputs(x), self._inputs(partners)
-        codes = self._random_codes(x, noise)
+        codes = of_batch(partial(self._random_codes, noise), x, noise)
         made = self._made(network, self._latent(x, noise, codes), noise)
         value = self._played(network, x, made, self._select(x))
         if self.information_weight == 0:
@@ -380,7 +386,9 @@ class InfoGAN(BaseGAN):
         outputs = network.encode(torch.cat([made, x, partners]))[:, 1:]
         of_made, of_real = outputs.split([len(x), 2 * len(x)])
         misread = self._misread(network, of_made, codes)
-        besides = self._ramp(network.progress) * misread + disagreement(self._logits(of_real))
+        whole = None if network.part is None else network.in_proportion
+        disagreed = disagreement(self._logits(of_real), whole)
+        besides = self._ramp(network.progress) * misread + disagreed
         besides = self.information_weight * besides
         return value + besides - besides.detach()  # the curve is that of the game
 
@@ -402,7 +410,7 @@ class InfoGAN(BaseGAN):
         start, end = RAMP
         return min(1.0, max(0.0, (progress - start) / (end - start)))
 
-    def _random_codes(self, like, noise):
+    def _random_codes(self, noise, like):
         n, options = len(like), {"generator": noise, "device": like.device}
         categories = torch.randint(self.n_categories, (n,), **options)
         continuous = torch.rand((n, self.n_continuous), dtype=like.dtype, **options) * 2.0 - 1.0

@@ -1,5 +1,6 @@
 """A detector of outliers: rows that an autoencoder neither codes nor restores like the others."""
 
+from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Self
 
@@ -24,12 +25,13 @@ from skae._compat import (
 from skae._constraints import TRAINING_CONSTRAINTS
 from skae._denoising import DenoisingAutoencoder
 from skae._engine.devices import off_torch
+from skae._engine.shards import Shard, map_rows, own
 from skae._estimator import draw_seed
 from skae._frames import is_frame
 from skae._hints import PartsMixin, hints, remedy_for_prototype
 from skae._pipelines import steps_of
 from skae._tabular import holds_more_than_numbers
-from skae._together import refuse_together
+from skae._together import fit_to_all, together
 from skae.tables import TableEncoder
 
 WIDTH = 128  # of the code by default
@@ -257,16 +259,16 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
             If a parameter is wrong, or the autoencoder none with `inverse_transform`, if X does
             not suit it, or if it gives back rows of another width than X has.
         """
-        refuse_together(
-            "AutoencoderOutlierDetector",
-            "fit its autoencoder so, and give it that in a FrozenEstimator, in one process",
-        )
+        with together(self, False, X) as (X, _, _):
+            return self._fit(X)
+
+    def _fit(self, X):
         self._check_autoencoder()
         autoencoder = self._unfitted()
         X, numbers = self._validated(X, steps_of(autoencoder), reset=True)
         if autoencoder is not self._frozen:
-            with hints(X):
-                autoencoder.fit(X)
+            with hints(own(X)):
+                autoencoder = fit_to_all(autoencoder, X)
         self.autoencoder_ = autoencoder
         self._learn(rows_for(autoencoder, X, numbers))
         return self
@@ -503,23 +505,27 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
     def _validated(self, X, steps, reset):
         """X as the autoencoder gets it, and as numbers; None for these if it is a table."""
         X, holds_categories = off_torch(X), holds_more_than_numbers(X)
+        is_one_of_many = isinstance(X, Shard) and len(X) > 1
+        options = {"reset": reset, "least": 2 if reset and not is_one_of_many else 1}
         if is_table_for(steps, X, holds_categories):
-            return self._validated_table(X, reset), None
-        with hints(X):
-            numbers = validate_data(
-                self,
-                X,
-                reset=reset,
-                accept_sparse="csr" if self._takes("sparse") else False,
-                dtype=[np.float64, np.float32],
-                ensure_all_finite="allow-nan" if self._takes("allow_nan") else True,
-                ensure_min_samples=2 if reset else 1,
-            )
-        return (X if is_frame(X) else numbers), numbers
+            return map_rows(partial(self._validated_table, **options), X), None
+        with hints(own(X)):
+            numbers = map_rows(partial(self._validated_array, **options), X)
+        return (X if is_frame(own(X)) else numbers), numbers
 
-    def _validated_table(self, X, reset):
+    def _validated_array(self, X, reset, least):
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr" if self._takes("sparse") else False,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan" if self._takes("allow_nan") else True,
+            ensure_min_samples=least,
+        )
+
+    def _validated_table(self, X, reset, least):
         validate_data(self, X, reset=reset, skip_check_array=True)
-        least = 2 if reset else 1
         if X.shape[0] < least or X.shape[1] == 0:
             raise ValueError(
                 f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) while a "

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import validate_data
 
 from skae._compat import InvalidParameterError
+from skae._engine.shards import Shard, map_rows, own
 from skae._frames import columns_of_others, frame_like, is_frame
 from skae._hints import first_without_number
 from skae.tables import TableEncoder
@@ -22,13 +23,18 @@ class EncodedTable:
 
     Parameters
     ----------
-    matrix : ndarray or CSR matrix of shape (n_samples, n_columns)
+    matrix : ndarray, `Shard` or CSR matrix of shape (n_samples, n_columns)
     table : TableEncoder
         Fitted.
     """
 
     matrix: np.ndarray
     table: TableEncoder
+
+    @property
+    def own(self):
+        """The same of this process's rows alone."""
+        return EncodedTable(own(self.matrix), self.table)
 
     @property
     def shape(self):
@@ -39,8 +45,14 @@ class EncodedTable:
         return self.matrix.shape[0]
 
 
+def is_shared(X):
+    """Whether several processes have the rows of X."""
+    return isinstance(X.matrix if isinstance(X, EncodedTable) else X, Shard)
+
+
 def holds_more_than_numbers(X):
     """Whether X is a data frame with a column that is not of numbers."""
+    X = own(X)
     return is_frame(X) and any(_is_of_others(X, place) for place in columns_of_others(X))
 
 
@@ -81,8 +93,10 @@ class TabularMixin:
             self._learn_table(X, sample_weight)
         if self._table is None:
             return None
-        if isinstance(X, EncodedTable):
-            return X.matrix
+        return X.matrix if isinstance(X, EncodedTable) else map_rows(self._matrix_of, X)
+
+    def _matrix_of(self, X):
+        """The matrix of a table that `fit` has learnt."""
         self._check_names_of_columns(X)
         unseen = "missing" if self._takes_gaps_of_tables else "mean"
         with np.errstate(over="ignore"):  # which is an error later on

@@ -11,23 +11,29 @@ from sklearn.utils.validation import _num_features, _num_samples
 
 from skae._engine.devices import off_torch
 from skae._engine.shards import Shard
+from skae._frames import frame_of, is_frame
 from skae._hints import refuse_streams
-from skae._tabular import holds_more_than_numbers
+from skae._tabular import holds_more_than_numbers, is_shared
 from skae._version import __version__
 
 LOCAL = ("device", "verbose")  # parameters that each rank may have its own of
 PLAIN = (bool, int, float, str, tuple, list, dict, type(None))
+TRAINED = ("_state", "autoencoder_")  # attributes that a fit sets once it has trained
 group_of_fits = ContextVar("group_of_fits", default=None)
 
 
-def refuse_together(name, remedy):
-    """Raise an error if fits are shared, for what cannot share its own yet."""
-    if group_of_fits.get() is not None:
-        raise ValueError(f"{name} cannot be fitted in data_parallel() yet: {remedy}.")
+@contextmanager
+def alone():
+    """A context whose fits are this process's own."""
+    token = group_of_fits.set(None)
+    try:
+        yield
+    finally:
+        group_of_fits.reset(token)
 
 
 @contextmanager
-def together(estimator, continues, X, target, sample_weight):
+def together(estimator, continues, X, target=None, sample_weight=None):
     """A context that gives X, target and weights of all processes that share a fit.
 
     Without others they are what they were. Whatever fails, in any process, leaves the estimator
@@ -35,7 +41,7 @@ def together(estimator, continues, X, target, sample_weight):
 
     Parameters
     ----------
-    estimator : NetworkEstimator
+    estimator : estimator
         It is the same in all processes in the end.
     continues : bool
         Whether training goes on from where it stands.
@@ -43,7 +49,7 @@ def together(estimator, continues, X, target, sample_weight):
         This process's.
     """
     group = group_of_fits.get()
-    if group is None or isinstance(X, Shard):
+    if group is None or is_shared(X):
         yield X, target, sample_weight
         return
     before = dict(vars(estimator))
@@ -52,8 +58,9 @@ def together(estimator, continues, X, target, sample_weight):
         take_from_first(estimator, group)
     except BaseException as error:
         group.fail(error)
-        if vars(estimator).get("_state") is not before.get("_state"):
-            estimator._forget()
+        if any(vars(estimator).get(name) is not before.get(name) for name in TRAINED):
+            for name in filter(is_fitted, [*vars(estimator)]):
+                vars(estimator).pop(name)
             vars(estimator).update(before if continues else {})
         raise
 
@@ -61,7 +68,6 @@ def together(estimator, continues, X, target, sample_weight):
 def shared(estimator, continues, X, target, sample_weight, group):
     """X as a `Shard`, target as one or, if all processes need it, as an array, and all weights."""
     refuse_streams(X)
-    refuse_unshared(estimator, X)
     X, target, weights = map(off_torch, (X, target, sample_weight))
     n_rows = _num_samples(X)
     refuse_other_lengths(n_rows, target=target, sample_weight=weights)
@@ -89,17 +95,6 @@ def refuse_other_lengths(n_rows, **of_rows):
             )
 
 
-def refuse_unshared(estimator, X):
-    """Raise an error for an estimator, or a table, that processes cannot share."""
-    name, spec = type(estimator).__name__, estimator._table_spec
-    if not estimator._trains_together:
-        refuse_together(name, "fit it in one process")
-    is_table = spec is not None and (spec != "auto" or holds_more_than_numbers(X))
-    if is_table or estimator._table is not None:
-        remedy = "encode it with one TableEncoder for all, and pass arrays"
-        refuse_together(f"{name} on a table", remedy)
-
-
 def facts_of(estimator, continues, X, target, sample_weight):
     """What must be the same in all processes, by name."""
     parameters = estimator.get_params(deep=True).items()
@@ -110,6 +105,8 @@ def facts_of(estimator, continues, X, target, sample_weight):
     }
     of_data = {
         "columns of X": _num_features(X),
+        "the names of columns": frame_of(X).names if is_frame(X) else None,
+        "whether columns hold more than numbers": holds_more_than_numbers(X),
         "whether there is a target": target is not None,
         "whether there is a sample_weight": sample_weight is not None,
     }
@@ -154,17 +151,35 @@ def gathered(rows, group, n_rows=None):
     """All processes' rows, one after the other's, of labels or numbers."""
     if n_rows is not None and np.ndim(rows) == 0:  # one weight for all
         rows = np.full(n_rows, rows)
-    parts = group.gather(rows if issparse(rows) else np.asarray(rows))
-    return vstack(parts).tocsr() if issparse(rows) else np.concatenate(parts)
+    return stacked(group.gather(rows if issparse(rows) else np.asarray(rows)))
+
+
+def stacked(parts):
+    """Rows of several arrays, or sparse matrices, one after the other's."""
+    return vstack(parts).tocsr() if issparse(parts[0]) else np.concatenate(parts)
+
+
+def fit_to_all(transformer, X):
+    """The transformer, fitted to the rows of all; each process fits one that is not of skae."""
+    if not isinstance(X, Shard) or hasattr(transformer, "_run_fit"):
+        return transformer.fit(X)
+    rows = X.group.gather(X.own)
+    with alone():
+        transformer.fit(frame_of(X.own).joined(rows) if is_frame(X.own) else stacked(rows))
+    return X.group.from_first(transformer)
+
+
+def is_fitted(name):
+    """Whether an attribute of this name is what a fit has left."""
+    kept = ("_perceptron", "_state", "_skae_version", "_sklearn_version")
+    return name.endswith("_") or name in kept
 
 
 def take_from_first(estimator, group):
     """Be to the bit what the estimator of rank 0 is."""
-    kept = ("_perceptron", "_state", "_skae_version", "_sklearn_version")
     fitted = None
     if group.rank == 0:
-        state = estimator.__getstate__()
-        fitted = {k: v for k, v in state.items() if k.endswith("_") or k in kept}
+        fitted = {k: v for k, v in estimator.__getstate__().items() if is_fitted(k)}
     fitted = group.from_first(fitted)
     if group.rank > 0:
         own = {k: v for k, v in vars(estimator).items() if not k.endswith("_")}

@@ -1,5 +1,6 @@
 """Data frames of numbers, categories, times and gaps as matrices, and back to what they were."""
 
+from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Self
 
@@ -18,7 +19,8 @@ from skae._compat import (
     fit_context,
     output_container,
 )
-from skae._frames import ArrayFrame, frame_from, frame_like
+from skae._engine.shards import map_rows, own
+from skae._frames import ArrayFrame, column_of_all, frame_from, frame_like, frame_of
 from skae._sample_weight import counting
 from skae._table_columns import Column, check_names, warn_of_columns
 from skae._table_saved import plain, restored
@@ -188,21 +190,23 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         return self._fit(X)
 
     def _fit(self, X, sample_weight=None):
-        """Be fitted to rows that may have weights."""
-        X = self._validate(X, reset=True)
+        """Be fitted to rows, a `Shard` perhaps, that may have weights."""
+        X = map_rows(partial(self._validate, reset=True), X)
         rows, weights = counting(sample_weight, X)
-        frame = frame_like(X) or ArrayFrame.of(X)
+        frame, markers = frame_of(own(X)), []
         kinds = self.kinds if isinstance(self.kinds, dict) else {}
         check_names(frame.names, kinds)
         self._columns = []
         for place, name in enumerate(frame.names):
-            cells = frame.cells(X, place)
+            its_frame, table, its_place = column_of_all(X, place)
+            cells = its_frame.cells(table, its_place)
             cells = cells if rows is None else cells.at(rows)
             self._columns.append(Column(name, frame.dtypes[place], cells, kinds, self, weights))
+            markers.append(its_frame.marker(table, its_place))
         if not isinstance(frame, ArrayFrame):
             warn_of_columns(self._columns)
         self._lay_out()
-        self._frame = frame.plain(X)
+        self._frame = frame.plain(markers)
         return self
 
     def _validate(self, X, reset):
@@ -289,7 +293,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
 
     def _read(self, X):
         """The columns of `fit`, one after the other, with their cells in another table."""
-        frame = frame_like(X) or ArrayFrame.of(X)
+        frame = frame_of(X)
         for place, column in enumerate(self._columns):
             cells = column.like_fit(frame.cells(X, place), frame.dtypes[place])
             if self.unknown == "error":

@@ -1,6 +1,5 @@
 """Several processes train one model as one process does; whatever fails in one ends all."""
 
-import multiprocessing
 import os
 import pickle
 import subprocess
@@ -13,12 +12,21 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from helpers import GENERATORS, small
 from pages import DOCS, sections_of
+from ranks import (
+    BOUNDS,
+    N_ROWS,
+    TIMEOUT,
+    TRAINING,
+    assert_close,
+    assert_equal,
+    caught,
+    results,
+    run,
+    shard_of,
+)
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 import skae
 from skae import (
@@ -35,11 +43,6 @@ from skae._columns import column_means, column_ranges, column_variances, has_mis
 from skae._engine.shards import Shard
 from skae._together import group_of_fits
 from skae.distributed import data_parallel
-
-N_ROWS = 1003
-TRAINING = {"batch_size": 101, "max_iter": 3, "random_state": 0}  # the last batch is ragged
-BOUNDS = {2: (0, 400, N_ROWS), 3: (0, 20, 700, N_ROWS)}  # uneven; of rank 0 a batch may have none
-TIMEOUT = 120  # seconds for all that processes do
 
 
 def make_data():
@@ -100,41 +103,6 @@ CASES = {
 }
 
 
-def run(work, size, folder, *arguments):
-    """What `work(rank, size, *arguments)` gives in each process; its error; or None if it dies."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["skae.distributed", "torch._dynamo"])  # L-BFGS imports that
-    processes = [
-        context.Process(target=_worker, args=(work, rank, size, folder, arguments))
-        for rank in range(size)
-    ]
-    for process in processes:
-        process.start()
-    ends = time.monotonic() + TIMEOUT
-    for process in processes:
-        process.join(max(0.0, ends - time.monotonic()))
-        assert process.exitcode is not None, "a process hangs"
-    files = [folder / f"{rank}.pkl" for rank in range(size)]
-    return [pickle.loads(file.read_bytes()) if file.exists() else None for file in files]
-
-
-def _worker(work, rank, size, folder, arguments):
-    torch.set_num_threads(1)
-    store = dist.FileStore(f"{folder}/store", size)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
-    try:
-        found = work(rank, size, *arguments)
-    except Exception as error:
-        found = error
-    (folder / f"{rank}.pkl").write_bytes(pickle.dumps(found))
-    dist.destroy_process_group()
-
-
-def shard_of(rank, size, rows):
-    start, stop = BOUNDS[size][rank : rank + 2]
-    return rows[start:stop]
-
-
 def fit(name, rank, size):
     estimator, rows, others = CASES[name]
     estimator = clone(estimator)
@@ -150,38 +118,14 @@ def fit_all(rank, size):
 @pytest.fixture(scope="module", params=[2, 3])
 def fitted(request, tmp_path_factory):
     """By the names of cases, the estimators of all processes."""
-    of_ranks = run(fit_all, request.param, tmp_path_factory.mktemp("ranks"))
-    for found in of_ranks:
-        if isinstance(found, Exception):
-            raise found
-    return {name: [its[name] for its in of_ranks] for name in of_ranks[0]}
-
-
-def numbers_of(estimator):
-    """All that a fitted estimator consists of, by name."""
-    found = {}
-    for name, value in vars(estimator).items():
-        if name == "_state":
-            found.update(weights=value.weights, moments=value.moments, idle=value.idle)
-        elif name == "estimators_":
-            for number, layer in enumerate(value):
-                found |= {f"{number} {k}": v for k, v in numbers_of(layer).items()}
-        elif name == "autoencoder_":
-            found |= {f"pretrained {k}": v for k, v in numbers_of(value).items()}
-        elif name.endswith("_"):
-            found[name] = value
-    return {k: np.asarray(v) for k, v in found.items() if v is not None}
+    return results(fit_all, request.param, tmp_path_factory.mktemp("ranks"))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_ranks_are_equal_to_the_bit(fitted, name):
     if name not in fitted:
         pytest.skip("once is enough")
-    first, *others = map(numbers_of, fitted[name])
-    for other in others:
-        assert first.keys() == other.keys()
-        for key, value in first.items():
-            np.testing.assert_array_equal(value, other[key], err_msg=key, strict=True)
+    assert_equal(fitted[name])
 
 
 @pytest.mark.filterwarnings("ignore:The code has collapsed")  # after so few epochs
@@ -190,12 +134,7 @@ def test_it_is_what_one_process_makes_of_all_rows(fitted, name):
     if name not in fitted:
         pytest.skip("once is enough")
     estimator, rows, others = CASES[name]
-    expected = numbers_of(clone(estimator).fit(rows, **others))
-    found = numbers_of(fitted[name][0])
-    assert found.keys() == expected.keys()
-    for key, value in expected.items():
-        assert found[key].dtype == value.dtype, key
-        np.testing.assert_allclose(found[key], value, rtol=1e-12, atol=1e-12, err_msg=key)
+    assert_close(fitted[name][0], clone(estimator).fit(rows, **others))
 
 
 def fit_at_components(rank, size):
@@ -284,17 +223,6 @@ def test_training_goes_on(tmp_path):
         assert n_iter == 1
 
 
-def caught(estimator, rank, size, rows=X, **others):
-    """The error of a fit, and whether the estimator is fitted after it."""
-    with pytest.raises(Exception) as caught, data_parallel(timeout=60):
-        estimator.fit(shard_of(rank, size, rows), **others)
-    try:
-        check_is_fitted(estimator)
-    except NotFittedError:
-        return type(caught.value).__name__, str(caught.value), False
-    return type(caught.value).__name__, str(caught.value), True
-
-
 class FailingInRank1(Autoencoder):
     def _begin_epoch(self, trainer, progress):
         if trainer.n_iter == 1 and dist.get_rank() == 1:
@@ -317,14 +245,14 @@ def fail_in_many_ways(rank, size):
     return {
         "columns": caught(plain, rank, size, X[:, : 9 - rank]),
         "dtype": caught(plain, rank, size, X.astype([float, np.float32][rank])),
-        "parameter": caught(clone(PLAIN).set_params(alpha=0.1 * rank), rank, size),
-        "class": caught([plain, VAE(2)][rank], rank, size),
-        "weights": caught(plain, rank, size, **({"sample_weight": WEIGHTS[:603]} if rank else {})),
+        "parameter": caught(clone(PLAIN).set_params(alpha=0.1 * rank), rank, size, X),
+        "class": caught([plain, VAE(2)][rank], rank, size, X),
+        "weights": caught(plain, rank, size, X, sample_weight=[None, WEIGHTS[:603]][rank]),
         "NaN": caught(plain, rank, size, GAPS if second else X),
-        "length": caught(plain, rank, size, sample_weight=np.ones([400, 5][rank])),
-        "raised": caught(FailingInRank1(2, **TRAINING), rank, size),
-        "at the end": caught(FailingAtTheEnd(2, **TRAINING), rank, size),
-        "state": caught(other_state.set_params(warm_start=True), rank, size),
+        "length": caught(plain, rank, size, X, sample_weight=np.ones([400, 5][rank])),
+        "raised": caught(FailingInRank1(2, **TRAINING), rank, size, X),
+        "at the end": caught(FailingAtTheEnd(2, **TRAINING), rank, size, X),
+        "state": caught(other_state.set_params(warm_start=True), rank, size, X),
         "went on": caught(trained.set_params(warm_start=True), rank, size, X * [1, 1e200][rank]),
         "kept": np.array_equal(trained._state.weights, weights),
     }
@@ -396,22 +324,6 @@ def test_a_rank_that_ends_or_hangs(tmp_path, verbose):
         assert not is_fitted
     else:
         assert found[1] is None
-
-
-def fit_refused(rank, size):
-    names = [*GENERATORS, "AutoencoderOutlierDetector", "AutoencoderImputer"]
-    found = {name: caught(small(name), 0, size) for name in names[:1] + names[3:]}
-    pandas = pytest.importorskip("pandas")
-    table = pandas.DataFrame({"a": ["x", "y"] * 200, "b": range(400)})
-    return {**found, "table": caught(clone(PLAIN), 0, size, table)}
-
-
-def test_what_cannot_be_shared_says_so(tmp_path):
-    for found in run(fit_refused, 2, tmp_path):
-        for name, (kind, message, is_fitted) in found.items():
-            assert kind == "ValueError"
-            assert "cannot be fitted in data_parallel() yet" in message, name
-            assert not is_fitted
 
 
 class Saver:

@@ -113,6 +113,7 @@ class Rows:
 
     def __init__(self, X, device):
         self._X, self._device, self._tensor = X, device, None
+        self.shape, self.dtype = X.shape, X.dtype
         self._on_cpu = device.type == "cpu"
         self._buffer = self._batch = None
         self._n_rows = self._n_max = 0
@@ -207,6 +208,16 @@ class OtherRows:
 
     def __init__(self, rows, device):
         self._rows, self._device = rows, device
+
+    @property
+    def shape(self):
+        """Of the array."""
+        return self._rows.shape
+
+    @property
+    def dtype(self):
+        """Of the array."""
+        return self._rows.dtype
 
     def choose(self, which):
         """Have these from now on, an array of int, of shape (n_samples,)."""

@@ -417,7 +417,7 @@ class Network:
     def note(self, value):
         """Keep a number of this batch, a tensor, whose mean over an epoch is to be known."""
         if self.noted is not None:
-            self.noted.append(value)
+            self.noted.append(value if self.part is None else value * self.part.share)
 
     def weigh(self, sample_weight):
         """Take the weights of the batch to come, of shape (n,), or None."""

@@ -16,7 +16,7 @@ class Shard:
 
     Parameters
     ----------
-    own : ndarray, `OnFile` or CSR matrix of shape (n_own, n_features)
+    own : ndarray, `OnFile`, CSR matrix or table of shape (n_own, n_features)
         This process's rows.
     is_own : ndarray of bool, shape (n,)
         Which of all rows they are.
@@ -66,7 +66,8 @@ class Shard:
         n_own = self.own.shape[0]
         found = function(self.own if n_own else np.zeros((1, self.shape[1]), self.dtype))
         found = found if n_own else found[:0]
-        kinds = self.group.gather((found.shape[1], np.dtype(found.dtype).name))
+        dtype = np.dtype(found.dtype).name if hasattr(found, "dtype") else None  # of no table
+        kinds = self.group.gather((found.shape[1], dtype))
         for rank, (width, dtype) in enumerate(kinds):
             if (width, dtype) != kinds[0]:
                 raise ValueError(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from skae._engine.data import OtherRows, rows_of
+from skae._engine.data import OtherRows, dense, rows_of
 from skae._engine.devices import as_tensor, switch_gradients
 from skae._engine.divergence import divergence
 from skae._engine.network import Network
@@ -224,12 +224,17 @@ class Trainer:
         if self._tape.active is not None and self.data.group is not None:
             self._tape.active = self.data.group.add_up(self._tape.active.int()) > 0
         if self._tape.noted:
-            self.noted.append(_mean_over_rows(as_floats(self._tape.noted), batches))
+            self.noted.append(_mean_over_rows(self._noted(), batches))
         validation_loss = None
         if self.split.held_out is not None:
             validation_loss = self.evaluate(self.split.held_out)
         self._finish_epoch(loss, validation_loss, losses, batches)
         return loss if validation_loss is None else validation_loss
+
+    def _noted(self):
+        """What has been noted of each batch of the epoch; of a batch's parts, their sum."""
+        noted = as_floats(self._tape.noted)
+        return noted if self.data.group is None else self.data.group.add_up(np.array(noted))
 
     def _rate_after(self, number, part):
         """The learning rate after this part, 0 to 1, of an epoch, which the tape learns of, too."""
@@ -291,8 +296,8 @@ class Trainer:
         partners : ndarray of int, shape (n_samples,)
         """
         if len(self._tables) == 1:  # the first time: with memory of their own for a batch
-            rows = rows_of(self.data.X, self.device)
-            self._tables.append(OtherRows(rows, self.device))
+            X = self.data.X if self.data.group is None else dense(self.data.X)
+            self._tables.append(OtherRows(rows_of(X, self.device), self.device))
         self._tables[1].choose(partners)
 
     def batch(self, indices):
@@ -306,15 +311,21 @@ class Trainer:
     def _part_of_batch(self, part):
         weights = self._sample_weight
         if not part.n_own:
-            zeros = tuple(self.weights.new_zeros(1, t.shape[1]) for t in self.data.tables)
+            zeros = (np.zeros((1, table.shape[1]), table.dtype) for table in self._taken)
+            zeros = tuple(as_tensor(row, self.device) for row in zeros)
             return Batch(part, None if weights is None else weights.new_ones(1), zeros)
         some = None if weights is None else torch.index_select(weights, 0, part.indices)
         places = self.data.X.places(part.indices)
         tables = tuple(
             rows.take(places if isinstance(table, Shard) else part.indices)
-            for table, rows in zip(self.data.tables, self._tables, strict=True)
+            for table, rows in zip(self._taken, self._tables, strict=True)
         )
         return Batch(part, some, tables)
+
+    @property
+    def _taken(self):
+        """What batches take rows of: the data and, where rows have partners, all of X again."""
+        return *self.data.tables, *self._tables[len(self.data.tables) :]
 
     def value(self, network, indices, noise):
         """The objective of the batch of these rows, without weight decay, a tensor."""

@@ -1,0 +1,142 @@
+"""Tables that several processes share: what they learn is what one process learns of all rows."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from ranks import N_ROWS, TRAINING, assert_close, assert_equal, results, shard_of
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skae import (
+    GAN,
+    VAE,
+    AutoencoderClassifier,
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    ConditionalGAN,
+    DenoisingAutoencoder,
+    InfoGAN,
+    RestrictedBoltzmannMachine,
+)
+from skae.distributed import data_parallel
+from skae.tables import TableEncoder
+
+pd = pytest.importorskip("pandas")
+
+
+def make_table():
+    """A table; its first shard has no gaps, and not all categories."""
+    rng, places = np.random.default_rng(3), np.arange(N_ROWS)
+    hidden, later = rng.normal(size=N_ROWS), places > 20
+    kinds = np.array(["b", "c", "a"], dtype=object)[rng.integers(0, 2 + later)]
+    kinds[(rng.random(N_ROWS) < 0.1) & later] = None
+    marks = pd.array(np.where(hidden > 0, "up", "down"), dtype="category")
+    sizes = np.where((rng.random(N_ROWS) < 0.1) & later, np.nan, hidden)
+    counts, skewed = rng.poisson(3.0, N_ROWS), np.exp(hidden).astype(np.float32)
+    return pd.DataFrame(
+        {"size": sizes, "count": counts, "kind": kinds, "mark": marks, "skewed": skewed}
+    )
+
+
+TABLE = make_table()
+FULL = TABLE.drop(columns=["size", "kind"])
+WEIGHTS = np.random.default_rng(4).integers(0, 3, N_ROWS).astype(float)
+LABELS = (TABLE["skewed"] > 1).to_numpy().astype(int)
+LAYER = DenoisingAutoencoder(batch_size=101, max_iter=2)
+FEW = TableEncoder(kinds={"count": "category"}, numeric="quantile", max_categories=4)
+SAME = clone(FEW).set_params(kinds={2: "category"})
+NUMBERS = np.where(TABLE[["size", "size", "count"]].isna(), np.nan, [[1.0, 2.0, 3.0]])
+NUMBERS[:, 2] *= TABLE["count"]
+
+HIDDEN = np.random.default_rng(5).normal(size=(N_ROWS, 3))
+ROWS = np.tanh(HIDDEN @ np.random.default_rng(6).normal(size=(3, 7)))
+GAPS = np.where(np.random.default_rng(7).random(ROWS.shape) < 0.1, np.nan, ROWS)
+GAPS[:420, 5] = ROWS[:420, 5]  # so that not every shard has one
+UNIT = (ROWS > 0).astype(float)
+
+# Estimators, their data, and what comes with the rows.
+TABLES = {
+    "gaps": (DenoisingAutoencoder(3, **TRAINING), TABLE, {"sample_weight": WEIGHTS}),
+    "encoder": (VAE(2, **TRAINING, table=FEW), TABLE, {}),
+    "array": (VAE(2, **TRAINING, table=SAME), NUMBERS, {}),
+    "classifier": (AutoencoderClassifier(LAYER, **TRAINING), TABLE, {"y": LABELS}),
+}
+
+
+def fit(estimator, rows, others, rank, size):
+    shard = partial(shard_of, rank, size)
+    with data_parallel(timeout=60):
+        return clone(estimator).fit(shard(rows), **{k: shard(v) for k, v in others.items()})
+
+
+def fit_tables(rank, size):
+    return {name: fit(*case, rank, size) for name, case in TABLES.items()}
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_tables(size, tmp_path):
+    for name, found in results(fit_tables, size, tmp_path).items():
+        estimator, rows, others = TABLES[name]
+        assert_equal(found)
+        expected = clone(estimator).fit(rows, **others)
+        assert_close(found[0], expected, 1e-4)  # they compute in float32
+        for its in found:
+            same_tables(its.table_, expected.table_, rows)
+
+
+# Of other kinds than networks that are trained in one go on arrays.
+PLAIN = DenoisingAutoencoder(3, **TRAINING)
+DETECTOR = AutoencoderOutlierDetector(PLAIN)
+IMPUTER = AutoencoderImputer(PLAIN, add_indicator=True)
+GAME = {"n_components": 3, "hidden_layer_sizes": (8,), **TRAINING, "max_iter": 2}
+SEVERAL = np.stack([LABELS, ROWS[:, 1] > 0], axis=1).astype(int)
+
+OTHERS = {
+    "detector": (DETECTOR, ROWS, {}),
+    "detector, trimmed": (clone(DETECTOR).set_params(contamination=0.1), GAPS, {}),
+    "detector, sparse": (DETECTOR, csr_matrix(ROWS), {}),
+    "detector, table": (AutoencoderOutlierDetector(PLAIN), TABLE, {}),
+    "detector, pipeline": (
+        AutoencoderOutlierDetector(make_pipeline(StandardScaler(), PLAIN)),
+        ROWS,
+        {},
+    ),
+    "detector, PCA": (AutoencoderOutlierDetector(PCA(2)), pd.DataFrame(ROWS), {}),
+    "imputer": (IMPUTER, GAPS, {}),
+    "imputer, table": (IMPUTER, TABLE, {}),
+    "GAN": (GAN(**GAME), ROWS, {}),
+    "GAN, table": (GAN(**GAME), FULL, {}),
+    "ConditionalGAN": (ConditionalGAN(**GAME), ROWS, {"y": LABELS}),
+    "InfoGAN": (InfoGAN(**GAME, n_categories=3, n_continuous=1), ROWS, {}),
+    "machine": (RestrictedBoltzmannMachine(4, **TRAINING), UNIT, {}),
+    "multilabel": (AutoencoderClassifier(LAYER, **TRAINING), ROWS, {"y": SEVERAL}),
+}
+
+
+def fit_others(rank, size):
+    return {name: fit(*case, rank, size) for name, case in OTHERS.items()}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # so few epochs
+@pytest.mark.parametrize("size", [2, 3])
+def test_others(size, tmp_path):
+    for name, found in results(fit_others, size, tmp_path).items():
+        estimator, rows, others = OTHERS[name]
+        assert_equal(found)
+        expected = clone(estimator).fit(rows, **others)
+        assert_close(found[0], expected, 1e-4 if isinstance(rows, pd.DataFrame) else 1e-12)
+
+
+def same_tables(found, expected, rows):
+    """They make the same matrix of rows, and the same rows of it."""
+    matrix = expected.transform(rows)
+    np.testing.assert_array_equal(found.transform(rows), matrix)
+    assert found.get_feature_names_out().tolist() == expected.get_feature_names_out().tolist()
+    np.testing.assert_array_equal(found._missing_fractions, expected._missing_fractions)
+    one, other = (encoder.inverse_transform(matrix) for encoder in (found, expected))
+    np.testing.assert_array_equal(pd.DataFrame(one).isna(), pd.DataFrame(other).isna())
+    assert pd.DataFrame(one).equals(pd.DataFrame(other))
