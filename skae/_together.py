@@ -58,11 +58,17 @@ def together(estimator, continues, X, target=None, sample_weight=None):
         take_from_first(estimator, group)
     except BaseException as error:
         group.fail(error)
-        if any(vars(estimator).get(name) is not before.get(name) for name in TRAINED):
-            for name in filter(is_fitted, [*vars(estimator)]):
-                vars(estimator).pop(name)
-            vars(estimator).update(before if continues else {})
+        go_back(estimator, before, continues)
         raise
+
+
+def go_back(estimator, before, continues):
+    """Have the attributes of before; or none of a fit if one that started anew has got so far."""
+    has_trained = any(vars(estimator).get(name) is not before.get(name) for name in TRAINED)
+    for name in filter(is_fitted, [*vars(estimator)]):
+        vars(estimator).pop(name)
+    if continues or not has_trained:
+        vars(estimator).update({k: v for k, v in before.items() if is_fitted(k)})
 
 
 def shared(estimator, continues, X, target, sample_weight, group):
