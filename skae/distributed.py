@@ -15,13 +15,14 @@ __all__ = ["data_parallel"]
 def data_parallel(*, timeout=300.0) -> AbstractContextManager:
     """Let fits train one model on the rows of all processes together.
 
-    Each process calls `fit` or `partial_fit` of the same estimator, with the rows that it has, its
-    shard. What comes out is what one process would make of the shards one after the other, but
-    for rounding, and the same in all processes to the bit. Each batch is drawn from all rows, and
-    each process computes the gradient of those that are its own; once a step gradients are
-    added up. Statistics, held-out rows, stopping and noise are those of all rows, too.
+    Each process calls `fit` or `partial_fit` of the same estimator, any one of skae, with the
+    rows that it has, its shard. The result is what one process would make of all shards, one
+    after the other, but for rounding, and it is the same in all processes to the bit. Each batch
+    is drawn from all rows. Each process computes the gradient of the rows that are its own, and
+    gradients are added up once per step. Statistics, encoders of tables, held-out rows,
+    thresholds, stopping and noise are those of all rows, too.
 
-    The processes are those of `torch.distributed`. If nobody has called its
+    The processes are those that `torch.distributed` knows. If nobody has called its
     `init_process_group`, they are those that `torchrun` has started.
 
     Parameters
@@ -42,9 +43,8 @@ def data_parallel(*, timeout=300.0) -> AbstractContextManager:
         answer: the error names its rank, and the estimator is not fitted (where training goes
         on, it is as before).
     ValueError
-        In a fit, if the processes differ in the estimator, its parameters or the columns of X,
-        or if what is to be fitted cannot be shared yet: a GAN, an outlier detector, an imputer
-        or a table.
+        In a fit, if the processes differ in the estimator, its parameters, or the columns of X:
+        their number, names or, where they are encoded, dtypes.
 
     See Also
     --------

@@ -183,7 +183,9 @@ def of_libraries():
         of_words = pa.array(table["mark"]).dictionary_encode()
         yield "pyarrow", pa.Table.from_pandas(table).append_column("word", of_words)
     if find_spec("polars"):
-        yield "polars", importlib.import_module("polars").from_pandas(table)
+        pl = importlib.import_module("polars")
+        of_words = pl.col("mark").cast(pl.Categorical).alias("word")
+        yield "polars", pl.from_pandas(table).with_columns(of_words)
 
 
 def test_tables_of_all_libraries(tmp_path):
