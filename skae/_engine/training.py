@@ -233,8 +233,8 @@ class Trainer:
 
     def _noted(self):
         """What has been noted of each batch of the epoch; of a batch's parts, their sum."""
-        noted = as_floats(self._tape.noted)
-        return noted if self.data.group is None else self.data.group.add_up(np.array(noted))
+        noted, group = as_floats(self._tape.noted), self.data.group
+        return noted if group is None else group.add_up(np.array(noted)).tolist()
 
     def _rate_after(self, number, part):
         """The learning rate after this part, 0 to 1, of an epoch, which the tape learns of, too."""
