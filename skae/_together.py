@@ -7,10 +7,11 @@ from contextvars import ContextVar
 import numpy as np
 from scipy.sparse import issparse, vstack
 from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _num_features, _num_samples
 
 from skae._engine.devices import off_torch
-from skae._engine.shards import Shard
+from skae._engine.shards import Shard, map_rows
 from skae._frames import frame_of, is_frame
 from skae._hints import refuse_streams
 from skae._tabular import holds_more_than_numbers, is_shared
@@ -166,13 +167,26 @@ def stacked(parts):
 
 
 def fit_to_all(transformer, X):
-    """The transformer, fitted to the rows of all; each process fits one that is not of skae."""
+    """The transformer, fitted to the rows of all; each process fits what is not of skae."""
     if not isinstance(X, Shard) or hasattr(transformer, "_run_fit"):
         return transformer.fit(X)
+    if isinstance(transformer, Pipeline):
+        return fit_steps(transformer, X)
     rows = X.group.gather(X.own)
     with alone():
         transformer.fit(frame_of(X.own).joined(rows) if is_frame(X.own) else stacked(rows))
     return X.group.from_first(transformer)
+
+
+def fit_steps(pipeline, X):
+    """A pipeline whose steps, one after the other, are fitted to the rows of all."""
+    last = len(pipeline.steps) - 1
+    for place, (name, step) in enumerate(pipeline.steps):
+        if step not in (None, "passthrough"):
+            step = fit_to_all(step, X)
+            pipeline.steps[place] = name, step
+            X = X if place == last else map_rows(step.transform, X)
+    return pipeline
 
 
 def is_fitted(name):
