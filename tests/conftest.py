@@ -9,6 +9,8 @@ os.environ["SCIPY_ARRAY_API"] = "1"
 # Small products gain nothing from more threads, which wait for each other where others compute:
 # beside another process on two cores, the suite takes several times as long with two threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Figures are made, never shown.
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np
 import pytest

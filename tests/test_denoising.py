@@ -399,9 +399,7 @@ def test_no_corruption_copies_sparse_rows(counts):
     assert not np.shares_memory(noisy.data, rows.data)
 
 
-@pytest.mark.parametrize(
-    "corruption", ["masking", "gaussian", "salt_and_pepper", lambda x, g: x], ids=str
-)
+@pytest.mark.parametrize("corruption", ["masking", "gaussian", "salt_and_pepper", lambda x, g: x])
 def test_corrupt_does_not_fill_sparse_rows(corruption, counts):
     rows = csr_matrix(counts)
     denoising = DenoisingAutoencoder(**FAST, corruption=corruption).fit(rows)
@@ -736,7 +734,7 @@ def test_the_chain_of_one_binary_feature():
     assert rows.mean() == pytest.approx(X.mean(), abs=0.07)
 
 
-@pytest.mark.parametrize("corruption", [*CORRUPTIONS, lambda x, generator: 0.5 * x], ids=str)
+@pytest.mark.parametrize("corruption", [*CORRUPTIONS, lambda x, generator: 0.5 * x])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_samples_look_like_rows(dtype, corruption, digits):
     denoiser = DenoisingAutoencoder(**FAST, corruption=corruption).fit(digits.astype(dtype))

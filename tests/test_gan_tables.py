@@ -15,7 +15,7 @@ from helpers import (
     normal,
     small,
 )
-from test_tabular import assert_looks_like, each_table, holes, matrix_of, simple, whole
+from small_tables import assert_looks_like, each_table, holes, matrix_of, simple, whole
 
 from skae import GAN
 from skae.networks import ConvNet

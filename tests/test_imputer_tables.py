@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from small_tables import people
 from test_frames import arrow_table, polars_frame
 from test_table_saved import arrow_frame, unusual_frame
-from test_tables import people
 
 from skae import VAE, Autoencoder, AutoencoderImputer, DenoisingAutoencoder, _filled_tables
 from skae._imputer import recipe

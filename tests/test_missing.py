@@ -22,7 +22,7 @@ NOT_DENOISING = [name for name in SMALL if name != "DenoisingAutoencoder"]
 CORRUPTIONS = ["masking", "gaussian", "salt_and_pepper", "swap", None, lambda x, g: x + 1]
 STILL = {"max_iter": 1, "learning_rate_init": 1e-12, "batch_size": 60}  # one batch, no learning
 every_loss = pytest.mark.parametrize("loss", LOSSES)
-every_corruption = pytest.mark.parametrize("corruption", CORRUPTIONS, ids=str)
+every_corruption = pytest.mark.parametrize("corruption", CORRUPTIONS)
 kinds = pytest.mark.parametrize("kind", [np.asarray, csr_matrix, csr_array])
 
 rng = np.random.default_rng(0)

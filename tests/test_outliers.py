@@ -20,8 +20,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from small_tables import people
 from test_frames import arrow_table, polars_frame
-from test_tables import people
 
 import skae._cell_errors as cell_errors
 import skae._outliers as outliers

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from helpers import is_public, run_python
 from sklearn.base import clone
+from small_tables import people
 from test_frames import arrow_table, polars_frame
-from test_tables import people
 
 from skae._plain_values import as_text, from_text
 from skae._table_saved import KINDS

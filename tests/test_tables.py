@@ -16,6 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from small_tables import people
 
 from skae import Autoencoder
 from skae._numbers import Numbers, strictly_rising
@@ -25,34 +26,6 @@ pd = pytest.importorskip("pandas")
 
 few = settings(max_examples=12, deadline=None, derandomize=True, database=None)
 each_scale = pytest.mark.parametrize("numeric", ["standard", "quantile"])
-
-
-def people(n=40):
-    """A frame with most dtypes of pandas, and missing cells where these can have any."""
-    rng = np.random.default_rng(0)
-    days = pd.Timestamp("2021-03-01") + pd.to_timedelta(rng.integers(0, 400, n), unit="D")
-    job = rng.choice(["clerk", "miner", "nurse"], n).astype(object)
-    job[3] = None
-    grade = pd.Categorical(
-        rng.choice(["low", "high"], n), ["none", "low", "mid", "high"], ordered=True
-    )
-    return pd.DataFrame(
-        {
-            "age": rng.integers(18, 90, n),
-            "income": np.where(rng.random(n) < 0.2, np.nan, rng.lognormal(3, 1, n).round(2)),
-            "weight": rng.normal(70, 9, n).astype(np.float32),
-            "children": pd.array(rng.choice([0, 1, 2, None], n), dtype="Int64"),
-            "rate": pd.array(rng.choice([0.5, 0.25, None], n), dtype="Float64"),
-            "smokes": rng.random(n) < 0.5,
-            "insured": pd.array(rng.choice([True, False, None], n), dtype="boolean"),
-            "job": pd.Series(job, dtype=object),
-            "town": pd.array(rng.choice(["Ulm", "Bonn", None], n), dtype="string"),
-            "grade": grade,
-            "since": days.where(rng.random(n) < 0.9),
-            "seen": pd.Series(days).astype("datetime64[s]").dt.tz_localize("Europe/Berlin"),
-            "stay": pd.Series(pd.to_timedelta(rng.integers(0, 5000, n), unit="s")),
-        }
-    )
 
 
 def round_trip(X, **parameters):
