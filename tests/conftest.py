@@ -49,19 +49,6 @@ def standardized_digits(digits):
 
 
 @pytest.fixture(scope="session")
-def assert_same_training():
-    """A check that two fitted autoencoders are equal to the bit."""
-
-    def check(one, other):
-        assert one.loss_curve_ == other.loss_curve_
-        for name in ("coefs_", "intercepts_"):
-            for a, b in zip(getattr(one, name), getattr(other, name), strict=True):
-                np.testing.assert_array_equal(a, b, err_msg=name)
-
-    return check
-
-
-@pytest.fixture(scope="session")
 def squared_errors():
     """The function ||x - r||^2 of each row."""
     return lambda X, R: np.square(X - R).sum(axis=1)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from helpers import assert_same_fit
 from torch.func import jacrev, vmap
 
 from skae import Autoencoder, ContractiveAutoencoder
@@ -112,13 +113,11 @@ def test_a_jacobian_in_chunks_is_the_same(X, monkeypatch):
 @pytest.mark.parametrize("loss", ["squared_error", "binary_cross_entropy"])
 @every_tying
 @every_depth
-def test_zero_contraction_is_the_plain_autoencoder(
-    hidden, tied, loss, digits, assert_same_training
-):
+def test_zero_contraction_is_the_plain_autoencoder(hidden, tied, loss, digits):
     shared = {**FAST, "hidden_layer_sizes": hidden, "tied_weights": tied, "loss": loss}
     contractive = ContractiveAutoencoder(**shared, contraction_weight=0).fit(digits)
     plain = Autoencoder(**shared, code_activation="logistic").fit(digits)
-    assert_same_training(contractive, plain)
+    assert_same_fit(contractive, plain)
 
 
 def test_loss_is_the_error_plus_the_weighted_norm(X, squared_errors):
@@ -246,13 +245,13 @@ def test_training_on_the_estimate_of_a_single_component_is_exact(hidden, dtype, 
 
 @every_tying
 @every_depth
-def test_zero_contraction_needs_no_estimate(hidden, tied, digits, assert_same_training):
+def test_zero_contraction_needs_no_estimate(hidden, tied, digits):
     shared = {**FAST, "hidden_layer_sizes": hidden, "tied_weights": tied}
     contractive = ContractiveAutoencoder(
         **shared, contraction_weight=0, jacobian_method="hutchinson"
     ).fit(digits)
     plain = Autoencoder(**shared, code_activation="logistic").fit(digits)
-    assert_same_training(contractive, plain)
+    assert_same_fit(contractive, plain)
 
 
 @pytest.mark.parametrize("hidden", [(), (24,)])
@@ -273,11 +272,11 @@ def test_training_on_the_estimate_contracts_as_much(hidden, digits):
     assert scores[1] == pytest.approx(scores[0], abs=0.03)
 
 
-def test_estimates_are_drawn_from_the_seed(X, assert_same_training):
+def test_estimates_are_drawn_from_the_seed(X):
     one, same, other = (
         fitted(X, jacobian_method="hutchinson", random_state=seed) for seed in (1, 1, 2)
     )
-    assert_same_training(one, same)
+    assert_same_fit(one, same)
     assert one.loss_curve_ != other.loss_curve_
 
 
@@ -290,12 +289,12 @@ def test_estimates_do_not_shift_the_shuffles(X):
     assert estimated.loss_ != exact.loss_
 
 
-def test_going_on_with_estimates_is_exact(X, assert_same_training):
+def test_going_on_with_estimates_is_exact(X):
     params = {**FAST, "jacobian_method": "hutchinson", "tol": 0, "max_iter": 3}
     whole, parts = ContractiveAutoencoder(**params).fit(X), ContractiveAutoencoder(**params)
     for _ in range(3):
         parts.partial_fit(X)
-    assert_same_training(whole, parts)
+    assert_same_fit(whole, parts)
 
 
 def test_held_out_rows_have_the_same_estimate_in_every_epoch(X):

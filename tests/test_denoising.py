@@ -45,11 +45,11 @@ def corrupted(X, corruption, level=0.3, seed=0):
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("hidden", [(), (16,)])
-def test_no_corruption_is_the_plain_autoencoder(hidden, tied, digits, assert_same_training):
+def test_no_corruption_is_the_plain_autoencoder(hidden, tied, digits):
     shared = {**FAST, "hidden_layer_sizes": hidden, "tied_weights": tied}
     denoising = DenoisingAutoencoder(**shared, corruption=None).fit(digits)
     plain = Autoencoder(**shared, code_activation="logistic").fit(digits)
-    assert_same_training(denoising, plain)
+    assert_same_fit(denoising, plain)
 
 
 def test_corruption_changes_the_training(digits):
@@ -317,7 +317,7 @@ def test_it_denoises_better_than_the_plain_autoencoder(digits, squared_errors):
     assert errors[0] < 0.9 * errors[1]
 
 
-def test_a_callable_may_corrupt_in_place(assert_same_training, digits):
+def test_a_callable_may_corrupt_in_place(digits):
     def in_place(x, generator):
         return x.mul_(0.5)
 
@@ -325,7 +325,7 @@ def test_a_callable_may_corrupt_in_place(assert_same_training, digits):
         DenoisingAutoencoder(8, corruption=corruption, max_iter=3, random_state=0).fit(digits[:300])
         for corruption in (in_place, lambda x, generator: 0.5 * x)
     )
-    assert_same_training(one, other)
+    assert_same_fit(one, other)
 
 
 def test_a_callable_may_be_a_network_and_is_not_trained(digits):

@@ -10,7 +10,6 @@ from helpers import (
     OF_UNITS,
     X,
     assert_same_fit,
-    assert_same_state,
     each_trained,
     small,
     weights,
@@ -255,7 +254,7 @@ def test_windows_go_on_exactly(name, windows_of_X):
     for _ in range(2):
         whole.partial_fit(X, LABELS)
         parts = pickle.loads(pickle.dumps(parts.partial_fit(X, LABELS)))
-    assert_same_state(parts, whole)
+    assert_same_fit(parts, whole)
     other = small(name).set_params(shuffle=True, max_iter=3).fit(X, LABELS)
     assert not np.array_equal(other._state.weights, whole._state.weights)
 

@@ -7,7 +7,7 @@ import pytest
 from helpers import (
     UNIT_X,
     assert_not_fitted,
-    assert_same_state,
+    assert_same_fit,
     fitted_state,
     may_be_dead,
     may_collapse,
@@ -212,7 +212,7 @@ def test_a_wrong_parameter_is_named(params, name):
 def test_shapes_and_channels_may_be_numpys():
     shape, channels = np.array(SHAPE), np.array([3, 5])
     network = ConvNet(shape, channels=channels, kernel_size=np.int64(3))
-    assert_same_state(of_kind("Autoencoder", network).fit(X), of_kind("Autoencoder").fit(X))
+    assert_same_fit(of_kind("Autoencoder", network).fit(X), of_kind("Autoencoder").fit(X))
 
 
 @pytest.mark.parametrize("n_columns", [1, 25, 47])

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from helpers import assert_same_state, fitted_state, may_be_dead, may_collapse
+from helpers import assert_same_fit, fitted_state, may_be_dead, may_collapse
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression
@@ -116,12 +116,12 @@ def test_a_stack_of_one_layer_is_that_layer(kind):
 def test_a_stack_goes_on_through_pickle(name):
     whole, parts = (stacked(STACKS[name]).partial_fit(X) for _ in range(2))
     parts = pickle.loads(pickle.dumps(parts))
-    assert_same_state(whole.partial_fit(X), parts.partial_fit(X))
+    assert_same_fit(whole.partial_fit(X), parts.partial_fit(X))
 
 
 @every_stack
 def test_refits_of_a_stack_are_equal(name):
-    assert_same_state(stacked(STACKS[name]).fit(X), fitted_stack(name))
+    assert_same_fit(stacked(STACKS[name]).fit(X), fitted_stack(name))
 
 
 @every_stack
@@ -136,10 +136,10 @@ def test_pretraining_is_layer_by_layer():
     first, second = model.estimators_
     seed = first.random_state
     alone = clone(STACKS["images"][0]).set_params(n_components=2, random_state=seed).fit(X)
-    assert_same_state(first, alone)
+    assert_same_fit(first, alone)
     seed = second.random_state
     above = clone(STACKS["images"][1]).set_params(n_components=4, random_state=seed)
-    assert_same_state(second, above.fit(alone.transform(X)))
+    assert_same_fit(second, above.fit(alone.transform(X)))
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 2), (1, 4, 3), (12, 1, 1), (3, 2, 2)], ids=str)
@@ -199,7 +199,7 @@ def test_a_classifier_reads_the_code(kind, code, fine_tune, digits):
     assert model.predict_proba(digits[:200]).shape == (200, 2)
     codes = model.transform(digits[:200])
     np.testing.assert_allclose(model.autoencoder_.transform(digits[:200]), codes, rtol=1e-9)
-    assert_same_state(model, AutoencoderClassifier(autoencoder, **fit).fit(digits[:200], y))
+    assert_same_fit(model, AutoencoderClassifier(autoencoder, **fit).fit(digits[:200], y))
     loaded = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(loaded.predict(digits[:200]), model.predict(digits[:200]))
 

@@ -11,7 +11,7 @@ import torch
 from helpers import (
     NEVER_STOP,
     AnyWidth,
-    assert_same_state,
+    assert_same_fit,
     in_threads,
     is_public,
     may_be_dead,
@@ -58,7 +58,7 @@ kinds_and_networks = paired(NETWORKS)
 @kinds_and_networks
 def test_the_same_seed_gives_the_same_bits(kind, network):
     one, same, other = (of_kind(kind, network, random_state=seed).fit(X) for seed in (1, 1, 2))
-    assert_same_state(one, same)
+    assert_same_fit(one, same)
     assert not np.array_equal(one._state.weights, other._state.weights)
 
 
@@ -71,7 +71,7 @@ def test_fits_in_threads_are_those_alone(network):
     expected = [fit(number) for number in range(2)]
     before = torch.get_rng_state()
     for number, (model, codes) in enumerate(in_threads(4, fit)):
-        assert_same_state(model, expected[number % 2][0])
+        assert_same_fit(model, expected[number % 2][0])
         np.testing.assert_array_equal(codes, expected[number % 2][1])
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -91,7 +91,7 @@ def test_global_generators_are_neither_read_nor_changed(kind, network):
         np.testing.assert_array_equal(np.random.get_state()[1], states[1])
         assert random.getstate() == states[2]
         results.append(estimator)
-    assert_same_state(*results)
+    assert_same_fit(*results)
 
 
 def test_failures_leave_the_global_generator_as_it_was():
@@ -124,7 +124,7 @@ def expected_fits():
 @both_codes
 def test_the_default_dtype_does_not_matter(code, dtype, expected_fits, double_by_default):
     model = of_kind("Autoencoder", conv(code=code)).fit(X.astype(dtype))
-    assert_same_state(model, expected_fits[dtype, code])
+    assert_same_fit(model, expected_fits[dtype, code])
     assert encoded(model, X.astype(dtype)).dtype == torch.from_numpy(X.astype(dtype)).dtype
     assert torch.get_default_dtype() == torch.float64
 
@@ -144,7 +144,7 @@ def test_training_goes_on_exactly_through_pickle(kind, network):
     for _ in range(3):
         whole.partial_fit(X)
         parts = pickle.loads(pickle.dumps(parts.partial_fit(X)))
-    assert_same_state(whole, parts)
+    assert_same_fit(whole, parts)
     assert whole.n_iter_ == parts.n_iter_ == 3
 
 
@@ -155,12 +155,12 @@ def test_a_fit_is_that_many_partial_fits(kind, network):
     whole.fit(X)
     for _ in range(3):
         parts.partial_fit(X)
-    assert_same_state(whole, parts)
+    assert_same_fit(whole, parts)
     warm = of_kind(kind, network, max_iter=1, warm_start=True, **params)
     for _ in range(3):
         warm.fit(X)
     if kind != "topk":  # whose units come back early in each fit
-        assert_same_state(whole, warm)
+        assert_same_fit(whole, warm)
 
 
 @kinds_and_networks
@@ -169,7 +169,7 @@ def test_a_loaded_estimator_is_equal(kind, network, tmp_path):
     joblib.dump(estimator, tmp_path / "model.joblib")
     mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
     for loaded in (pickle.loads(pickle.dumps(estimator)), deepcopy(estimator), mapped):
-        assert_same_state(loaded, estimator)
+        assert_same_fit(loaded, estimator)
         np.testing.assert_array_equal(loaded.transform(X), estimator.transform(X))
         np.testing.assert_array_equal(loaded.score_samples(X), estimator.score_samples(X))
 
@@ -181,7 +181,7 @@ def test_gradients_switched_off_around_a_fit_do_not_matter(kind, network):
         with context:
             found = of_kind(kind, network, max_iter=1).fit(X)
             np.testing.assert_array_equal(found.transform(X), expected.transform(X))
-        assert_same_state(found, expected)
+        assert_same_fit(found, expected)
 
 
 @pytest.mark.parametrize("name", ["three", "variance"])
@@ -193,13 +193,13 @@ def test_skops_keeps_networks(name):
         assert all(map(is_public, untrusted))
         loaded = skops.loads(data, trusted=untrusted)
         np.testing.assert_array_equal(loaded.transform(X), model.transform(X))
-        assert_same_state(loaded.partial_fit(X), model.partial_fit(X))
+        assert_same_fit(loaded.partial_fit(X), model.partial_fit(X))
 
 
 def test_sparse_matrices_of_images():
     rows = np.where(X > 0.7, X, 0)
     dense, sparse = of_kind("Autoencoder").fit(rows), of_kind("Autoencoder").fit(csr_array(rows))
-    assert_same_state(dense, sparse)
+    assert_same_fit(dense, sparse)
     np.testing.assert_array_equal(sparse.transform(csr_array(rows)), dense.transform(rows))
 
 
@@ -233,7 +233,7 @@ def test_bf16_ends_near_float(network):
         of_kind("Autoencoder", network, precision=precision, **fit).fit(rows)
         for precision in ("float", "bf16", "bf16")
     )
-    assert_same_state(rounded, again)
+    assert_same_fit(rounded, again)
     assert rounded.loss_curve_ != exact.loss_curve_
     assert rounded.loss_ == pytest.approx(exact.loss_, rel=0.1)
     assert rounded.transform(rows).dtype == np.float32

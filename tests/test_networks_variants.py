@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from helpers import NEVER_STOP, assert_same_state, may_be_dead, may_collapse
+from helpers import NEVER_STOP, assert_same_fit, may_be_dead, may_collapse
 from sklearn.base import clone
 from small_networks import (
     FAST,
@@ -53,7 +53,7 @@ def test_weight_zero_is_the_plain_autoencoder(kind, params, code):
     shared = {"hidden_layer_sizes": (6,), "code_activation": "logistic", "activation": "tanh"}
     network = conv(code=code)
     variant = of_kind(kind, network, **{**shared, **params}).fit(X)
-    assert_same_state(variant, of_kind("Autoencoder", network, **shared).fit(X))
+    assert_same_fit(variant, of_kind("Autoencoder", network, **shared).fit(X))
 
 
 # Contraction.
@@ -312,7 +312,7 @@ def test_training_with_revival_goes_on_exactly(code):
         whole.partial_fit(X)
         parts = pickle.loads(pickle.dumps(parts.partial_fit(X)))
     assert whole._state.idle.any()
-    assert_same_state(whole, parts)
+    assert_same_fit(whole, parts)
 
 
 def test_kl_starts_at_its_target():

@@ -13,7 +13,7 @@ from helpers import (
     SUPERVISED,
     TRAINING,
     X,
-    assert_same_state,
+    assert_same_fit,
     each_class,
     small,
 )
@@ -379,7 +379,7 @@ def test_a_fit_by_auto_is_the_fit_by_what_it_has_come_to(name):
     if name == "VAE":
         asked["kl_warmup"] = 3
     auto = small(name, **asked).fit(X[:12])
-    assert_same_state(auto, small(name, **asked | taken(auto)).fit(X[:12]))
+    assert_same_fit(auto, small(name, **asked | taken(auto)).fit(X[:12]))
 
 
 # Where one sees them.

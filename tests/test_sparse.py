@@ -82,20 +82,18 @@ def test_l1_is_the_mean_over_rows_of_the_codes_l1_norm():
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("hidden", [(), (16,)])
 @every_sparsity
-def test_zero_sparsity_is_the_plain_autoencoder(
-    sparsity, code, hidden, tied, digits, assert_same_training
-):
+def test_zero_sparsity_is_the_plain_autoencoder(sparsity, code, hidden, tied, digits):
     shared = {**FAST, "hidden_layer_sizes": hidden, "tied_weights": tied}
     sparse = SparseAutoencoder(**shared, sparsity=sparsity, sparsity_weight=0)
     plain = Autoencoder(**shared, code_activation=code)
-    assert_same_training(sparse.fit(digits), plain.fit(digits))
+    assert_same_fit(sparse.fit(digits), plain.fit(digits))
 
 
 @pytest.mark.parametrize("sparsity, weight", [("kl", 3.0), ("l1", 0.1)])
-def test_auto_weight(sparsity, weight, digits, assert_same_training):
+def test_auto_weight(sparsity, weight, digits):
     auto = SparseAutoencoder(**FAST, sparsity=sparsity).fit(digits)
     explicit = SparseAutoencoder(**FAST, sparsity=sparsity, sparsity_weight=weight).fit(digits)
-    assert_same_training(auto, explicit)
+    assert_same_fit(auto, explicit)
 
 
 @every_sparsity
@@ -163,9 +161,9 @@ def test_kl_refuses_codes_that_are_no_probabilities(activation, digits):
         sparse.fit(digits)
 
 
-def test_logistic_may_be_named(digits, assert_same_training):
+def test_logistic_may_be_named(digits):
     named = SparseAutoencoder(**FAST, code_activation="logistic").fit(digits)
-    assert_same_training(named, SparseAutoencoder(**FAST).fit(digits))
+    assert_same_fit(named, SparseAutoencoder(**FAST).fit(digits))
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -328,11 +326,11 @@ def test_more_active_units_than_there_are_is_an_error(method, digits):
 
 
 @pytest.mark.parametrize("sparsity", ["kl", "l1"])
-def test_n_active_matters_to_top_k_alone(sparsity, digits, assert_same_training):
+def test_n_active_matters_to_top_k_alone(sparsity, digits):
     few, many = (
         SparseAutoencoder(**FAST, sparsity=sparsity, n_active=n).fit(digits) for n in (1, 99)
     )
-    assert_same_training(few, many)
+    assert_same_fit(few, many)
 
 
 def n_active_of(top, X):
@@ -370,9 +368,9 @@ def test_another_sparsity_alone_does_not_change_what_was_fitted(digits):
 
 
 @pytest.mark.parametrize("n_active", [np.int64(4), np.int32(4)])
-def test_n_active_may_be_numpys_integer(n_active, digits, assert_same_training):
+def test_n_active_may_be_numpys_integer(n_active, digits):
     found = SparseAutoencoder(**{**TOP, "n_active": n_active}).fit(digits)
-    assert_same_training(found, SparseAutoencoder(**TOP).fit(digits))
+    assert_same_fit(found, SparseAutoencoder(**TOP).fit(digits))
 
 
 # Revival.

@@ -4,7 +4,7 @@ from copy import copy
 
 import numpy as np
 import pytest
-from helpers import UNIT_X, may_be_dead, may_collapse
+from helpers import UNIT_X, assert_same_fit, may_be_dead, may_collapse
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
@@ -85,13 +85,13 @@ def test_by_default_upper_layers_reconstruct_the_probabilities_below():
     assert [layer.loss for layer in layers] == ["squared_error", "binary_cross_entropy"]
 
 
-def test_without_fine_tuning_layers_are_fitted_one_by_one(digits, assert_same_training):
+def test_without_fine_tuning_layers_are_fitted_one_by_one(digits):
     model = stacked(layer_sizes=(20, 12, 8), fine_tune=False).fit(digits)
     codes = digits
     for number, layer in enumerate(model.estimators_):
         seed = layer.random_state
         alone = clone(LAYER).set_params(n_components=(20, 12, 8)[number], random_state=seed)
-        assert_same_training(layer, alone.fit(codes))
+        assert_same_fit(layer, alone.fit(codes))
         codes = alone.transform(codes)
     np.testing.assert_allclose(model.transform(digits), codes, rtol=1e-12)
 
@@ -140,9 +140,9 @@ def test_seeds_of_layers_differ(digits):
     assert len({layer.random_state for layer in layers}) == 3
 
 
-def test_same_seed_same_bits(digits, assert_same_training):
+def test_same_seed_same_bits(digits):
     one, again = stacked().fit(digits), stacked().fit(digits)
-    assert_same_training(one, again)
+    assert_same_fit(one, again)
     other = stacked(random_state=1).fit(digits)
     assert other.loss_curve_ != one.loss_curve_
 
@@ -228,11 +228,11 @@ def test_the_prototype_is_not_changed(digits):
     assert not prototype.__sklearn_is_fitted__()
 
 
-def test_random_state_overrides_the_prototypes(digits, assert_same_training):
+def test_random_state_overrides_the_prototypes(digits):
     one, other = (
         stacked(DenoisingAutoencoder(max_iter=2, random_state=seed)).fit(digits) for seed in (1, 2)
     )
-    assert_same_training(one, other)
+    assert_same_fit(one, other)
 
 
 def test_device_overrides_the_prototypes(digits):

@@ -11,7 +11,7 @@ from helpers import (
     SUPERVISED,
     X,
     assert_not_fitted,
-    assert_same_state,
+    assert_same_fit,
     each_of_any_numbers,
     fitted_state,
     in_threads,
@@ -122,8 +122,8 @@ def test_sparse_codes_remember_the_index():
 @each
 def test_refits_are_equal_to_the_bit(name):
     one, other = fitted(name, whole()), fitted(name, whole().copy())
-    assert_same_state(one, other)
-    assert_same_state(clone(one).fit(*given(name, whole())), one)
+    assert_same_fit(one, other)
+    assert_same_fit(clone(one).fit(*given(name, whole())), one)
 
 
 def through_skops(estimator):
@@ -167,7 +167,7 @@ def test_what_is_kept_computes_the_same(name, save_and_load):
         np.testing.assert_array_equal(again.predict(table), estimator.predict(table))
     else:
         assert again.reconstruct(table).equals(estimator.reconstruct(table))
-        assert_same_state(again.partial_fit(table), copy.deepcopy(estimator).partial_fit(table))
+        assert_same_fit(again.partial_fit(table), copy.deepcopy(estimator).partial_fit(table))
 
 
 @each
@@ -232,7 +232,7 @@ def test_arrays_and_frames_of_numbers_are_not_encoded(name):
     frame = pd.DataFrame(X, columns=list("abcdef"))
     for table in (X, frame, frame.astype(object)):
         plain, auto = (fitted(name, table, table=its) for its in (None, "auto"))
-        assert_same_state(plain, auto)
+        assert_same_fit(plain, auto)
         assert not hasattr(auto, "table_")
         assert isinstance(auto.transform(table), np.ndarray)
 
@@ -337,7 +337,7 @@ def test_cuda_trains_on_tables_like_the_cpu(name):
     on_gpu = small(name, device="cuda", max_iter=1).fit(table)
     assert_looks_like(on_gpu.reconstruct(table), table)
     assert np.isfinite(on_gpu.score(table)) and on_gpu.feature_errors(table).shape == (N, 4)
-    assert_same_state(on_gpu, small(name, device="cuda", max_iter=1).fit(table))
+    assert_same_fit(on_gpu, small(name, device="cuda", max_iter=1).fit(table))
     if name not in ("DenoisingAutoencoder", "StackedAutoencoder", "VAE"):  # noise differs
         on_cpu = small(name, max_iter=1).fit(table)
         np.testing.assert_allclose(on_gpu._state.weights, on_cpu._state.weights, atol=1e-4)

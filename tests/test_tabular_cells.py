@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import SMALL, X, assert_same_state, may_be_dead, may_collapse, small
+from helpers import SMALL, X, assert_same_fit, may_be_dead, may_collapse, small
 from small_tables import (
     FAST,
     TAKE_GAPS,
@@ -210,7 +210,7 @@ def test_targets_are_tables_with_the_columns_of_X():
     assert np.isfinite(denoiser.score(noisy, target=table))
     assert_looks_like(denoiser.reconstruct(noisy), noisy)
     same = [DenoisingAutoencoder(2, **FAST).fit(table, **its) for its in ({}, {"target": table})]
-    assert_same_state(*same)
+    assert_same_fit(*same)
     assert same[0].score(table) == same[1].score(table, target=table)
     denoiser.partial_fit(noisy, target=noisy)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import assert_same_with_gradients, normal
+from helpers import assert_same_fit, assert_same_with_gradients, normal
 from sklearn.decomposition import PCA
 from sklearn.utils._param_validation import InvalidParameterError
 from torch.distributions import Bernoulli, Normal, kl_divergence
@@ -284,9 +284,9 @@ def test_the_importance_weighted_objective_equals_torchs(kind, beta, digits):
     assert objective(vae, digits[:20], seed=3) == pytest.approx(expected, rel=1e-9)
 
 
-def test_with_one_draw_the_importance_weighted_bound_is_the_elbo(digits, assert_same_training):
+def test_with_one_draw_the_importance_weighted_bound_is_the_elbo(digits):
     one, other = (VAE(**FAST, objective=o).fit(digits) for o in ("iwae", "elbo"))
-    assert_same_training(one, other)
+    assert_same_fit(one, other)
 
 
 @pytest.mark.parametrize("noise_variance", ["shared", "per_feature", "heteroscedastic", 0.1])
@@ -366,7 +366,7 @@ def test_early_stopping_takes_no_weights_from_the_warm_up(digits):
     assert vae.best_loss_ == min(vae.validation_loss_curve_[20:])
 
 
-def test_a_warm_up_counts_the_epochs_of_all_calls(digits, assert_same_training):
+def test_a_warm_up_counts_the_epochs_of_all_calls(digits):
     shared = {**FAST, "kl_warmup": 2, "tol": 0.0, "n_iter_no_change": np.inf}
     vae = VAE(**{**shared, "max_iter": 6}).fit(digits)
     parts = VAE(**shared)
@@ -374,7 +374,7 @@ def test_a_warm_up_counts_the_epochs_of_all_calls(digits, assert_same_training):
         parts.partial_fit(digits)
     warm = VAE(**shared, warm_start=True).fit(digits).fit(digits)
     for other in (parts, warm):
-        assert_same_training(vae, other)
+        assert_same_fit(vae, other)
         assert vae.best_loss_ == other.best_loss_ == min(vae.loss_curve_[2:])
 
 
@@ -387,10 +387,10 @@ def test_the_best_loss_counts_held_out_rows_since_the_end_of_the_warm_up(digits)
     assert vae.best_loss_ == vae.validation_loss_curve_[0]
 
 
-def test_a_warm_up_changes_the_training_and_none_does_not(digits, assert_same_training):
+def test_a_warm_up_changes_the_training_and_none_does_not(digits):
     warmed, plain = VAE(**FAST, kl_warmup=2).fit(digits), VAE(**FAST, kl_warmup=0).fit(digits)
     assert warmed.loss_curve_ != plain.loss_curve_
-    assert_same_training(plain, VAE(**FAST).fit(digits))
+    assert_same_fit(plain, VAE(**FAST).fit(digits))
 
 
 # Binary draws of grey values.
