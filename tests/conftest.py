@@ -21,6 +21,12 @@ from sklearn.datasets import load_digits
 from sklearn.preprocessing import StandardScaler
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Of `-n auto`: a process for each core up to four, as each takes most of a gigabyte."""
+    return min(os.cpu_count() or 1, 4)
+
+
 def pytest_collection_finish():
     """What is collected stays to the end, so that garbage need not be looked for in it."""
     gc.freeze()
