@@ -6,11 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from helpers import NEVER_STOP, X, each_class, small, weights
+from helpers import NEVER_STOP, X, each_class, normal, small, weights
 from sklearn.base import clone
 from torch import nn
 
-from skae._engine.optimizers import schedule
+from skae._engine.optimizers import SOLVERS, schedule
 from skae._engine.streams import stream
 from skae._engine.training import Trainer
 
@@ -70,6 +70,22 @@ def test_training_is_that_of_plain_torch(solver, learning_rate, alpha, activatio
     np.testing.assert_allclose(estimator.loss_curve_, curve, rtol=1e-9)
     for ours, theirs in zip(estimator.coefs_, coefs, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("solver", OPTIMIZERS)
+def test_steps_are_torchs_and_are_counted(solver):
+    vector, gradients = normal(5), normal(3, 5, seed=1)
+    theirs = vector.clone().requires_grad_()
+    gradient, moments, n_steps = normal(5), 0.0 * normal(2, 5), torch.tensor(0.0)
+    ours = SOLVERS[solver](vector, gradient, moments, n_steps)
+    optimizer = OPTIMIZERS[solver]([theirs], lr=0.1)
+    for row in gradients:
+        theirs.grad = gradient.copy_(row).clone()
+        ours.step(0.1)
+        optimizer.step()
+    torch.testing.assert_close(vector, theirs.detach(), rtol=1e-12, atol=1e-12)
+    assert n_steps == 3
+    assert solver == "adam" or not moments[1].any()
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.1, 0.3, 0.5, 1.0])

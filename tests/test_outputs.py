@@ -108,12 +108,15 @@ def test_each_loss_knows_its_reconstruction():
     ]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", LOSSES)
-def test_draws_have_the_means_that_they_are_drawn_around(name):
+def test_draws_have_the_means_that_they_are_drawn_around(name, dtype):
     rng = np.random.default_rng(0)
-    means = np.tile([0.2, 0.5, 0.3], (4000, 1))
+    means = np.tile([0.2, 0.5, 0.3], (4000, 1)).astype(dtype)
     spread = {"squared_error": 0.25, "categorical_cross_entropy": 10}.get(name)
-    drawn = LOSSES[name].draw(means, rng, spread)
+    total = 3 if name == "categorical_cross_entropy" else 1  # of counts proportions alone matter
+    drawn = LOSSES[name].draw(total * means, rng, spread)
+    assert drawn.dtype == dtype
     scale = 10 if name == "categorical_cross_entropy" else 1
     np.testing.assert_allclose(drawn.mean(axis=0), scale * means[0], atol=0.03 * scale)
     if name == "squared_error":
@@ -128,6 +131,49 @@ def test_outputs_are_compared_by_what_they_are():
     assert Gaussian("shared") != SquaredError()
     assert Gaussian(0.1) == Gaussian(0.2)  # training may go on with another one
     assert str(SquaredError()) == "squared_error"
+
+
+def test_an_output_without_a_name_is_called_by_its_class():
+    class Cubed(Output):
+        pass
+
+    assert str(Cubed()) == "Cubed"
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "found"),
+    [
+        (
+            "binary_cross_entropy",
+            [0.5, -0.25, 1.5],
+            r"\[0, 1\], but found values from -0.25 to 1.5:",
+        ),
+        ("categorical_cross_entropy", [3.0, -2.0], "proportions, but found values down to -2.0:"),
+    ],
+)
+def test_values_that_an_output_does_not_have_are_named(name, row, found):
+    with pytest.raises(ValueError, match=f"^loss='{name}' needs rows .*{found}"):
+        LOSSES[name].check(np.array([row]), "rows", "loss")
+    LOSSES[name].check(np.array([[0.0, 1.0]]), "rows", "loss")
+
+
+def test_reconstructions_of_counts_have_the_totals_of_their_rows():
+    proportions = torch.tensor([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]], dtype=torch.float64)
+    kind = LOSSES["categorical_cross_entropy"]
+    totals = torch.tensor([[8.0], [3.0]]).double()
+    torch.testing.assert_close(kind.reconstructed(proportions, COUNTS[:2]), totals * proportions)
+    # Of a target of another width the total is the target's.
+    target = torch.tensor([[4.0, 1.0], [1.0, 6.0]]).double()
+    expected = target.sum(dim=1, keepdim=True) * proportions
+    torch.testing.assert_close(kind.reconstructed(proportions, target), expected)
+
+
+def test_missing_counts_are_implied_by_the_share_of_the_others():
+    proportions = torch.tensor([[0.5, 0.3, 0.2], [0.0, 0.0, 1.0]], dtype=torch.float64)
+    x = torch.tensor([[10.0, 6.0, np.nan], [0.0, 0.0, np.nan]]).double()
+    found = LOSSES["categorical_cross_entropy"].reconstructed(proportions, x)
+    torch.testing.assert_close(found[0], 20.0 * proportions[0])
+    assert found[1].isfinite().all()  # though nothing is known of its total
 
 
 # By how much a row costs more than it must.
@@ -241,6 +287,24 @@ def test_the_best_constant_of_sparse_rows_is_that_of_dense_ones(
     expected, found = kind.best_constant(rows), kind.best_constant(sparse(rows))
     assert expected.dtype == found.dtype == np.float64
     np.testing.assert_allclose(found, expected, rtol=1e-5 if dtype == np.float32 else 1e-12)
+
+
+def test_weights_are_as_good_as_repeated_rows(kind_and_rows):
+    kind, rows, _ = kind_and_rows
+    counts = np.arange(len(rows)) % 3
+    expected = kind.best_constant(np.repeat(rows, counts, axis=0))
+    np.testing.assert_allclose(kind.best_constant(rows, counts.astype(float)), expected, rtol=1e-12)
+
+
+def test_the_best_constant_of_counts_is_of_proportions():
+    rows = np.random.default_rng(0).poisson(2.0, size=(40, 5)).astype(float)
+    constant = LOSSES["categorical_cross_entropy"].best_constant(rows)
+    assert np.exp(constant).sum() == pytest.approx(1.0, rel=1e-12)
+
+
+def test_rounding_beyond_the_unit_interval_leaves_a_constant_finite():
+    for beyond in (-1.0, 2.0):
+        assert np.isfinite(LOSSES["binary_cross_entropy"].best_constant(np.array([[beyond]]))).all()
 
 
 def test_a_constant_of_extreme_or_unobserved_columns_is_finite(kind_and_rows):
