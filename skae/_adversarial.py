@@ -1,4 +1,4 @@
-"""What generative adversarial networks share: a network that plays, and how it draws."""
+"""What generative adversarial networks share: the network, its game and its draws."""
 
 import math
 from functools import partial
@@ -29,21 +29,21 @@ from skae._generator import DIVERGED, NEIGHBORS, ROWS, GeneratorMixin
 from skae._mixed import Mixed, blocks_of
 from skae._one_network import OneNetworkMixin
 
-LOSS_AT_START = math.log(2.0)  # of a discriminator that cannot tell
+LOSS_AT_START = math.log(2.0)  # of a discriminator that cannot tell rows apart
 N_STEPS = 5000  # that max_iter="auto" makes
-# The penalty moves by this factor in a step, up where the running average of the discriminator's
-# loss is below what it aims at, and down where it is above; between the parameter and a part of it.
+# The penalty changes by this factor per step: up if the running average of the discriminator's
+# loss is below its target, down if it is above; between the parameter and a fraction of it.
 PENALTY_RATE, LOSS_AIM, LOSS_PART, LEAST_PENALTY = 0.001, 0.45, 0.02, 1e-3
 COLLAPSED = 0.1  # coverage
-MOST_HALVINGS = 10_000  # of the range of scores, however far apart they are
-# Attributes of trainings that minimise a loss, and may stop by it.
+MOST_HALVINGS = 10_000  # of the range of scores, however wide
+# Attributes of fits that minimise a loss and may stop by it.
 OF_MINIMISERS = {"best_loss_", "validation_loss_curve_", "n_iter_no_change_"}
 
 
 def calibrating_offset(scores):
-    """What to add to scores of as many real rows as made ones: then their mean probability is 1/2.
+    """The offset that makes the mean probability 1/2 over equally many real and generated rows.
 
-    Of pairs, scores are only learnt up to a constant.
+    Pairs determine scores only up to a constant.
     """
     scores = np.asarray(scores, np.float64)
     low, high = float(scores.min()), float(scores.max())
@@ -59,19 +59,19 @@ def calibrating_offset(scores):
 
 
 def complaint_of_largest(X, names):
-    """What is said of columns that differ in scale, all of which are divided by one number."""
+    """The warning about columns that differ in scale, as one number divides them all."""
     found = complaint_of_ratio(X, names)
     return found and f"{found}. Only the largest ones are learnt"
 
 
 class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
-    """The discriminator D is the network's encoder, the generator G its decoder. Abstract.
+    """Abstract base class: the discriminator D is the encoder, the generator G the decoder.
 
-    Both learn in one pass, by one objective (see `play`): the slopes of D at made rows that the
-    penalty needs are also the direction in which G moves. Rows are counted from their mean, in
-    units of their root mean square. What generates rows has running averages of G's weights.
+    Both learn in one pass, by one objective (see `play`): the slopes of D at generated rows, which
+    the penalty needs, are also the direction in which G moves. Rows are centred and divided by
+    their root mean square. Running averages of G's weights generate the samples.
 
-    A subclass says what the generator is given beside noise, and which of D's outputs count.
+    A subclass defines what the generator gets beside noise, and which outputs of D count.
     """
 
     n_components_: int
@@ -82,7 +82,7 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         "table": TRAINING_CONSTRAINTS["table"],
         "gradient_penalty": [Interval(Real, 0, None, closed="left")],
         **{
-            # What "auto" comes to elsewhere is made for the minimum of a loss.
+            # Elsewhere, "auto" is chosen for the minimum of a loss.
             name: [its for its in TRAINING_CONSTRAINTS[name] if not isinstance(its, StrOptions)]
             for name in ("learning_rate_init", "batch_size")
         },
@@ -131,32 +131,32 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         Raises
         ------
         ValueError
-            If a parameter is wrong, X does not suit it or the device is not there: the
-            estimator is as before. If the training diverges: it is not fitted (with
-            `warm_start`, it is as before).
+            If a parameter is invalid, X does not suit it, or the device is unavailable:
+            the estimator is unchanged. If training diverges: it is not fitted (with
+            `warm_start`, it is unchanged).
         KeyboardInterrupt
-            If interrupted: the weights of the last finished epoch stay usable, where
-            there is one.
+            If interrupted: the weights of the last finished epoch, if any, remain
+            usable.
 
         Warns
         -----
         ConvergenceWarning
-            If the generator has collapsed: samples come near less than a tenth of the
-            training rows (see `score`).
+            If the generator has collapsed: samples are close to less than a tenth of
+            the training rows (see `score`).
         """
         return self._run_fit(X)
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y=None) -> Self:
-        """Train for one epoch over X, going on from where training stands.
+        """Train for one more epoch on X.
 
-        The learning rate is `learning_rate_init`; schedules and `max_iter` play no part.
-        Optimiser and random streams go on exactly, also through pickle.
+        The learning rate is `learning_rate_init`; schedules and `max_iter` are ignored. The
+        optimiser and the random streams continue exactly, even after pickling.
 
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data; the first call's give the scale.
+            Training data; those of the first call set the scale.
         y : None
             Ignored.
 
@@ -168,12 +168,12 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         Raises
         ------
         ValueError
-            If X does not suit the parameters or the loss becomes non-finite; the
-            estimator is then as it was before the call.
+            If X does not suit the parameters, or the loss becomes non-finite; the
+            estimator is then unchanged.
         """
         return self._run_partial_fit(X)
 
-    transform = GeneratorMixin.transform  # where scikit-learn looks for what `set_output` wraps
+    transform = GeneratorMixin.transform  # where scikit-learn's `set_output` looks
 
     # The game.
 
@@ -183,14 +183,14 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         return self._played(network, x, made, self._select(x, *labels))
 
     def _played(self, network, x, made, select):
-        """The game on pairs of real rows and made ones."""
+        """The game on pairs of real and generated rows."""
         rows, twice = torch.cat([x, made.detach()]), torch.cat([select, select])
         scores, slopes = judged(network, rows, twice)
         penalty = self.gradient_penalty * network.game[1]
         return network.apply(self._play, scores, slopes, made, penalty=penalty)
 
     def _latent(self, like, noise, given):
-        """What the generator gets for as many rows: normal noise, and what is given."""
+        """The generator's inputs for this many rows: normal noise and what is given."""
         options = {"generator": noise, "dtype": like.dtype, "device": like.device}
         width = int(self.n_components)
         z = of_batch(lambda rows: torch.randn((len(rows), width), **options), like, noise)
@@ -211,14 +211,14 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         )
 
     def _blocks(self, like):
-        """Where the columns of a table's cells lie."""
+        """Which columns each cell of a table has."""
         return blocks_of(self._widths_of_table, like)
 
     def _end_step(self, network, loss):
-        """Let the penalty follow the discriminator's loss, and averages the generator's weights.
+        """Adapt the penalty to the discriminator's loss, and average the generator's weights.
 
-        A discriminator that tells rows apart with ease is flattened; one that hardly can may
-        look closer.
+        The penalty flattens a discriminator that tells rows apart easily, and lets one that hardly
+        can look closer.
         """
         average, penalty = network.game
         average.lerp_(loss.detach(), LOSS_PART)
@@ -227,11 +227,11 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         network.average_decoder()
 
     def _given(self, like, *labels):
-        """What the generator gets beside normal noise; None for nothing."""
+        """What the generator gets beside normal noise; None if nothing."""
         return None
 
     def _select(self, like, *labels):
-        """What each of D's outputs counts in the score of each row."""
+        """Weight of each output of D in the score of each row."""
         first = like.new_zeros(len(like), self._n_outputs)
         first[:, 0] = 1.0
         return first
@@ -320,7 +320,7 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
     def _to_be_read(self, network):
         return network.with_averages().completed()
 
-    # What a fit leaves.
+    # Results of a fit.
 
     def _attributes_after(self, trainer):
         its = super()._attributes_after(trainer)
@@ -331,7 +331,7 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         self.offset_ = self._calibrated(some)
 
     def _calibrated(self, some):
-        """What to add to the discriminator's scores, by some of the training rows."""
+        """The offset of the discriminator's scores, from some of the training rows."""
         made = self._rows_like(some.X)
         scores = [self._map(self._scores, rows) for rows in (some.X, made)]
         return calibrating_offset(np.concatenate(scores))

@@ -43,21 +43,21 @@ ROWS_FOR_COMPONENTS = 10_000
 
 
 def hook(getter) -> Any:
-    """A property that variants may override by an attribute; type checkers refuse all but Any."""
+    """A property that variants may override by an attribute; type checkers accept only Any."""
     return property(getter)
 
 
 class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
-    """What all autoencoders share. Abstract: it has no constructor of its own.
+    """Abstract base class of all autoencoders; it has no constructor of its own.
 
-    A variant lists its parameters in `__init__` and `_parameter_constraints`, and writes
-    `_objective`; everything else here serves it. Where its paper asks for more than an
-    objective, it overrides some of the hooks below.
+    A variant lists its parameters in `__init__` and `_parameter_constraints` and writes
+    `_objective`; everything else is provided. If its paper needs more than an objective, it
+    overrides some of the hooks below.
 
     See Also
     --------
-    skae.Autoencoder : The plain one.
-    Output : What a decoder's output means.
+    skae.Autoencoder : The plain autoencoder.
+    Output : Meaning of a decoder's output.
 
     Notes
     -----
@@ -66,72 +66,73 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     `_auto_code_activation`
         What `code_activation="auto"` stands for; "identity" by default.
     `_output`
-        What the decoder's output means, an `Output`; by default the one that the
-        parameter `loss` names.
+        Meaning of the decoder's output, an `Output`; by default the one named by the
+        parameter `loss`.
     `_rows_per_row`
-        How many rows the objective makes of each row, 1 by default. The number of threads
+        How many rows the objective makes from each row, 1 by default. The number of threads
         depends on it.
     `_warmup_epochs`
-        How many epochs pass, 0 by default, before the objective is the one to minimise.
+        Number of first epochs whose objective is not yet the final one, 0 by default.
         Stopping and `best_loss_` ignore them.
     `_is_held_back`
-        Whether the parameters ask for worse reconstructions than the defaults do, as a
-        strong penalty does: then no warning says that little has been learnt.
+        Whether the parameters ask for worse reconstructions than the defaults, as a
+        strong penalty does. There is then no warning that little has been learnt.
     `_n_components_at_once`
-        How many components of a code a row may use, `n_components_` by default; the warning
-        compares the reconstructions with those of as many principal components.
+        How many components of the code a row may use, `n_components_` by default; the warning
+        compares reconstructions with those from as many principal components.
 
     These are called before training:
 
     `_check_parameters()`
         Raises an error if parameters contradict each other. It first calls `super()`'s.
     `_check_budget()`
-        The same of parameters that only `fit` goes by, such as `max_iter`.
+        Does the same for parameters that only `fit` uses, such as `max_iter`.
     `_prepare(data, continues)`
-        Learns from the training rows, `data.X`, what the objective needs, such as the
-        range of each column. `continues` tells whether an earlier training goes on. Rows of
-        a memory map are read as they are indexed: go through them a slice at a time.
+        Learns from the training rows, `data.X`, what the objective needs, such as the range of
+        each column. `continues` tells whether an earlier training is continued. Rows of a memory
+        map are read when indexed: go through them slice by slice.
     `_describe_perceptron(n_features)`
-        Returns the layers: what `super()`'s returns, with other values in some fields, such
-        as two heads for the encoder.
+        Returns the layers: the description from `super()` with some fields changed, such as two
+        heads for the encoder.
     `_initial_weights(perceptron, generator, data)`
-        Returns the weights to start with as one vector: what `super()`'s returns, changed
-        in place. After that the network is started at principal components, if it can be,
-        and the output's biases are set to where the data lie.
+        Returns the initial weights as one vector: that from `super()`, changed in place.
+        Afterwards, the network is started at principal components if possible, and the output's
+        biases are set to where the data lie.
     `_mean_inputs(data)`
-        Returns the means of the columns of what the encoder gets of these rows, float64:
-        the origin that its first layer counts from.
+        Returns the column means of the encoder's inputs for these rows, in float64: the origin
+        that its first layer subtracts.
     `_scale_code(network, deviations, data)`
-        Returns what the code starts divided by, where it starts as principal components
-        with these standard deviations; ones by default.
+        Returns divisors of the initial code, if it starts as principal components with
+        these standard deviations; ones by default.
 
     These are called in training:
 
     `_begin_epoch(trainer, progress)`
-        Acts before each epoch, for example by reviving units. `progress`, from 0 to 1, is
-        how much of the training is over.
+        Acts before each epoch, for example by reviving units. `progress`, from 0 to 1, is the
+        finished fraction of the training.
     `_constrain(network)`
         Changes the weights in place after every step, so that a constraint on them holds.
     `_pull_back_constraint(free, gradient)`
-        The derivative of `_constrain`, for `solver="lbfgs"`: turns the gradient at the
-        constrained weights into the one at the free weights, in place.
+        Applies the derivative of `_constrain`, for `solver="lbfgs"`: turns the gradient
+        at the constrained weights into that at the free weights, in place.
 
-    These are called after training, the last three for all that reads the fitted state:
+    These are called after training, the last three by all methods that read the fitted
+    state:
 
     `_summarize(data)`
         Sets fitted attributes, such as those that describe the codes.
     `_warn_of_fit(data)`
-        Warns of a result that the user should know of, such as a collapsed code.
+        Warns of a problem in the result, such as a collapsed code.
     `_inputs(x)`
-        Returns what the encoder gets of rows x; by default, the rows.
+        Returns the encoder's inputs for rows x; by default, the rows.
     `_input_layers()`
-        Returns `_inputs` as a list of torch modules, which `encoder_` begins with.
+        Returns `_inputs` as a list of torch modules, with which `encoder_` begins.
     `_encode(network, x)`
-        Returns the code of rows x, for encoders that give more than a code.
+        Returns the code of rows x, for encoders whose output is more than a code.
 
     Examples
     --------
-    An autoencoder whose decoder adds parts up and never subtracts any:
+    An autoencoder whose decoder adds up parts and never subtracts any:
 
     >>> from sklearn.datasets import load_digits
     >>> from skae import Autoencoder
@@ -168,8 +169,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
-            one that is not there. None for all alike.
+            Weight of each row, at least 0: a row of weight 2 counts as two rows, a row of weight 0
+            as none. None gives all rows equal weight.
 
         Returns
         -------
@@ -179,23 +180,23 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         Raises
         ------
         ValueError
-            If a parameter is wrong, X does not suit it or the device is not there: the
-            estimator is as before. If the training diverges: it is not fitted (with
-            `warm_start`, it is as before).
+            If a parameter is invalid, X does not suit it, or the device is unavailable:
+            the estimator is unchanged. If training diverges: it is not fitted (with
+            `warm_start`, it is unchanged).
         KeyboardInterrupt
-            If interrupted: the weights of the last finished epoch stay usable, where
-            there is one.
+            If interrupted: the weights of the last finished epoch, if any, remain
+            usable.
         """
         return self._run_fit(X, sample_weight=sample_weight)
 
     @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y=None, sample_weight=None) -> Self:
-        """Train for one epoch over X, going on from where training stands.
+        """Train for one more epoch on X.
 
         The learning rate is `learning_rate_init`; schedules, `tol`, `early_stopping` and
-        `max_iter` play no part. Optimiser and random streams go on exactly, also
-        through pickle. Layers of a stack are trained together, never pretrained.
+        `max_iter` are ignored. The optimiser and the random streams continue exactly, even after
+        pickling. Layers of a stack are trained together, never pretrained.
 
         Parameters
         ----------
@@ -204,9 +205,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
-            one that is not there. None for all alike. They compare
-            the rows of one call.
+            Weight of each row, at least 0: a row of weight 2 counts as two rows, a row of weight 0
+            as none. None gives all rows equal weight. Weights compare only the rows of one call.
 
         Returns
         -------
@@ -216,8 +216,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         Raises
         ------
         ValueError
-            If X does not suit the parameters or the loss becomes non-finite; the
-            estimator is then as it was before the call.
+            If X does not suit the parameters, or the loss becomes non-finite; the
+            estimator is then unchanged.
         AttributeError
             With solver='lbfgs', which takes all rows at once.
         """
@@ -229,20 +229,20 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         data = Data(X, self._validate_target(target, X))
         self._check_values(data.targets, "X" if target is None else "target")
         if self._output.has_totals and target is not None:
-            self._check_values(data.X)  # its total is that of the reconstruction
+            self._check_values(data.X)  # its total scales the reconstruction
         if reset:
             self._check_network_spec(data)
         return weighted(data, sample_weight)
 
     def _check_network_spec(self, data):
-        """Refuse a network that does not suit the data, before anything is forgotten."""
+        """Refuse a network that does not suit the data, before the earlier fit is dropped."""
         if self.network is not None:
             n_features = data.X.shape[1]
             n_outputs = data.targets.shape[1] * self._output.n_heads
             self._describe_blocks(n_features, n_features, n_outputs)
 
     def _validate_target(self, target, X):
-        """What rows of X are to become, of their dtype; None for themselves."""
+        """The targets of rows of X, in the dtype of X; None for the rows themselves."""
         if target is None:
             return None
         target = self._target_as_numbers(off_torch(target))
@@ -257,7 +257,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         return target
 
     def _target_as_numbers(self, target):
-        """The matrix of a table's."""
+        """The targets as numbers; for a table, its matrix."""
         try:
             matrix = self._as_matrix(target, reset=False)
         except ValueError as error:
@@ -268,7 +268,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         return target if matrix is None else matrix
 
     def _initialize(self, data):
-        """Be as after zero epochs."""
+        """Initialise as if fitted for zero epochs."""
         trainer = self._start(data)
         if self._table is None:
             self.n_features_in_ = data.X.shape[1]
@@ -276,7 +276,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         self.n_iter_, self.loss_curve_, self.validation_loss_curve_ = 0, [], None
 
     def _with_encoder(self, network=None):
-        """A copy of its own, with the weights of this network's encoder, if one is given."""
+        """A fitted copy, with the encoder's weights of this network if one is given."""
         tuned, own = copy(self), self._network_copy()
         if network is not None:
             for whole, part in matching_tensors(network, [own], ENCODER):
@@ -285,19 +285,19 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         return tuned
 
     def _network_copy(self):
-        """The fitted network with weights of its own, to be changed."""
+        """The fitted network with a copy of the weights, which may be changed."""
         return Network(self._fitted_perceptron, torch.tensor(self._state.weights, device="cpu"))
 
-    # Whether training has come to anything.
+    # Whether training was successful.
 
     @hook
     def _is_held_back(self):
-        """Whether its parameters ask for worse reconstructions than the defaults do."""
+        """Whether the parameters ask for worse reconstructions than the defaults."""
         return self.alpha >= STRONG_DECAY
 
     @hook
     def _n_components_at_once(self):
-        """How many components of a code a row may use."""
+        """How many components of the code a row may use."""
         return self.n_components_
 
     def _has_learnt(self, trainer):
@@ -311,7 +311,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     def _warn_of_fit(self, data):
         warn_of_little(self, data)
 
-    # What reads the fitted state and needs the decoder: reconstructions and scores.
+    # Methods that read the fitted state and need the decoder: reconstructions and scores.
 
     def inverse_transform(self, X) -> np.ndarray:
         """Decode codes.
@@ -330,12 +330,12 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         Raises
         ------
         ValueError
-            If X has not `n_components_` columns, or cells that are not finite.
+            If X has not `n_components_` columns, or has values that are not finite.
         """
         return self._as_table(self._decoded_rows(X), like=X)
 
     def _decoded_rows(self, X):
-        """The same as an array: of a table, its matrix, with probabilities of categories."""
+        """`inverse_transform` as an array; for a table, its matrix."""
         check_is_fitted(self)
         X, options = off_torch(X), {**ACCEPTED, "estimator": self, "input_name": "X"}
         with hints(X):
@@ -353,23 +353,23 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Rows to reconstruct; a data frame if `fit` has got one.
+            Rows to reconstruct; a data frame if `fit` got one.
         proba : bool, default=False
-            Of a data frame, whether to give the matrix of its encoder, `table_`, in which
-            categories have probabilities, instead of a data frame of the likeliest ones.
+            For data frames, whether to return the matrix of their encoder, `table_`, with
+            probabilities of categories, instead of a data frame with the likeliest ones.
 
         Returns
         -------
         reconstructions : ndarray of shape (n_samples, n_features)
-            Equal to `inverse_transform(transform(X))`; with loss=
-            'categorical_cross_entropy', times each row's total. Of a data frame, one like it;
-            with `proba` an array, its columns as `table_.get_feature_names_out()` has them.
+            Equal to `inverse_transform(transform(X))`; with loss= 'categorical_cross_entropy',
+            times each row's total. For a data frame, another one like it; with `proba` an array
+            with the columns named by `table_.get_feature_names_out()`.
 
         Raises
         ------
         ValueError
-            If X has not as many columns as in `fit`, or cells that are not finite (NaN is
-            for `DenoisingAutoencoder`), or if `proba` is asked for of arrays.
+            If X has not as many columns as in `fit`, or has values that are not finite
+            (`DenoisingAutoencoder` takes NaN), or if `proba` is set for arrays.
         """
         reconstructions = self._map(self._reconstruct, self._validate_rows(X))
         if not proba:
@@ -382,7 +382,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         return reconstructions
 
     def score_samples(self, X) -> np.ndarray:
-        """Score each row; higher is better reconstructed.
+        """Score each row; higher means better reconstructed.
 
         Parameters
         ----------
@@ -392,21 +392,21 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Minus the reconstruction loss, summed over features and in its unit: at most
-            0 with the squared error.
+            Minus the reconstruction loss, summed over features: at most 0 with the
+            squared error.
 
         Raises
         ------
         ValueError
-            If the loss is not for X, such as a cross-entropy outside of [0, 1], or if rows
-            were trained to become others of another width (see `DenoisingAutoencoder`).
+            If X is outside the domain of the loss, such as [0, 1] for a cross-entropy, or if the
+            targets had another number of columns than X (see `DenoisingAutoencoder`).
         """
         X = self._validate_rows(X)
         self._check_values(X, output=self._perceptron.output)
         return self._map(self._minus_loss, X)
 
     def feature_errors(self, X) -> np.ndarray:
-        """Each cell's part of the reconstruction loss of its row: which features are to blame.
+        """Contribution of each cell to the reconstruction loss of its row.
 
         Parameters
         ----------
@@ -417,33 +417,33 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         -------
         errors : ndarray of shape (n_samples, n_features)
             Squared differences in squared units of X, or nats with a cross-entropy; NaN
-            where a cell is missing. A row's sum is minus its `score_samples`. Of a data
-            frame, a column for each of its: squared differences in squared standard
+            for missing values. A row's sum is minus its `score_samples`. For a data
+            frame, each of its columns has one: squared differences in squared standard
             deviations for numbers, nats for categories.
 
         Raises
         ------
         ValueError
-            If the loss is not for X, such as a cross-entropy outside of [0, 1], or if rows
-            were trained to become others of another width (see `DenoisingAutoencoder`).
+            If X is outside the domain of the loss, such as [0, 1] for a cross-entropy, or if the
+            targets had another number of columns than X (see `DenoisingAutoencoder`).
         NotImplementedError
-            If the loss is one of your own that has no `loss_of_cells`.
+            If the loss is a custom one without `loss_of_cells`.
         """
         X = self._validate_rows(X)
         self._check_values(X, output=self._perceptron.output)
         return self._of_columns(self._map(self._losses_of_cells, X))
 
     def _blocks(self, like=None):
-        """Of a table, where the columns of its cells lie, for tensors like another."""
+        """For a table, which columns each cell has, as tensors like another one."""
         return blocks_of(self._widths_of_table, torch.empty(0) if like is None else like)
 
     def _of_cells(self, columns):
-        """Sums over the matrix's columns of each of a table's cells; of arrays, what there is."""
+        """Sums over the matrix's columns of each cell of a table; arrays stay as they are."""
         widths = self._widths_of_table
         return columns if widths is None else sums_of_cells(widths, columns)
 
     def _of_columns(self, columns):
-        """The same with NaN for columns of a table that have no part in its matrix."""
+        """The same with NaN for columns of a table that its matrix leaves out."""
         cells = self._of_cells(columns)
         if self._table is None:
             return cells
@@ -455,11 +455,11 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     def score(self, X, y=None, sample_weight=None) -> float:
         """Fraction of the variance of X that its reconstruction explains.
 
-        Equal to `r2_score(X, reconstruct(X), multioutput="variance_weighted")`, so on
-        the scale of `PCA.explained_variance_ratio_.sum()`. 1 is perfect, 0 is as good as
-        the mean of X; it can be negative. Of a data frame, the mean over columns of the
-        fraction of the deviance explained: R^2 of a number, and of a category 1 less its
-        cross-entropy relative to that of the proportions in X.
+        Equal to `r2_score(X, reconstruct(X), multioutput="variance_weighted")`, so comparable with
+        `PCA.explained_variance_ratio_.sum()`. 1 is perfect, 0 is as good as the mean of X; it can
+        be negative. For a data frame, the mean over columns of the fraction of deviance explained:
+        R^2 for numbers, and for categories 1 minus the cross-entropy relative to that of the
+        proportions in X.
 
         Parameters
         ----------
@@ -468,7 +468,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts; None for all alike.
+            Weight of each row; None gives all rows equal weight.
 
         Returns
         -------
@@ -478,18 +478,18 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         Raises
         ------
         ValueError
-            If X has one row only, or a reconstruction is not finite.
+            If X has only one row, or a reconstruction is not finite.
         """
         X = self._validate_rows(X, **self._accepted, ensure_min_samples=2)
         return self._explained_variance(X, X, sample_weight)
 
     def _explained_variance(self, X, target, sample_weight):
-        """The fraction of the target's variance that reconstructions of X explain."""
+        """Fraction of the variance of the target that reconstructions of X explain."""
         data = weighted(Data(X, None if target is X else target), sample_weight)
         X, target, weights = data.X, data.targets, data.sample_weight
         mean, start, lacks_cells = column_means(target, weights), 0, has_missing(target)
         errors, deviations = self._of_cells(np.zeros((2, len(mean))))
-        with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
+        with np.errstate(over="ignore", invalid="ignore"):  # raises its own error below
             for rows, reconstructions in self._chunks(self._reconstruct, X):
                 if target is not X:
                     rows = dense(target[start : start + len(rows)])
@@ -508,13 +508,13 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         return score
 
     def _sums_of_errors(self, rows, reconstructions, observed, weights):
-        """Sums of squares of each column; of a table's categories, cross-entropies."""
+        """Sums of squares of each column; cross-entropies for a table's categories."""
         if self._table is None:
             return sums_of_squares(rows - reconstructions, observed, weights)
         return sums_of_losses(self._widths_of_table, rows, reconstructions, weights)
 
     def _check_values(self, X, name="X", output=None):
-        """Refuse values that an output, the parameter's by default, is not for."""
+        """Refuse values outside the domain of an output, by default the parameter's."""
         output = self._output if output is None else output
         output.check(X, name, parameter=self._output_parameter, of=self._whose_output)
 
@@ -530,7 +530,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         return torch.where(x.isnan(), x, losses)
 
     def _compared(self, network, x):
-        """The decoder's output of rows, and the rows that the loss compares it with."""
+        """The decoder's output for rows, and the rows that the loss compares it with."""
         output = network.decode(self._encode(network, x))
         if self._table is None:
             return output, x
@@ -542,7 +542,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         check_is_fitted(self)
         return published(decoder_module(self._fitted_network()))
 
-    # What a variant fills in.
+    # Methods for variants to fill in.
 
     def _check_parameters(self):
         if self.network is not None and self.tied_weights:
@@ -584,12 +584,12 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         )
 
     def _widths(self, n_features):
-        """Of what the encoder gets, and of what the decoder's output is compared with."""
+        """Widths of the encoder's inputs and of the rows compared with the decoder's output."""
         return n_features, n_features
 
     def _initial_weights(self, perceptron, generator, data):
         weights, origin = initial_weights(perceptron, generator), self._mean_inputs(data)
-        if perceptron.image:  # the same at all pixels, or codes would not move as images do
+        if perceptron.image:  # equal at all pixels, so that codes shift with images
             convolves, n_features = isinstance(self.network, ConvNet), data.X.shape[1]
             n_pixels = prod(self.network.image_shape[1:]) if convolves else n_features
             origin = origin.reshape(-1, n_pixels).mean(axis=1).repeat(n_pixels)
@@ -601,7 +601,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         network.perceptron.output.start(network, data)
 
     def _start_linear(self, network, data):
-        """Start at principal components, where the network can, and its loss is like theirs."""
+        """Start at principal components if the network can and its loss is similar to theirs."""
         n_most, is_theirs = n_linear_components(network.perceptron), data.target is None
         output = network.perceptron.output
         if n_most and is_theirs and isinstance(output, (SquaredError, Mixed)):
@@ -614,17 +614,17 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
                 network.own_decoder_weights[-1].div_(slopes.unsqueeze(1))
 
     def _scale_code(self, network, deviations, data):
-        """What to divide components by that have these standard deviations."""
+        """Divisors of components that have these standard deviations."""
         return torch.ones_like(deviations)
 
     def _mean_inputs(self, data):
-        """Of what the encoder gets of these rows, before the first layer; float64."""
+        """Column means of the encoder's inputs for these rows, in float64."""
         means = log_column_means if self._output.has_totals else column_means
         return means(data.X, data.sample_weight)
 
     @hook
     def _output(self):
-        """What the decoder's output means, as the parameters have it."""
+        """Meaning of the decoder's output, according to the parameters."""
         widths = self._widths_of_table
         return LOSSES[self.loss] if widths is None else Mixed(widths)
 
@@ -641,5 +641,5 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
                 "always cost their cross-entropy",
             )
 
-    _output_parameter = "loss"  # which the output is chosen by
-    _whose_output = ""  # in errors that name it
+    _output_parameter = "loss"  # the parameter that chooses the output
+    _whose_output = ""  # its name in error messages

@@ -24,7 +24,7 @@ UNITS = LOSSES["binary_cross_entropy"]
 
 
 class Machine(NamedTuple):
-    """A machine's numbers, and what it says of visible units v or hidden units h.
+    """A machine's parameters, and its probabilities of visible units v or hidden units h.
 
     Its energy is E(v, h) = -c' v - b' h - h' W (v - o).
     """
@@ -32,11 +32,11 @@ class Machine(NamedTuple):
     weight: torch.Tensor  # W, of shape (n_hidden, n_visible)
     hidden_bias: torch.Tensor  # b
     visible_bias: torch.Tensor  # c
-    origin: torch.Tensor  # o, what visible units are counted from
+    origin: torch.Tensor  # o, subtracted from visible units
 
     @classmethod
     def of(cls, network):
-        """The machine that the two layers of a network with tied weights are."""
+        """The machine that corresponds to a two-layer network with tied weights."""
         (weight,), (hidden,), (visible,) = (
             network.encoder_weights,
             network.encoder_biases,
@@ -68,16 +68,17 @@ class Machine(NamedTuple):
 def draw(probabilities, generator):
     """Units, each 1 with its probability and otherwise 0."""
     dtype = probabilities.dtype
-    # A uniform number in bfloat16 has too few bits to be below small probabilities seldom enough.
+    # A uniform number in bfloat16 has too few bits: it would be below small probabilities too
+    # often.
     probabilities = probabilities.to(torch.promote_types(dtype, torch.float32))
     uniform = uniform_like(probabilities, generator)
     return torch.lt(uniform, probabilities, out=uniform).to(dtype)
 
 
 def gibbs(machine, h, n_steps, generator):
-    """Run a chain from h, p(h = 1 | x); returns v, p(v = 1 | h) of its last step, and p(h = 1 | v).
+    """Run a chain from h, p(h = 1 | x); return v, p(v = 1 | h) of its last step, and p(h = 1 | v).
 
-    All units in between are drawn. The last ones stay probabilities, which are less noisy.
+    All units in between are drawn. The last step keeps probabilities, which are less noisy.
     """
     for step in range(n_steps):
         v = machine.visible(draw(h, generator))
@@ -89,21 +90,21 @@ def gibbs(machine, h, n_steps, generator):
 def contrastive_divergence(
     weight, hidden_bias, visible_bias, origin, x, noise, n_steps, dtype=None, sample_weight=None
 ):
-    """The reconstructions' mean cross-entropy, and the pullback of another function.
+    """Mean cross-entropy of the reconstructions, and the pullback of another function.
 
-    That is the mean of F(x) - F(v), the free energies of a row and of what a chain of `n_steps`
-    has made of it, which counts as a constant. Its gradient approximates that of -log p(x), whose
-    value cannot be computed.
+    The other function is the mean of F(x) - F(v), the free energies of a row and of the end v of a
+    chain of `n_steps` from it, which counts as a constant. Its gradient approximates the gradient
+    of -log p(x), whose value cannot be computed.
 
     Parameters
     ----------
     weight, hidden_bias, visible_bias, origin : Tensor
-        Those of a `Machine`.
+        The parameters of a `Machine`.
     x : Tensor of shape (n, n_visible)
     noise : torch.Generator
     n_steps : int
     dtype : torch.dtype, default=None
-        What to compute products in; None for that of x.
+        Dtype in which to compute products; None for that of x.
     sample_weight : Tensor of shape (n,), default=None
     """
     numbers = weight, hidden_bias, visible_bias, origin, x
@@ -125,7 +126,7 @@ def contrastive_divergence(
 def difference_of_gradients(machine, of_data, of_chain, share):
     """The gradients of the sum over rows of share * (F(x) - F(v)), at the weights and biases.
 
-    `of_data` is the pair (x, p(h = 1 | x)), and `of_chain` the same of v.
+    `of_data` is the pair (x, p(h = 1 | x)), and `of_chain` the same for v.
     """
     (x, h), (v, h_of_v) = of_data, of_chain
     h, h_of_v = h * share, h_of_v * share
@@ -135,7 +136,7 @@ def difference_of_gradients(machine, of_data, of_chain, share):
 
 
 def check_units(whose, X, name="X"):
-    """Refuse rows that are no probabilities of visible units."""
+    """Refuse rows that are not probabilities of visible units."""
     found = beyond_unit_interval(X)
     if found is not None:
         raise ValueError(
@@ -149,115 +150,117 @@ def check_units(whose, X, name="X"):
 class RestrictedBoltzmannMachine(BaseAutoencoder):
     """Restricted Boltzmann machine: a density of units that are on or off.
 
-    Visible units v, the features, and hidden units h, the code, are 0 or 1, and have the
-    joint density ::
+    Visible units v, the features, and hidden units h, the code, are 0 or 1 and have the joint
+    density ::
 
         p(v, h) = e^-E(v, h) / Z,    E(v, h) = -c' v - b' h - h' W (v - o)
 
-    where o are the columns' means in the first rows seen. A row's code is the probability of
-    each hidden unit, p(h = 1 | v) = logistic(W (v - o) + b), and a code's reconstruction
-    that of each visible unit, p(v = 1 | h) = logistic(W' h + c): an autoencoder of one layer
-    with tied weights. Grey values in [0, 1] stand for probabilities.
+    where o are the column means of the first rows seen. A row's code is the probability of each
+    hidden unit, p(h = 1 | v) = logistic(W (v - o) + b), and a code's reconstruction is the
+    probability of each visible unit, p(v = 1 | h) = logistic(W' h + c): an autoencoder with one
+    layer and tied weights. Grey values in [0, 1] are taken as probabilities.
 
-    Training follows, by mini-batches, the gradient of ::
+    Training follows, batch by batch, the gradient of ::
 
         mean over rows of  F(x) - F(v)  +  alpha/2 * ||W||^2
 
-    where F(v) = -log sum over h of e^-E(v, h) is the free energy, and v is where
-    `n_gibbs_steps` steps of a chain from x have come to, and counts as a constant:
-    contrastive divergence. It approximates the gradient of -log p(x), of which no value
-    can be computed. What losses show instead is the cross-entropy of the reconstructions:
-    it falls as the machine learns, without being what is minimised.
+    where F(v) = -log sum over h of e^-E(v, h) is the free energy and v is the end of a chain of
+    `n_gibbs_steps` steps from x, which counts as a constant: this is contrastive divergence. It
+    approximates the gradient of -log p(x), whose value cannot be computed. Losses therefore report
+    the cross-entropy of the reconstructions, which falls as the machine learns but is not
+    minimised itself.
 
-    Counting visible units from their means makes training insensitive to how bright the
-    data are. As a layer of a `StackedAutoencoder` the machine is one of a deep belief network.
+    Subtracting the means from visible units makes training insensitive to the brightness of the
+    data. Machines as layers of a `StackedAutoencoder` form a deep belief network.
 
     Parameters
     ----------
     n_components : int, default=128
-        Number of hidden units, which become the columns of the code. They are features
-        for what comes after, such as a linear classifier, rather than a summary: give it
-        more where rows are many, often more than there are features.
+        Number of hidden units, which are the components of the code. They serve as features for a
+        later step, such as a linear classifier, rather than as a summary: use more for many rows,
+        often more than X has features.
     n_gibbs_steps : int, default=1
-        Steps of each chain, k of CD-k. One is enough for features. With more the machine's
-        samples come closer to the data, and training takes longer, a product with W each
-        way for each of them.
+        Number of steps of each chain, the k of CD-k. One is enough for features. With more steps
+        the machine's samples are closer to the data, but training takes longer: each step costs a
+        product with W in each direction.
     table : TableEncoder, 'auto' or None, default='auto'
-        What to do with data frames. They must be of numbers in [0, 1], as arrays: one with
-        other columns is refused, whatever encodes it. None: scikit-learn's error for it.
+        How to treat data frames. Like arrays, they must hold numbers in [0, 1]: one with other
+        columns is refused, with any encoder. With None, scikit-learn raises the error.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
-        biases are exempt. More keeps the weights small and the network smooth: raise it
-        from 1e-5, in factors of 10, where new rows fare much worse than training rows.
-        Unlike in MLPRegressor it is not divided by the batch size.
+        biases are exempt. Larger values keep the weights small and the network smooth:
+        raise it from 1e-5 by factors of 10 if new rows have a much higher loss than
+        training rows. Unlike in MLPRegressor, it is not divided by the batch size.
     solver : {'adam', 'sgd'}, default='adam'
-        Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
-        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. There is no
-        'lbfgs', which needs the value of what it minimises.
+        Optimiser. 'adam' suits most data. 'sgd' is stochastic gradient descent with
+        Nesterov momentum 0.9; it needs a tuned `learning_rate_init`. There is no
+        'lbfgs', which needs the value of the function to minimise.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
         Schedule of the step size over the `max_iter` epochs: 'constant' lets training
-        stop before their end, 'cosine' falls to zero, 'one_cycle' rises for the first
-        30% of them, then falls to zero, and stands a larger `learning_rate_init`. With
-        either of these, only `early_stopping` ends before `max_iter`.
+        stop earlier; 'cosine' falls to zero; 'one_cycle' rises for the first 30% of the
+        epochs, then falls to zero, and tolerates a larger `learning_rate_init`. With
+        the last two, only `early_stopping` can end training before `max_iter`.
     learning_rate_init : float or 'auto', default='auto'
-        Step size, at its peak where a schedule varies it. Lower it, by factors of 3, if
+        Step size, or its peak if a schedule varies it. Lower it by factors of 3 if
         `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
-        is smooth and still falls at its end. 'auto' depends on what the encoder is made
-        of: 0.01 for layers that saturate ('logistic', 'tanh'), 0.0005 where what is to
-        learn is only what principal components leave, 0.001 elsewhere, and less for
-        wide tables. See :ref:`auto`.
+        is smooth and still falling at its end. 'auto' depends on the encoder: 0.01 for
+        layers that saturate ('logistic', 'tanh'), 0.0005 if only the remainder after
+        principal components is left to learn, 0.001 otherwise, and less for wide
+        tables. See :ref:`auto`.
     batch_size : int or 'auto', default='auto'
-        Rows per step of the optimiser. Fewer make more steps of an epoch: it takes
-        longer, and gets further. 'auto' is a twentieth of the rows, but at least 16
-        and at most 200.
+        Rows per step of the optimiser. With smaller batches an epoch has more steps: it
+        takes longer and lowers the loss further. 'auto' is a twentieth of the rows, but
+        at least 16 and at most 200.
     max_iter : int or 'auto', default='auto'
-        Epochs, that is passes over X, at most. Reaching it is no error and does not warn.
-        'auto' is 20 epochs, or as many as make 2,000 steps; large networks and tables
-        with many more columns than rows get by with fewer steps, and none takes more
-        than 20,000. See :ref:`auto`.
+        Maximum number of epochs, that is, passes over X. Reaching it is not an error and does not
+        warn. 'auto' is 20 epochs or 2,000 steps, whichever is longer; large networks and tables
+        with many more columns than rows get fewer steps, and none gets more than 20,000. See
+        :ref:`auto`.
     shuffle : bool or 'windows', default=True
-        Whether each epoch takes the rows in a new random order; if not, all epochs have
-        the same batches. 'windows' is for memory maps larger than memory: the order is
-        random within windows of 64 blocks or more, each block of some thousand rows that
-        follow each other in X, and drawn at random. See :ref:`windows`.
+        Whether each epoch takes the rows in a new random order; if not, all epochs have the same
+        batches. 'windows' suits memory maps larger than memory: the order is random within windows
+        of 64 or more randomly drawn blocks, each of some thousand consecutive rows of X. See
+        :ref:`windows`.
     tol : float, default=1e-4
         An epoch counts as an improvement if its loss is below the best one by more than
-        `tol * abs(best)`: it is relative, unlike in MLPRegressor. More stops sooner.
+        `tol * abs(best)`: unlike in MLPRegressor, it is relative. Larger values stop
+        training sooner.
     n_iter_no_change : int, np.inf or 'auto', default='auto'
-        Epochs in a row without improvement after which training stops. Raise it where
-        losses waver, as those of few rows do, or with noise; np.inf never stops. 'auto'
-        is 10, or as many as make 500 steps. However small it is, training does not stop
-        before it has learnt something.
+        Number of consecutive epochs without improvement after which training stops.
+        Raise it if the loss fluctuates, as it does with few rows or with noise; np.inf
+        never stops. 'auto' is 10 epochs or 500 steps, whichever is longer. However
+        small it is, training does not stop before it has learnt something.
     early_stopping : bool, default=False
-        Whether to hold out rows, to stop when their loss stops improving, and to go
-        back to the weights of its last improvement. For wide networks, which learn few
-        rows by heart; the rows held out are lost to training.
+        Whether to hold out rows, stop when their loss no longer improves, and restore
+        the weights of its last improvement. Useful for wide networks, which memorise
+        small data sets; held-out rows are not trained on.
     validation_fraction : float, default=0.1
-        Fraction of the rows that `early_stopping` holds out, rounded up. More judge the
-        weights better, and leave fewer to train on.
+        Fraction of the rows that `early_stopping` holds out, rounded up. More held-out
+        rows judge the weights better but leave fewer to train on.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the previous fit, for up to `max_iter`
-        more epochs, instead of from new ones; the network must then be the same.
+        Whether `fit` continues from the weights of the previous fit, for up to
+        `max_iter` more epochs, instead of starting from new weights; the network must
+        then be the same.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the held-out rows, the shuffles and the noise. An
-        int makes refits identical to the bit, on one device and with as many threads.
-        None draws a new seed; the global random generators are neither read nor
-        changed.
+        Seed of the initial weights, the held-out rows, the shuffling and the noise.
+        With an int, refits on the same device with the same number of threads are
+        identical to the bit. None draws a new seed; the global random generators are
+        neither read nor changed.
     device : str, default='cpu'
         Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
-        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
-        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
-        Arrays in, arrays out: the device never shows in the results' type.
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. If it is
+        unavailable, `fit` raises ValueError; a fitted model falls back to the CPU with
+        a warning. The device does not change the type of the results.
     precision : {'float', 'bf16'}, default='float'
-        'float': training computes in the dtype of X. 'bf16': the layers round to
-        bfloat16, which has 8 bits of precision, in training only; weights, losses and
-        penalties do not. Nearly twice as fast for layers of a thousand units on
-        processors with bfloat16 instructions, slower than 'float' for small ones, and
-        many times slower on other processors, where `fit` warns.
+        'float': training computes in the dtype of X. 'bf16': in training only, the
+        layers round to bfloat16, which has 8 bits of precision; weights, losses and
+        penalties are not rounded. On processors with bfloat16 instructions, 'bf16' is
+        nearly twice as fast for layers of a thousand units and slower for small ones;
+        on other processors it is many times slower, and `fit` warns.
     verbose : bool or int, default=False
-        Whether to print a line per epoch: which part of the fit it belongs to, its
-        number, its loss, that of held-out rows if there are any, and the seconds that
-        it took.
+        Whether to print a line per epoch: the current part of the fit, the epoch's
+        number, its loss, the loss of held-out rows if there are any, and its duration
+        in seconds.
 
     Attributes
     ----------
@@ -267,45 +270,45 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
         W', which encodes, and W, which decodes: the same weights. W is what scikit-learn's
         `BernoulliRBM` calls `components_`.
     intercepts_ : list of ndarray of shape (fan_out,)
-        b - W o of the hidden units and c of the visible ones, its `intercept_hidden_` and
-        `intercept_visible_`.
+        b - W o for the hidden units and c for the visible ones: `intercept_hidden_` and
+        `intercept_visible_` of `BernoulliRBM`.
     encoder_ : torch.nn.Module
-        The encoder, built anew from the weights at each access, on the CPU.
-        `encoder_(torch.tensor(X))` equals `transform(X)`, for X in the dtype of the
-        fit; another is a TypeError. To train it, call its `requires_grad_()` first.
+        The encoder, rebuilt from the weights on the CPU at each access.
+        `encoder_(torch.tensor(X))` equals `transform(X)` for X in the dtype of the fit;
+        other dtypes raise TypeError. To train it, call its `requires_grad_()` first.
     decoder_ : torch.nn.Module
-        The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
+        The decoder, rebuilt likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
     loss_ : float
-        Mean cross-entropy of the reconstructions in the last epoch, in nats per row, with the
+        Mean cross-entropy of the reconstructions in the last epoch, in nats per row, including the
         weight decay.
     best_loss_ : float
-        Lowest loss of an epoch; of the held-out rows if there are any.
+        Lowest loss of any epoch, measured on the held-out rows if there are any.
     loss_curve_ : list of float
-        The same of each epoch, averaged while the weights change. Where training has gone
-        on (`warm_start`, `partial_fit`), earlier epochs come first.
+        The same loss in each epoch, averaged while the weights change. If training was continued
+        (`warm_start`, `partial_fit`), earlier epochs come first.
     validation_loss_curve_ : list of float or None
-        The same of the rows held out, after each epoch; None where none were held out.
+        The same loss of the held-out rows after each epoch; None without held-out rows.
     n_iter_ : int
-        Epochs run by the last `fit`, and by `partial_fit` since.
+        Number of epochs run by the last `fit`, and by `partial_fit` since then.
     batch_size_ : int
-        Rows per step that training took, which `batch_size` has come to.
+        Rows per step that training used, resolved from `batch_size`.
     learning_rate_init_ : float
-        Step size that training took.
+        Step size that training used, resolved from `learning_rate_init`.
     max_iter_ : int
-        Epochs that training might have taken.
+        Maximum number of epochs, resolved from `max_iter`.
     n_iter_no_change_ : int or np.inf
-        Epochs without improvement that training would have waited for.
+        Number of epochs without improvement that training would have waited for.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of features seen during fit; only where X has names that are strings.
+        Names of features seen during fit; only if all column names of X are strings.
 
     See Also
     --------
     sklearn.neural_network.BernoulliRBM : The same density, trained by persistent chains.
-    StackedAutoencoder : Machines on top of each other, a deep belief network.
-    DenoisingAutoencoder : Another layer for it, for numbers of any scale.
-    VAE : Codes with a density to sample from, and a bound on the likelihood.
+    StackedAutoencoder : Machines on top of each other form a deep belief network.
+    DenoisingAutoencoder : Another layer for stacks, for numbers of any scale.
+    VAE : Codes with a density to sample from and a bound on the likelihood.
 
     References
     ----------
@@ -339,7 +342,7 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
         **TRAINING_CONSTRAINTS,
         "solver": [StrOptions({"adam", "sgd"})],
     }
-    # An autoencoder of two layers with the same weights, as far as its probabilities go.
+    # Its probabilities are those of a two-layer autoencoder with the same weights.
     hidden_layer_sizes = ()
     activation = code_activation = "logistic"
     tied_weights = True
@@ -392,8 +395,8 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
     def free_energy(self, X) -> np.ndarray:
         """Compute the free energy of each row: lower is likelier.
 
-        F(v) = -log p(v) - log Z, of which Z is not known but the same for all rows: so
-        differences are those of log-likelihoods, with the other sign.
+        F(v) = -log p(v) - log Z, where Z is unknown but the same for all rows: so
+        differences of F are those of log-likelihoods with the opposite sign.
 
         Parameters
         ----------
@@ -417,16 +420,16 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
     def sample(self, n_samples=1, n_steps=1000, random_state=None) -> np.ndarray:
         """Draw new rows by Gibbs sampling.
 
-        Each step draws the hidden units given the visible ones, and these given the
-        hidden ones. The chain's stationary distribution is the machine's. Every row is
-        a chain of its own, which starts from independent units with the means of the data.
+        Each step draws the hidden units given the visible ones, then the visible units given the
+        hidden ones. The chain's stationary distribution is the machine's. Every row is a chain of
+        its own, started from independent units with the means of the data.
 
         Parameters
         ----------
         n_samples : int, default=1
-            How many rows.
+            Number of rows to draw.
         n_steps : int, default=1000
-            Length of the chains. Well-trained machines need longer ones, since their
+            Length of the chains. Well-trained machines need longer chains, since their
             modes are further apart.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws; None draws a new one.

@@ -1,4 +1,4 @@
-"""Restricted Boltzmann machines, scikit-learn's, as layers of a stack."""
+"""scikit-learn's restricted Boltzmann machines as layers of a stack."""
 
 import numpy as np
 import torch
@@ -14,10 +14,10 @@ from skae._estimator import make_trainer
 
 
 def as_autoencoder():
-    """The autoencoder, unfitted, whose code and reconstruction are a machine's probabilities.
+    """The unfitted autoencoder whose code and reconstruction are a machine's probabilities.
 
-    Of hidden units those given visible ones, p(h = 1 | v) = logistic(W v + b), and the other
-    way round, p(v = 1 | h) = logistic(W' h + c): a layer each, with the same weights.
+    Its code is p(h = 1 | v) = logistic(W v + b), its reconstruction p(v = 1 | h) = logistic(W' h +
+    c): one layer each, with the same weights.
     """
     return Autoencoder(
         hidden_layer_sizes=(),
@@ -28,16 +28,16 @@ def as_autoencoder():
 
 
 def pretrain(layer, machine, data):
-    """Fit a machine to rows, and let a layer have its weights.
+    """Fit a machine to rows and copy its weights to a layer.
 
     Parameters
     ----------
     layer : Autoencoder
-        `as_autoencoder()`, with the width and the seed of both; becomes fitted.
+        `as_autoencoder()` with the width and seed to use for both; it becomes fitted.
     machine : BernoulliRBM
-        Cloned.
+        The prototype, which is cloned.
     data : Data
-        All rows count alike (see `check_weights`).
+        The rows, with equal weights (see `check_weights`).
     """
     check_units(f"estimator={machine!r}", data.X)
     if layer.verbose:
@@ -56,7 +56,7 @@ def pretrain(layer, machine, data):
 
 
 def weights_of(machine, perceptron, dtype):
-    """A fitted machine's weights and biases as a flat vector, whose origin is 0."""
+    """A fitted machine's weights and biases as a flat vector, with origin 0."""
     found = machine.components_, machine.intercept_hidden_, machine.intercept_visible_
     weights, hidden, visible = (torch.from_numpy(np.asarray(array, dtype)) for array in found)
     network = Network(perceptron, weights.new_zeros(perceptron.length))
@@ -67,10 +67,11 @@ def weights_of(machine, perceptron, dtype):
 
 
 def in_full_batches(X, batch_size):
-    """Rows in full batches: to the last one come the first rows, in a copy, if it is not full.
+    """Rows in full batches: copies of the first rows fill up the last batch.
 
-    scikit-learn compares the sum over a batch with that over `batch_size` chains, whatever the
-    batch has: a single row left over would make a step of many times its size, away from the data.
+    scikit-learn compares the sum over a batch with the sum over `batch_size` chains, even if the
+    batch is smaller: a single row left over would make a step many times too large, away from the
+    data.
     """
     n_rows = X.shape[0]
     n_missing = -n_rows % batch_size
@@ -78,7 +79,7 @@ def in_full_batches(X, batch_size):
 
 
 def check_weights(machine, sample_weight):
-    """Refuse weights of rows that differ, which scikit-learn's machines do not take."""
+    """Refuse unequal weights of rows, which scikit-learn's machines do not support."""
     if sample_weight is not None and np.ptp(sample_weight) > 0:
         raise ValueError(
             f"estimator={machine!r} takes no sample_weight: leave it out, or pretrain this layer "
@@ -88,7 +89,7 @@ def check_weights(machine, sample_weight):
 
 
 def check_finite(machine, loss):
-    """Refuse what a machine has become if that is no longer numbers."""
+    """Refuse a machine whose weights are no longer finite."""
     if not np.isfinite(loss):
         raise ValueError(
             f"The training of {machine!r} has diverged: its weights are not finite. Lower its "

@@ -1,4 +1,4 @@
-"""The conditional GAN: rows of a class that one asks for."""
+"""The conditional GAN: rows of a given class."""
 
 from dataclasses import replace
 from typing import Self
@@ -22,138 +22,137 @@ from skae.tables import TableEncoder
 
 
 class ConditionalGAN(BaseGAN):
-    """Conditional generative adversarial network: new rows of a class that you ask for.
+    """Conditional generative adversarial network: new rows of a given class.
 
-    As in `GAN`, a generator G and a discriminator D play against each other, and both know the
-    label y: of a real row x, and the one that a row G(z, y) was made for. By mini-batches, ::
+    As in `GAN`, a generator G and a discriminator D play against each other. Both know the label
+    y: that of a real row x, or the one for which a row G(z, y) was generated. In each batch, ::
 
         D minimises  mean [log(1 + exp(D(G(z, y), y) - D(x, y)))
                            +  penalty/2 * (|D'(x, y)|^2 + |D'(G(z, y), y)|^2)]
         G minimises  mean [log(1 + exp(D(x, y) - D(G(z, y), y)))]
 
     where D' is the gradient of D with respect to the row. G gets y as a column for each class, D
-    has an output for each class, and both members of a pair have the same label. Labels make
-    the game easier: a class that G leaves out is seen at once.
+    has an output for each class, and both members of a pair have the same label. Labels make the
+    game easier: D notices at once if G leaves out a class.
 
     Parameters
     ----------
     n_components : int, default=32
-        Width of the noise, independent standard normal numbers, that the generator turns into
-        a row. More than the data have directions to vary in do no harm; fewer cannot cover
+        Number of independent standard normal numbers, the noise, that the generator turns into a
+        row. More numbers than directions in which the data vary do no harm; fewer cannot cover
         them.
     hidden_layer_sizes : int or array-like of int, default=(128, 128)
-        Widths of the discriminator's hidden layers, input side first; the generator mirrors
-        them. Wider layers draw finer detail, and take longer; images of 28 x 28 pixels want
-        (512, 512) or a `network`. An int is one hidden layer.
+        Widths of the discriminator's hidden layers, input side first; the generator mirrors them.
+        Wider layers draw finer detail and take longer; images of 28 x 28 pixels need (512, 512) or
+        a `network`. An int is one hidden layer.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
             default='relu'
-        Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat
-        pieces, 'identity' not at all, the others smoothly.
+        Activation of the hidden layers and of a `ConvNet`: 'relu' is piecewise linear,
+        'identity' is linear, the other functions are smooth.
     network : ConvNet or another specification, default=None
-        Layers of another kind around the dense ones: a row passes the network's
-        encoder, then the discriminator's dense layers; noise passes the generator's, then the
-        network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images: it makes a DCGAN,
-        whose samples are sharper. A class of your own needs `build`, see `skae.networks`.
-        None: dense layers alone.
+        Layers of another kind around the dense ones: a row passes through the network's encoder,
+        then the discriminator's dense layers; noise passes through the generator's dense layers,
+        then the network's decoder. `ConvNet(image_shape=(1, 28, 28))` suits images: it gives a
+        DCGAN, with sharper samples. A class of your own needs a method `build`, see
+        `skae.networks`. None uses dense layers only.
     table : TableEncoder, 'auto' or None, default='auto'
-        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
-        that is not of numbers, such as one of categories; then `sample` and its
-        like give data frames, too. `TableEncoder(numeric='standard')`, for example: as it
-        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
-        numbers, or an error.
+        How data frames become numbers. 'auto' uses a `TableEncoder()` if a column is not numeric,
+        for example categorical; `sample` and similar methods then return data frames, too. A given
+        encoder, such as `TableEncoder(numeric='standard')`, also encodes all-numeric tables and
+        arrays. With None, data frames must be numeric and are read as arrays.
     gradient_penalty : float, default=1.0
-        Weight of the penalty on the discriminator's slopes, at the beginning and at most. It
-        falls, down to a thousandth, while the discriminator hardly tells real rows from made
-        ones, and rises again where it does with ease. More covers the data better and draws
-        blurred rows; less draws sharp ones of a part of the data. Vary it by factors of 3.
+        Weight of the penalty on the discriminator's slopes, initially and at most. It falls, down
+        to a thousandth, while the discriminator hardly tells real rows from generated ones, and
+        rises again when it does so easily. Larger values cover the data better and draw blurred
+        rows; smaller ones draw sharp rows from a part of the data. Vary it by factors of 3.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='cosine'
-        Schedule of the step size over the `max_iter` epochs: 'cosine' falls to zero, so that
-        the game comes to rest; 'constant' goes on as `partial_fit` does; 'one_cycle' rises for
-        the first 30% of them, then falls to zero.
+        Schedule of the step size over the `max_iter` epochs: 'cosine' falls to zero, so that the
+        game converges; 'constant' keeps it, as `partial_fit` does; 'one_cycle' rises for the first
+        30% of the epochs, then falls to zero.
     learning_rate_init : float, default=3e-3
-        Step size, at its peak where a schedule varies it, of Adam without momentum, which
-        would carry the two networks round each other. Lower it, by factors of 3, if training
-        diverges (a ValueError) or samples get worse at the end.
+        Step size, or its peak if a schedule varies it, of Adam without momentum, which would make
+        the two networks circle each other. Lower it by factors of 3 if training diverges (a
+        ValueError) or samples get worse at the end.
     batch_size : int, default=64
-        Real rows per step of the optimiser, and made ones. More make steps less noisy, and
-        longer.
+        Number of real rows, and of generated rows, per step of the optimiser. Larger batches make
+        steps less noisy but slower.
     max_iter : int or 'auto', default='auto'
-        Epochs, that is passes over X. 'auto' is as many as make 5,000 steps. No loss says when
-        to stop: see `score`. More epochs give better samples, up to a point.
+        Number of epochs, that is, passes over X. 'auto' gives 5,000 steps. No loss tells when to
+        stop: see `score`. More epochs give better samples, up to a point.
     shuffle : bool or 'windows', default=True
-        Whether each epoch takes the rows in a new random order; if not, all epochs have
-        the same batches. 'windows' is for memory maps larger than memory: the order is
-        random within windows of 64 blocks or more, each block of some thousand rows that
-        follow each other in X, and drawn at random. See :ref:`windows`.
+        Whether each epoch takes the rows in a new random order; if not, all epochs have the same
+        batches. 'windows' suits memory maps larger than memory: the order is random within windows
+        of 64 or more randomly drawn blocks, each of some thousand consecutive rows of X. See
+        :ref:`windows`.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the previous fit, for `max_iter`
-        more epochs, instead of from new ones; the network must then be the same.
+        Whether `fit` continues from the weights of the previous fit, for `max_iter`
+        more epochs, instead of starting from new weights; the network must then be the
+        same.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the shuffles and the noise. An
-        int makes refits identical to the bit, on one device and with as many threads.
-        None draws a new seed; the global random generators are neither read nor
-        changed.
+        Seed of the initial weights, the shuffling and the noise. With an int, refits on
+        the same device with the same number of threads are identical to the bit. None
+        draws a new seed; the global random generators are neither read nor changed.
     device : str, default='cpu'
         Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
-        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
-        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
-        Arrays in, arrays out: the device never shows in the results' type.
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. If it is
+        unavailable, `fit` raises ValueError; a fitted model falls back to the CPU with
+        a warning. The device does not change the type of the results.
     precision : {'float', 'bf16'}, default='float'
-        'float': training computes in the dtype of X. 'bf16': the layers round to
-        bfloat16, which has 8 bits of precision, in training only; weights, losses and
-        penalties do not. Nearly twice as fast for layers of a thousand units on
-        processors with bfloat16 instructions, slower than 'float' for small ones, and
-        many times slower on other processors, where `fit` warns.
+        'float': training computes in the dtype of X. 'bf16': in training only, the
+        layers round to bfloat16, which has 8 bits of precision; weights, losses and
+        penalties are not rounded. On processors with bfloat16 instructions, 'bf16' is
+        nearly twice as fast for layers of a thousand units and slower for small ones;
+        on other processors it is many times slower, and `fit` warns.
     verbose : bool or int, default=False
-        Whether to print what training goes by, then a line per epoch: its number, its loss, and
-        the seconds that it took.
+        Whether to print the training's settings, then a line per epoch: its number, its loss and
+        its duration in seconds.
 
     Attributes
     ----------
     n_components_ : int
-        Width of the noise: the columns that `generate` wants.
+        Width of the noise: the number of columns that `generate` takes.
     classes_ : ndarray of shape (n_classes,)
         The labels seen in training, sorted.
     class_prior_ : ndarray of shape (n_classes,)
         The fraction of the training rows that have each label.
     generator_ : torch.nn.Module
-        The generator, built anew from the averaged weights at each access, on the CPU. It
-        gets noise and, after it, a column for each class, 1 for the row's and 0 for the
-        others, in the dtype of the fit; another is a TypeError. Of a data frame it gives the
-        probabilities of categories.
+        The generator, rebuilt from the averaged weights on the CPU at each access. It takes noise
+        followed by a column for each class, 1 for the row's class and 0 for the others, in the
+        dtype of the fit; other dtypes raise TypeError. For data frames it gives probabilities of
+        categories.
     discriminator_ : torch.nn.Module
-        The discriminator, likewise, with an output for each class: `discriminate(X, y)` is
-        the logistic function of the one for the row's label plus that class's `offset_`.
+        The discriminator, rebuilt likewise, with an output for each class: `discriminate(X, y)` is
+        the logistic function of the output for the row's label plus the `offset_` of that class.
     offset_ : ndarray of shape (n_classes,)
-        What is added to the discriminator's scores, so that as many real rows as made ones of
-        each class have a mean probability of 1/2 of being real.
+        Offsets added to the discriminator's scores, so that in each class the mean probability of
+        being real is 1/2 over equally many real and generated rows.
     loss_ : float
         The discriminator's loss per pair of rows in the last epoch, in nats and without the
-        penalty: log 2 = 0.69 if it cannot tell real rows from made ones, 0 if it always can.
+        penalty: log 2 = 0.69 if it cannot tell real rows from generated ones, 0 if it always can.
     loss_curve_ : list of float
-        The same of each epoch, averaged while the weights change. Where
-        training has gone on (`warm_start`, `partial_fit`), earlier epochs come first. It is
-        part of a game: a lower one is not better.
+        The same loss in each epoch, averaged while the weights change. If training was continued
+        (`warm_start`, `partial_fit`), earlier epochs come first. As the loss of a game, it is not
+        better if it is lower.
     n_iter_ : int
-        Epochs run by the last `fit`, and by `partial_fit` since.
+        Number of epochs run by the last `fit`, and by `partial_fit` since then.
     batch_size_ : int
-        Rows per step that training took, which `batch_size` has come to.
+        Rows per step that training used, resolved from `batch_size`.
     learning_rate_init_ : float
-        Step size that training took.
+        Step size that training used, resolved from `learning_rate_init`.
     max_iter_ : int
-        Epochs that training might have taken.
+        Maximum number of epochs, resolved from `max_iter`.
     table_ : TableEncoder
-        What makes a matrix of a data frame; only where `fit` has got one to encode.
+        The fitted encoder of data frames; only if `fit` got a data frame to encode.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of features seen during fit; only where X has names that are strings.
+        Names of features seen during fit; only if all column names of X are strings.
 
     See Also
     --------
-    GAN : The same without labels.
+    GAN : The network without labels.
     InfoGAN : Finds categories itself.
-    sklearn.mixture.GaussianMixture : One for each class is better for small tables.
+    sklearn.mixture.GaussianMixture : One mixture per class is better for small tables.
 
     References
     ----------
@@ -229,7 +228,7 @@ class ConditionalGAN(BaseGAN):
             Training data. float32 is computed in float32, and so is a memory map of integers or
             of halves; everything else in float64.
         y : array-like of shape (n_samples,)
-            Labels, numbers or strings, of at least two classes.
+            Labels (numbers or strings) of at least two classes.
 
         Returns
         -------
@@ -239,36 +238,36 @@ class ConditionalGAN(BaseGAN):
         Raises
         ------
         ValueError
-            If y is missing, continuous or of one class. If a parameter is wrong, X does not
-            suit it or the device is not there: the estimator is as before. If the training
-            diverges: it is not fitted (with `warm_start`, it is as before).
+            If y is missing, is continuous or has one class. If a parameter is invalid, X does not
+            suit it, or the device is unavailable: the estimator is unchanged. If training
+            diverges: it is not fitted (with `warm_start`, it is unchanged).
         KeyboardInterrupt
-            If interrupted: the weights of the last finished epoch stay usable, where
-            there is one.
+            If interrupted: the weights of the last finished epoch, if any, remain
+            usable.
 
         Warns
         -----
         ConvergenceWarning
-            If the generator has collapsed: samples come near less than a tenth of the
-            training rows (see `score`).
+            If the generator has collapsed: samples are close to less than a tenth of
+            the training rows (see `score`).
         """
         return self._run_fit(X, y)
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, classes=None) -> Self:
-        """Train for one epoch over X and y, going on from where training stands.
+        """Train for one more epoch on X and y.
 
-        The learning rate is `learning_rate_init`; schedules and `max_iter` play no part.
-        Optimiser and random streams go on exactly, also through pickle.
+        The learning rate is `learning_rate_init`; schedules and `max_iter` are ignored. The
+        optimiser and the random streams continue exactly, even after pickling.
 
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data; the first call's give the scale.
+            Training data; those of the first call set the scale.
         y : array-like of shape (n_samples,)
-            Labels, in this call perhaps of some classes alone.
+            Labels, possibly of only some classes in this call.
         classes : array-like of shape (n_classes,), default=None
-            All labels that any call will see, for the first one. None: those of its y.
+            All labels of all calls, needed in the first one. None takes those of its y.
 
         Returns
         -------
@@ -279,8 +278,7 @@ class ConditionalGAN(BaseGAN):
         ------
         ValueError
             If `classes` differs in a later call, y has other labels, X or y does not suit the
-            parameters or the loss becomes non-finite; the estimator is then as it was before
-            the call.
+            parameters, or the loss becomes non-finite; the estimator is then unchanged.
         """
         with self._transaction():
             if classes is not None:
@@ -288,30 +286,31 @@ class ConditionalGAN(BaseGAN):
             return self._run_partial_fit(X, y)
 
     def sample(self, n_samples=1, random_state=None, *, y=None) -> tuple[np.ndarray, np.ndarray]:
-        """Draw new rows, of classes in their frequencies or of those asked for.
+        """Draw new rows, of given classes or of all classes in their training frequencies.
 
         Parameters
         ----------
         n_samples : int, default=1
-            How many rows; may be left out where y is an array.
+            Number of rows to draw; optional if y is an array.
         random_state : int, RandomState instance or None, default=None
             Seed of the labels and the noise; None draws a new one.
         y : label or array-like of shape (n_samples,), default=None
-            The class of all rows, or that of each. None draws them by `class_prior_`.
+            The class of all rows, or the class of each. None draws classes by
+            `class_prior_`.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Sampled rows, each column within its range in `fit`. A data frame, if `fit` has got
-            one with categories: its numbers have no more decimals than in `fit`.
+            Sampled rows, each column within its range in `fit`. A data frame if `fit` got one with
+            categories; its numbers have no more decimals than in `fit`.
         y : ndarray of shape (n_samples,)
-            Their labels.
+            Labels of the rows.
 
         Raises
         ------
         ValueError
-            If `n_samples` is not an integer above 0 or not the length of y, or y has a label
-            that was not in `fit`.
+            If `n_samples` is not an integer above 0 or not the length of y, or y has a label that
+            `fit` has not seen.
         """
         if np.ndim(y) and n_samples == 1:
             n_samples = len(y)
@@ -324,92 +323,94 @@ class ConditionalGAN(BaseGAN):
     def generate(self, Z, y) -> np.ndarray:
         """Turn given noise into rows of given classes.
 
-        Rows of the same noise and different classes have much in common, such as the slant of
-        a digit.
+        Rows of different classes with the same noise have much in common, such as the slant of a
+        digit.
 
         Parameters
         ----------
         Z : array-like of shape (n_samples, n_components)
-            Noise; standard normal numbers give what `sample` draws.
+            Noise; with standard normal numbers, rows are distributed as in `sample`.
         y : label or array-like of shape (n_samples,)
-            The class of all rows, or that of each.
+            The class of all rows, or the class of each.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Rows on the scale of the data; of a data frame, one with the likeliest categories.
+            Rows on the scale of the data; for data frames, a data frame with the likeliest
+            categories.
 
         Raises
         ------
         ValueError
-            If Z has another width, or cells that are not finite, or y has another length or a
-            label that was not in `fit`.
+            If Z has another number of columns or values that are not finite, or y has another
+            length or a label that `fit` has not seen.
         """
         Z = self._validate_noise(Z, self.n_components_)
         given = self._one_hot(self._labels_to_draw(y, len(Z)))
         return self._as_table(self._generated(np.hstack([Z, given])), exact=True)
 
     def discriminate(self, X, y) -> np.ndarray:
-        """Probability that each row is a real one of its class, not the generator's.
+        """Probability that each row is a real one of its class, not a generated one.
 
-        It compares the densities of the data and of the generator at a row, p / (p + q), and
-        is 1/2 where they agree: it is no density, and no score of outliers. The penalty keeps it
-        nearer to 1/2 than that ratio is.
+        It compares the densities p of the data and q of the generator at a row, p / (p + q), and
+        is 1/2 where they agree: it is neither a density nor an outlier score. The penalty keeps it
+        closer to 1/2 than this ratio.
 
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
             Rows to judge.
         y : label or array-like of shape (n_samples,)
-            The class of all rows, or that of each.
+            The class of all rows, or the class of each.
 
         Returns
         -------
         probabilities : ndarray of shape (n_samples,)
-            Between 0 and 1, of as many real rows as made ones 1/2 in the mean.
+            Probabilities between 0 and 1, with mean 1/2 over equally many real and
+            generated rows.
 
         Raises
         ------
         ValueError
-            If X has not as many columns as in `fit`, or cells that are not finite, or y has
-            another length or a label that was not in `fit`.
+            If X has not as many columns as in `fit` or has values that are not finite, or y has
+            another length or a label that `fit` has not seen.
         """
         X = self._validate_rows(X)
         labels = self._labels_to_draw(y, X.shape[0])
         return expit(self._scores_of_own(X, labels) + self.offset_[labels])
 
     def score(self, X, y=None) -> float:
-        """Coverage: the fraction of rows that samples of their class come near.
+        """Coverage: the fraction of rows that have a sample of their class nearby.
 
-        A row is covered if one of as many samples of its class is closer to it than its fifth
-        neighbour of this class in X is. So it sees rows that are not like the data and, unlike
-        a classifier, a generator that has collapsed to a few of them. It is no likelihood. A
-        perfect generator has about 0.97. Samples and, of more than 2000, rows are drawn by the
-        seed of the fit.
+        With equally many samples and rows of each class, a row is covered if a sample is closer to
+        it than its fifth neighbour of the same class in X. This score is low for unrealistic
+        samples and, unlike a classifier's, for a generator that has collapsed to a few rows. It is
+        not a likelihood. A perfect generator has about 0.97. Samples, and 2000 rows if there are
+        more, are drawn with the seed of the fit.
 
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
             At least two rows.
         y : array-like of shape (n_samples,), default=None
-            Their labels. None: samples are drawn by `class_prior_`, and stand for all rows.
+            Labels of the rows. None: samples are drawn by `class_prior_`, and stand for all rows.
 
         Returns
         -------
         score : float
-            Between 0 and 1; with labels the mean over classes of two rows or more, if there are
-            any.
+            Coverage between 0 and 1; with labels, the mean over classes with at least two rows, if
+            there are any.
 
         Raises
         ------
         ValueError
-            If X has one row only or does not suit the fit, or y has another length or a label
-            that was not in `fit`.
+            If X has only one row or does not match the fit, or y has another length or a label
+            that `fit` has not seen.
 
         See Also
         --------
-        skae.metrics.coverage : The same of any samples.
-        skae.metrics.density : Whether samples are where the data are dense.
+        skae.metrics.coverage : The same score for any samples.
+        skae.metrics.density : Whether samples lie where the data are dense.
 
         References
         ----------
@@ -430,7 +431,7 @@ class ConditionalGAN(BaseGAN):
         return self._columns(like, labels)
 
     def _columns(self, like, labels):
-        """A column for each class, of labels of shape (n, 1)."""
+        """A column for each class, from labels of shape (n, 1)."""
         return functional.one_hot(labels.squeeze(1), len(self.classes_)).to(like.dtype)
 
     _target_is_gathered = True
@@ -447,7 +448,7 @@ class ConditionalGAN(BaseGAN):
     def _n_outputs(self):
         return len(self.classes_)
 
-    # Labels, which training knows by their places in `classes_`.
+    # Labels, which training sees as indices in `classes_`.
 
     def _validate_y(self, y, X, reset):
         if y is None:
@@ -493,7 +494,7 @@ class ConditionalGAN(BaseGAN):
         self.class_prior_ = self._n_of_class_ / self._n_of_class_.sum()
 
     def _labels_to_draw(self, y, n_samples, seed=None):
-        """Places of labels in `classes_`, of one label or of each; None draws them by a seed."""
+        """Indices in `classes_` of one label or of each; None draws them with a seed."""
         if y is None and seed is not None:
             rng = np.random.default_rng(seed)
             return rng.choice(len(self.classes_), n_samples, p=self.class_prior_)
@@ -515,10 +516,10 @@ class ConditionalGAN(BaseGAN):
     def _one_hot(self, labels):
         return np.eye(len(self.classes_))[labels]
 
-    # What a fit leaves.
+    # Results of a fit.
 
     def _scores_of_own(self, X, labels):
-        """The discriminator's scores of rows as those of their classes."""
+        """The discriminator's scores of rows as members of their classes."""
         scores = self._map(self._outputs, X)
         return np.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
 
@@ -526,7 +527,7 @@ class ConditionalGAN(BaseGAN):
         labels = some.target[:, 0]
         made = self._rows_like(some.X, self._one_hot(labels))
         real, fake = (self._scores_of_own(rows, labels) for rows in (some.X, made))
-        # Of classes that these rows lack, those of before.
+        # Classes without rows here keep their earlier offsets.
         offsets = np.array(vars(self).get("offset_", np.zeros(len(self.classes_))))
         for label in np.unique(labels):
             own = labels == label

@@ -36,14 +36,14 @@ from skae._mixed import Mixed
 from skae._outputs import SquaredError
 from skae.tables import TableEncoder
 
-LEAST_CHAINS = 100  # where each takes cells of the others
+LEAST_CHAINS = 100  # corruptions in which rows take cells of other rows
 OF_NUMBERS = ("gaussian", "salt_and_pepper")  # corruptions that leave categories alone
 ROWS_FOR_CELLS = 300  # the same for the variances of cells given the others
-ROWS_FOR_VARIANCE = 1000  # at most; bounds the cost of `noise_variance_`
+ROWS_FOR_VARIANCE = 1000  # an upper limit; bounds the cost of `noise_variance_`
 
 
 def warn_of_pairs(X, y, target):
-    """Where y looks like what rows of X are to become, a target that was passed by position."""
+    """Warn if y looks like targets for the rows of X that were passed by position."""
     shape = getattr(y, "shape", ())
     if target is None and len(shape) == 2 and shape[1] > 1 and shape == getattr(X, "shape", None):
         warn(
@@ -55,225 +55,228 @@ def warn_of_pairs(X, y, target):
 class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
     """Denoising autoencoder: reconstruct clean rows from corrupted ones.
 
-    Minimises, by mini-batches, ::
+    Minimises, batch by batch, ::
 
         mean over rows of  L(x, g(f(x')))  +  alpha/2 * ||W||^2
 
-    where x' is a corrupted copy of x, drawn anew in each epoch. To undo corruption the
-    code must capture how features hang together, even where it is wider than the data;
-    the autoencoder learns to project rows back to where the data lie. Only training
-    corrupts: `transform` and `reconstruct` take rows as they are.
+    where x' is a corrupted copy of x, drawn anew in each epoch. To undo the corruption,
+    the code must capture how features depend on one another, even if it is wider than
+    the data; the autoencoder learns to project rows back to where the data lie. Only
+    training corrupts: `transform` and `reconstruct` take rows as they are.
 
-    With `fit(X, target=T)` the rows of T take the place of the x to be reconstructed:
-    clean versions of noisy rows, other noisy versions of the same (noise2noise), or
-    something else that X tells of, such as the colours of a grey picture. X is still
-    corrupted; where it is noisy enough as it is, use `corruption=None`.
+    With `fit(X, target=T)` the rows of T are reconstructed instead of x: clean versions
+    of noisy rows, other noisy versions of them (noise2noise), or something else that X
+    determines, such as the colours of a grey picture. X is still corrupted; if it is
+    noisy enough as it is, use `corruption=None`.
 
-    X may lack cells (NaN). They are corrupted cells whose clean value nobody knows: the
-    encoder gets their column's training mean, the loss leaves them out, and
-    `np.where(np.isnan(X), denoiser.reconstruct(X), X)` fills them. Where the training
-    data lack any, the encoder has n_features more inputs, which tell the observed cells
-    (1) from the missing (0), and 'masking' makes cells missing too.
+    X may have missing values (NaN). They are corrupted cells with an unknown clean
+    value: the encoder gets the training mean of their column, the loss leaves them out,
+    and `np.where(np.isnan(X), denoiser.reconstruct(X), X)` fills them in. If the
+    training data have missing values, the encoder has n_features more inputs, which
+    mark each cell as observed (1) or missing (0), and 'masking' makes values missing,
+    too.
 
     Parameters
     ----------
     n_components : int, default=32
-        Width of the code, the numbers that each row becomes. More reconstruct better
-        and compress less; may exceed the number of features (an overcomplete code). Of
-        a code that is an image (see `ConvNet`), its channels.
+        Width of the code: how many numbers encode a row. A wider code reconstructs
+        better and compresses less; it may have more components than X has features (an
+        overcomplete code). If the code is an image (see `ConvNet`), its number of
+        channels.
     corruption : {'masking', 'gaussian', 'salt_and_pepper', 'swap'}, callable or None, \
             default='masking'
-        What happens to the input in training, and so what the code learns to do
-        without. 'masking': cells are set to their column's training mean, as missing
-        ones are; 'gaussian': normal noise is added; 'salt_and_pepper': cells are set to
-        their column's least or greatest training value, by the toss of a coin, for
-        nearly binary data; 'swap': cells take the value that another row of the batch has in
-        their column, for tables whose columns differ in kind; None: nothing, which is
-        the plain autoencoder. A callable `corruption(x, generator) -> tensor` gets a
-        copy of a batch, a tensor of shape (n, n_features), and the `torch.Generator` to
-        draw from, and returns a tensor of the same shape. Each epoch corrupts anew.
+        How the input is corrupted in training, and so what the code learns to do without.
+        'masking' sets cells to the training mean of their column, as for missing values;
+        'gaussian' adds normal noise; 'salt_and_pepper' sets cells to the least or greatest
+        training value of their column with equal probability, and suits nearly binary data; 'swap'
+        replaces cells by the value of another row of the batch in the same column, and suits
+        tables with columns of different kinds; None leaves rows as they are, which is the plain
+        autoencoder. A callable `corruption(x, generator) -> tensor` gets a copy of a batch, a
+        tensor of shape (n, n_features), and the `torch.Generator` to draw from, and returns a
+        tensor of the same shape. Each epoch corrupts anew.
     corruption_level : float, default=0.3
-        Fraction of cells, at most 1, that 'masking', 'salt_and_pepper' and 'swap'
-        destroy, each with this probability, or standard deviation of the 'gaussian'
-        noise, in units of X. More makes units look at larger parts of a row, and rows
-        come back less exactly. With 0 this is the plain autoencoder. Unused by None and
-        callables.
+        Probability, at most 1, with which 'masking', 'salt_and_pepper' and 'swap'
+        corrupt each cell, or standard deviation of the 'gaussian' noise, in units of X.
+        With higher levels, units look at larger parts of a row and reconstructions are
+        less exact. With 0 this is the plain autoencoder. None and callables ignore it.
     hidden_layer_sizes : int or array-like of int, default=()
         Widths of the encoder's hidden layers, input side first; the decoder mirrors
-        them. More and wider layers follow data that are more curved, and take longer.
+        them. More and wider layers can fit more curved data but take longer to train.
         An int is one hidden layer; `()` is the classical autoencoder with one layer
         each way.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
             default='relu'
-        Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat
-        pieces, 'identity' not at all, the others smoothly. Without hidden layers, or
-        with 'identity', the autoencoder is linear up to `code_activation`.
+        Activation of the hidden layers and of a `ConvNet`: 'relu' is piecewise linear,
+        'identity' is linear, the other functions are smooth. Without hidden layers, or
+        with 'identity', the autoencoder is linear except for `code_activation`.
     code_activation : str, default='auto'
-        Activation of the code, one of the same words: with 'identity' codes are any
-        numbers, with 'logistic' in (0, 1), with 'tanh' in (-1, 1), with 'relu' 0 or
-        more. 'auto' is 'logistic', for features; to denoise or to fill in cells,
-        'identity' reconstructs better.
+        Activation of the code, with the same options as `activation`: 'identity' allows
+        any numbers, 'logistic' numbers in (0, 1), 'tanh' in (-1, 1), 'relu' at least 0.
+        'auto' is 'logistic', which suits codes used as features; to denoise or to fill
+        in missing values, 'identity' reconstructs better.
     loss : {'squared_error', 'binary_cross_entropy', 'categorical_cross_entropy'}, \
             default='squared_error'
-        Reconstruction loss, summed over features. 'squared_error' is for any numbers,
-        in squared units of X. 'binary_cross_entropy' is for X in [0, 1], and makes the
-        reconstructions probabilities. 'categorical_cross_entropy' is for rows of
-        counts, such as words, or of proportions: decoded are proportions, and
+        Reconstruction loss, summed over features. 'squared_error' takes any numbers and
+        is in squared units of X. 'binary_cross_entropy' takes X in [0, 1] and makes
+        reconstructions probabilities. 'categorical_cross_entropy' takes rows of counts,
+        such as word counts, or of proportions: the decoder gives proportions, and
         `reconstruct` multiplies them by the row's total. Both cross-entropies are in
-        nats; an X that they are not for is a ValueError.
+        nats; data outside their domain raise ValueError.
     tied_weights : bool, default=False
-        Whether the decoder uses the encoder's weights, transposed: half the weights, of
-        use where rows are few, and no rescaling between the two. Not with a `network`.
+        Whether the decoder uses the encoder's weights, transposed. This halves the
+        number of weights, which helps with few rows, and rules out rescaling between
+        encoder and decoder. Not available with a `network`.
     network : ConvNet or another specification, default=None
-        Layers of another kind around the dense ones: a row passes the network's
-        encoder, then `hidden_layer_sizes` and the code's layer, and back through as many
-        and the network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images; a
-        class of your own needs `build`, see `skae.networks`. None: dense layers alone.
+        Layers of another kind around the dense ones: a row passes through the network's encoder,
+        the hidden layers and the code's layer, then through mirrored dense layers and the
+        network's decoder. `ConvNet(image_shape=(1, 28, 28))` suits images; a class of your own
+        needs a method `build`, see `skae.networks`. None uses dense layers only.
     table : TableEncoder, 'auto' or None, default='auto'
-        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
-        that is not of numbers, such as one of categories; then `inverse_transform` and its
-        like give data frames, too. `TableEncoder(numeric='quantile')`, for example: as it
-        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
-        numbers, or an error.
+        How data frames become numbers. 'auto' uses a `TableEncoder()` if a column is not numeric,
+        for example categorical; `inverse_transform` and similar methods then return data frames,
+        too. A given encoder, such as `TableEncoder(numeric='quantile')`, also encodes all-numeric
+        tables and arrays. With None, data frames must be numeric and are read as arrays.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
-        biases are exempt. More keeps the weights small and the network smooth: raise it
-        from 1e-5, in factors of 10, where new rows fare much worse than training rows.
-        Unlike in MLPRegressor it is not divided by the batch size.
+        biases are exempt. Larger values keep the weights small and the network smooth:
+        raise it from 1e-5 by factors of 10 if new rows have a much higher loss than
+        training rows. Unlike in MLPRegressor, it is not divided by the batch size.
     solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
-        Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
-        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
-        all rows at once, for small data: an epoch is one of its iterations, training
-        stops at the first one that is no improvement by `tol`, and noise is drawn once.
-        `learning_rate`, `learning_rate_init`, `batch_size`, `shuffle`,
-        `n_iter_no_change` and `early_stopping` do not apply to it, and there is no
-        `partial_fit`.
+        Optimiser. 'adam' suits most data. 'sgd' is stochastic gradient descent with
+        Nesterov momentum 0.9; it needs a tuned `learning_rate_init`. 'lbfgs' suits
+        small data: it takes all rows at once, one iteration is one epoch, training
+        stops at the first one that does not improve by `tol`, and noise is drawn once.
+        It ignores `learning_rate`, `learning_rate_init`, `batch_size`, `shuffle`,
+        `n_iter_no_change` and `early_stopping`, and has no `partial_fit`.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
         Schedule of the step size over the `max_iter` epochs: 'constant' lets training
-        stop before their end, 'cosine' falls to zero, 'one_cycle' rises for the first
-        30% of them, then falls to zero, and stands a larger `learning_rate_init`. With
-        either of these, only `early_stopping` ends before `max_iter`.
+        stop earlier; 'cosine' falls to zero; 'one_cycle' rises for the first 30% of the
+        epochs, then falls to zero, and tolerates a larger `learning_rate_init`. With
+        the last two, only `early_stopping` can end training before `max_iter`.
     learning_rate_init : float or 'auto', default='auto'
-        Step size, at its peak where a schedule varies it. Lower it, by factors of 3, if
+        Step size, or its peak if a schedule varies it. Lower it by factors of 3 if
         `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
-        is smooth and still falls at its end. 'auto' depends on what the encoder is made
-        of: 0.01 for layers that saturate ('logistic', 'tanh'), 0.0005 where what is to
-        learn is only what principal components leave, 0.001 elsewhere, and less for
-        wide tables. See :ref:`auto`.
+        is smooth and still falling at its end. 'auto' depends on the encoder: 0.01 for
+        layers that saturate ('logistic', 'tanh'), 0.0005 if only the remainder after
+        principal components is left to learn, 0.001 otherwise, and less for wide
+        tables. See :ref:`auto`.
     batch_size : int or 'auto', default='auto'
-        Rows per step of the optimiser. Fewer make more steps of an epoch: it takes
-        longer, and gets further. 'auto' is a twentieth of the rows, but at least 16
-        and at most 200.
+        Rows per step of the optimiser. With smaller batches an epoch has more steps: it
+        takes longer and lowers the loss further. 'auto' is a twentieth of the rows, but
+        at least 16 and at most 200.
     max_iter : int or 'auto', default='auto'
-        Epochs, that is passes over X, at most. Reaching it is no error and does not warn.
-        'auto' is 20 epochs, or as many as make 2,000 steps; large networks and tables
-        with many more columns than rows get by with fewer steps, and none takes more
-        than 20,000. See :ref:`auto`.
+        Maximum number of epochs, that is, passes over X. Reaching it is not an error and does not
+        warn. 'auto' is 20 epochs or 2,000 steps, whichever is longer; large networks and tables
+        with many more columns than rows get fewer steps, and none gets more than 20,000. See
+        :ref:`auto`.
     shuffle : bool or 'windows', default=True
-        Whether each epoch takes the rows in a new random order; if not, all epochs have
-        the same batches. 'windows' is for memory maps larger than memory: the order is
-        random within windows of 64 blocks or more, each block of some thousand rows that
-        follow each other in X, and drawn at random. See :ref:`windows`.
+        Whether each epoch takes the rows in a new random order; if not, all epochs have the same
+        batches. 'windows' suits memory maps larger than memory: the order is random within windows
+        of 64 or more randomly drawn blocks, each of some thousand consecutive rows of X. See
+        :ref:`windows`.
     tol : float, default=1e-4
         An epoch counts as an improvement if its loss is below the best one by more than
-        `tol * abs(best)`: it is relative, unlike in MLPRegressor. More stops sooner.
+        `tol * abs(best)`: unlike in MLPRegressor, it is relative. Larger values stop
+        training sooner.
     n_iter_no_change : int, np.inf or 'auto', default='auto'
-        Epochs in a row without improvement after which training stops. Raise it where
-        losses waver, as those of few rows do, or with noise; np.inf never stops. 'auto'
-        is 10, or as many as make 500 steps. However small it is, training does not stop
-        before it has learnt something.
+        Number of consecutive epochs without improvement after which training stops.
+        Raise it if the loss fluctuates, as it does with few rows or with noise; np.inf
+        never stops. 'auto' is 10 epochs or 500 steps, whichever is longer. However
+        small it is, training does not stop before it has learnt something.
     early_stopping : bool, default=False
-        Whether to hold out rows, to stop when their loss stops improving, and to go
-        back to the weights of its last improvement. For wide networks, which learn few
-        rows by heart; the rows held out are lost to training.
+        Whether to hold out rows, stop when their loss no longer improves, and restore
+        the weights of its last improvement. Useful for wide networks, which memorise
+        small data sets; held-out rows are not trained on.
     validation_fraction : float, default=0.1
-        Fraction of the rows that `early_stopping` holds out, rounded up. More judge the
-        weights better, and leave fewer to train on.
+        Fraction of the rows that `early_stopping` holds out, rounded up. More held-out
+        rows judge the weights better but leave fewer to train on.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the previous fit, for up to `max_iter`
-        more epochs, instead of from new ones; the network must then be the same.
+        Whether `fit` continues from the weights of the previous fit, for up to
+        `max_iter` more epochs, instead of starting from new weights; the network must
+        then be the same.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the held-out rows, the shuffles and the noise. An
-        int makes refits identical to the bit, on one device and with as many threads.
-        None draws a new seed; the global random generators are neither read nor
-        changed.
+        Seed of the initial weights, the held-out rows, the shuffling and the noise.
+        With an int, refits on the same device with the same number of threads are
+        identical to the bit. None draws a new seed; the global random generators are
+        neither read nor changed.
     device : str, default='cpu'
         Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
-        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
-        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
-        Arrays in, arrays out: the device never shows in the results' type.
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. If it is
+        unavailable, `fit` raises ValueError; a fitted model falls back to the CPU with
+        a warning. The device does not change the type of the results.
     precision : {'float', 'bf16'}, default='float'
-        'float': training computes in the dtype of X. 'bf16': the layers round to
-        bfloat16, which has 8 bits of precision, in training only; weights, losses and
-        penalties do not. Nearly twice as fast for layers of a thousand units on
-        processors with bfloat16 instructions, slower than 'float' for small ones, and
-        many times slower on other processors, where `fit` warns.
+        'float': training computes in the dtype of X. 'bf16': in training only, the
+        layers round to bfloat16, which has 8 bits of precision; weights, losses and
+        penalties are not rounded. On processors with bfloat16 instructions, 'bf16' is
+        nearly twice as fast for layers of a thousand units and slower for small ones;
+        on other processors it is many times slower, and `fit` warns.
     verbose : bool or int, default=False
-        Whether to print a line per epoch: which part of the fit it belongs to, its
-        number, its loss, that of held-out rows if there are any, and the seconds that
-        it took.
+        Whether to print a line per epoch: the current part of the fit, the epoch's
+        number, its loss, the loss of held-out rows if there are any, and its duration
+        in seconds.
 
     Attributes
     ----------
     n_components_ : int
         Width of the code: the columns of `transform(X)`.
     n_features_out_ : int
-        Width of a reconstruction: that of X, or of `target` where there was one.
+        Number of columns of a reconstruction: those of X, or of `target` if it was
+        given.
     data_min_, data_max_, data_mean_ : ndarray of shape (n_features_in_,)
-        Least and greatest value (salt and pepper) and mean (what missing cells enter
-        as) of each column in training.
+        Least and greatest value of each column in training (for salt and pepper), and
+        its mean (which replaces missing values in the input).
     noise_variance_ : ndarray of shape (n_features_out_,)
-        Mean squared difference between a column and its reconstruction from corrupted
-        training rows, of which at most 1000 are taken, in squared units of X: the
-        variance of `sample`. Only with loss='squared_error'.
+        Mean squared difference between a column and its reconstruction from at most
+        1000 corrupted training rows, in squared units of X: the variance that `sample`
+        uses. Only with loss='squared_error'.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of all layers, the encoder's first. Not with a `network`. Where the
-        training data lack cells, the first has `2 * n_features_in_` rows: the cells',
-        then the mask's.
+        Weights of all layers, the encoder's first. Not available with a `network`. If
+        the training data have missing values, the first has `2 * n_features_in_` rows:
+        the columns of X, then the mask.
     intercepts_ : list of ndarray of shape (fan_out,)
-        Biases of all layers, the encoder's first. Not with a `network`.
+        Biases of all layers, the encoder's first. Not available with a `network`.
     encoder_ : torch.nn.Module
-        The encoder, built anew from the weights at each access, on the CPU.
-        `encoder_(torch.tensor(X))` equals `transform(X)`, for X in the dtype of the
-        fit; another is a TypeError. To train it, call its `requires_grad_()` first.
+        The encoder, rebuilt from the weights on the CPU at each access.
+        `encoder_(torch.tensor(X))` equals `transform(X)` for X in the dtype of the fit;
+        other dtypes raise TypeError. To train it, call its `requires_grad_()` first.
     decoder_ : torch.nn.Module
-        The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
+        The decoder, rebuilt likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
     loss_ : float
         Objective per row, penalties included, in the last epoch.
     best_loss_ : float
-        Lowest loss of an epoch; of the held-out rows if there are any.
+        Lowest loss of any epoch, measured on the held-out rows if there are any.
     loss_curve_ : list of float
-        Objective per row in each epoch, averaged while the weights change. Where
-        training has gone on (`warm_start`, `partial_fit`), earlier epochs come first.
+        Objective per row in each epoch, averaged while the weights change. If training
+        was continued (`warm_start`, `partial_fit`), earlier epochs come first.
     validation_loss_curve_ : list of float or None
-        Objective per held-out row after each epoch; None where none were held out.
+        Objective per held-out row after each epoch; None without held-out rows.
     n_iter_ : int
-        Epochs run by the last `fit`, and by `partial_fit` since.
+        Number of epochs run by the last `fit`, and by `partial_fit` since then.
     batch_size_ : int
-        Rows per step that training took, which `batch_size` has come to.
+        Rows per step that training used, resolved from `batch_size`.
     learning_rate_init_ : float
-        Step size that training took.
+        Step size that training used, resolved from `learning_rate_init`.
     max_iter_ : int
-        Epochs that training might have taken.
+        Maximum number of epochs, resolved from `max_iter`.
     n_iter_no_change_ : int or np.inf
-        Epochs without improvement that training would have waited for.
+        Number of epochs without improvement that training would have waited for.
     table_ : TableEncoder
-        What makes a matrix of a data frame; only where `fit` has got one to encode.
+        The fitted encoder of data frames; only if `fit` got a data frame to encode.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of features seen during fit; only where X has names that are strings.
+        Names of features seen during fit; only if all column names of X are strings.
 
     See Also
     --------
     StackedAutoencoder : Several of these on top of each other.
-    ContractiveAutoencoder : Codes that resist infinitesimal instead of finite changes.
+    ContractiveAutoencoder : Codes that resist infinitesimal, not finite, changes of X.
 
     Notes
     -----
-    Vincent et al. mask cells by setting them to 0, which is their mean where X is centred.
-    Where it is not, zeros would leave the encoder with smaller inputs in training than it gets
-    afterwards. This callable does so all the same ::
+    Vincent et al. mask cells by setting them to 0, which is their mean if X is centred. If it is
+    not, zeros would give the encoder smaller inputs in training than afterwards. This callable
+    sets them to 0 all the same ::
 
         def zeros(x, generator):
             return x * torch.rand(x.shape, generator=generator).ge(0.3)
@@ -320,7 +323,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         "corruption_level": [Interval(Real, 0, None, closed="left")],
     }
     _auto_code_activation = "logistic"
-    # Decided by the data that a fit begins with.
+    # Decided by the data that start a fit.
     _takes_gaps_of_tables = True
     _n_outputs_ = None
 
@@ -388,17 +391,17 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data; NaN is a missing cell. float32 is computed in float32, and so is a
-            memory map of integers or of halves; everything else in float64.
+            Training data; NaN is a missing value. Computations use float32 for float32 data and
+            for memory maps of integers or float16, float64 for all other data.
         y : None
-            Ignored; what rows are to become is the keyword `target`.
+            Ignored; pass targets as the keyword `target`.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
-            one that is not there. None for all alike.
+            Weight of each row, at least 0: a row of weight 2 counts as two rows, a row of weight 0
+            as none. None gives all rows equal weight.
         target : array-like or CSR matrix of shape (n_samples, n_features_out), default=None
-            What each row of X is to become, such as its clean version or another noisy
-            one; None for the row itself. It may be of another width. NaN is a cell
-            that does not count.
+            What each row of X is reconstructed as, such as its clean version or another
+            noisy one; None for the row itself. It may have other columns than X. NaN
+            values do not count.
 
         Returns
         -------
@@ -408,12 +411,12 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         Raises
         ------
         ValueError
-            If a parameter is wrong, X or target does not suit it or the device is not
-            there: the estimator is as before. If the training diverges: it is not fitted
-            (with `warm_start`, it is as before).
+            If a parameter is invalid, X or target does not suit it, or the device is unavailable:
+            the estimator is unchanged. If training diverges: it is not fitted (with `warm_start`,
+            it is unchanged).
         KeyboardInterrupt
-            If interrupted: the weights of the last finished epoch stay usable, where
-            there is one.
+            If interrupted: the weights of the last finished epoch, if any, remain
+            usable.
         """
         warn_of_pairs(X, y, target)
         return self._run_fit(X, target, sample_weight)
@@ -421,24 +424,23 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
     @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y=None, sample_weight=None, *, target=None) -> Self:
-        """Train for one epoch over X, going on from where training stands.
+        """Train for one more epoch on X.
 
         The learning rate is `learning_rate_init`; schedules, `tol`, `early_stopping` and
-        `max_iter` play no part. Optimiser and random streams go on exactly, also
-        through pickle. Whether missing cells have a mask is decided by the first call.
+        `max_iter` are ignored. The optimiser and the random streams continue exactly, even after
+        pickling. The first call decides whether missing values have a mask.
 
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data; NaN is a missing cell.
+            Training data; NaN is a missing value.
         y : None
-            Ignored; what rows are to become is the keyword `target`.
+            Ignored; pass targets as the keyword `target`.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
-            one that is not there. None for all alike. They compare
-            the rows of one call.
+            Weight of each row, at least 0: a row of weight 2 counts as two rows, a row of weight 0
+            as none. None gives all rows equal weight. Weights compare only the rows of one call.
         target : array-like or CSR matrix of shape (n_samples, n_features_out), default=None
-            What each row of X is to become; None for the row itself.
+            What each row of X is reconstructed as; None for the row itself.
 
         Returns
         -------
@@ -448,8 +450,8 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         Raises
         ------
         ValueError
-            If X or target does not suit the parameters or the loss becomes non-finite;
-            the estimator is then as it was before the call.
+            If X or target does not suit the parameters, or the loss becomes non-finite;
+            the estimator is then unchanged.
         AttributeError
             With solver='lbfgs', which takes all rows at once.
         """
@@ -457,12 +459,12 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         return self._run_partial_fit(X, target, sample_weight)
 
     def feature_errors(self, X) -> np.ndarray:
-        """How much each cell surprises, given the others: which features are to blame.
+        """How surprising each cell is, given the others: which features make a row unusual.
 
-        With corruption='masking', which has taught the autoencoder to fill cells in, each cell
-        is masked in its turn, and compared with what the others make of it: that takes as long
-        as to reconstruct X once for every feature. With other corruptions, cells are
-        compared with the reconstruction of the whole row.
+        With corruption='masking', which teaches the autoencoder to fill in cells, each cell is
+        masked in turn and compared with its reconstruction from the others: this takes as long as
+        reconstructing X once for every feature. With other corruptions, cells are compared with
+        the reconstruction of the whole row.
 
         Parameters
         ----------
@@ -472,19 +474,19 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         Returns
         -------
         errors : ndarray of shape (n_samples, n_features)
-            Squared differences in squared units of X, or nats with a cross-entropy; NaN
-            where a cell is missing. Of a data frame, a column for each of its: -log p of the
-            cell given the others, in nats, for numbers of normal distributions with the
-            variance that training rows have around what the others tell; with other
-            corruptions, squared standard deviations for numbers, nats for categories.
+            Squared differences in squared units of X, or nats with a cross-entropy; NaN for
+            missing values. For a data frame, each of its columns has one: -log p of the cell given
+            the others, in nats, where numbers are normal with the variance of training rows around
+            their prediction; with other corruptions, squared standard deviations for numbers and
+            nats for categories.
 
         Raises
         ------
         ValueError
-            If the loss is not for X, such as a cross-entropy outside of [0, 1], or if rows
-            were trained to become others of another width.
+            If X is outside the domain of the loss, such as [0, 1] for a cross-entropy, or if the
+            targets had another number of columns than X.
         NotImplementedError
-            If the loss is one of your own that has no `loss_of_cells`.
+            If the loss is a custom one without `loss_of_cells`.
         """
         return super().feature_errors(X)
 
@@ -499,7 +501,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         return losses.index_copy_(1, numbers, 0.5 * deviances)
 
     def _errors_given_others(self, network, x):
-        """The loss of each cell by what the others make of it."""
+        """The loss of each cell, reconstructed from the others."""
         losses, cell_of = torch.empty_like(x), self._cell_of(x)
         for cell in range(int(cell_of[-1]) + 1):
             columns = cell_of == cell
@@ -510,26 +512,26 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         return torch.where(x.isnan(), x, losses)
 
     def _cell_of(self, x):
-        """Which cell of the row each column is of."""
+        """Index of the cell to which each column belongs."""
         if self._table is None:
             return torch.arange(x.shape[1], device=x.device)
         return self._blocks(x).cell_of
 
     def score(self, X, y=None, sample_weight=None, *, target=None) -> float:
-        """Fraction of the target's variance that the reconstruction of X explains.
+        """Fraction of the variance of the target that the reconstruction of X explains.
 
-        Equal to `r2_score(target, reconstruct(X), multioutput="variance_weighted")`, so
-        on the scale of `PCA.explained_variance_ratio_.sum()`. 1 is perfect, 0 is as good
-        as the target's mean; it can be negative. Missing cells do not count.
+        Equal to `r2_score(target, reconstruct(X), multioutput="variance_weighted")`, so comparable
+        with `PCA.explained_variance_ratio_.sum()`. 1 is perfect, 0 is as good as the target's
+        mean; it can be negative. Missing values do not count.
 
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
             At least two rows.
         y : None
-            Ignored; what rows are to become is the keyword `target`.
+            Ignored; pass targets as the keyword `target`.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts; None for all alike.
+            Weight of each row; None gives all rows equal weight.
         target : array-like or CSR matrix of shape (n_samples, n_features_out), default=None
             What the reconstruction is compared with; None for X itself.
 
@@ -541,8 +543,8 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         Raises
         ------
         ValueError
-            If X has one row only, a reconstruction is not finite, or target is not as
-            wide as in `fit`.
+            If X has only one row, a reconstruction is not finite, or target has not as
+            many columns as in `fit`.
         """
         X = self._validate_rows(X, **self._accepted, ensure_min_samples=2)
         target = X if target is None else self._validate_target(target, X)
@@ -568,8 +570,8 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         Returns
         -------
         corrupted : ndarray or CSR matrix of shape (n_samples, n_features)
-            A corrupted copy, sparse if X is. Missing cells stay missing, and 'masking'
-            makes more of them if the training data had any.
+            A corrupted copy, sparse if X is. Missing values stay missing, and 'masking'
+            adds more if the training data had any.
 
         Raises
         ------
@@ -593,23 +595,22 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         return type(X)(vstack([type(X)(self._corrupted_copy(c, generator)) for c in chunks]))
 
     def sample(self, n_samples=1, n_steps=100, random_state=None) -> np.ndarray:
-        """Draw new data: a Markov chain that corrupts and denoises.
+        """Draw new data by a Markov chain that corrupts and denoises.
 
-        Each step corrupts the row as training does and then draws a new one from the
-        distribution that its reconstruction r stands for: with loss='squared_error'
-        independent normals of mean r and variance `noise_variance_`, with
-        'binary_cross_entropy' zeros and ones of probability r. The chain's stationary
-        distribution estimates that of the training data (Bengio et al., 2013). Every row
-        is a chain of its own, which starts from uniform noise within the columns'
-        training ranges; with 'swap' they take each other's cells, 100 chains at least.
+        Each step corrupts the row as training does and then draws a new one from the distribution
+        given by its reconstruction r: with loss='squared_error' independent normals of mean r and
+        variance `noise_variance_`, with 'binary_cross_entropy' zeros and ones of probability r.
+        The chain's stationary distribution estimates the distribution of the training data (Bengio
+        et al., 2013). Every row is a chain of its own, started from uniform noise within the
+        training range of each column; with 'swap', at least 100 chains take cells of one another.
 
         Parameters
         ----------
         n_samples : int, default=1
-            How many rows.
+            Number of rows to draw.
         n_steps : int, default=100
-            Length of the chains. Weak corruption needs longer ones, since neighbouring
-            steps are then alike.
+            Length of the chains. Weak corruption needs longer chains, since consecutive
+            steps are then similar.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws; None draws a new one.
 
@@ -622,8 +623,8 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         ------
         ValueError
             If `n_samples` or `n_steps` is not an integer above 0, or there is no such
-            chain: without a corruption, with loss='categorical_cross_entropy', or where
-            rows become others of another width.
+            chain: without corruption, with loss='categorical_cross_entropy', or if the
+            targets had another number of columns than X.
         """
         check_is_fitted(self)
         check_counts(n_samples=n_samples, n_steps=n_steps)
@@ -665,7 +666,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         return self._corrupt(x, generator, has_missing(X)).numpy()
 
     def _corrupt(self, x, generator, lacks_cells=None):
-        """x', in which cells that x lacks are still missing."""
+        """x', in which missing values of x are still missing."""
         lacks_cells = self._lacks_cells_ if lacks_cells is None else lacks_cells
         level = self.corruption_level
         if self.corruption is None or level == 0:
@@ -691,7 +692,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         return torch.where(x.isnan(), x, corrupted) if lacks_cells else corrupted
 
     def _uniform_of_cells(self, x, generator):
-        """A uniform number for each cell, of x's shape: a table's have one for all columns."""
+        """Uniform numbers in the shape of x; all columns of a table's cell share one."""
         if self._table is None:
             return uniform_like(x, generator)
         blocks = self._blocks(x)
@@ -725,7 +726,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         else:
             self._n_outputs_ = data.targets.shape[1]
         self.data_min_, self.data_max_ = low, high
-        # A cell of a category that is masked would enter as proportions, which no row has.
+        # A masked category would enter as proportions, which no row has.
         makes_gaps = self._table is not None and self.corruption == "masking"
         self._learn_means(data, continues, makes_gaps)
 
@@ -789,6 +790,6 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
 
     @property
     def n_features_out_(self) -> int:
-        """Width of a reconstruction: that of X, or of target where there was one."""
+        """Number of columns of a reconstruction: those of X, or of `target` if it was given."""
         check_is_fitted(self)
         return self._perceptron.n_outputs

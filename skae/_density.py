@@ -1,4 +1,4 @@
-"""What a fitted VAE offers beyond other autoencoders: a density over the data, in nats."""
+"""What a fitted VAE adds to other autoencoders: a density over the data, in nats."""
 
 import math
 
@@ -20,7 +20,7 @@ from skae._prior import draw_codes, fitted_mixture
 from skae._sample_weight import weighted
 
 MIN_SCORE_DRAWS = 64
-DRAWS_AT_ONCE = 50  # of `log_likelihood`: bounds its memory
+DRAWS_AT_ONCE = 50  # in `log_likelihood`: bounds its memory
 PRIORS = ("auto", "normal", "mixture")
 COLLAPSED = (
     "The code has collapsed: no component is active, and every posterior is near the prior. "
@@ -32,7 +32,7 @@ class DensityMixin:
     """The methods and attributes of a VAE that only read its fitted state."""
 
     def posterior(self, X) -> tuple[np.ndarray, np.ndarray]:
-        """The distribution q(z|x) of each row's code.
+        """Distribution q(z|x) of each row's code.
 
         Parameters
         ----------
@@ -42,19 +42,20 @@ class DensityMixin:
         Returns
         -------
         mean, std : ndarray of shape (n_samples, n_components)
-            Of independent normal distributions; `mean` equals `transform(X)`. A std near 1
-            and a mean near 0 in all rows is a component that carries nothing.
+            Means and standard deviations of independent normal distributions; `mean` equals
+            `transform(X)`. A component with std near 1 and mean near 0 in all rows carries no
+            information.
 
         Raises
         ------
         ValueError
-            If X has not as many columns as in `fit`, or cells that are not finite.
+            If X has not as many columns as in `fit`, or has values that are not finite.
         """
         mean, log_variance = self._posterior(self._validate_rows(X))
         return mean, np.exp(0.5 * log_variance)
 
     def sample(self, n_samples=1, random_state=None, *, prior="auto") -> np.ndarray:
-        """Draw new data: codes from the prior, then rows from p(x|z).
+        """Draw new data: codes z from the prior, then rows from p(x|z).
 
         Decoded means, without the likelihood's noise, are
         `inverse_transform(rng.normal(size=(n_samples, n_components)))`.
@@ -62,27 +63,28 @@ class DensityMixin:
         Parameters
         ----------
         n_samples : int, default=1
-            How many rows.
+            Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             Seed of the draws; None draws a new one.
         prior : {'auto', 'normal', 'mixture'}, default='auto'
-            What codes are drawn from. 'normal': N(0, I), as the model has it. 'mixture': a
-            mixture of normal distributions that fits codes of training rows, which follows
-            the data closer, above all with a `beta` below 1; it is fitted at the first use.
-            'auto' is 'mixture' for data frames with categories, 'normal' otherwise.
+            Distribution from which codes are drawn. 'normal' is the model's N(0, I). 'mixture' is
+            a mixture of normal distributions fitted to codes of training rows at the first use; it
+            follows the data more closely, especially with a `beta` below 1. 'auto' is 'mixture'
+            for data frames with categories, 'normal' otherwise.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Sampled rows; zeros and ones with likelihood='bernoulli', counts that add up
-            to the training rows' mean total with 'categorical'. A data frame, if `fit` has
-            got one with categories: its numbers lie within the range of `fit` and have no
-            more decimals, and cells are missing as often.
+            Sampled rows; zeros and ones with likelihood='bernoulli', counts that add up to the
+            mean total of training rows with 'categorical'. A data frame if `fit` got one with
+            categories: its numbers lie within the range seen in `fit` and have no more decimals,
+            and values are missing as often.
 
         Raises
         ------
         ValueError
-            If `n_samples` is not an integer above 0, or `prior` is another word.
+            If `n_samples` is not an integer above 0, or `prior` is not one of these
+            options.
 
         Warns
         -----
@@ -111,20 +113,20 @@ class DensityMixin:
         return X if self._table is None else self._as_table(self._lacking(X, rng), exact=True)
 
     def _mixture_of_codes(self):
-        """The mixture of the active components' codes."""
+        """The mixture fitted to codes of the active components."""
         if self._mixture_ is None:
             self._mixture_ = fitted_mixture(self._posteriors_, self._state.seed)
         return self._mixture_
 
     def _lacking(self, X, rng):
-        """Rows of a table's matrix with as many missing cells as in training."""
+        """Rows of a table's matrix, with missing values as frequent as in training."""
         columns = zip(self._table._missing_fractions, self._table.blocks_.values(), strict=True)
         for fraction, block in columns:
             X[rng.random(len(X)) < fraction, block] = np.nan
         return X
 
     def _spread(self, codes):
-        """What a draw from p(x|z) needs besides its mean: a variance, or a row's total."""
+        """What a draw from p(x|z) needs beside its mean: a variance, or a row's total."""
         output = self._perceptron.output
         if output.has_totals:
             return self._total_ / self._n_rows_
@@ -132,11 +134,11 @@ class DensityMixin:
         return self._decoded_variance(codes) if has_variance else None
 
     def score_samples(self, X) -> np.ndarray:
-        """The ELBO of each row: a lower bound of log p(x), in nats.
+        """ELBO of each row: a lower bound of log p(x), in nats.
 
-        The expectation is taken over a fixed set of draws, at least 64 and twice
-        `n_components`, the same for every row and call and made from the seed of the
-        fit: in pairs of opposite sign, and with covariance I. beta is 1.
+        The expectation is taken over a fixed set of draws, the same for every row and
+        call: at least 64 and twice `n_components`, from the seed of the fit, in pairs
+        of opposite sign and with covariance I. beta is 1.
 
         Parameters
         ----------
@@ -146,14 +148,14 @@ class DensityMixin:
         Returns
         -------
         elbo : ndarray of shape (n_samples,)
-            In nats; higher is more likely. -inf for a row so far away that computing
-            its density overflows.
+            Values in nats; higher is more likely. -inf for a row so far away that the
+            computation of its density overflows.
 
         Raises
         ------
         ValueError
-            If X has not as many columns as in `fit`, cells that are not finite, or values
-            that the likelihood is not for.
+            If X has not as many columns as in `fit`, values that are not finite, or values outside
+            the domain of the likelihood.
         """
 
         def elbo(network, x, mean, log_variance, output):
@@ -163,10 +165,10 @@ class DensityMixin:
         return self._map_draws(elbo, X)
 
     def feature_errors(self, X) -> np.ndarray:
-        """How much each cell surprises: its part of the expectation of -log p(x|z), in nats.
+        """How surprising each cell is: its part of the expectation of -log p(x|z), in nats.
 
-        Over the same draws of z as in `score_samples`. What minus the ELBO has beside it, the
-        KL divergence of the code, is of no single feature.
+        The expectation uses the same draws of z as `score_samples`. The other part of minus the
+        ELBO, the KL divergence of the code, belongs to no single feature.
 
         Parameters
         ----------
@@ -176,14 +178,14 @@ class DensityMixin:
         Returns
         -------
         errors : ndarray of shape (n_samples, n_features)
-            In nats; densities make some of them negative. A row's sum and its KL divergence
-            are together minus its `score_samples`. inf for a cell whose density overflows.
+            Values in nats, some of them negative because of densities. A row's sum and its KL
+            divergence add up to minus its `score_samples`. inf for a cell whose density overflows.
 
         Raises
         ------
         ValueError
-            If X has not as many columns as in `fit`, cells that are not finite, or values
-            that the likelihood is not for.
+            If X has not as many columns as in `fit`, values that are not finite, or values outside
+            the domain of the likelihood.
         """
 
         def surprise(network, x, mean, log_variance, output):
@@ -214,7 +216,7 @@ class DensityMixin:
         ).unsqueeze(1)
 
     def score(self, X, y=None, sample_weight=None) -> float:
-        """Mean ELBO over rows, as `PCA.score` is a mean log-likelihood.
+        """Mean ELBO over rows, the counterpart of the mean log-likelihood in `PCA.score`.
 
         Parameters
         ----------
@@ -223,17 +225,18 @@ class DensityMixin:
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts; None for all alike.
+            Weight of each row; None gives all rows equal weight.
 
         Returns
         -------
         elbo : float
-            In nats per row; higher is better.
+            ELBO in nats per row; higher is better.
 
         Raises
         ------
         ValueError
-            If the mean is not finite, or X does not suit the fit or the likelihood.
+            If the mean is not finite, or X does not match the fit or suit the
+            likelihood.
         """
         scores = self.score_samples(X)
         data = weighted(Data(scores[:, None]), sample_weight)
@@ -248,29 +251,31 @@ class DensityMixin:
     def log_likelihood(self, X, n_draws=500) -> np.ndarray:
         """Estimate log p(x) of each row by importance sampling, in nats.
 
-        Codes drawn from the posterior are weighted by p(z) / q(z|x). In expectation the
-        estimate lies between the ELBO and log p(x), and rises to it with `n_draws`. All
-        rows and calls share the draws' noise, made from the seed of the fit.
+        Codes drawn from the posterior are weighted by p(z) / q(z|x). In expectation,
+        the estimate lies between the ELBO and log p(x), and approaches log p(x) as
+        `n_draws` grows. All rows and calls share the noise of the draws, from the seed
+        of the fit.
 
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
             Rows to score.
         n_draws : int, default=500
-            Codes per row: more come closer to log p(x), and take longer in proportion.
-            Memory grows by the code's width for each, not by rows.
+            Number of codes per row: more draws come closer to log p(x) and take
+            proportionally longer. Memory grows with the width of the code for each
+            draw, not with the number of rows.
 
         Returns
         -------
         log_likelihood : ndarray of shape (n_samples,)
-            In nats; higher is more likely. -inf for a row so far away that computing
-            its density overflows.
+            Values in nats; higher is more likely. -inf for a row so far away that the
+            computation of its density overflows.
 
         Raises
         ------
         ValueError
-            If X has not as many columns as in `fit`, cells that are not finite, or values
-            that the likelihood is not for, or if `n_draws` is not an integer above 0.
+            If X has not as many columns as in `fit`, values that are not finite, or values outside
+            the domain of the likelihood, or if `n_draws` is not an integer above 0.
 
         References
         ----------
@@ -339,5 +344,5 @@ class DensityMixin:
 
 
 def _minus_inf_where_nan(log_density):
-    """-inf where a row so far away that it overflows has given NaN."""
+    """-inf instead of NaN for rows so far away that their density overflows."""
     return log_density.nan_to_num(nan=-math.inf, posinf=math.inf, neginf=-math.inf)

@@ -51,20 +51,20 @@ ACCEPTED = {"accept_sparse": "csr", "order": "C"}  # of X, by `validate_data`
 
 
 def dtypes_for(X):
-    """What X may be to be computed in its own dtype; everything else is in the first of these."""
+    """Dtypes of X that computations keep; everything else is computed in the first of these."""
     return np.float32 if is_of_float32(X) else [np.float64, np.float32]
 
 
 def draw_seed(random_state):
     """A seed from the parameter `random_state`.
 
-    None gives fresh entropy: unlike scikit-learn, global generators are never read.
+    None gives fresh entropy: unlike in scikit-learn, global generators are never read.
     """
     if random_state is None:
         return int(np.random.SeedSequence().entropy % 2**63)
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(np.iinfo(np.int32).max))
-    check_random_state(random_state)  # for its errors
+    check_random_state(random_state)  # for the errors it raises
     if random_state is np.random:
         raise ValueError(
             "random_state=np.random is NumPy's global generator, which skae leaves alone: pass an "
@@ -74,28 +74,28 @@ def draw_seed(random_state):
 
 
 def make_trainer(estimator, perceptron, state, data, split):
-    """The trainer that the parameter `solver` asks for."""
+    """The trainer for the parameter `solver`."""
     trainer = FullBatchTrainer if estimator._setting("solver") == "lbfgs" else Trainer
     return trainer(estimator, perceptron, state, data, split)
 
 
 @lru_cache
 def parameter_names(estimator_class):
-    """Of the constructor; found once, since scikit-learn's way takes as long as a step."""
+    """Names of the constructor's parameters, cached since scikit-learn takes as long as a step."""
     return estimator_class._get_param_names()
 
 
 @lru_cache
 def default_parameters(estimator_class):
-    """The constructor's parameters that have a default, with it."""
+    """The constructor's parameters that have a default, with their defaults."""
     parameters = signature(estimator_class.__init__).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def are_unchanged(before, now):
-    """Whether parameters, None if there were none, are surely what they were.
+    """Whether parameters (None if there were none) are certainly unchanged.
 
-    Of a list or an estimator that is not sure: it may have been changed itself.
+    For a list or an estimator that is not certain: it may have been changed in place.
     """
     return before is not None and all(
         one is other and isinstance(other, (int, float, str, tuple, NoneType))
@@ -110,7 +110,7 @@ def own_of_both(X, y):
 
 
 def trains_by_epochs(estimator):
-    """Whether it can `partial_fit`; AttributeError if not."""
+    """Whether the estimator has `partial_fit`; AttributeError if not."""
     if estimator.solver == "lbfgs":
         raise AttributeError(
             f"{type(estimator).__name__} has no partial_fit with solver='lbfgs', which takes all "
@@ -128,15 +128,15 @@ class NetworkEstimator(
     CallbackSupportMixin,
     BaseEstimator,
 ):
-    """Training, state and what scikit-learn asks of both. Abstract.
+    """Abstract base class: training, fitted state and scikit-learn's conventions for both.
 
-    A subclass writes `_validate`, which makes `Data` of what `fit` gets, `_fit`, which
-    makes trainers of it and has them trained, and `_objective`. The other hooks, which the
-    docstring of `BaseAutoencoder` lists, do nothing unless they are overridden.
+    A subclass writes `_validate`, which turns the arguments of `fit` into `Data`, `_fit`, which
+    makes and runs trainers, and `_objective`. The other hooks, which the docstring of
+    `BaseAutoencoder` lists, do nothing unless they are overridden.
 
-    The methods that only read the fitted state go through X a chunk at a time, on the
-    device that the parameter names. On the CPU they share a network, views of the state's
-    arrays, which nothing writes to: several threads may share one fitted estimator.
+    Methods that only read the fitted state go through X in chunks, on the device given by the
+    parameter. On the CPU they share a network of read-only views of the state's arrays: several
+    threads may share one fitted estimator.
     """
 
     n_features_in_: int
@@ -159,17 +159,17 @@ class NetworkEstimator(
         def set_partial_fit_request(self, **kwargs) -> Self: ...
         def set_score_request(self, **kwargs) -> Self: ...
 
-    _target_is_gathered = False  # whether all processes need the targets of all rows
-    _fixed = {}  # parameters of training that the constructor does not have, with their values
-    _minimizes = True  # whether a lower loss is a better one
-    _n_steps = None  # that max_iter="auto" makes; None: what suits the work
-    _rows_per_row = 1  # rows that the objective makes of each: how much work a batch is
-    _warmup_epochs = 0  # first epochs, whose objective is not yet the one to minimise
-    _output_units = None  # (scale, offset) of outputs that are trained in other units than theirs
+    _target_is_gathered = False  # whether every process needs the targets of all rows
+    _fixed = {}  # training parameters missing in the constructor, with their values
+    _minimizes = True  # whether a lower loss is better
+    _n_steps = None  # for max_iter="auto"; None chooses by the work
+    _rows_per_row = 1  # rows that the objective makes from each: the work of a batch
+    _warmup_epochs = 0  # first epochs, whose objective is not yet the final one
+    _output_units = None  # (scale, offset) of outputs that are trained in other units
 
     @property
     def _continues_training(self):
-        """Whether `fit` goes on from the last one."""
+        """Whether `fit` continues the last one."""
         return self.warm_start and self.__sklearn_is_fitted__()
 
     def _run_fit(self, X, target=None, sample_weight=None):
@@ -198,7 +198,7 @@ class NetworkEstimator(
 
     def _run_one_epoch(self, X, target, sample_weight):
         continues, parameters = self.__sklearn_is_fitted__(), self._parameters()
-        # scikit-learn does so only in the first call; parameters seldom change between calls.
+        # scikit-learn checks only in the first call; parameters rarely change between calls.
         if continues and not are_unchanged(self._state.parameters, parameters):
             self._validate_params()
         with self._transaction():
@@ -214,8 +214,8 @@ class NetworkEstimator(
         return self
 
     def _go_on(self, trainer):
-        """The trainer, with the curves and the step size that training has come to."""
-        if self.learning_rate_init == "auto":  # what it has come to, whatever rows follow
+        """The trainer, with the curves and the step size of the earlier training."""
+        if self.learning_rate_init == "auto":  # keeps its value for any further rows
             settings = replace(trainer.settings, learning_rate_init=self.learning_rate_init_)
             trainer.settings = settings
         trainer.losses = list(self.loss_curve_)
@@ -223,7 +223,7 @@ class NetworkEstimator(
         return trainer
 
     def _progress(self, data, n_tasks):
-        """A context that gives the `Progress` of a fit of so many tasks."""
+        """A context that gives the `Progress` of a fit with this many tasks."""
         X, y = self._shown_to_callbacks(data)
         if data.group is not None:
             X, y = own_of_both(X, y)
@@ -235,7 +235,7 @@ class NetworkEstimator(
         return seed if data.group is None else data.group.from_first(seed)
 
     def _validate_X(self, X, reset, dtype=None, sample_weight=None):
-        """X in the dtype to compute in, for parameters that have been checked."""
+        """X in the dtype of the computation; parameters must have been checked."""
         device = find_device(self.device)
         dtype = dtype or (dtypes_for(own(X)) if reset else self._state.weights.dtype)
         weights = sample_weight if reset else None
@@ -256,13 +256,13 @@ class NetworkEstimator(
         try:
             trainer.fit(progress)
         except KeyboardInterrupt:
-            if trainer.n_iter > 0 and trainer.data.group is None:  # no others to learn it with
+            if trainer.n_iter > 0 and trainer.data.group is None:  # no other columns to learn from
                 self._commit(trainer)
             raise
         self._commit(trainer)
 
     def _setting(self, name):
-        """A parameter of training."""
+        """The value of a training parameter."""
         return self._fixed[name] if name in self._fixed else getattr(self, name)
 
     @property
@@ -274,12 +274,12 @@ class NetworkEstimator(
         return f"lower batch_size (now {self.batch_size!r}) or the widths of the layers"
 
     def _parameters(self):
-        """The parameters' values, in one order."""
+        """The parameters' values, in a fixed order."""
         return [getattr(self, name) for name in parameter_names(type(self))]
 
     @contextmanager
     def _transaction(self):
-        """Whatever fails inside leaves the estimator as it was, unless it has committed."""
+        """A failure inside leaves the estimator unchanged, unless it has committed."""
         before = dict(vars(self))
         try:
             with own_modes(gradients=True), memory_errors(self._memory_remedy):
@@ -292,7 +292,7 @@ class NetworkEstimator(
             raise
 
     def _commit(self, trainer):
-        """Take over what the trainer has reached."""
+        """Take over the trainer's results."""
         # On a shallow copy, so that a failure in `_summarize` leaves the estimator as it was.
         new = copy(self)
         vars(new).update(self._attributes_after(trainer))
@@ -302,7 +302,7 @@ class NetworkEstimator(
     def _attributes_after(self, trainer):
         """The fitted attributes after the trainer's last finished epoch."""
         watched = trainer.validation_losses or trainer.losses
-        first = trainer.state.n_epochs - len(watched)  # the epoch that the curve starts with
+        first = trainer.state.n_epochs - len(watched)  # the first epoch of the curve
         watched = watched[max(0, self._warmup_epochs - first) :] or watched
         return {
             "_perceptron": trainer.network.perceptron,
@@ -316,20 +316,20 @@ class NetworkEstimator(
         }
 
     def _forget(self):
-        """Drop what an earlier fit has left."""
-        # Fitted attributes end in "_", private ones too: whatever ends so is dropped before a new
-        # fit, but for what the new fit knows of the features already.
+        """Drop the results of an earlier fit."""
+        # Fitted attributes end in "_", even private ones: all of them are dropped before a new
+        # fit, except what the new fit already knows of the features.
         fitted = [name for name in vars(self) if name.endswith("_")]
         for name in {*fitted, "_perceptron", "_state"} - {*NAMES, "table_"}:
             vars(self).pop(name, None)
 
-    # What reads the fitted state: codes and weights.
+    # Methods that read the fitted state: codes and weights.
 
-    # What types say is so of parameters' defaults and of arrays: `set_output`, as in scikit-learn,
-    # and `sparse_output` have `transform` return something else.
+    # Type hints describe default parameters and arrays: with `set_output`, as in scikit-learn, and
+    # with `sparse_output`, `transform` returns other types.
 
     def transform(self, X) -> np.ndarray:
-        """Encode X; deterministic.
+        """Encode X, deterministically.
 
         Parameters
         ----------
@@ -344,55 +344,55 @@ class NetworkEstimator(
         Raises
         ------
         ValueError
-            If X has not as many columns as in `fit`, or cells that are not finite (NaN is
-            for `DenoisingAutoencoder`).
+            If X has not as many columns as in `fit`, or has values that are not finite
+            (`DenoisingAutoencoder` takes NaN).
         """
         return self._remember(self._codes(self._validate_rows(X)), X)
 
     def _validate_rows(self, X, **options):
         """X as an array in the dtype of the fit; `_chunks` checks that it is finite."""
         if not self.__sklearn_is_fitted__():
-            check_is_fitted(self)  # for its error; to ask it each time takes a while
+            check_is_fitted(self)  # for its error only, since the call is slow
         options = {**ACCEPTED, "ensure_all_finite": False, **options}
         dtype = self._state.weights.dtype
         return self._matrix_or_array(off_torch(X), reset=False, dtype=dtype, **options)
 
     def _matrix_or_array(self, X, reset, sample_weight=None, **options):
-        """X as an array or CSR matrix; if it is a table, its encoder's."""
+        """X as an array or CSR matrix; a table is encoded."""
         refuse_streams(X)
         matrix = self._as_matrix(X, reset, sample_weight)
         if matrix is None:
             check = partial(validate_data, self, reset=reset)
             with hints(own(X)):
                 return check_rows(check, X, **options)
-        options["ensure_all_finite"] = "allow-nan"  # gaps that it does not take are refused
+        options["ensure_all_finite"] = "allow-nan"  # refuses unsupported NaN
         check = partial(check_array, estimator=self, input_name="X")
         return check_rows(check, matrix, **options)
 
     @property
     def _accepted(self):
-        """What X may be, for `validate_data`."""
+        """Arguments of `validate_data`: what X may be."""
         takes_gaps = self._table is not None and self._takes_gaps_of_tables
         takes_gaps = takes_gaps or get_tags(self).input_tags.allow_nan
         return {**ACCEPTED, "ensure_all_finite": "allow-nan" if takes_gaps else True}
 
     def _codes(self, X):
-        """`transform` of validated rows: always an array, whatever `set_output` says."""
+        """`transform` of validated rows as an array, regardless of `set_output`."""
         return self._map(self._encode, X)
 
     def _encode(self, network, x):
         return network.encode(self._inputs(x))
 
     def _inputs(self, x):
-        """What the encoder gets of rows x, which may be the user's own and stay as they are."""
+        """The encoder's inputs for rows x, which may be the user's and must not be changed."""
         return x
 
     def _input_layers(self):
-        """The same as torch modules."""
+        """`_inputs` as torch modules."""
         return []
 
     def _map(self, function, X, expansion=1):
-        """`function(network, x)` of all rows of X as one array; of a `Shard`, as one more."""
+        """`function(network, x)` of all rows of X as one array; as a `Shard` if X is one."""
         if isinstance(X, Shard):
             return X.map(lambda rows: self._map(function, rows, expansion))
         out, start = None, 0
@@ -420,24 +420,24 @@ class NetworkEstimator(
 
     @property
     def _fitted_perceptron(self):
-        """The layers to compute with."""
+        """The layers of the fitted network."""
         return self._perceptron
 
     def _fitted_network(self, device="cpu"):
-        """The network of the fitted weights, only to be read."""
+        """The network with the fitted weights, which must not be changed."""
         perceptron, state = self._fitted_perceptron, self._state
         if perceptron is not self._perceptron or torch.device(device).type != "cpu":
             return self._to_be_read(Network(perceptron, as_tensor(state.weights, device)))
-        if state.network is None:  # built once, as it takes longer than a row
-            with own_modes(gradients=False):  # or it would keep what a caller's modes have made
+        if state.network is None:  # cached, as building it takes longer than a row
+            with own_modes(gradients=False):  # a caller's modes must not stick
                 state.network = self._to_be_read(Network(perceptron, as_tensor(state.weights)))
         return state.network
 
     def _to_be_read(self, network):
-        """A network of the fitted weights as whatever reads the fitted state has it."""
+        """A network with the fitted weights, as methods read it."""
         return network.completed(self._output_units)
 
-    # What a subclass fills in.
+    # Methods for subclasses to fill in.
 
     def _validate(self, X, target, sample_weight, reset):
         raise NotImplementedError
@@ -446,28 +446,27 @@ class NetworkEstimator(
         raise NotImplementedError
 
     def _start(self, data):
-        """For `partial_fit`: a trainer at the beginning."""
+        """A trainer for the first call of `partial_fit`."""
         raise NotImplementedError
 
     def _resume(self, data):
-        """For `partial_fit`: a trainer that goes on from the fitted state."""
+        """A trainer for `partial_fit` that continues from the fitted state."""
         raise NotImplementedError
 
     def _objective(self, network, x, noise):
-        """The mean over rows of what to minimise (without the weight decay).
+        """The objective: the mean over rows of what to minimise, without the weight decay.
 
         Parameters
         ----------
         network : Network
-            In training a `Tape`; formulas that come with a pullback go through its
-            `apply`, everything else is differentiated by autograd. The codes and outputs
-            that it gives are valid until the step ends.
+            A `Tape` in training; formulas with a pullback go through its `apply`, autograd
+            differentiates everything else. Its codes and outputs are valid until the step ends.
         x : Tensor of shape (n, n_features)
-            One batch; not to be kept or changed.
+            One batch, which must not be kept or changed.
         noise : torch.Generator
-            Where to draw random numbers from.
+            Generator of random numbers.
         target : Tensor of shape (n, n_outputs)
-            What the rows are to become, where the data have targets.
+            Targets of the rows, if the data have targets.
 
         Returns
         -------
@@ -479,13 +478,13 @@ class NetworkEstimator(
         pass
 
     def _check_budget(self):
-        """Raise an error if parameters that only `fit` goes by contradict each other."""
+        """Raise an error if parameters that only `fit` uses contradict each other."""
 
     def _check_weights(self, data):
-        """Raise an error if `fit`, unless it goes on, cannot weigh rows as these are."""
+        """Raise an error if a new `fit` cannot weight rows like these."""
 
     def _shown_to_callbacks(self, data):
-        """X and y of the whole fit: scikit-learn's ScoringMonitor skips scoring without y."""
+        """X and y of the whole fit, as scikit-learn's ScoringMonitor does not score without y."""
         X = self._encoded(data.X)
         return X, X
 
@@ -493,24 +492,24 @@ class NetworkEstimator(
         pass
 
     def _has_learnt(self, trainer):
-        """Whether training, whose loss has not improved for a while, may end."""
+        """Whether training may end after its loss has not improved for a while."""
         return True
 
     def _constrain(self, network):
         pass
 
     def _end_step(self, network, loss):
-        """Act after a step of training, at which the objective was `loss`, and all it changed."""
+        """Act after a training step, whose objective was `loss`."""
 
     def _pull_back_constraint(self, free, gradient):
-        """Turn the gradient at constrained weights into one at the free ones, in place.
+        """Turn the gradient at constrained weights into that at the free weights, in place.
 
         Parameters
         ----------
         free : Network
-            Of the weights before `_constrain`.
+            The weights before `_constrain`.
         gradient : Network
-            Whose weights are the gradient.
+            The gradient, laid out like the weights.
         """
 
     def _summarize(self, data):
@@ -534,21 +533,21 @@ class NetworkEstimator(
         return tags
 
     def __copy__(self):
-        # Shallow, as copies are made whenever training ends: nothing is made plain.
+        # Shallow and without conversion, as a copy is made at each end of training.
         new = type(self).__new__(type(self))
         vars(new).update(vars(self))
         return new
 
     def __getstate__(self):
-        """The attributes, those of private classes as plain values: classes may be renamed."""
+        """The attributes; private classes as plain values, since they may be renamed."""
         state = {**super().__getstate__(), "_skae_version": __version__}
-        for name in CALLBACK_CONTEXT:  # of a fit that is under way, whose end no copy sees
+        for name in CALLBACK_CONTEXT:  # of a running fit, whose end no copy sees
             state.pop(name, None)
         its = {name: plain(state[name]) for name in ("_perceptron", "_state") if name in state}
         return {**state, **its}
 
     def __setstate__(self, state):
-        state = {**default_parameters(type(self)), **state}  # it may be older than some of them
+        state = {**default_parameters(type(self)), **state}  # files may lack new parameters
         version = state.pop("_skae_version", "unknown")
         if version != __version__:
             warn(
@@ -559,6 +558,6 @@ class NetworkEstimator(
             state["_perceptron"], reached = map(restored, (state["_perceptron"], state["_state"]))
             if len(reached.weights) != state["_perceptron"].length:
                 raise ValueError(f"The layout of these weights is unknown to {REMEDY}")
-            # Where a file has them begin, each network would copy the weights (see `Layout`).
+            # At the alignment in a file, each network would copy the weights (see `Layout`).
             state["_state"] = replace(reached, weights=as_tensor(reached.weights).numpy())
         super().__setstate__(state)

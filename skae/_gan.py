@@ -11,138 +11,137 @@ from skae.tables import TableEncoder
 class GAN(BaseGAN):
     """Generative adversarial network: new rows like those of X.
 
-    A generator G turns noise z into rows, and a discriminator D scores how real a row looks.
-    They play against each other, by mini-batches of as many real rows x as made ones G(z): ::
+    A generator G turns noise z into rows, and a discriminator D scores how real a row looks. They
+    play against each other, in batches of equally many real rows x and generated rows G(z): ::
 
         D minimises  mean [log(1 + exp(D(G(z)) - D(x)))  +  penalty/2 * (|D'(x)|^2 + |D'(G(z))|^2)]
         G minimises  mean [log(1 + exp(D(x) - D(G(z))))]
 
-    where D' is the gradient of D with respect to the row. D learns which row of a pair is real,
-    so that G, which sees none, has to match all of the data, not only where D has looked last;
-    the penalty lets the game come to rest. At rest, G draws from the distribution of X, which
-    has no formula: there is no likelihood, and no `score_samples`.
+    where D' is the gradient of D with respect to the row. D learns which row of a pair is real, so
+    that G, which sees no real row, has to match all of the data, not only where D looked last; the
+    penalty lets the game converge. At convergence, G draws from the distribution of X. That
+    distribution has no formula: there is no likelihood and no `score_samples`.
 
     Parameters
     ----------
     n_components : int, default=32
-        Width of the noise, independent standard normal numbers, that the generator turns into
-        a row. More than the data have directions to vary in do no harm; fewer cannot cover
+        Number of independent standard normal numbers, the noise, that the generator turns into a
+        row. More numbers than directions in which the data vary do no harm; fewer cannot cover
         them.
     hidden_layer_sizes : int or array-like of int, default=(128, 128)
-        Widths of the discriminator's hidden layers, input side first; the generator mirrors
-        them. Wider layers draw finer detail, and take longer; images of 28 x 28 pixels want
-        (512, 512) or a `network`. An int is one hidden layer.
+        Widths of the discriminator's hidden layers, input side first; the generator mirrors them.
+        Wider layers draw finer detail and take longer; images of 28 x 28 pixels need (512, 512) or
+        a `network`. An int is one hidden layer.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
             default='relu'
-        Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat
-        pieces, 'identity' not at all, the others smoothly.
+        Activation of the hidden layers and of a `ConvNet`: 'relu' is piecewise linear,
+        'identity' is linear, the other functions are smooth.
     network : ConvNet or another specification, default=None
-        Layers of another kind around the dense ones: a row passes the network's
-        encoder, then the discriminator's dense layers; noise passes the generator's, then the
-        network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images: it makes a DCGAN,
-        whose samples are sharper. A class of your own needs `build`, see `skae.networks`.
-        None: dense layers alone.
+        Layers of another kind around the dense ones: a row passes through the network's encoder,
+        then the discriminator's dense layers; noise passes through the generator's dense layers,
+        then the network's decoder. `ConvNet(image_shape=(1, 28, 28))` suits images: it gives a
+        DCGAN, with sharper samples. A class of your own needs a method `build`, see
+        `skae.networks`. None uses dense layers only.
     table : TableEncoder, 'auto' or None, default='auto'
-        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
-        that is not of numbers, such as one of categories; then `sample` and its
-        like give data frames, too. `TableEncoder(numeric='standard')`, for example: as it
-        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
-        numbers, or an error.
+        How data frames become numbers. 'auto' uses a `TableEncoder()` if a column is not numeric,
+        for example categorical; `sample` and similar methods then return data frames, too. A given
+        encoder, such as `TableEncoder(numeric='standard')`, also encodes all-numeric tables and
+        arrays. With None, data frames must be numeric and are read as arrays.
     gradient_penalty : float, default=1.0
-        Weight of the penalty on the discriminator's slopes, at the beginning and at most. It
-        falls, down to a thousandth, while the discriminator hardly tells real rows from made
-        ones, and rises again where it does with ease. More covers the data better and draws
-        blurred rows; less draws sharp ones of a part of the data. Vary it by factors of 3.
+        Weight of the penalty on the discriminator's slopes, initially and at most. It falls, down
+        to a thousandth, while the discriminator hardly tells real rows from generated ones, and
+        rises again when it does so easily. Larger values cover the data better and draw blurred
+        rows; smaller ones draw sharp rows from a part of the data. Vary it by factors of 3.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='cosine'
-        Schedule of the step size over the `max_iter` epochs: 'cosine' falls to zero, so that
-        the game comes to rest; 'constant' goes on as `partial_fit` does; 'one_cycle' rises for
-        the first 30% of them, then falls to zero.
+        Schedule of the step size over the `max_iter` epochs: 'cosine' falls to zero, so that the
+        game converges; 'constant' keeps it, as `partial_fit` does; 'one_cycle' rises for the first
+        30% of the epochs, then falls to zero.
     learning_rate_init : float, default=3e-3
-        Step size, at its peak where a schedule varies it, of Adam without momentum, which
-        would carry the two networks round each other. Lower it, by factors of 3, if training
-        diverges (a ValueError) or samples get worse at the end.
+        Step size, or its peak if a schedule varies it, of Adam without momentum, which would make
+        the two networks circle each other. Lower it by factors of 3 if training diverges (a
+        ValueError) or samples get worse at the end.
     batch_size : int, default=64
-        Real rows per step of the optimiser, and made ones. More make steps less noisy, and
-        longer.
+        Number of real rows, and of generated rows, per step of the optimiser. Larger batches make
+        steps less noisy but slower.
     max_iter : int or 'auto', default='auto'
-        Epochs, that is passes over X. 'auto' is as many as make 5,000 steps. No loss says when
-        to stop: see `score`. More epochs give better samples, up to a point.
+        Number of epochs, that is, passes over X. 'auto' gives 5,000 steps. No loss tells when to
+        stop: see `score`. More epochs give better samples, up to a point.
     shuffle : bool or 'windows', default=True
-        Whether each epoch takes the rows in a new random order; if not, all epochs have
-        the same batches. 'windows' is for memory maps larger than memory: the order is
-        random within windows of 64 blocks or more, each block of some thousand rows that
-        follow each other in X, and drawn at random. See :ref:`windows`.
+        Whether each epoch takes the rows in a new random order; if not, all epochs have the same
+        batches. 'windows' suits memory maps larger than memory: the order is random within windows
+        of 64 or more randomly drawn blocks, each of some thousand consecutive rows of X. See
+        :ref:`windows`.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the previous fit, for `max_iter`
-        more epochs, instead of from new ones; the network must then be the same.
+        Whether `fit` continues from the weights of the previous fit, for `max_iter`
+        more epochs, instead of starting from new weights; the network must then be the
+        same.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the shuffles and the noise. An
-        int makes refits identical to the bit, on one device and with as many threads.
-        None draws a new seed; the global random generators are neither read nor
-        changed.
+        Seed of the initial weights, the shuffling and the noise. With an int, refits on
+        the same device with the same number of threads are identical to the bit. None
+        draws a new seed; the global random generators are neither read nor changed.
     device : str, default='cpu'
         Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
-        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
-        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
-        Arrays in, arrays out: the device never shows in the results' type.
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. If it is
+        unavailable, `fit` raises ValueError; a fitted model falls back to the CPU with
+        a warning. The device does not change the type of the results.
     precision : {'float', 'bf16'}, default='float'
-        'float': training computes in the dtype of X. 'bf16': the layers round to
-        bfloat16, which has 8 bits of precision, in training only; weights, losses and
-        penalties do not. Nearly twice as fast for layers of a thousand units on
-        processors with bfloat16 instructions, slower than 'float' for small ones, and
-        many times slower on other processors, where `fit` warns.
+        'float': training computes in the dtype of X. 'bf16': in training only, the
+        layers round to bfloat16, which has 8 bits of precision; weights, losses and
+        penalties are not rounded. On processors with bfloat16 instructions, 'bf16' is
+        nearly twice as fast for layers of a thousand units and slower for small ones;
+        on other processors it is many times slower, and `fit` warns.
     verbose : bool or int, default=False
-        Whether to print what training goes by, then a line per epoch: its number, its loss, and
-        the seconds that it took.
+        Whether to print the training's settings, then a line per epoch: its number, its loss and
+        its duration in seconds.
 
     Attributes
     ----------
     n_components_ : int
-        Width of the noise: the columns that `generate` wants.
+        Width of the noise: the number of columns that `generate` takes.
     generator_ : torch.nn.Module
-        The generator, built anew from the averaged weights at each access, on the CPU.
-        `generator_(torch.tensor(Z))` equals `generate(Z)`, for Z in the dtype of the
-        fit; another is a TypeError. Of a data frame it gives the probabilities of categories.
+        The generator, rebuilt from the averaged weights on the CPU at each access.
+        `generator_(torch.tensor(Z))` equals `generate(Z)` for Z in the dtype of the fit; other
+        dtypes raise TypeError. For data frames it gives probabilities of categories.
     discriminator_ : torch.nn.Module
-        The discriminator, likewise; `discriminate(X)` is the logistic function of
-        `discriminator_(torch.tensor(X)) + offset_`.
+        The discriminator, rebuilt likewise; `discriminate(X)` is the logistic function
+        of `discriminator_(torch.tensor(X)) + offset_`.
     offset_ : float
-        What is added to the discriminator's scores, so that as many real rows as made ones
-        have a mean probability of 1/2 of being real.
+        Offset added to the discriminator's scores, so that the mean probability of being real is
+        1/2 over equally many real and generated rows.
     loss_ : float
         The discriminator's loss per pair of rows in the last epoch, in nats and without the
-        penalty: log 2 = 0.69 if it cannot tell real rows from made ones, 0 if it always can.
+        penalty: log 2 = 0.69 if it cannot tell real rows from generated ones, 0 if it always can.
     loss_curve_ : list of float
-        The same of each epoch, averaged while the weights change. Where
-        training has gone on (`warm_start`, `partial_fit`), earlier epochs come first. It is
-        part of a game: a lower one is not better.
+        The same loss in each epoch, averaged while the weights change. If training was continued
+        (`warm_start`, `partial_fit`), earlier epochs come first. As the loss of a game, it is not
+        better if it is lower.
     n_iter_ : int
-        Epochs run by the last `fit`, and by `partial_fit` since.
+        Number of epochs run by the last `fit`, and by `partial_fit` since then.
     batch_size_ : int
-        Rows per step that training took, which `batch_size` has come to.
+        Rows per step that training used, resolved from `batch_size`.
     learning_rate_init_ : float
-        Step size that training took.
+        Step size that training used, resolved from `learning_rate_init`.
     max_iter_ : int
-        Epochs that training might have taken.
+        Maximum number of epochs, resolved from `max_iter`.
     table_ : TableEncoder
-        What makes a matrix of a data frame; only where `fit` has got one to encode.
+        The fitted encoder of data frames; only if `fit` got a data frame to encode.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of features seen during fit; only where X has names that are strings.
+        Names of features seen during fit; only if all column names of X are strings.
 
     See Also
     --------
-    ConditionalGAN : Rows of a class that you ask for.
-    InfoGAN : Rows by categories that it finds itself.
-    VAE : Has a likelihood, and codes of rows.
-    sklearn.mixture.GaussianMixture : Better for small tables, and at once.
+    ConditionalGAN : Generates rows of a given class.
+    InfoGAN : Generates rows of categories that it finds itself.
+    VAE : Has a likelihood, and encodes rows.
+    sklearn.mixture.GaussianMixture : Better and faster for small tables.
 
     Notes
     -----
-    Fitted to nothing but pairs, the discriminator is log p(x)/q(x) plus a constant, where q is
-    the generator's density: with `offset_` it is the optimal one of Goodfellow et al.,
-    p / (p + q), as far as it is trained and the penalty is small.
+    Trained on pairs only, the discriminator approaches log p(x)/q(x) plus a constant, where q is
+    the generator's density. With `offset_`, it thus approaches the optimal discriminator of
+    Goodfellow et al., p / (p + q), given enough training and a small penalty.
 
     References
     ----------
@@ -215,15 +214,15 @@ class GAN(BaseGAN):
         Parameters
         ----------
         n_samples : int, default=1
-            How many rows.
+            Number of rows to draw.
         random_state : int, RandomState instance or None, default=None
             Seed of the noise; None draws a new one.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Sampled rows, each column within its range in `fit`. A data frame, if `fit` has got
-            one with categories: its numbers have no more decimals than in `fit`.
+            Sampled rows, each column within its range in `fit`. A data frame if `fit` got one with
+            categories; its numbers have no more decimals than in `fit`.
 
         Raises
         ------
@@ -240,17 +239,18 @@ class GAN(BaseGAN):
         Parameters
         ----------
         Z : array-like of shape (n_samples, n_components)
-            Noise; standard normal numbers give what `sample` draws.
+            Noise; with standard normal numbers, rows are distributed as in `sample`.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Rows on the scale of the data; of a data frame, one with the likeliest categories.
+            Rows on the scale of the data; for data frames, a data frame with the likeliest
+            categories.
 
         Raises
         ------
         ValueError
-            If Z has another width, or cells that are not finite.
+            If Z has another number of columns, or has values that are not finite.
         """
         Z = self._validate_noise(Z, self.n_components_)
         return self._as_table(self._generated(Z), exact=True)

@@ -1,4 +1,4 @@
-"""What a fitted generative adversarial network offers: rows, and its opinion of others."""
+"""What a fitted generative adversarial network offers: new rows, and scores of rows."""
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from skae._hints import hints
 from skae._mixed import are_numbers
 from skae.metrics import coverage
 
-ROWS = 2000  # that scores and the discriminator's offset go by, at most
+ROWS = 2000  # upper limit, for scores and the discriminator's offset
 NEIGHBORS = 5
 DIVERGED = (
     "Training diverged: {} are not finite. Lower learning_rate_init or scale X, for example with "
@@ -26,7 +26,7 @@ DIVERGED = (
 
 
 def covered(X, samples):
-    """The coverage of rows by samples; of few rows by balls around fewer neighbours."""
+    """The coverage of rows by samples, with fewer neighbours for few rows."""
     return coverage(X, samples, n_neighbors=min(NEIGHBORS, len(X) - 1))
 
 
@@ -34,7 +34,7 @@ class GeneratorMixin:
     """The methods and attributes of a GAN that only read its fitted state."""
 
     def transform(self, X) -> np.ndarray:
-        """Give the discriminator's last hidden layer, features for another estimator.
+        """Return the discriminator's last hidden layer as features for another estimator.
 
         Parameters
         ----------
@@ -44,12 +44,13 @@ class GeneratorMixin:
         Returns
         -------
         features : ndarray of shape (n_samples, n_hidden)
-            As wide as the last of `hidden_layer_sizes`, in the dtype of the fit.
+            Activations of the last of the `hidden_layer_sizes`, in the dtype of the
+            fit.
 
         Raises
         ------
         ValueError
-            If X has not as many columns as in `fit`, or cells that are not finite.
+            If X has not as many columns as in `fit`, or has values that are not finite.
 
         References
         ----------
@@ -60,11 +61,11 @@ class GeneratorMixin:
         return self._codes(self._validate_rows(X))
 
     def discriminate(self, X) -> np.ndarray:
-        """Probability that each row is a real one, not the generator's.
+        """Probability that each row is a real one, not a generated one.
 
-        It compares the densities of the data and of the generator at a row, p / (p + q), and
-        is 1/2 where they agree: it is no density, and no score of outliers. The penalty keeps it
-        nearer to 1/2 than that ratio is.
+        It compares the densities p of the data and q of the generator at a row, p / (p + q), and
+        is 1/2 where they agree: it is neither a density nor an outlier score. The penalty keeps it
+        closer to 1/2 than this ratio.
 
         Parameters
         ----------
@@ -74,22 +75,24 @@ class GeneratorMixin:
         Returns
         -------
         probabilities : ndarray of shape (n_samples,)
-            Between 0 and 1, of as many real rows as made ones 1/2 in the mean.
+            Probabilities between 0 and 1, with mean 1/2 over equally many real and
+            generated rows.
 
         Raises
         ------
         ValueError
-            If X has not as many columns as in `fit`, or cells that are not finite.
+            If X has not as many columns as in `fit`, or has values that are not finite.
         """
         return expit(self._map(self._scores, self._validate_rows(X)) + self.offset_)
 
     def score(self, X, y=None) -> float:
-        """Coverage: the fraction of rows that samples come near.
+        """Coverage: the fraction of rows that have a sample nearby.
 
-        A row is covered if one of as many samples is closer to it than its fifth neighbour in
-        X is. So it sees rows that are not like the data and, unlike a classifier, a generator
-        that has collapsed to a few of them. It is no likelihood. A perfect generator has about
-        0.97. Samples and, of more than 2000, rows are drawn by the seed of the fit.
+        With equally many samples and rows, a row is covered if a sample is closer to it than its
+        fifth neighbour in X. This score is low for unrealistic samples and, unlike a classifier's,
+        for a generator that has collapsed to a few rows. It is not a likelihood. A perfect
+        generator has about 0.97. Samples, and 2000 rows if there are more, are drawn with the seed
+        of the fit.
 
         Parameters
         ----------
@@ -106,12 +109,12 @@ class GeneratorMixin:
         Raises
         ------
         ValueError
-            If X has one row only, or does not suit the fit.
+            If X has only one row, or does not match the fit.
 
         See Also
         --------
-        skae.metrics.coverage : The same of any samples.
-        skae.metrics.density : Whether samples are where the data are dense.
+        skae.metrics.coverage : The same score for any samples.
+        skae.metrics.density : Whether samples lie where the data are dense.
 
         References
         ----------
@@ -121,11 +124,11 @@ class GeneratorMixin:
         X = self._validate_rows(X, **self._accepted, ensure_min_samples=2)
         return self._coverage(sample(Data(X), ROWS, self._state.seed).X)
 
-    _n_codes = 0  # that the generator gets beside noise
+    _n_codes = 0  # inputs of the generator beside noise
 
     @property
     def n_components_(self) -> int:
-        """Width of the noise that the generator turns into rows."""
+        """Number of noise values that the generator turns into a row."""
         check_is_fitted(self)
         return self._perceptron.decoder_sizes[0] - self._n_codes
 
@@ -139,7 +142,7 @@ class GeneratorMixin:
         """The generator as a new `torch.nn.Module` on the CPU."""
         check_is_fitted(self)
         factor, offset = np.full_like(self._mean_, self._scale_), self._mean_.copy()
-        if self._table is not None:  # probabilities of categories stay what they are
+        if self._table is not None:  # probabilities of categories are not rescaled
             is_category = ~are_numbers(self._widths_of_table)
             factor[is_category], offset[is_category] = 1.0, 0.0
         unit = Scale(torch.from_numpy(factor), torch.from_numpy(offset))
@@ -167,16 +170,16 @@ class GeneratorMixin:
         check_counts(n_samples=n_samples)
 
     def _draw(self, n_samples, seed, *given):
-        """Samples as an array, from noise and what else the generator is given, arrays."""
+        """Samples as an array, from arrays of noise and the generator's other inputs."""
         generator = torch.Generator("cpu").manual_seed(seed)
-        z = np.empty((n_samples, self.n_components_))  # whose errors for too many are NumPy's
+        z = np.empty((n_samples, self.n_components_))  # NumPy raises the error for too many
         torch.from_numpy(z).normal_(generator=generator)
         return self._generated(np.hstack([z, *given]), generator)
 
     def _generated(self, latent, generator=None):
-        """The generator's rows, an array; of a table with drawn or the likeliest categories."""
+        """The generator's rows as an array; a table's categories are drawn, or the likeliest."""
         output = self._map(Network.decode, latent.astype(self._state.weights.dtype))
-        # No further than any row of training: a column that never varied does not either.
+        # Not beyond any training row: a column that never varied stays constant.
         with np.errstate(over="ignore"):
             rows = (output * output.dtype.type(self._scale_) + self._mean_).clip(*self._range_)
         if self._table is None:
@@ -203,7 +206,7 @@ class GeneratorMixin:
     _columns_of_noise = "n_components of them"
 
     def _rows_like(self, X, *given):
-        """As many samples as rows, of the same seed each time, as an array."""
+        """As many samples as rows, with the same seed each time, as an array."""
         made = self._draw(X.shape[0], stream_seed(self._state.seed, "score"), *given)
         if not np.isfinite(made).all():
             raise ValueError(DIVERGED.format("samples"))

@@ -1,4 +1,4 @@
-"""An imputer: a denoising autoencoder as the step of a pipeline that fills in missing cells."""
+"""An imputer: a denoising autoencoder as the step of a pipeline that fills in missing values."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Self
@@ -38,9 +38,10 @@ LEAST_EPOCHS, MOST_EPOCHS = 20, 300
 
 
 def recipe(n_rows, n_columns=None):
-    """What did best in docs/benchmarks/imputation.py, for so many rows.
+    """The settings that did best in docs/benchmarks/imputation.py, for this number of rows.
 
-    Of a table, which has so many columns, it did best in docs/benchmarks/tables.py.
+    For a table with `n_columns` columns, those that did best in
+    docs/benchmarks/tables.py.
     """
     epochs = STEPS * BATCH_SIZE // max(n_rows, 1)
     return DenoisingAutoencoder(
@@ -74,82 +75,81 @@ def in_any_row(X, cells):
 
 
 def as_nan(gaps):
-    """Numbers that lack these cells."""
+    """Numbers with NaN in these cells."""
     return np.where(gaps, np.nan, 0.0)
 
 
 class AutoencoderImputer(
     PartsMixin, DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 ):
-    """Fill missing cells with what an autoencoder makes of the observed ones.
+    """Fill in missing values with an autoencoder's reconstruction from the observed ones.
 
-    The autoencoder is trained on rows with holes as they are; its loss counts the observed
-    cells alone, of which it masks some more, to learn to restore them, ::
+    The autoencoder is trained directly on rows with missing values. Its loss counts only observed
+    cells; some of these are masked, too, so that it learns to restore them ::
 
         mean over rows of  sum over observed cells j of (x_j - g(f(x'))_j)^2
 
-    with x' the masked row. A hole then gets the cell of the row's reconstruction. Observed
-    cells stay as they are. Where columns are related linearly, `IterativeImputer` with its
+    with x' the masked row. Missing values are then taken from the row's reconstruction, and
+    observed ones stay as they are. If columns are related linearly, `IterativeImputer` with its
     regressions may be as good: compare the two.
 
-    X may be a data frame with columns of categories, booleans, strings or times, of pandas,
-    polars or pyarrow; missing cells are what these take for it. Then so is what `transform`
-    returns, with the same dtypes: categories are filled with the likeliest one, of which the
-    loss is the cross-entropy, numbers with their mean given the row's other cells, within
-    the range of `fit`, rounded where a column is of integers or times.
+    X may be a pandas, polars or pyarrow data frame with columns of categories, booleans, strings
+    or times; missing values are those that the library treats as such. `transform` then returns
+    such a data frame with the same dtypes. Categories, whose loss is the cross-entropy, are filled
+    with the likeliest one; numbers with their mean given the row's other cells, within the range
+    seen in `fit`, and rounded in columns of integers or times.
 
     Parameters
     ----------
     autoencoder : autoencoder or None, default=None
-        What is trained, a clone of it: an autoencoder that takes missing cells, which
-        :class:`DenoisingAutoencoder` does and, of data frames with categories, :class:`VAE`.
-        None is one by the recipe that did best in the
-        benchmark: `DenoisingAutoencoder(64, hidden_layer_sizes=(256,),
-        code_activation='identity', learning_rate='one_cycle', learning_rate_init=3e-3,
-        batch_size=64, max_iter=300)`, with fewer epochs where there are more than 2133 rows:
-        as many as take 10,000 steps, and 20 at least. For data frames with categories it has
-        `alpha` of 5e-4 for each column. With loss='squared_error' it gets
-        columns standardised, with another loss as they are. Its `table` says how data frames
-        are encoded; 'auto' is a `TableEncoder()` of those with a column that is not of numbers.
+        The autoencoder to train, which is cloned. It must take missing values, as
+        :class:`DenoisingAutoencoder` does and, for data frames with categories, :class:`VAE`. None
+        uses the settings that did best in the benchmark: `DenoisingAutoencoder(64,
+        hidden_layer_sizes=(256,), code_activation='identity', learning_rate='one_cycle',
+        learning_rate_init=3e-3, batch_size=64, max_iter=300)`, with fewer epochs for more than
+        2133 rows: 10,000 steps, but at least 20 epochs. For data frames with categories, `alpha`
+        is 5e-4 per column. With loss='squared_error' columns are standardised, with another loss
+        they are not. Its `table` says how data frames are encoded; 'auto' uses a `TableEncoder()`
+        if a column is not numeric.
     add_indicator : bool, default=False
-        Whether to append a column of zeros and ones for each column that lacked cells in
-        `fit`, 1 where a cell was missing, as :class:`~sklearn.impute.MissingIndicator`
-        does: for a predictor that may learn from what is missing. Booleans in data frames.
+        Whether to append, for each column with missing values in `fit`, a column of zeros and
+        ones, with 1 for missing, as :class:`~sklearn.impute.MissingIndicator` does, so that a
+        predictor can learn from missingness. In data frames these columns are boolean.
     random_state : int, RandomState instance or None, default=None
-        Seed of the autoencoder's weights, shuffles and masks, in place of its own; an int
-        makes refits identical. None leaves its own.
+        Seed of the autoencoder's weights, shuffling and masks, in place of its own; an int makes
+        refits identical. None keeps its own.
 
     Attributes
     ----------
     autoencoder_ : autoencoder
-        The one that has been trained, on the columns with observed cells.
+        The trained autoencoder, of the columns with observed cells.
     scaler_ : StandardScaler or None
-        What standardises these columns, by their observed cells; None where the
-        autoencoder's loss is not the squared error, which goes by the columns' own scale, and
-        of data frames with categories, which its `table_` encodes.
+        Standardises these columns by their observed cells. None if the autoencoder's loss is not
+        the squared error, as it then needs the columns' own scale, and for data frames with
+        categories, which its `table_` encodes.
     indicator_ : MissingIndicator or None
-        What makes the additional columns; None without `add_indicator`.
+        Computes the additional columns; None without `add_indicator`.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of features seen during fit; only where X has names that are strings.
+        Names of features seen during fit; only if all column names of X are strings.
 
     See Also
     --------
-    DenoisingAutoencoder : What fills the cells, and codes rows with holes as well.
-    sklearn.impute.IterativeImputer : Regressions of each column on the others.
-    sklearn.impute.KNNImputer : Means of the nearest rows.
+    DenoisingAutoencoder : Fills in the values; also encodes rows that miss some.
+    sklearn.impute.IterativeImputer : Regresses each column on the others.
+    sklearn.impute.KNNImputer : Averages the nearest rows.
 
     Notes
     -----
-    As of `SimpleImputer` and its like, a column without an observed cell in `fit` is left
-    out of what `transform` returns; `fit` warns of it. In arrays, integers become float64.
+    As with `SimpleImputer` and other imputers, `transform` leaves out columns without an observed
+    cell in `fit`, and `fit` warns of them. In arrays, integers become float64.
 
-    A category that `fit` has not seen stays where it is; the autoencoder takes it for a
-    missing cell.
+    A category that `fit` has not seen is kept; the autoencoder treats it as missing.
 
-    A fit on rows without holes can fill those of other rows, but less well: the mask of
-    observed cells is an input of the encoder only where the training data lack some.
+    After a fit on complete rows, missing values of other rows can be filled in, but
+    less well: the mask of observed cells is an input of the encoder only if the
+    training data have missing values.
 
     References
     ----------
@@ -212,8 +212,8 @@ class AutoencoderImputer(
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Training data; NaN is a missing cell. float32 and data frames with categories are
-            computed in float32, in about half the time, everything else in float64.
+            Training data; NaN is a missing value. Computations use float32 for float32 data and
+            data frames with categories, in about half the time, and float64 for all other data.
         y : None
             Ignored.
 
@@ -225,8 +225,8 @@ class AutoencoderImputer(
         Raises
         ------
         ValueError
-            If the autoencoder is none that takes missing cells, or X does not suit it, is
-            sparse or has no observed cell.
+            If the autoencoder does not take missing values, or X does not suit it, is sparse or
+            has no observed cell.
         """
         with together(self, False, X) as (X, _, _):
             return self._fit(X)
@@ -248,7 +248,7 @@ class AutoencoderImputer(
         return self
 
     def _fit_array(self, X, spec):
-        """The autoencoder and the scaler, fitted."""
+        """The fitted autoencoder and scaler for an array."""
         autoencoder, scaler = self._unfitted(len(X)), None
         if isinstance(autoencoder._output, SquaredError):
             scaler = fitted_scaler(X)
@@ -256,33 +256,33 @@ class AutoencoderImputer(
         return autoencoder.fit(X), scaler
 
     def _fit_table(self, X, spec):
-        """The same of a table, whose encoder is the autoencoder's."""
+        """The fitted autoencoder and None for a table, which the autoencoder encodes."""
         table = (TableEncoder() if spec == "auto" else clone(spec)).fit(X)
         autoencoder = self._unfitted(*X.shape)
         return autoencoder.fit(encoded(table, X)), None
 
     def transform(self, X) -> np.ndarray:
-        """Fill the missing cells of X.
+        """Fill in the missing values of X.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows to fill; NaN is a missing cell. A data frame if `fit` has got one with
+            Rows to fill in; NaN is a missing value. A data frame if `fit` got one with
             categories.
 
         Returns
         -------
         filled : ndarray or DataFrame of shape (n_samples, n_features_out)
-            A copy without NaN, in the dtype of X, but float64 where that is no float32:
-            the columns with an observed cell in `fit`, and with `add_indicator` those that
-            say what was missing. If `fit` has got a data frame with categories, one of the
-            library of X, with its dtypes and index, or of the one that `set_output` says.
+            A copy without NaN, of float32 if X is, otherwise of float64: the columns with an
+            observed cell in `fit`, and with `add_indicator` the indicator columns. If `fit` got a
+            data frame with categories, a data frame of the library of X, with its dtypes and
+            index, or of the library chosen by `set_output`.
 
         Raises
         ------
         ValueError
-            If X has not as many columns as in `fit`, or is sparse or infinite, or a column's
-            dtype is of another kind than in `fit`.
+            If X has not as many columns as in `fit`, is sparse or infinite, or a column's dtype is
+            of another kind than in `fit`.
         """
         check_is_fitted(self)
         if self._is_of_table:
@@ -315,18 +315,19 @@ class AutoencoderImputer(
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the columns of X, if it had none in `fit`; None then stands for x0,
+            Names of the columns of X if it had none in `fit`; None then stands for x0,
             x1 and so on.
 
         Returns
         -------
         names : ndarray of shape (n_features_out,)
-            Those of X; with `add_indicator` also their names behind ``missingindicator_``.
+            Names of the columns of X; with `add_indicator` also their names prefixed by
+            ``missingindicator_``.
 
         Raises
         ------
         ValueError
-            If the names are others than in `fit`, or not as many.
+            If the names differ from those in `fit` in content or number.
         """
         check_is_fitted(self)
         names = super().get_feature_names_out(input_features)
@@ -336,7 +337,7 @@ class AutoencoderImputer(
         return np.concatenate([kept, self.indicator_.get_feature_names_out(names)])
 
     def _spec_of_table(self, X):
-        """The autoencoder's `table` if X is a table, and None if it is an array."""
+        """The autoencoder's `table` if X is a table, None if it is an array."""
         spec = "auto" if self.autoencoder is None else getattr(self.autoencoder, "table", None)
         return spec if spec != "auto" or holds_more_than_numbers(X) else None
 
@@ -345,7 +346,7 @@ class AutoencoderImputer(
         return self.autoencoder_._table is not None
 
     def _refuse_another_kind(self, X):
-        """An array where `fit` got a data frame, or the other way round."""
+        """Refuse an array if `fit` got a data frame, and the other way round."""
         was_frame = self.autoencoder_._table._frame["library"] != "numpy"
         if was_frame == is_frame(X):
             return
@@ -377,7 +378,7 @@ class AutoencoderImputer(
         return get_tags(self.autoencoder).input_tags.allow_nan
 
     def _unfitted(self, n_rows, n_columns=None):
-        """The autoencoder to be trained, with its seed; for a table of so many columns."""
+        """The autoencoder to train, with its seed; for a table, with its number of columns."""
         autoencoder = clone(self.autoencoder or recipe(n_rows, n_columns))
         if self.random_state is not None:
             autoencoder.set_params(random_state=draw_seed(self.random_state))
@@ -402,7 +403,7 @@ class AutoencoderImputer(
         return X
 
     def _warn_of_empty(self, has_any):
-        """Warn of columns that will be left out; ValueError if those are all."""
+        """Warn of columns that will be left out; ValueError if all are."""
         names = vars(self).get("feature_names_in_", np.arange(len(has_any)))
         empty = names[~has_any].tolist()
         if not has_any.any():
@@ -414,7 +415,7 @@ class AutoencoderImputer(
             )
 
     def _reconstruct(self, X):
-        """What the autoencoder makes of rows, in their units."""
+        """The autoencoder's reconstruction of rows, in their units."""
         if self.scaler_ is None:
             return self.autoencoder_.reconstruct(X)
         scaled = self.autoencoder_.reconstruct(self.scaler_.transform(X))

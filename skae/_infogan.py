@@ -1,4 +1,4 @@
-"""The information-maximising GAN: rows by categories that it finds itself."""
+"""The information-maximising GAN: rows of categories that it finds itself."""
 
 import math
 from functools import partial
@@ -18,22 +18,22 @@ from skae._estimator import draw_seed
 from skae._neighbors import mutual_neighbors, walk
 from skae.tables import TableEncoder
 
-# Chosen with digits of 64 and of 784 pixels in view, and the same for whatever data.
-NEAR, STEPS = 5, 16  # mutual neighbours of a row, and steps of a walk among them
+# Chosen with digits of 64 and of 784 pixels, and used for any data.
+NEAR, STEPS = 5, 16  # number of mutual neighbours of a row, and of steps of a walk among them
 BALANCE = 2.0  # weight of the entropy of all categories against the agreement of pairs
-RAMP = 0.2, 0.6  # parts of the training between which codes get their weight
+RAMP = 0.2, 0.6  # fractions of the training between which the codes' weight rises
 TINY = 1e-8
 
 
 def disagreement(logits, of_batch=None):
-    """How little pairs of rows agree on their category, and how unlike the categories' sizes are.
+    """How little pairs of rows agree on their category, and how unequal the categories' sizes are.
 
     Parameters
     ----------
     logits : Tensor of shape (2 n, n_categories)
-        Of rows, then of a partner of each.
+        Logits of the rows, then of their partners.
     of_batch : callable, default=None
-        Where rows are a part of a batch, makes the whole's of sums: `Network.in_proportion`.
+        Scales sums over a part of a batch to the whole batch: `Network.in_proportion`.
 
     References
     ----------
@@ -50,147 +50,147 @@ def disagreement(logits, of_batch=None):
 
 
 class InfoGAN(BaseGAN):
-    """Information-maximising generative adversarial network: new rows by kinds that it finds.
+    """Information-maximising generative adversarial network: new rows of kinds that it finds.
 
-    As in `GAN`, a generator G and a discriminator D play against each other. G gets a code c
-    beside the noise: one of several categories, and continuous numbers. D has outputs Q(c|x)
-    besides, that read the code from a row. G and D also minimise, by mini-batches, ::
+    As in `GAN`, a generator G and a discriminator D play against each other. Beside the noise, G
+    gets a code c: one of several categories, and continuous numbers. D has further outputs Q(c|x),
+    which read the code from a row. G and D also minimise, batch by batch, ::
 
         weight * mean [-log Q(c|G(z, c))  -  log sum_k Q(k|x) Q(k|x')  -  2 H(mean Q)]
 
-    The first term bounds the information that rows have of their code from below; alone, it lets
-    categories be any that can be read. The others have real rows say what kinds there are: x' is
-    where a random walk from x among its mutual neighbours ends, a row that is likely of the same
-    kind, and the entropy H keeps all categories in use. The first term gets its weight while
-    training goes on, when rows are already like those of X. There are no labels.
+    The first term is a lower bound of the information that rows hold about their code; alone, it
+    allows any categories that can be read. With the other terms, real rows determine the kinds: x'
+    is the end of a random walk from x among mutual neighbours, which is probably of the same kind,
+    and the entropy H keeps all categories in use. The first term gets its weight later in
+    training, when generated rows already resemble those of X. No labels are used.
 
     Parameters
     ----------
     n_components : int, default=32
-        Width of the noise, independent standard normal numbers, that the generator turns into
-        a row. More than the data have directions to vary in do no harm; fewer cannot cover
+        Number of independent standard normal numbers, the noise, that the generator turns into a
+        row. More numbers than directions in which the data vary do no harm; fewer cannot cover
         them.
     n_categories : int, default=10
-        Values of the categorical code, at least 2: how many kinds of rows there may be.
+        Number of values of the categorical code, at least 2: how many kinds of rows
+        there may be.
     n_continuous : int, default=0
-        Number of continuous codes, uniform in [-1, 1]: how rows vary within a category, as
-        the slant of a digit does; 0 for none.
+        Number of continuous codes, uniform in [-1, 1], which describe how rows vary within a
+        category, such as the slant of a digit; 0 for none.
     information_weight : float, default=1.0
-        Weight, against that of the game, of all the terms that make codes be of use. With 0
-        they are noise like the other.
+        Weight of all the terms that make codes informative, relative to the game. With 0, codes
+        are merely further noise.
     hidden_layer_sizes : int or array-like of int, default=(128, 128)
-        Widths of the discriminator's hidden layers, input side first; the generator mirrors
-        them. Wider layers draw finer detail, and take longer; images of 28 x 28 pixels want
-        (512, 512) or a `network`. An int is one hidden layer.
+        Widths of the discriminator's hidden layers, input side first; the generator mirrors them.
+        Wider layers draw finer detail and take longer; images of 28 x 28 pixels need (512, 512) or
+        a `network`. An int is one hidden layer.
     activation : {'identity', 'logistic', 'tanh', 'relu', 'elu', 'gelu', 'softplus'}, \
             default='relu'
-        Activation of the hidden layers, and of a `ConvNet`: 'relu' bends in flat
-        pieces, 'identity' not at all, the others smoothly.
+        Activation of the hidden layers and of a `ConvNet`: 'relu' is piecewise linear,
+        'identity' is linear, the other functions are smooth.
     network : ConvNet or another specification, default=None
-        Layers of another kind around the dense ones: a row passes the network's
-        encoder, then the discriminator's dense layers; noise passes the generator's, then the
-        network's decoder. `ConvNet(image_shape=(1, 28, 28))` is for images: it makes a DCGAN,
-        whose samples are sharper. A class of your own needs `build`, see `skae.networks`.
-        None: dense layers alone.
+        Layers of another kind around the dense ones: a row passes through the network's encoder,
+        then the discriminator's dense layers; noise passes through the generator's dense layers,
+        then the network's decoder. `ConvNet(image_shape=(1, 28, 28))` suits images: it gives a
+        DCGAN, with sharper samples. A class of your own needs a method `build`, see
+        `skae.networks`. None uses dense layers only.
     table : TableEncoder, 'auto' or None, default='auto'
-        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
-        that is not of numbers, such as one of categories; then `sample` and its
-        like give data frames, too. `TableEncoder(numeric='standard')`, for example: as it
-        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
-        numbers, or an error.
+        How data frames become numbers. 'auto' uses a `TableEncoder()` if a column is not numeric,
+        for example categorical; `sample` and similar methods then return data frames, too. A given
+        encoder, such as `TableEncoder(numeric='standard')`, also encodes all-numeric tables and
+        arrays. With None, data frames must be numeric and are read as arrays.
     gradient_penalty : float, default=1.0
-        Weight of the penalty on the discriminator's slopes, at the beginning and at most. It
-        falls, down to a thousandth, while the discriminator hardly tells real rows from made
-        ones, and rises again where it does with ease. More covers the data better and draws
-        blurred rows; less draws sharp ones of a part of the data. Vary it by factors of 3.
+        Weight of the penalty on the discriminator's slopes, initially and at most. It falls, down
+        to a thousandth, while the discriminator hardly tells real rows from generated ones, and
+        rises again when it does so easily. Larger values cover the data better and draw blurred
+        rows; smaller ones draw sharp rows from a part of the data. Vary it by factors of 3.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='cosine'
-        Schedule of the step size over the `max_iter` epochs: 'cosine' falls to zero, so that
-        the game comes to rest; 'constant' goes on as `partial_fit` does; 'one_cycle' rises for
-        the first 30% of them, then falls to zero.
+        Schedule of the step size over the `max_iter` epochs: 'cosine' falls to zero, so that the
+        game converges; 'constant' keeps it, as `partial_fit` does; 'one_cycle' rises for the first
+        30% of the epochs, then falls to zero.
     learning_rate_init : float, default=3e-3
-        Step size, at its peak where a schedule varies it, of Adam without momentum, which
-        would carry the two networks round each other. Lower it, by factors of 3, if training
-        diverges (a ValueError) or samples get worse at the end.
+        Step size, or its peak if a schedule varies it, of Adam without momentum, which would make
+        the two networks circle each other. Lower it by factors of 3 if training diverges (a
+        ValueError) or samples get worse at the end.
     batch_size : int, default=64
-        Real rows per step of the optimiser, and made ones. More make steps less noisy, and
-        longer.
+        Number of real rows, and of generated rows, per step of the optimiser. Larger batches make
+        steps less noisy but slower.
     max_iter : int or 'auto', default='auto'
-        Epochs, that is passes over X. 'auto' is as many as make 5,000 steps. No loss says when
-        to stop: see `score`. More epochs give better samples, up to a point.
+        Number of epochs, that is, passes over X. 'auto' gives 5,000 steps. No loss tells when to
+        stop: see `score`. More epochs give better samples, up to a point.
     shuffle : bool or 'windows', default=True
-        Whether each epoch takes the rows in a new random order; if not, all epochs have
-        the same batches. 'windows' is for memory maps larger than memory: the order is
-        random within windows of 64 blocks or more, each block of some thousand rows that
-        follow each other in X, and drawn at random. See :ref:`windows`.
+        Whether each epoch takes the rows in a new random order; if not, all epochs have the same
+        batches. 'windows' suits memory maps larger than memory: the order is random within windows
+        of 64 or more randomly drawn blocks, each of some thousand consecutive rows of X. See
+        :ref:`windows`.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the previous fit, for `max_iter`
-        more epochs, instead of from new ones; the network must then be the same.
+        Whether `fit` continues from the weights of the previous fit, for `max_iter`
+        more epochs, instead of starting from new weights; the network must then be the
+        same.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the shuffles and the noise. An
-        int makes refits identical to the bit, on one device and with as many threads.
-        None draws a new seed; the global random generators are neither read nor
-        changed.
+        Seed of the initial weights, the shuffling and the noise. With an int, refits on
+        the same device with the same number of threads are identical to the bit. None
+        draws a new seed; the global random generators are neither read nor changed.
     device : str, default='cpu'
         Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
-        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
-        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
-        Arrays in, arrays out: the device never shows in the results' type.
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. If it is
+        unavailable, `fit` raises ValueError; a fitted model falls back to the CPU with
+        a warning. The device does not change the type of the results.
     precision : {'float', 'bf16'}, default='float'
-        'float': training computes in the dtype of X. 'bf16': the layers round to
-        bfloat16, which has 8 bits of precision, in training only; weights, losses and
-        penalties do not. Nearly twice as fast for layers of a thousand units on
-        processors with bfloat16 instructions, slower than 'float' for small ones, and
-        many times slower on other processors, where `fit` warns.
+        'float': training computes in the dtype of X. 'bf16': in training only, the
+        layers round to bfloat16, which has 8 bits of precision; weights, losses and
+        penalties are not rounded. On processors with bfloat16 instructions, 'bf16' is
+        nearly twice as fast for layers of a thousand units and slower for small ones;
+        on other processors it is many times slower, and `fit` warns.
     verbose : bool or int, default=False
-        Whether to print what training goes by, then a line per epoch: its number, its loss, and
-        the seconds that it took.
+        Whether to print the training's settings, then a line per epoch: its number, its loss and
+        its duration in seconds.
 
     Attributes
     ----------
     n_components_ : int
-        Width of the noise: the first columns that `generate` wants, before those of the codes.
+        Width of the noise: the number of columns that `generate` takes before those of the codes.
     information_curve_ : list of float
-        Lower bound of the mutual information of the category and the generated row in each
-        epoch, in nats: log(n_categories) if the category of a row can always be read. It does
-        not say whether categories are of use.
+        Lower bound of the mutual information of the category and the generated row in each epoch,
+        in nats: log(n_categories) if the category of a row can always be read. It does not tell
+        whether the categories are useful.
     generator_ : torch.nn.Module
-        The generator, built anew from the averaged weights at each access, on the CPU.
-        `generator_(torch.tensor(Z))` equals `generate(Z)`, for Z in the dtype of the
-        fit; another is a TypeError. Of a data frame it gives the probabilities of categories.
+        The generator, rebuilt from the averaged weights on the CPU at each access.
+        `generator_(torch.tensor(Z))` equals `generate(Z)` for Z in the dtype of the fit; other
+        dtypes raise TypeError. For data frames it gives probabilities of categories.
     discriminator_ : torch.nn.Module
-        The discriminator, likewise; `discriminate(X)` is the logistic function of
-        the first of its outputs plus `offset_`. The others are the logits of the categories
-        and the means of the continuous codes.
+        The discriminator, rebuilt likewise; `discriminate(X)` is the logistic function of its
+        first output plus `offset_`. The others are the logits of the categories and the means of
+        the continuous codes.
     offset_ : float
-        What is added to the discriminator's scores, so that as many real rows as made ones
-        have a mean probability of 1/2 of being real.
+        Offset added to the discriminator's scores, so that the mean probability of being real is
+        1/2 over equally many real and generated rows.
     loss_ : float
         The discriminator's loss per pair of rows in the last epoch, in nats and without the
-        penalty: log 2 = 0.69 if it cannot tell real rows from made ones, 0 if it always can.
+        penalty: log 2 = 0.69 if it cannot tell real rows from generated ones, 0 if it always can.
     loss_curve_ : list of float
-        The same of each epoch, averaged while the weights change. Where
-        training has gone on (`warm_start`, `partial_fit`), earlier epochs come first. It is
-        part of a game: a lower one is not better.
+        The same loss in each epoch, averaged while the weights change. If training was continued
+        (`warm_start`, `partial_fit`), earlier epochs come first. As the loss of a game, it is not
+        better if it is lower.
     n_iter_ : int
-        Epochs run by the last `fit`, and by `partial_fit` since.
+        Number of epochs run by the last `fit`, and by `partial_fit` since then.
     batch_size_ : int
-        Rows per step that training took, which `batch_size` has come to.
+        Rows per step that training used, resolved from `batch_size`.
     learning_rate_init_ : float
-        Step size that training took.
+        Step size that training used, resolved from `learning_rate_init`.
     max_iter_ : int
-        Epochs that training might have taken.
+        Maximum number of epochs, resolved from `max_iter`.
     table_ : TableEncoder
-        What makes a matrix of a data frame; only where `fit` has got one to encode.
+        The fitted encoder of data frames; only if `fit` got a data frame to encode.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of features seen during fit; only where X has names that are strings.
+        Names of features seen during fit; only if all column names of X are strings.
 
     See Also
     --------
-    GAN : The same without codes.
-    ConditionalGAN : For labels that you have.
-    sklearn.cluster.KMeans : Finds round kinds, in a moment.
+    GAN : The network without codes.
+    ConditionalGAN : Uses labels if they are known.
+    sklearn.cluster.KMeans : Finds spherical kinds, within moments.
 
     References
     ----------
@@ -273,26 +273,26 @@ class InfoGAN(BaseGAN):
     def sample(
         self, n_samples=1, random_state=None, *, codes=None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draw new rows, of random codes or of those asked for.
+        """Draw new rows, with random or given codes.
 
         Parameters
         ----------
         n_samples : int, default=1
-            How many rows; may be left out where `codes` has several.
+            Number of rows to draw; optional if `codes` has several.
         random_state : int, RandomState instance or None, default=None
             Seed of the codes and the noise; None draws a new one.
         codes : array-like of shape (n_codes,) or (n_samples, n_codes), default=None
-            The codes of all rows, or those of each: a column for each category, 1 for the
-            row's and 0 for the others, then the continuous ones. None draws categories alike
-            and continuous codes between -1 and 1.
+            The code of all rows, or the code of each: a column for each category, 1 for the row's
+            category and 0 for the others, then the continuous codes. None draws categories with
+            equal probability and continuous codes between -1 and 1.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Sampled rows, each column within its range in `fit`. A data frame, if `fit` has got
-            one with categories: its numbers have no more decimals than in `fit`.
+            Sampled rows, each column within its range in `fit`. A data frame if `fit` got one with
+            categories; its numbers have no more decimals than in `fit`.
         codes : ndarray of shape (n_samples, n_codes)
-            Their codes.
+            Codes of the rows.
 
         Raises
         ------
@@ -314,23 +314,24 @@ class InfoGAN(BaseGAN):
         Parameters
         ----------
         Z : array-like of shape (n_samples, n_components + n_codes)
-            Standard normal noise, then codes as `sample` has them.
+            Standard normal noise, then codes as in `sample`.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            Rows on the scale of the data; of a data frame, one with the likeliest categories.
+            Rows on the scale of the data; for data frames, a data frame with the likeliest
+            categories.
 
         Raises
         ------
         ValueError
-            If Z has another width, or cells that are not finite.
+            If Z has another number of columns, or has values that are not finite.
         """
         Z = self._validate_noise(Z, self.n_components_ + self._n_codes)
         return self._as_table(self._generated(Z), exact=True)
 
     def transform(self, X) -> np.ndarray:
-        """Read the codes of rows: what the generator would be given for rows like these.
+        """Read the codes of rows: those from which the generator would make similar rows.
 
         Parameters
         ----------
@@ -346,7 +347,7 @@ class InfoGAN(BaseGAN):
         Raises
         ------
         ValueError
-            If X has not as many columns as in `fit`, or cells that are not finite.
+            If X has not as many columns as in `fit`, or has values that are not finite.
         """
         return super().transform(X)
 
@@ -361,12 +362,12 @@ class InfoGAN(BaseGAN):
         Returns
         -------
         categories : ndarray of int, shape (n_samples,)
-            The likeliest one, from 0 to n_categories - 1.
+            The likeliest category, from 0 to n_categories - 1.
 
         Raises
         ------
         ValueError
-            If X has not as many columns as in `fit`, or cells that are not finite.
+            If X has not as many columns as in `fit`, or has values that are not finite.
         """
         codes = self._codes(self._validate_rows(X))
         return codes[:, : self._n_categories_].argmax(axis=1)
@@ -376,7 +377,7 @@ class InfoGAN(BaseGAN):
     # The game.
 
     def _objective(self, network, x, noise, partners):
-        # A copy of the partners, and the rows themselves in memory of their own.
+        # A copy of the partners; the rows keep memory of their own.
         x, partners = self._inputs(x), self._inputs(partners)
         codes = of_batch(partial(self._random_codes, noise), x, noise)
         made = self._made(network, self._latent(x, noise, codes), noise)
@@ -393,18 +394,18 @@ class InfoGAN(BaseGAN):
         return value + besides - besides.detach()  # the curve is that of the game
 
     def _misread(self, network, outputs, codes):
-        """What the generator's codes cost to be read, in nats but for constants."""
+        """Cost of reading the generator's codes, in nats up to a constant."""
         categories = functional.cross_entropy(self._logits(outputs), self._logits(codes))
         network.note(math.log(self.n_categories) - categories.detach())
         differences = (outputs - codes)[:, self.n_categories :]
         return categories + 0.5 * differences.square().sum(dim=1).mean()
 
     def _logits(self, outputs):
-        """The columns of the categories."""
+        """The columns of the outputs that belong to categories."""
         return outputs[:, : self.n_categories]
 
     def _ramp(self, progress):
-        """The weight of the generator's codes; where no schedule leads to an end, it is whole."""
+        """The weight of the generator's codes; the full weight without a schedule."""
         if progress is None or self.learning_rate == "constant":
             return 1.0
         start, end = RAMP
@@ -453,7 +454,7 @@ class InfoGAN(BaseGAN):
         rng = np.random.default_rng(stream_seed(state.seed, "walks", state.n_epochs))
         trainer.pair(walk(trainer.near, STEPS, rng))
 
-    # What a fit leaves.
+    # Results of a fit.
 
     def _go_on(self, trainer):
         trainer = super()._go_on(trainer)
@@ -470,7 +471,7 @@ class InfoGAN(BaseGAN):
 
     @property
     def _n_codes(self):
-        """That the fitted generator gets."""
+        """Number of codes that the fitted generator takes."""
         return self._perceptron.sizes[-1] - 1
 
     def _drawn_codes(self, n_samples, seed):

@@ -1,4 +1,4 @@
-"""A detector of outliers: rows that an autoencoder neither codes nor restores like the others."""
+"""A detector of outliers: rows with an unusual code or reconstruction."""
 
 from functools import partial
 from numbers import Real
@@ -35,21 +35,22 @@ from skae._together import fit_to_all, together
 from skae.tables import TableEncoder
 
 WIDTH = 128  # of the code by default
-LEAST_SHARE = 0.01  # of a cell's spread that counts as its error in training
+LEAST_SHARE = 0.01  # lower limit of a cell's error in training, as a share of its spread
 MOST_CORRELATED = 2000  # components of a code whose correlations are estimated
-TRIMS = 3  # times that outliers are left out and sought again
-LEAST_SCORE = 1e-300  # whose logarithm is taken
+TRIMS = 3  # how often outliers are left out and searched for again
+LEAST_SCORE = 1e-300  # lower limit before taking the logarithm
 WHISKER = 1.5  # interquartile ranges from the box of a box plot to Tukey's fence
-SLACK = 1e-6  # of the fence, so that rows that are all alike are no outliers
-ROWS_KEPT = 1000  # whose scores and errors displays compare new ones with
+SLACK = 1e-6  # added to the fence, so that identical rows are not outliers
+ROWS_KEPT = 1000  # rows whose scores and errors displays compare with new ones
 LEAST_ROWS_KEPT, CELLS_KEPT = 20, 2**22
-USUAL = 0.95  # fraction of training rows that have an error no larger
+USUAL = 0.95  # fraction of training rows with at most this error
 
 
 def inverse_covariance(codes):
-    """Inverse of Ledoit and Wolf's estimate, or, of very many components, of the diagonal.
+    """Inverse of Ledoit and Wolf's estimate, or of the diagonal for very many components.
 
-    With it, which share of the estimate is the codes' own covariance, that each of them is in.
+    Also returns the share of the codes' own covariance, to which each code contributes, in the
+    estimate.
     """
     if codes.shape[1] <= MOST_CORRELATED:
         estimate = LedoitWolf().fit(codes)
@@ -69,17 +70,18 @@ def squared_distances(codes, centre, precision):
 
 
 def left_out(distances, n_rows, own_share):
-    """Squared distances of training rows by mean and covariance of the others.
+    """Squared distances of training rows from the mean of the others, by their covariance.
 
-    Those by all are too small, the more so the fewer rows there are for a component. By the
-    formula of Sherman and Morrison; `own_share` is that of the sample in the covariance.
+    Distances by all rows are too small, the more so the fewer rows there are per component.
+    Computed by the Sherman-Morrison formula; `own_share` is the sample covariance's share in the
+    estimate.
     """
     own = own_share * distances / max(n_rows - 1, 1)
     return n_rows / max(n_rows - 1, 1) * distances / np.maximum(1.0 - own, LEAST_SCORE)
 
 
 def row_sums(errors):
-    """Sums of rows whose missing cells count as the mean of the others, or as 1 without any."""
+    """Sums of rows; missing values count as the mean of the row's others, or as 1 without any."""
     observed = ~np.isnan(errors)
     if observed.all():
         return errors.sum(axis=1)
@@ -96,7 +98,7 @@ def tukeys_fence(scores):
 
 
 def seeded(estimator, seed):
-    """The estimator with this `random_state` of its own and of its parts, but for frozen ones."""
+    """The estimator with this `random_state` for itself and its parts, except frozen ones."""
     params = estimator.get_params(deep=True)
     frozen = tuple(
         f"{name}__" for name, part in params.items() if isinstance(part, FrozenEstimator)
@@ -107,73 +109,73 @@ def seeded(estimator, seed):
 
 
 class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, BaseEstimator):
-    """Find outliers: rows whose code or reconstruction is unlike those of the training rows.
+    """Find outliers: rows whose code or reconstruction differs from those of the training rows.
 
-    `predict` says +1 of normal rows and -1 of outliers, and larger scores are more normal, as
-    of scikit-learn's detectors; pyod's conventions are the opposite. The score of a row x with
+    `predict` gives +1 for normal rows and -1 for outliers, and larger scores are more normal, as
+    in scikit-learn's detectors; pyod's conventions are the opposite. The score of a row x with
     code z and reconstruction r is ::
 
         score(x) = -( sum over features j of (x_j - r_j)^2 / v_j  +  (z - m)' S^-1 (z - m) )
 
-    with v_j the mean squared error of feature j over the training rows, m and S mean and
-    covariance of their codes. An autoencoder with a wide code also restores rows that are unlike
-    all others, and far away *in the code*; one with a narrow code fails to restore them:
-    the two parts complement each other.
+    with v_j the mean squared error of feature j over the training rows, and m and S the mean and
+    covariance of their codes. A wide code lets an autoencoder restore even rows unlike all others,
+    but their codes are far away; with a narrow code it fails to restore them: the two parts
+    complement each other.
 
     Parameters
     ----------
     autoencoder : transformer or None, default=None
-        What is trained, a clone of it: any transformer with `inverse_transform`, such as an
+        The transformer to train, which is cloned: any with `inverse_transform`, such as an
         autoencoder of skae, PCA, NMF, or a pipeline of a scaler and one of these. A
-        `FrozenEstimator` of a fitted one stays as it is. None is
-        `DenoisingAutoencoder(128)`, which also takes missing cells.
+        `FrozenEstimator` of a fitted one stays as it is. None is `DenoisingAutoencoder(128)`,
+        which also takes missing values.
     contamination : 'auto' or float, default='auto'
-        Which rows are outliers. A float: this share of the training rows, in (0, 0.5], those
-        with the lowest scores; v, m and S are then estimated without this share, of which
-        what is normal should not depend. 'auto': those beyond the upper whisker of a
-        box plot of log(-score), in which training rows are judged by m and S of the others:
-        a few hundredths of normal rows. v, m and S are of all rows.
+        Which rows are outliers. A float in (0, 0.5]: this share of the training rows, those with
+        the lowest scores; v, m and S are then estimated without them, as outliers should not
+        define what is normal. 'auto': rows beyond the upper whisker of a box plot of log(-score),
+        where each training row is judged by m and S of the others: a few per cent of normal rows.
+        v, m and S are then estimated from all rows.
     table : TableEncoder, 'auto' or None, default='auto'
-        How data frames become numbers, in place of the parameter `table` of `autoencoder`,
-        which has to be an autoencoder of skae. 'auto': as that says, by default a
-        `TableEncoder()` of data frames with a column that is not of numbers.
+        How data frames become numbers, in place of the parameter `table` of `autoencoder`, which
+        must then be an autoencoder of skae. 'auto' keeps that parameter, which by default uses a
+        `TableEncoder()` if a column is not numeric.
     random_state : int, RandomState instance or None, default=None
-        Seed of the autoencoder, in place of its own and of those of its parts, such as the
-        steps of a pipeline; an int makes refits identical. None leaves theirs.
+        Seed of the autoencoder and of its parts, such as the steps of a pipeline, in place of
+        their own; an int makes refits identical. None keeps their own.
 
     Attributes
     ----------
     autoencoder_ : transformer
-        The one that has been trained, or the one that was frozen.
+        The trained transformer, or the frozen one.
     offset_ : float
-        The score below which a row is an outlier.
+        The threshold of the score below which a row is an outlier.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of features seen during fit; only where X has names that are strings.
+        Names of features seen during fit; only if all column names of X are strings.
 
     See Also
     --------
-    DenoisingAutoencoder : What is trained by default.
+    DenoisingAutoencoder : The autoencoder that is trained by default.
     skae.inspection.FeatureErrorsDisplay : Which features make a row an outlier.
-    sklearn.ensemble.IsolationForest : Outliers are what random cuts soon isolate.
-    sklearn.neighbors.LocalOutlierFactor : Outliers are where rows are rare.
+    sklearn.ensemble.IsolationForest : Outliers are rows that random cuts isolate early.
+    sklearn.neighbors.LocalOutlierFactor : Outliers lie where rows are sparse.
 
     Notes
     -----
-    In the monitoring of processes, the two parts are known as Q and T^2. `v_j` is at least a
-    hundredth of the variance of the feature, and 1 of one that is constant. So units do not
-    matter beyond what they do to the autoencoder: a scaler may as well stand before the detector
-    as within it. S is the estimate of Ledoit and Wolf, which fewer rows than components also have,
-    and diagonal where the code has more than 2000 components.
+    In process monitoring, the two parts are known as Q and T^2. `v_j` is at least a hundredth of
+    the feature's variance, and 1 for a constant feature. Units thus matter only to the
+    autoencoder: a scaler may precede the detector or be part of it. S is the estimate of Ledoit
+    and Wolf, which exists even with fewer rows than components, and is diagonal if the code has
+    more than 2000 components.
 
-    Missing cells, which `DenoisingAutoencoder` takes, and VAE in data frames, count as the mean
-    of the row's other cells, so that a row is no more normal for lacking some. Of a data frame
-    with categories, errors are those of its columns: squared differences of numbers,
-    cross-entropies of categories, each divided by its mean. Of a VAE, the code is the posterior
-    mean; its ELBO is `autoencoder_.score_samples(X)`.
+    Missing values, which `DenoisingAutoencoder` takes, and VAE in data frames, count as the mean
+    of the row's other errors, so that they do not make a row more normal. For a data frame with
+    categories, errors belong to its columns: squared differences of numbers, cross-entropies of
+    categories, each divided by its mean. For a VAE, the code is the posterior mean; its ELBO is
+    `autoencoder_.score_samples(X)`.
 
-    'auto' promises no share, as rows without outliers should have none.
+    'auto' does not fix a share, since data without outliers should yield none.
 
     References
     ----------
@@ -200,7 +202,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
     >>> bool(found[y == 0].mean() > 0.5), bool(found[y != 0].mean() < 0.06)
     (True, True)
 
-    Which pixels are to blame, compared with those of training rows, and how much the code:
+    Which pixels are unusual compared with those of training rows, and how unusual the code is:
 
     >>> zero = X[y == 0][:1] / 16
     >>> pixels, code = detector.feature_errors(zero), detector.code_distances(zero)
@@ -239,12 +241,12 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None) -> Self:
-        """Train the autoencoder on X, and learn what errors and codes are normal.
+        """Train the autoencoder on X and learn which errors and codes are normal.
 
         Parameters
         ----------
         X : array-like, CSR matrix or DataFrame of shape (n_samples, n_features)
-            Training data, with outliers or without: at least two rows.
+            Training data, with or without outliers: at least two rows.
         y : None
             Ignored.
 
@@ -256,8 +258,8 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         Raises
         ------
         ValueError
-            If a parameter is wrong, or the autoencoder none with `inverse_transform`, if X does
-            not suit it, or if it gives back rows of another width than X has.
+            If a parameter is invalid, the autoencoder has no `inverse_transform`, X does not suit
+            it, or its reconstructions have another number of columns than X.
         """
         with together(self, False, X) as (X, _, _):
             return self._fit(X)
@@ -274,7 +276,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         return self
 
     def _learn(self, rows):
-        """Learn what errors and codes are normal, and which scores are not."""
+        """Learn which errors and codes are normal, and which scores are not."""
         self._estimate(rows)
         if self.contamination == "auto":
             scores = self._scores(rows)
@@ -288,7 +290,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         self._keep_some(rows, scores)
 
     def _estimate(self, rows, kept=None):
-        """Estimate v, m and S from the rows that are kept, by default all."""
+        """Estimate v, m and S from the kept rows, by default all."""
         parts, sums, n_observed = [], np.zeros(rows.n_cells), np.zeros(rows.n_cells)
         for some, codes, errors in rows.chunks():
             mask = slice(None) if kept is None else kept[some]
@@ -306,14 +308,14 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         self._usual_errors_ = self._floored(ratio(sums, n_observed), rows, kept)
 
     def _floored(self, means, rows, kept):
-        """Mean errors of cells, or a share of what these vary where that is more."""
+        """Mean errors of cells, or a share of the cells' variances if that is larger."""
         spreads = rows.spreads(kept)
         if kept is not None and not spreads.all():
             spreads = np.where(spreads > 0, spreads, rows.spreads())
         return np.where(spreads > 0, np.maximum(means, LEAST_SHARE * spreads), 1.0)
 
     def _keep_some(self, rows, scores):
-        """Keep for displays what some training rows have come to."""
+        """Keep errors, distances and scores of some training rows for displays."""
         n_most = max(LEAST_ROWS_KEPT, min(ROWS_KEPT, CELLS_KEPT // rows.n_cells))
         places = np.linspace(0, len(rows) - 1, min(n_most, len(rows))).astype(int)
         kept_errors, kept_distances = [], []
@@ -328,7 +330,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         self._training_scores_ = scores[places]
 
     def score_samples(self, X) -> np.ndarray:
-        """Score each row: minus its errors and the distance of its code; larger is more normal.
+        """Score each row by minus its errors and its code's distance; larger is more normal.
 
         Parameters
         ----------
@@ -338,13 +340,13 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Of float64, at most 0; for training rows about minus the number of features and
-            components; -inf for a row so far away that computing it overflows.
+            Scores in float64, at most 0; for training rows, about minus the number of features and
+            components; -inf for a row so far away that the computation overflows.
 
         Raises
         ------
         ValueError
-            If X has not the columns of `fit`, or cells that the autoencoder does not take.
+            If X has other columns than in `fit`, or has values that the autoencoder does not take.
         """
         return self._scores(self._rows(X))
 
@@ -364,7 +366,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         Raises
         ------
         ValueError
-            If X has not the columns of `fit`, or cells that the autoencoder does not take.
+            If X has other columns than in `fit`, or has values that the autoencoder does not take.
         """
         return self.score_samples(X) - self.offset_
 
@@ -384,12 +386,12 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         Raises
         ------
         ValueError
-            If X has not the columns of `fit`, or cells that the autoencoder does not take.
+            If X has other columns than in `fit`, or has values that the autoencoder does not take.
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
     def feature_errors(self, X) -> np.ndarray:
-        """Each cell's squared error relative to that of training rows: which features are to blame.
+        """Squared error of each cell relative to training rows: which features are unusual.
 
         Parameters
         ----------
@@ -399,14 +401,14 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         Returns
         -------
         errors : ndarray of shape (n_samples, n_features)
-            Of float64; 1 is as in training, on average. A row's sum and its `code_distances`
-            are together minus its `score_samples`. NaN where a cell is missing: in the score
-            it counts as the mean of the row's others. Of a data frame, a column for each of its.
+            Errors in float64; the average in training is 1. A row's sum and its `code_distances`
+            add up to minus its `score_samples`. NaN for missing values, which count in the score
+            as the mean of the row's others. For a data frame, each of its columns has one.
 
         Raises
         ------
         ValueError
-            If X has not the columns of `fit`, or cells that the autoencoder does not take.
+            If X has other columns than in `fit`, or has values that the autoencoder does not take.
         """
         rows = self._rows(X)
         return np.concatenate([errors / self._usual_errors_ for _, _, errors in rows.chunks()])
@@ -422,12 +424,13 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         Returns
         -------
         distances : ndarray of shape (n_samples,)
-            Of float64; for training rows about the number of components, on average.
+            Distances in float64; for training rows, on average about the number of
+            components.
 
         Raises
         ------
         ValueError
-            If X has not the columns of `fit`, or cells that the autoencoder does not take.
+            If X has other columns than in `fit`, or has values that the autoencoder does not take.
         """
         rows = self._rows(X)
         return np.concatenate([self._distances(codes) for _, codes, _ in rows.chunks()])
@@ -443,7 +446,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         return -np.concatenate(totals)
 
     def _totals(self, errors, codes, of_training):
-        """Minus the scores of rows; of those of training, codes as seen from the others."""
+        """Minus the scores of rows; for training rows, the others judge each code."""
         distances = self._distances(codes)
         if of_training:
             distances = left_out(distances, self._n_codes_, self._own_share_)
@@ -452,7 +455,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
     def _distances(self, codes):
         return squared_distances(codes, self._code_mean_, self._code_precision_)
 
-    # What the autoencoder is, and what X is to it.
+    # The autoencoder, and X as it takes it.
 
     @property
     def _prototype(self):
@@ -460,7 +463,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
 
     @property
     def _frozen(self):
-        """What has been fitted before; None if it is to be trained."""
+        """The frozen, fitted transformer; None if one is to be trained."""
         frozen = isinstance(self.autoencoder, FrozenEstimator)
         return self.autoencoder.estimator if frozen else None
 
@@ -471,7 +474,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         is_one = not isinstance(self._prototype, type) and all(
             hasattr(self._prototype, name) for name in methods
         )
-        # An encoder of tables alone, or nothing at all, restores whatever there is.
+        # A table encoder alone, or an empty pipeline, restores everything.
         if is_one and any(not isinstance(step, TableEncoder) for step in steps_of(self._prototype)):
             return
         raise InvalidParameterError(
@@ -481,7 +484,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         )
 
     def _unfitted(self):
-        """What is to be trained, with its seed and table; or what is frozen."""
+        """The transformer to train, with its seed and table, or the frozen one."""
         if self._frozen is not None:
             self._check_table(has_table=False)
             return self._frozen
@@ -503,7 +506,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
             )
 
     def _validated(self, X, steps, reset):
-        """X as the autoencoder gets it, and as numbers; None for these if it is a table."""
+        """X as the autoencoder takes it, and as numbers (None if X is a table)."""
         X, holds_categories = off_torch(X), holds_more_than_numbers(X)
         is_one_of_many = isinstance(X, Shard) and len(X) > 1
         options = {"reset": reset, "least": 2 if reset and not is_one_of_many else 1}
@@ -534,7 +537,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         return X
 
     def _takes(self, tag):
-        """Whether the autoencoder takes rows that are sparse, or lack cells."""
+        """Whether the autoencoder takes sparse rows or missing values."""
         steps = [step for step in steps_of(self._prototype) if hasattr(step, "__sklearn_tags__")]
         return all(getattr(get_tags(step).input_tags, tag) for step in steps)
 

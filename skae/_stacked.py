@@ -29,7 +29,7 @@ from skae.tables import TableEncoder
 
 @contextmanager
 def _named(number):
-    """Say in an error which layer of a stack it comes from."""
+    """Name in an error the layer of the stack that raised it."""
     try:
         yield
     except ValueError as error:
@@ -39,7 +39,7 @@ def _named(number):
 
 
 def _check_image_shape(layer, code_shape):
-    """Refuse a layer that takes the image which the layer below gives for another one."""
+    """Refuse a layer whose image shape differs from that of the code below."""
     if len(code_shape) == 1 or not isinstance(layer.network, ConvNet):
         return
     channels, *size = code_shape
@@ -55,178 +55,173 @@ def _check_image_shape(layer, code_shape):
 class StackedAutoencoder(BaseAutoencoder):
     """Stacked autoencoder: a deep one, pretrained greedily, layer by layer.
 
-    The first layer is trained on X, the second on the first one's clean codes, and so on,
-    each with the objective of its own class (denoising by default). Then all encoders,
-    and all decoders in reverse, make one deep autoencoder, which is fine-tuned to
-    minimise ::
+    The first layer is trained on X, the second on the clean codes of the first, and so on, each
+    with the objective of its own class (denoising by default). Then all encoders, and all decoders
+    in reverse, form one deep autoencoder, which is fine-tuned to minimise ::
 
         mean over rows of  L(x, g(f(x)))  +  alpha/2 * ||W||^2
 
-    with the first layer's loss L. Pretraining starts the deep network where the data
-    are, which random weights do not. (Interrupted while it pretrains, a stack is not
-    fitted; interrupted while it fine-tunes, it keeps the last finished epoch.)
+    with the first layer's loss L. Pretraining adapts the initial weights to the data,
+    unlike random weights. (If pretraining is interrupted, the stack is not fitted; if
+    fine-tuning is, it keeps the last finished epoch.)
 
     Parameters
     ----------
     layer_sizes : int or array-like of int, default=(128, 32)
-        Widths of the layers' codes, input side first; the last one is the code's. More
-        of them make the network deeper; an int is one layer. Of a layer whose code is
-        an image (see `ConvNet`), its channels.
+        Widths of the layers' codes, input side first; the last one is the stack's code.
+        An int is one layer. For a layer whose code is an image (see `ConvNet`), the
+        width is its number of channels.
     estimator : autoencoder, BernoulliRBM, list of these or None, default=None
-        The layers' prototype, cloned for each with its width from `layer_sizes`, or a
-        list with one for each layer, as convolutions need: each takes images of the
-        shape that the code below has. None is `DenoisingAutoencoder()`. Network, loss
-        and pretraining are the prototype's: `estimator__max_iter` and the like set
-        them. Its `n_components`, `random_state`, `device`, `precision` and `verbose`
-        are not used, but this object's.
-        `RestrictedBoltzmannMachine()` in every layer, and an output layer on top, make a
-        deep belief network. scikit-learn's `BernoulliRBM` trains its layer itself, on the
-        CPU: its weights then are those of `Autoencoder(hidden_layer_sizes=(),
-        tied_weights=True, code_activation='logistic', loss='binary_cross_entropy')`.
+        Prototype of the layers, cloned for each with its width from `layer_sizes`, or a list with
+        one prototype per layer, which convolutions need: each takes images of the shape of the
+        code below. None is `DenoisingAutoencoder()`. The prototype determines network, loss and
+        pretraining; `estimator__max_iter` and the like set its parameters. Its `n_components`,
+        `random_state`, `device`, `precision` and `verbose` are replaced by those of the stack.
+        `RestrictedBoltzmannMachine()` in every layer and an output layer on top form a deep belief
+        network. scikit-learn's `BernoulliRBM` trains its layer itself, on the CPU; its weights
+        then become those of `Autoencoder(hidden_layer_sizes=(), tied_weights=True,
+        code_activation='logistic', loss='binary_cross_entropy')`.
     fine_tune : bool, default=True
-        Whether all layers are trained together after the pretraining. If not, codes
-        stay what the layers' own objectives made them, which is enough where a
-        classifier fine-tunes them anyhow; the parameters from `alpha` to
-        `validation_fraction`, which are of this training, then matter to `partial_fit`
-        only (`alpha` to `loss_`, too).
+        Whether all layers are trained together after the pretraining. If not, codes are
+        those of the pretrained layers, which is enough if a classifier fine-tunes them
+        anyway; the parameters from `alpha` to `validation_fraction`, which control the
+        fine-tuning, then affect only `partial_fit` (and `alpha` also `loss_`).
     table : TableEncoder, 'auto' or None, default='auto'
-        How data frames become numbers. 'auto': a `TableEncoder()` of those with a column
-        that is not of numbers, such as one of categories; then `inverse_transform` and its
-        like give data frames, too. `TableEncoder(numeric='quantile')`, for example: as it
-        says, and of all-numeric tables and arrays as well. None: data frames are arrays of
-        numbers, or an error.
+        How data frames become numbers. 'auto' uses a `TableEncoder()` if a column is not numeric,
+        for example categorical; `inverse_transform` and similar methods then return data frames,
+        too. A given encoder, such as `TableEncoder(numeric='quantile')`, also encodes all-numeric
+        tables and arrays. With None, data frames must be numeric and are read as arrays.
     alpha : float, default=0.0
         Strength of the weight decay alpha/2 * ||W||^2, which is part of the objective;
-        biases are exempt. More keeps the weights small and the network smooth: raise it
-        from 1e-5, in factors of 10, where new rows fare much worse than training rows.
-        Unlike in MLPRegressor it is not divided by the batch size.
+        biases are exempt. Larger values keep the weights small and the network smooth:
+        raise it from 1e-5 by factors of 10 if new rows have a much higher loss than
+        training rows. Unlike in MLPRegressor, it is not divided by the batch size.
     solver : {'adam', 'sgd', 'lbfgs'}, default='adam'
-        Optimiser: 'adam' suits most data; 'sgd' is stochastic gradient descent with
-        Nesterov's momentum of 0.9, and wants `learning_rate_init` tuned. 'lbfgs' takes
-        all rows at once, for small data: an epoch is one of its iterations, training
-        stops at the first one that is no improvement by `tol`, and noise is drawn once.
-        `learning_rate`, `learning_rate_init`, `batch_size`, `shuffle`,
-        `n_iter_no_change` and `early_stopping` do not apply to it, and there is no
-        `partial_fit`.
+        Optimiser. 'adam' suits most data. 'sgd' is stochastic gradient descent with
+        Nesterov momentum 0.9; it needs a tuned `learning_rate_init`. 'lbfgs' suits
+        small data: it takes all rows at once, one iteration is one epoch, training
+        stops at the first one that does not improve by `tol`, and noise is drawn once.
+        It ignores `learning_rate`, `learning_rate_init`, `batch_size`, `shuffle`,
+        `n_iter_no_change` and `early_stopping`, and has no `partial_fit`.
     learning_rate : {'constant', 'cosine', 'one_cycle'}, default='constant'
         Schedule of the step size over the `max_iter` epochs: 'constant' lets training
-        stop before their end, 'cosine' falls to zero, 'one_cycle' rises for the first
-        30% of them, then falls to zero, and stands a larger `learning_rate_init`. With
-        either of these, only `early_stopping` ends before `max_iter`.
+        stop earlier; 'cosine' falls to zero; 'one_cycle' rises for the first 30% of the
+        epochs, then falls to zero, and tolerates a larger `learning_rate_init`. With
+        the last two, only `early_stopping` can end training before `max_iter`.
     learning_rate_init : float or 'auto', default='auto'
-        Step size, at its peak where a schedule varies it. Lower it, by factors of 3, if
+        Step size, or its peak if a schedule varies it. Lower it by factors of 3 if
         `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
-        is smooth and still falls at its end. 'auto' depends on what the encoder is made
-        of: 0.01 for layers that saturate ('logistic', 'tanh'), 0.0005 where what is to
-        learn is only what principal components leave, 0.001 elsewhere, and less for
-        wide tables. See :ref:`auto`.
+        is smooth and still falling at its end. 'auto' depends on the encoder: 0.01 for
+        layers that saturate ('logistic', 'tanh'), 0.0005 if only the remainder after
+        principal components is left to learn, 0.001 otherwise, and less for wide
+        tables. See :ref:`auto`.
     batch_size : int or 'auto', default='auto'
-        Rows per step of the optimiser. Fewer make more steps of an epoch: it takes
-        longer, and gets further. 'auto' is a twentieth of the rows, but at least 16
-        and at most 200.
+        Rows per step of the optimiser. With smaller batches an epoch has more steps: it
+        takes longer and lowers the loss further. 'auto' is a twentieth of the rows, but
+        at least 16 and at most 200.
     max_iter : int or 'auto', default='auto'
-        Epochs of the fine-tuning, that is passes over X, at most. Reaching it is no
-        error and does not warn.
-        'auto' is 20 epochs, or as many as make 2,000 steps; large networks and tables
-        with many more columns than rows get by with fewer steps, and none takes more
-        than 20,000. See :ref:`auto`.
+        Maximum number of epochs of the fine-tuning, that is, passes over X. Reaching it
+        is not an error and does not warn. 'auto' is 20 epochs or 2,000 steps, whichever
+        is longer; large networks and tables with many more columns than rows get fewer
+        steps, and none gets more than 20,000. See :ref:`auto`.
     shuffle : bool or 'windows', default=True
-        Whether each epoch takes the rows in a new random order; if not, all epochs have
-        the same batches. 'windows' is for memory maps larger than memory: the order is
-        random within windows of 64 blocks or more, each block of some thousand rows that
-        follow each other in X, and drawn at random. See :ref:`windows`.
+        Whether each epoch takes the rows in a new random order; if not, all epochs have the same
+        batches. 'windows' suits memory maps larger than memory: the order is random within windows
+        of 64 or more randomly drawn blocks, each of some thousand consecutive rows of X. See
+        :ref:`windows`.
     tol : float, default=1e-4
         An epoch counts as an improvement if its loss is below the best one by more than
-        `tol * abs(best)`: it is relative, unlike in MLPRegressor. More stops sooner.
+        `tol * abs(best)`: unlike in MLPRegressor, it is relative. Larger values stop
+        training sooner.
     n_iter_no_change : int, np.inf or 'auto', default='auto'
-        Epochs in a row without improvement after which training stops. Raise it where
-        losses waver, as those of few rows do, or with noise; np.inf never stops. 'auto'
-        is 10, or as many as make 500 steps. However small it is, training does not stop
-        before it has learnt something.
+        Number of consecutive epochs without improvement after which training stops.
+        Raise it if the loss fluctuates, as it does with few rows or with noise; np.inf
+        never stops. 'auto' is 10 epochs or 500 steps, whichever is longer. However
+        small it is, training does not stop before it has learnt something.
     early_stopping : bool, default=False
-        Whether to hold out rows, to stop when their loss stops improving, and to go
-        back to the weights of its last improvement. For wide networks, which learn few
-        rows by heart; the rows held out are lost to training.
+        Whether to hold out rows, stop when their loss no longer improves, and restore
+        the weights of its last improvement. Useful for wide networks, which memorise
+        small data sets; held-out rows are not trained on.
     validation_fraction : float, default=0.1
-        Fraction of the rows that `early_stopping` holds out, rounded up. More judge the
-        weights better, and leave fewer to train on.
+        Fraction of the rows that `early_stopping` holds out, rounded up. More held-out
+        rows judge the weights better but leave fewer to train on.
     warm_start : bool, default=False
-        Whether `fit` goes on with the fine-tuning, for up to `max_iter` more epochs,
+        Whether `fit` continues the fine-tuning, for up to `max_iter` more epochs,
         instead of pretraining anew; the network must then be the same. Needs
         `fine_tune`.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the held-out rows, the shuffles and the noise. An
-        int makes refits identical to the bit, on one device and with as many threads.
-        None draws a new seed; the global random generators are neither read nor
-        changed.
+        Seed of the initial weights, the held-out rows, the shuffling and the noise.
+        With an int, refits on the same device with the same number of threads are
+        identical to the bit. None draws a new seed; the global random generators are
+        neither read nor changed.
     device : str, default='cpu'
         Where to compute: 'cpu', 'cuda' ('cuda:1' is the second such GPU), 'mps'
-        (Apple's, in float32 only), or 'auto' for a GPU if there is one. One that is not
-        there is a ValueError in `fit`; a fitted model goes on with the CPU, and warns.
-        Arrays in, arrays out: the device never shows in the results' type.
+        (Apple's, in float32 only), or 'auto' for a GPU if there is one. If it is
+        unavailable, `fit` raises ValueError; a fitted model falls back to the CPU with
+        a warning. The device does not change the type of the results.
     precision : {'float', 'bf16'}, default='float'
-        'float': training computes in the dtype of X. 'bf16': the layers round to
-        bfloat16, which has 8 bits of precision, in training only; weights, losses and
-        penalties do not. Nearly twice as fast for layers of a thousand units on
-        processors with bfloat16 instructions, slower than 'float' for small ones, and
-        many times slower on other processors, where `fit` warns.
+        'float': training computes in the dtype of X. 'bf16': in training only, the
+        layers round to bfloat16, which has 8 bits of precision; weights, losses and
+        penalties are not rounded. On processors with bfloat16 instructions, 'bf16' is
+        nearly twice as fast for layers of a thousand units and slower for small ones;
+        on other processors it is many times slower, and `fit` warns.
     verbose : bool or int, default=False
-        Whether to print a line per epoch: which part of the fit it belongs to, its
-        number, its loss, that of held-out rows if there are any, and the seconds that
-        it took.
+        Whether to print a line per epoch: the current part of the fit, the epoch's
+        number, its loss, the loss of held-out rows if there are any, and its duration
+        in seconds.
 
     Attributes
     ----------
     n_components_ : int
         Width of the code: the columns of `transform(X)`.
     estimators_ : list of autoencoders
-        The fitted layers, with their weights after the fine-tuning: to chain their
-        `transform` is this object's. Their losses are those of the pretraining; where a
-        `BernoulliRBM` did it, the one after it.
+        The fitted layers, with their weights after the fine-tuning: chaining their
+        `transform` gives the `transform` of the stack. Their losses are those of the
+        pretraining; if a `BernoulliRBM` did it, the loss after it.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of all layers, the encoder's first. Not with a `network`.
+        Weights of all layers, the encoder's first. Not available with a `network`.
     intercepts_ : list of ndarray of shape (fan_out,)
-        Biases of all layers, the encoder's first. Not with a `network`.
+        Biases of all layers, the encoder's first. Not available with a `network`.
     encoder_ : torch.nn.Module
-        The encoder, built anew from the weights at each access, on the CPU.
-        `encoder_(torch.tensor(X))` equals `transform(X)`, for X in the dtype of the
-        fit; another is a TypeError. To train it, call its `requires_grad_()` first.
+        The encoder, rebuilt from the weights on the CPU at each access.
+        `encoder_(torch.tensor(X))` equals `transform(X)` for X in the dtype of the fit;
+        other dtypes raise TypeError. To train it, call its `requires_grad_()` first.
     decoder_ : torch.nn.Module
-        The decoder, likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
+        The decoder, rebuilt likewise; `decoder_(torch.tensor(Z))` equals `inverse_transform(Z)`.
     loss_ : float
         Objective per row, penalties included, in the last epoch.
     best_loss_ : float
-        Lowest loss of an epoch; of the held-out rows if there are any.
+        Lowest loss of any epoch, measured on the held-out rows if there are any.
     loss_curve_ : list of float
         Objective per row in each epoch of the fine-tuning, averaged while the weights
         change (without `fine_tune`, one number: the objective after the pretraining).
-        Where training has gone on (`warm_start`, `partial_fit`), earlier epochs come
+        If training was continued (`warm_start`, `partial_fit`), earlier epochs come
         first.
     validation_loss_curve_ : list of float or None
-        Objective per held-out row after each epoch; None where none were held out.
+        Objective per held-out row after each epoch; None without held-out rows.
     n_iter_ : int
-        Epochs run by the last `fit`, in the pretraining of all layers and the
-        fine-tuning, and by `partial_fit` since.
+        Number of epochs run by the last `fit`, in the pretraining of all layers and the
+        fine-tuning, and by `partial_fit` since then.
     batch_size_ : int
-        Rows per step that training took, which `batch_size` has come to.
+        Rows per step that training used, resolved from `batch_size`.
     learning_rate_init_ : float
-        Step size that training took.
+        Step size that training used, resolved from `learning_rate_init`.
     max_iter_ : int
-        Epochs that training might have taken.
+        Maximum number of epochs, resolved from `max_iter`.
     n_iter_no_change_ : int or np.inf
-        Epochs without improvement that training would have waited for.
+        Number of epochs without improvement that training would have waited for.
     table_ : TableEncoder
-        What makes a matrix of a data frame; only where `fit` has got one to encode.
+        The fitted encoder of data frames; only if `fit` got a data frame to encode.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of features seen during fit; only where X has names that are strings.
+        Names of features seen during fit; only if all column names of X are strings.
 
     See Also
     --------
-    DenoisingAutoencoder : The layers' default.
+    DenoisingAutoencoder : The default of the layers.
     Autoencoder : A deep autoencoder trained from random weights.
-    RestrictedBoltzmannMachine : Another one, for rows in [0, 1].
+    RestrictedBoltzmannMachine : Another layer, for rows in [0, 1].
 
     References
     ----------
@@ -327,7 +322,7 @@ class StackedAutoencoder(BaseAutoencoder):
             self._commit(trainer)
 
     def _pretrain(self, data, held_out_fraction, progress):
-        """Fit the layers one by one; returns a trainer that starts from them."""
+        """Fit the layers one by one; return a trainer that starts from them."""
 
         def fit_layer(layer, codes, number):
             which, machine = f" {number} of {self._n_layers}", self._machines()[number - 1]
@@ -340,7 +335,7 @@ class StackedAutoencoder(BaseAutoencoder):
         return self._build(data, held_out_fraction, fit_layer)
 
     def _start(self, data):
-        """For `partial_fit`, which never pretrains: a trainer of untrained layers."""
+        """A trainer of untrained layers for `partial_fit`, which never pretrains."""
         return self._build(data, 0, lambda layer, codes, number: layer._initialize(codes))
 
     def _build(self, data, held_out_fraction, start_layer):
@@ -363,7 +358,7 @@ class StackedAutoencoder(BaseAutoencoder):
         return trainer
 
     def _fold_origins(self):
-        """Leave the stack one origin, that of X: an upper layer's is a matter of its biases."""
+        """Leave the stack one origin, that of X: fold an upper layer's into its biases."""
         for layer in self.estimators_[1:]:
             network = layer._network_copy()
             fold_origin(network)
@@ -375,8 +370,8 @@ class StackedAutoencoder(BaseAutoencoder):
         return tuned
 
     def _hand_weights_down(self):
-        """Give the layers their part of the whole network's weights."""
-        # Copies: a shallow copy of this object keeps the layers it has.
+        """Copy each layer's part of the whole network's weights into the layer."""
+        # Copies, so that a shallow copy of this object keeps its own layers.
         self.estimators_ = [copy(layer) for layer in self.estimators_]
         parts = [layer._network_copy() for layer in self.estimators_]
         for whole, part in stacked_tensors(self._fitted_network(), parts):
@@ -408,18 +403,18 @@ class StackedAutoencoder(BaseAutoencoder):
         return len(as_sizes(self.layer_sizes))
 
     def _prototypes(self):
-        """An autoencoder for each layer, those that Boltzmann machines are among them."""
+        """An autoencoder for each layer; scikit-learn's Boltzmann machines as autoencoders."""
         given = zip(self._given(), self._machines(), strict=True)
         return [
             _boltzmann_layers.as_autoencoder() if machine else layer for layer, machine in given
         ]
 
     def _machines(self):
-        """The Boltzmann machine that pretrains each layer, or None: its prototype does so."""
+        """The Boltzmann machine that pretrains each layer, or None if its prototype does."""
         return [layer if isinstance(layer, BernoulliRBM) else None for layer in self._given()]
 
     def _given(self):
-        """Either of them, as the parameter has it."""
+        """The prototypes as given by the parameter, one per layer."""
         if isinstance(self.estimator, list):
             return self.estimator
         if self.estimator is None:
@@ -499,7 +494,7 @@ class StackedAutoencoder(BaseAutoencoder):
             return network.apply(self._output.mean_loss, output, x)
         return network.apply(self._output.mean_loss_of_observed, output, x)
 
-    # Of a table, the first layer may take missing cells, and a mask of them.
+    # With a table, the first layer may take missing values and a mask of them.
 
     def _inputs(self, x):
         return x if self._table is None else self.estimators_[0]._inputs(x)
@@ -534,7 +529,7 @@ class StackedAutoencoder(BaseAutoencoder):
 
     @property
     def _is_held_back(self):
-        # A machine learns a density, and reconstructs by the way.
+        # A machine learns a density; its reconstructions are a by-product.
         has_density = not self.fine_tune and any(self._machines())
         return (
             super()._is_held_back or has_density or any(p._is_held_back for p in self._prototypes())

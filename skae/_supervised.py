@@ -33,10 +33,10 @@ from skae._stacked import StackedAutoencoder
 
 
 def centre_and_scale(codes, centred, sample_weight=None):
-    """What to subtract from codes, if they are to be centred, and one number to divide them by.
+    """The centre to subtract from codes (0 if not centred) and one number to divide them by.
 
-    One number, since then the objective stays the same: its weight decay is of weights
-    that are all scaled alike.
+    With a single number the objective stays the same: its weight decay applies to
+    weights that are all scaled alike.
     """
     centre = np.zeros_like(codes[0])
     if centred:
@@ -48,7 +48,7 @@ def centre_and_scale(codes, centred, sample_weight=None):
 
 
 def absorb(layer, centre, scale):
-    """Make an output layer for (codes - centre) / scale one for codes."""
+    """Turn an output layer for (codes - centre) / scale into one for codes."""
     (weight,), (bias,) = layer.own_decoder_weights, layer.decoder_biases
     weight.div_(scale)
     bias.sub_(weight @ torch.tensor(centre, device="cpu"))
@@ -62,7 +62,7 @@ def emit(layer, centre, scale):
 
 
 def on_each(moments, perceptron, function):
-    """The optimiser's moments after a function of each, as a network; None if there are none."""
+    """Apply a function to each of the optimiser's moments, as a network; None without moments."""
     if moments is None:
         return None
     networks = (Network(perceptron, torch.tensor(moment, device="cpu")) for moment in moments)
@@ -70,7 +70,7 @@ def on_each(moments, perceptron, function):
 
 
 def labelled_rows(is_labelled, X, y, sample_weight):
-    """Those rows of all three; ValueError if there are none."""
+    """The labelled rows of X, y and weights; ValueError if there are none."""
     if is_labelled.all():
         return X, y, sample_weight
     if not is_labelled.any():
@@ -82,10 +82,10 @@ def labelled_rows(is_labelled, X, y, sample_weight):
 
 
 class BaseSupervised(EncoderMixin, NetworkEstimator):
-    """An autoencoder's encoder and an output layer. Abstract.
+    """Abstract base class: an autoencoder's encoder and an output layer.
 
-    A subclass says which rows of y are labelled (`_is_labelled`), what the outputs are to
-    become (`_encode_targets`) and with which `_output`.
+    A subclass defines which rows of y are labelled (`_is_labelled`), the targets of the outputs
+    (`_encode_targets`) and the `_output`.
     """
 
     autoencoder_: BaseAutoencoder
@@ -102,21 +102,20 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
     def fit(self, X, y, sample_weight=None) -> Self:
         """Pretrain the autoencoder on X, then train the network to predict y.
 
-        With `warm_start` it goes on with the last part of the training, from where that
-        stands: nothing is pretrained again.
+        With `warm_start` it continues the last part of the training: nothing is
+        pretrained again.
 
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data, labelled and unlabelled. float32 is computed in float32, and so is a
-            memory map of integers or of halves; everything else in float64.
+            Training data, labelled and unlabelled. Computations use float32 for float32 data and
+            for memory maps of integers or float16, float64 for all other data.
         y : array-like or CSR matrix of shape (n_samples,) or (n_samples, n_outputs)
-            What to predict: labels or numbers; of a classifier, two dimensions are an
-            indicator matrix. Rows without are marked, for a classifier by `unlabeled`, for a
-            regressor by NaN.
+            Labels or numbers to predict; for a classifier, two dimensions are an indicator matrix.
+            Mark rows without y by `unlabeled` for a classifier, by NaN for a regressor.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
-            one that is not there. None for all alike.
+            Weight of each row, at least 0: a row of weight 2 counts as two rows, a row of weight 0
+            as none. None gives all rows equal weight.
 
         Returns
         -------
@@ -126,35 +125,35 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         Raises
         ------
         ValueError
-            If a parameter is wrong, X or y does not suit it or the device is not there:
-            the estimator is as before. If the training diverges: it is not fitted (with
-            `warm_start`, it is as before).
+            If a parameter is invalid, X or y does not suit it, or the device is
+            unavailable: the estimator is unchanged. If training diverges: it is not
+            fitted (with `warm_start`, it is unchanged).
         KeyboardInterrupt
-            If interrupted: after the pretraining, the weights of the last finished epoch
-            stay usable, where there is one.
+            If interrupted: after the pretraining, the weights of the last finished epoch, if any,
+            remain usable.
         """
         return self._run_fit(X, y, sample_weight)
 
     @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, sample_weight=None) -> Self:
-        """Train for one epoch over X and y, going on from where training stands.
+        """Train for one more epoch on X and y.
 
-        After a `fit` it goes on with its last part, the fine-tuning. Before one, the first
-        call trains the autoencoder for one epoch, too, and puts the output layer on top. The
-        learning rate is `learning_rate_init`; schedules, `tol`, `early_stopping` and
-        `max_iter` play no part. Optimiser and random streams go on exactly, also through
-        pickle. Without `fine_tune` it is the output layer alone that goes on.
+        After `fit`, it continues the fine-tuning. Without a `fit`, the first call also trains the
+        autoencoder for one epoch and puts the output layer on top. The learning rate is
+        `learning_rate_init`; schedules, `tol`, `early_stopping` and `max_iter` are ignored. The
+        optimiser and the random streams continue exactly, even after pickling. Without
+        `fine_tune`, only the output layer is trained further.
 
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data. Rows without y serve the autoencoder's first epoch alone.
+            Training data. Only the autoencoder's first epoch uses rows without y.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            What to predict. The first call's mean and scale are those of the outputs.
+            Numbers to predict. The outputs keep the mean and scale of the first call.
         sample_weight : array-like of shape (n_samples,), default=None
-            What each row counts, at least 0: 2 is as good as a row that is there twice, 0 as
-            one that is not there. None for all alike. They compare the rows of one call.
+            Weight of each row, at least 0: a row of weight 2 counts as two rows, a row of weight 0
+            as none. None gives all rows equal weight. Weights compare only the rows of one call.
 
         Returns
         -------
@@ -164,8 +163,8 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         Raises
         ------
         ValueError
-            If X or y does not suit the parameters or the loss becomes non-finite; the
-            estimator is then as it was before the call.
+            If X or y does not suit the parameters, or the loss becomes non-finite; the
+            estimator is then unchanged.
         AttributeError
             With solver='lbfgs', which takes all rows at once.
         """
@@ -195,7 +194,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         y = self._validate_y(in_memory(off_torch(y)), reset)
         check_consistent_length(X, y)
         data = weighted(Data(X, y), sample_weight)
-        if len(data) < y.shape[0]:  # as if the others were not there
+        if len(data) < y.shape[0]:  # rows of weight 0 must not matter
             data = replace(data, target=self._validate_y(data.target, reset))
         return data
 
@@ -225,13 +224,13 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
             self._train_all(labelled, split, progress)
 
     def _train_all(self, data, split, progress):
-        """Train encoder and output layer together, from where the output layer's training ended."""
+        """Train encoder and output layer together, from where the latter's training ended."""
         trainer = make_trainer(self, self._perceptron, self._state, data, split)
         trainer.n_iter_before = self.n_iter_
         try:
             self._train_as(self._last_task, trainer, progress)
         except Exception:
-            self._forget()  # after an interrupt, unlike this, the output layer is of use
+            self._forget()  # after an interrupt the output layer, unlike this, is usable
             raise
 
     @property
@@ -243,7 +242,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
             self._train(trainer, task)
 
     def _labelled(self, data):
-        """Those rows of data that have labels, with what the outputs are to become; and which."""
+        """The rows of data that have labels, with the outputs' targets; also which rows."""
         rows = np.flatnonzero(self._is_labelled(data.target))
         some = data[rows]
         target = self._encode_targets(some.target, some.sample_weight).astype(data.X.dtype)
@@ -254,7 +253,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         return split_rows(len(rows), fraction, seed, strata=self._strata(data.target[rows]))
 
     def _unfitted(self, seed):
-        """The autoencoder to pretrain, an object of our own; a frozen one is fitted already."""
+        """A copy of the autoencoder to pretrain; a frozen one is already fitted."""
         own = {name: getattr(self, name) for name in ("device", "precision", "verbose")}
         if self._frozen:
             return self._frozen._with_encoder().set_params(**own)
@@ -262,7 +261,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         return clone(self._prototype).set_params(**own)
 
     def _start(self, data):
-        """For `partial_fit`, whose pretraining is the autoencoder's first epoch."""
+        """Start for `partial_fit`, whose pretraining is the autoencoder's first epoch."""
         seed = self._draw_seed(data)
         (labelled, _), self.autoencoder_ = self._labelled(data), self._unfitted(seed)
         if not self._frozen:
@@ -289,11 +288,11 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         return self._go_on(trainer)
 
     def _begin_output_layer(self, data, split, seed):
-        """A trainer for it alone, on codes: from random weights it would spoil the encoder's.
+        """A trainer for the output layer alone: its random weights would spoil the encoder's.
 
-        It gets them scaled, so that the step size suits codes of any range, and centred,
-        unless fine-tuning follows: the large weights that centred codes allow where they
-        hardly vary would make much too much of its first steps.
+        The codes are scaled, so that the step size suits codes of any range, and centred, unless
+        fine-tuning follows: centred codes that hardly vary allow large weights, which would make
+        its first steps far too large.
         """
         codes = replace(data, X=self.autoencoder_._codes(data.X))
         seen, centred = split.seen(codes), not self.fine_tune
@@ -306,7 +305,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         return self._output_layer_trainer(layer, state, scaled, split)
 
     def _resume_output_layer(self, data, split):
-        """The same from where its training has ended."""
+        """A trainer for the output layer that continues its training."""
         scaled = self._scaled(replace(data, X=self.autoencoder_._codes(data.X)))
         layer = output_layer(scaled.X.shape[1], data.target.shape[1], self._output)
         whole = Network(self._perceptron, torch.tensor(self._state.weights, device="cpu"))
@@ -323,14 +322,15 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
 
     def _output_layer_trainer(self, layer, state, codes, split):
         trainer = make_trainer(self, layer, state, codes, split)
-        trainer.alpha = self.alpha / self._scale_**2  # the decay of the weights it stands for
+        trainer.alpha = self.alpha / self._scale_**2  # decays the unscaled weights
         return trainer
 
     def _attributes_after(self, trainer):
         return {**super()._attributes_after(trainer), **self._network_after(trainer)}
 
     def _network_after(self, trainer):
-        # Of the last finished epoch: the trainer's own network may be in the midst of one.
+        # The state of the last finished epoch: the trainer's own network may be in the middle of
+        # one.
         state, perceptron = trainer.state, trainer.network.perceptron
         network = Network(perceptron, torch.tensor(state.weights, device="cpu"))
         if perceptron.has_encoder:
@@ -338,7 +338,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         absorb(network, self._centre_, self._scale_)
         encoder = self.autoencoder_._fitted_network()
         whole, moments = put_on_top(network, encoder), None
-        if not self.fine_tune:  # which starts anew
+        if not self.fine_tune:  # fine-tuning starts its moments anew
             at_rest = Network(encoder.perceptron, torch.zeros_like(encoder.flat))
             moments = on_each(state.moments, perceptron, lambda m: put_on_top(m, at_rest))
         state = replace(state, weights=whole.flat.numpy(), moments=moments)
@@ -351,7 +351,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         return network.apply(self._output.mean_loss, output, target)
 
     def _decoded(self, network, x):
-        """What the network makes of rows; an output layer alone gets their codes."""
+        """The network's outputs for rows; an output layer alone gets their codes."""
         return network.decode(self._encode(network, x) if network.perceptron.has_encoder else x)
 
     @property
@@ -381,7 +381,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         return (self._frozen or self._prototype)._takes_gaps_of_tables
 
     def _last_layers(self):
-        """Torch modules that make of outputs what is predicted; none by default."""
+        """Torch modules that turn outputs into predictions; none by default."""
         return []
 
     def _inputs(self, x):
@@ -396,7 +396,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
 
     @property
     def _frozen(self):
-        """The autoencoder that is fitted already; None if there is none."""
+        """The frozen, already fitted autoencoder; None if there is none."""
         if isinstance(self.autoencoder, FrozenEstimator):
             return self.autoencoder.estimator
         return None
@@ -429,7 +429,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         autoencoder = self._frozen or self._prototype
-        if isinstance(autoencoder, BaseAutoencoder):  # if not, that is an error of fit
+        if isinstance(autoencoder, BaseAutoencoder):  # otherwise `fit` raises the error
             its = get_tags(autoencoder).input_tags
             tags.input_tags.allow_nan, tags.input_tags.sparse = its.allow_nan, its.sparse
         return tags
