@@ -1,8 +1,8 @@
-"""What an autoencoder of your own is made of, beside skae's.
+"""The parts for an autoencoder of your own.
 
-This module is provisional: what it offers, the hooks of `BaseAutoencoder` included, may
-change in a minor version; the changelog then says how. The documentation's page "Add your
-own autoencoder" has two complete examples.
+This module is provisional: its contents, including the hooks of `BaseAutoencoder`, may change in a
+minor version; the changelog then says how. The page "Add your own autoencoder" of the
+documentation has two complete examples.
 
 - `BaseAutoencoder` is the class to inherit from.
 - `Interval`, `StrOptions` and `HasMethods` say what a parameter may be, in

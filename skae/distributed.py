@@ -1,4 +1,4 @@
-"""Data-parallel fits: processes that train one model, each with rows of its own."""
+"""Data-parallel fits: several processes train one model, each with rows of its own."""
 
 import os
 from contextlib import AbstractContextManager, contextmanager
@@ -13,46 +13,47 @@ __all__ = ["data_parallel"]
 
 
 def data_parallel(*, timeout=300.0) -> AbstractContextManager:
-    """Let fits train one model on the rows of all processes together.
+    """Let each fit train one model on the rows of all processes.
 
-    Each process calls `fit` or `partial_fit` of the same estimator, any one of skae, with the
-    rows that it has, its shard. The result is what one process would make of all shards, one
-    after the other, but for rounding, and it is the same in all processes to the bit. Each batch
-    is drawn from all rows. Each process computes the gradient of the rows that are its own, and
-    gradients are added up once per step. Statistics, encoders of tables, held-out rows,
-    thresholds, stopping and noise are those of all rows, too.
+    Each process calls `fit` or `partial_fit` of the same estimator, any one of skae, with its own
+    rows, its shard. The result is identical to the bit in all processes and, up to rounding, that
+    of one process with the concatenated shards. Each batch is drawn from all rows, and each
+    process computes the gradient for its own; once per step, the gradients are added up.
+    Statistics, encoders of tables, held-out rows, thresholds, stopping and noise also refer to
+    all rows.
 
-    The processes are those that `torch.distributed` knows. If nobody has called its
-    `init_process_group`, they are those that `torchrun` has started.
+    The processes are those of `torch.distributed`. If its `init_process_group` has not
+    been called, they are those that `torchrun` started.
 
     Parameters
     ----------
     timeout : float, default=300.0
-        Seconds that a process waits for the others before it gives up.
+        Number of seconds that a process waits for the others before it gives up.
 
     Returns
     -------
     context : context manager
-        Fits inside of it are shared; all processes must enter it, and fit the same in the same
+        Fits inside it are shared; all processes must enter it and run the same fits in the same
         order.
 
     Raises
     ------
     RuntimeError
         If there are no such processes. In a fit, if another process fails, ends or does not
-        answer: the error names its rank, and the estimator is not fitted (where training goes
-        on, it is as before).
+        answer: the error names its rank, and the estimator is not fitted (if training was being
+        continued, it is unchanged).
     ValueError
-        In a fit, if the processes differ in the estimator, its parameters, or the columns of X:
-        their number, names or, where they are encoded, dtypes.
+        In a fit, if the processes differ in the estimator, its parameters or the columns of X:
+        their number, names or, if they are encoded, dtypes.
 
     See Also
     --------
-    skae.Autoencoder.partial_fit : One epoch at a time, to save what has been reached.
+    skae.Autoencoder.partial_fit : Trains one epoch at a time, so that progress can be
+        saved.
 
     Examples
     --------
-    A script that `torchrun --nproc-per-node 2 train.py` starts in two processes::
+    A script that `torchrun --nproc-per-node 2 train.py` runs in two processes::
 
         X = np.load("X.npy", mmap_mode="r")[rank::2]
         with data_parallel():
@@ -89,7 +90,7 @@ def _shared_fits(timeout):
 
 @contextmanager
 def _processes(timeout):
-    """A context in which torch knows the processes; those that it knows already stay."""
+    """A context in which torch knows the processes; an existing process group is kept."""
     if not dist.is_available():
         raise RuntimeError("This build of torch has no torch.distributed: install another one.")
     if dist.is_initialized():

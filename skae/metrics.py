@@ -1,8 +1,8 @@
-"""Scorers of reconstructions, for searches and cross-validation; what samples are worth.
+"""Scorers of reconstructions for searches and cross-validation; quality of samples.
 
-The scorers (`scoring=`) work on any fitted transformer with `inverse_transform`, so that one search
-may compare PCA, KernelPCA, NMF and autoencoders, and need no y. Samples are compared with real
-rows, whatever has drawn them.
+The scorers (for `scoring=`) need no y and work on any fitted transformer with `inverse_transform`,
+so that one search can compare PCA, KernelPCA, NMF and autoencoders. Samples of any model are
+compared with real rows.
 """
 
 from numbers import Integral
@@ -25,7 +25,7 @@ from skae._pipelines import check_transformer, decode, encode, forward, steps_of
 
 __all__ = ["coverage", "density", "explained_variance", "neg_reconstruction_error"]
 
-# Cells of a sparse X that are made dense at a time.
+# How many cells of a sparse X are made dense at a time.
 CHUNK_SIZE = 2**22
 TABLES = (
     "use an autoencoder that encodes such a data frame itself, or encode X before it is compared, "
@@ -37,19 +37,18 @@ N_NEIGHBORS = {"n_neighbors": [Interval(Integral, 1, None, closed="left")]}
 def explained_variance(estimator, X, y=None) -> float:
     """Fraction of the variance of X that its reconstruction explains.
 
-    The reconstruction is `inverse_transform(transform(X))`. With it, this is
-    `r2_score(X, reconstruction, multioutput="variance_weighted")`: 1 is perfect, 0 is as
-    good as the mean of X, and it can be negative. For PCA, on the data of its fit, it is
-    `explained_variance_ratio_.sum()`. It is meant for `scoring=` of `GridSearchCV`,
-    `cross_val_score` and their like.
+    The reconstruction is `inverse_transform(transform(X))`. With it, this is `r2_score(X,
+    reconstruction, multioutput="variance_weighted")`: 1 is perfect, 0 is as good as the mean of X,
+    and it can be negative. For PCA on its training data, it is `explained_variance_ratio_.sum()`.
+    It is meant for `scoring=` in `GridSearchCV`, `cross_val_score` and the like.
 
     Parameters
     ----------
     estimator : object
-        Fitted transformer with `inverse_transform`, such as PCA, NMF, an autoencoder or a
-        pipeline of such.
+        Fitted transformer with `inverse_transform`, such as PCA, NMF, an autoencoder or a pipeline
+        of these.
     X : array-like or sparse matrix of shape (n_samples, n_features)
-        At least two rows. Missing cells (NaN) do not count, if the estimator takes them.
+        At least two rows. Missing values (NaN) do not count, if the estimator takes them.
     y : None
         Ignored.
 
@@ -63,24 +62,25 @@ def explained_variance(estimator, X, y=None) -> float:
     TypeError
         If the estimator has no `transform` or no `inverse_transform`.
     ValueError
-        If X has one row only, or reconstructions are not finite or of another width.
+        If X has only one row, or reconstructions are not finite or have another number
+        of columns.
 
     See Also
     --------
-    neg_reconstruction_error : The squared error itself, in the units of X.
-    sklearn.metrics.r2_score : What is computed, of a reconstruction.
+    neg_reconstruction_error : The squared error, in the units of X.
+    sklearn.metrics.r2_score : The metric that is computed for the reconstruction.
 
     Notes
     -----
-    Autoencoders of skae are asked for `reconstruct(X)`, which differs from the above for
-    loss='categorical_cross_entropy' alone: proportions are multiplied by the row's total.
+    For autoencoders of skae, `reconstruct(X)` is used, which differs from the above only with
+    loss='categorical_cross_entropy': proportions are multiplied by the row's total.
 
-    Of an autoencoder that has encoded a data frame with categories, alone or at the end of a
-    pipeline that hands it one, this is the mean over columns of the deviance explained, as of
-    its own `score` (of a `VAE`, too). No step before it needs an `inverse_transform` then.
+    For an autoencoder fitted to a data frame with categories, alone or at the end of a pipeline,
+    this is the mean over columns of the explained deviance, as in the `score` of autoencoders (for
+    a `VAE`, too). Earlier steps then need no `inverse_transform`.
 
-    A sparse X is never made dense as a whole: its codes are computed at once, and decoded
-    some rows at a time.
+    A sparse X is never made dense as a whole: its codes are computed at once and decoded in
+    chunks.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def explained_variance(estimator, X, y=None) -> float:
     X, pairs = _reconstructed(explained_variance, estimator, X, ensure_min_samples=2)
     mean = column_means(X)
     errors, deviations = np.zeros_like(mean), np.zeros_like(mean)
-    with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
+    with np.errstate(over="ignore", invalid="ignore"):  # raises its own error below
         for rows, reconstructions, observed in pairs:
             errors += sums_of_squares(rows - reconstructions, observed)
             deviations += sums_of_squares(rows - mean, observed)
@@ -116,51 +116,51 @@ def explained_variance(estimator, X, y=None) -> float:
 
 
 def neg_reconstruction_error(estimator, X, y=None) -> float:
-    """Negative squared error of a row's reconstruction, on average over rows.
+    """Negative squared error of a row's reconstruction, averaged over rows.
 
     With R = `inverse_transform(transform(X))` this is ::
 
         -mean over rows of ||x - r||^2,
 
-    summed over features as in the objective of the autoencoders. It is meant for `scoring=`
-    of `GridSearchCV`, `cross_val_score` and their like.
+    summed over features as in the objective of the autoencoders. It is meant for `scoring=` in
+    `GridSearchCV`, `cross_val_score` and the like.
 
     Parameters
     ----------
     estimator : object
-        Fitted transformer with `inverse_transform`, such as PCA, NMF, an autoencoder or a
-        pipeline of such.
+        Fitted transformer with `inverse_transform`, such as PCA, NMF, an autoencoder or a pipeline
+        of these.
     X : array-like or sparse matrix of shape (n_samples, n_features)
-        Rows to reconstruct. Missing cells (NaN) do not count, if the estimator takes them.
+        Rows to reconstruct. Missing values (NaN) do not count, if the estimator takes them.
     y : None
         Ignored.
 
     Returns
     -------
     score : float
-        In the units of X, squared; higher is better, and 0 is perfect. Never NaN.
+        Score in squared units of X; higher is better, 0 is perfect. Never NaN.
 
     Raises
     ------
     TypeError
         If the estimator has no `transform` or no `inverse_transform`.
     ValueError
-        If reconstructions are not finite or of another width.
+        If reconstructions are not finite or have another number of columns.
 
     See Also
     --------
-    explained_variance : The same relative to the variance of X.
-    sklearn.metrics.mean_squared_error : The mean over cells of a reconstruction's errors.
+    explained_variance : The error relative to the variance of X.
+    sklearn.metrics.mean_squared_error : Averages errors over the cells of a reconstruction.
 
     Notes
     -----
-    Autoencoders of skae are asked for `reconstruct(X)`, which differs from the above for
-    loss='categorical_cross_entropy' alone: proportions are multiplied by the row's total.
+    For autoencoders of skae, `reconstruct(X)` is used, which differs from the above only with
+    loss='categorical_cross_entropy': proportions are multiplied by the row's total.
 
-    Of an autoencoder that has encoded a data frame with categories, alone or at the end of a
-    pipeline that hands it one, this is minus the mean loss of a row: squared differences in
-    squared standard deviations for numbers (a `VAE` counts in normal scores), and nats for
-    categories. No step before it needs an `inverse_transform` then.
+    For an autoencoder fitted to a data frame with categories, alone or at the end of a pipeline,
+    this is minus the mean loss of a row: squared differences in squared standard deviations for
+    numbers (normal scores for a `VAE`), and nats for categories. Earlier steps then need no
+    `inverse_transform`.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def neg_reconstruction_error(estimator, X, y=None) -> float:
         return float(losses.mean(dtype=np.float64))
     X, pairs = _reconstructed(neg_reconstruction_error, estimator, X)
     total = 0.0
-    with np.errstate(over="ignore", invalid="ignore"):  # an error of its own, below
+    with np.errstate(over="ignore", invalid="ignore"):  # raises its own error below
         for rows, reconstructions, observed in pairs:
             total += sums_of_squares(rows - reconstructions, observed).sum()
     _check_finite(estimator, total)
@@ -190,54 +190,53 @@ def neg_reconstruction_error(estimator, X, y=None) -> float:
 def coverage(X, samples, n_neighbors=5) -> float:
     """Fraction of the real rows that have a sample in their neighbourhood.
 
-    A row's neighbourhood is the ball around it that reaches to its k-th nearest other row, with
-    k = `n_neighbors`. With r_i as its radius this is ::
+    A row's neighbourhood is the ball around it that reaches its k-th nearest other row, with k =
+    `n_neighbors`. With radius r_i this is ::
 
         mean over rows i of X of [min over samples s of ||x_i - s|| <= r_i].
 
-    It is low where whole kinds of rows are never drawn, as by a generator that has collapsed: a
-    sample that is drawn again adds nothing.
+    It is low if whole kinds of rows are never drawn, as by a generator that has collapsed:
+    repeated samples add nothing.
 
     Parameters
     ----------
     X : array-like or sparse matrix of shape (n_rows, n_features)
-        Real rows, more than `n_neighbors`; best held-out ones, as a generator that has learnt its
-        training rows by heart covers those.
+        Real rows, more than `n_neighbors`; preferably held-out rows, since a generator that has
+        memorised its training rows covers those.
     samples : array-like or sparse matrix of shape (n_samples, n_features)
-        Rows that a model has drawn, best as many as X has.
+        Rows drawn by a model, preferably as many as X has.
     n_neighbors : int, default=5
-        The k above. A larger k makes larger balls, and coverage greater.
+        The k above. A larger k gives larger balls and a higher coverage.
 
     Returns
     -------
     score : float
-        Between 0 and 1; higher is better.
+        Coverage between 0 and 1; higher is better.
 
     Raises
     ------
     ValueError
-        If X has no more than `n_neighbors` rows, if X and samples have not the same number of
-        columns, or if either has cells that are missing, infinite or no numbers.
+        If X has at most `n_neighbors` rows, if X and samples differ in their number of columns, or
+        if either has missing, infinite or non-numeric values.
 
     See Also
     --------
-    density : How many neighbourhoods a sample is in: whether samples are like real rows.
-    skae.inspection.SamplesDisplay : What samples look like.
+    density : How many neighbourhoods a sample is in: whether samples resemble real rows.
+    skae.inspection.SamplesDisplay : Shows samples.
 
     Notes
     -----
-    For n rows and m samples of one and the same continuous distribution, whatever it is, the
-    expected value is ::
+    For n rows and m samples from any one continuous distribution, the expected value is ::
 
         1 - (n - 1) ... (n - k) / ((n + m - 1) ... (n + m - k)),
 
-    which is about 1 - 2^-k for as many of both: 0.97 for 5 neighbours. Well below that, samples
-    lack something that X has.
+    which is about 1 - 2^-k if n = m: 0.97 for 5 neighbours. A value well below this means that
+    samples lack something that X has.
 
-    Distances are Euclidean: scale columns of different units first, and compare images by what a
-    network makes of them, such as an autoencoder's `transform`, rather than by their pixels. A
-    sample as far away as the k-th neighbour is inside, so that one which is equal to rows that X
-    repeats is, too. The time grows with n_rows * n_samples, memory does not.
+    Distances are Euclidean: scale columns with different units first, and compare images by codes,
+    such as those of an autoencoder's `transform`, rather than by pixels. A sample exactly as far
+    away as the k-th neighbour is inside, and so is one that equals repeated rows of X. Time grows
+    with n_rows * n_samples, memory does not.
 
     References
     ----------
@@ -263,48 +262,48 @@ def coverage(X, samples, n_neighbors=5) -> float:
 
 @validate_params(N_NEIGHBORS, prefer_skip_nested_validation=True)
 def density(X, samples, n_neighbors=5) -> float:
-    """How many neighbourhoods of real rows a sample is in, relative to what is expected.
+    """How many neighbourhoods of real rows a sample is in, relative to the expected number.
 
-    A row's neighbourhood is the ball around it that reaches to its k-th nearest other row, with
-    k = `n_neighbors`. With r_i as its radius this is ::
+    A row's neighbourhood is the ball around it that reaches its k-th nearest other row, with k =
+    `n_neighbors`. With radius r_i this is ::
 
         1 / (k n_samples) * sum over rows i of X and samples s of [||x_i - s|| <= r_i].
 
-    It is low where samples are unlike real rows, and high where they lie among many of them. It
-    does not tell whether all kinds of rows are drawn: a single typical sample, drawn again and
-    again, may have a high one.
+    It is low if samples are unlike real rows, and high if they lie among many of them. It does not
+    tell whether all kinds of rows are drawn: a single typical sample, repeated, may have a high
+    density.
 
     Parameters
     ----------
     X : array-like or sparse matrix of shape (n_rows, n_features)
-        Real rows, more than `n_neighbors`; best held-out ones, as a generator that has learnt its
-        training rows by heart is close to those.
+        Real rows, more than `n_neighbors`; preferably held-out rows, since a generator that has
+        memorised its training rows is close to those.
     samples : array-like or sparse matrix of shape (n_samples, n_features)
-        Rows that a model has drawn. Any number will do.
+        Rows drawn by a model, any number of them.
     n_neighbors : int, default=5
-        The k above. A larger k makes larger balls: chance matters less, and so do details.
+        The k above. A larger k gives larger balls: chance and details both matter less.
 
     Returns
     -------
     score : float
-        0 or more; 1 is expected for samples of the distribution of X, and more for those that keep
-        to where it is densest.
+        Density, at least 0; 1 is expected for samples from the distribution of X, more for samples
+        that stay where it is densest.
 
     Raises
     ------
     ValueError
-        If X has no more than `n_neighbors` rows, if X and samples have not the same number of
-        columns, or if either has cells that are missing, infinite or no numbers.
+        If X has at most `n_neighbors` rows, if X and samples differ in their number of columns, or
+        if either has missing, infinite or non-numeric values.
 
     See Also
     --------
-    coverage : How many of the real rows have a sample near them: whether all kinds are drawn.
-    skae.inspection.SamplesDisplay : What samples look like.
+    coverage : How many real rows have a sample nearby: whether all kinds are drawn.
+    skae.inspection.SamplesDisplay : Shows samples.
 
     Notes
     -----
-    Distances are as for :func:`coverage`. As many as `sklearn.set_config(working_memory=...)` has
-    room for are in memory at a time.
+    Distances are as for :func:`coverage`; `sklearn.set_config(working_memory=...)` limits how many
+    are in memory at a time.
 
     References
     ----------
@@ -333,7 +332,7 @@ def density(X, samples, n_neighbors=5) -> float:
 
 
 def _comparable(metric, X, samples):
-    """Both as numbers, of one kind and with zero in their midst where that changes no zeros."""
+    """Both as numbers, both dense or sparse, and centred if they are dense."""
     X, samples = _numbers(metric, X, "X"), _numbers(metric, samples, "samples")
     if samples.shape[1] != X.shape[1]:
         raise ValueError(
@@ -342,7 +341,7 @@ def _comparable(metric, X, samples):
         )
     if issparse(X) or issparse(samples):
         return csr_matrix(X), csr_matrix(samples)
-    middle = np.median(X, axis=0)  # of far-off rows, differences of squares lose their digits
+    middle = np.median(X, axis=0)  # differences of squares lose digits far from 0
     return X - middle, samples - middle
 
 
@@ -353,10 +352,10 @@ def _numbers(metric, X, name):
 
 
 def _radii(X, k):
-    """Distances (n_rows,) to the k-th nearest other row, and what rounding may add to them.
+    """Distances (n_rows,) to the k-th nearest other row, plus their possible rounding error.
 
-    Distances come from squared norms and scalar products, so that even rows that are equal seem
-    to be some distance apart.
+    Distances are computed from squared norms and scalar products, so that even equal rows may have
+    a distance above 0.
     """
     n_rows, n_features = X.shape
     if n_rows <= k:
@@ -366,13 +365,13 @@ def _radii(X, k):
         raise ValueError("Squares of X are too large for a distance: scale X and samples alike.")
     distances, _ = NearestNeighbors(n_neighbors=k).fit(X).kneighbors()
     squares = np.square(distances[:, -1])
-    # The usual bound of a scalar product's error, for both of the distances that are compared.
+    # The usual error bound of a scalar product, for both distances that are compared.
     rounding = 6 * n_features * np.finfo(float).eps * (squared_norms + squares)
     return np.sqrt(squares + rounding)
 
 
 def _autoencoder_of_tables(estimator):
-    """What a transformer ends with, if that is an autoencoder that has encoded a table."""
+    """The last step of a transformer, if it is an autoencoder fitted to a table."""
     steps = steps_of(estimator)
     return None if table_of(steps) is None else steps[-1]
 
@@ -413,7 +412,7 @@ def _reconstructed(scorer, estimator, X, **options):
 def _pairs(steps, X, codes):
     n_rows, lacks_cells = _rows_at_once(X), has_missing(X)
     for start in range(0, X.shape[0], n_rows):
-        # Only codes of a sparse X are taken apart: a slice of a data frame may go by labels.
+        # Only codes of a sparse X are sliced: slices of a data frame may select by labels.
         whole = n_rows == X.shape[0]
         rows = dense(X[start : start + n_rows])
         reconstructions = decode(steps, codes if whole else codes[start : start + n_rows])

@@ -1,8 +1,8 @@
-"""Layers of another kind than dense ones, for the parameter `network` of the autoencoders.
+"""Layers other than dense ones, for the parameter `network` of the autoencoders.
 
-`ConvNet` is for images. Layers of your own are a `BaseEstimator` with a method `build`
-that returns two torch modules, an encoder and a decoder. The encoder gets rows of X less the
-columns' means:
+`ConvNet` suits images. For layers of your own, write a `BaseEstimator` with a method `build` that
+returns two torch modules, an encoder and a decoder. The encoder gets rows of X minus the column
+means:
 
 >>> from sklearn.base import BaseEstimator
 >>> from torch import nn
@@ -21,7 +21,7 @@ columns' means:
 ...         )
 ...         return encoder, decoder
 
-It is a parameter like any other, for `clone`, pickle and grid searches:
+It works like any other parameter in `clone`, pickle and grid searches:
 
 >>> from sklearn.datasets import load_digits
 >>> from sklearn.model_selection import GridSearchCV
@@ -31,34 +31,34 @@ It is a parameter like any other, for `clone`, pickle and grid searches:
 >>> GridSearchCV(autoencoder, {"network__width": [8, 64]}, cv=2).fit(X).best_params_
 {'network__width': 64}
 
-What `build` gets:
+The arguments of `build`:
 
 n_features : int
     Columns of X.
 n_inputs : int
-    Columns of what the encoder gets: n_features, or twice as many for a
-    `DenoisingAutoencoder` of data with missing cells. The second half then tells which
+    Number of input columns of the encoder: n_features, or twice as many for a
+    `DenoisingAutoencoder` on data with missing values. The second half then tells which
     cells are observed (1) and which are missing (0).
 n_outputs : int
-    Columns of what the decoder gives: n_features, or those of `target` where there is
-    one; twice as many for a `VAE` with noise_variance='heteroscedastic', the second half
-    of which are logarithms of variances. No activation at the end: the loss has it.
+    Number of output columns of the decoder: n_features, or those of `target` if given; twice as
+    many for a `VAE` with noise_variance='heteroscedastic', whose second half are logarithms of
+    variances. The last layer has no activation: the loss applies it.
 activation : str
-    The estimator's parameter, to be used or not.
+    The estimator's parameter, which `build` may use or ignore.
 
-The encoder turns rows (n, n_inputs) into features (n, width), with which
-`hidden_layer_sizes` and the code's layer go on; the decoder turns (n, width) into
-(n, n_outputs). If features are an image, (n, n_channels, height, width), the dense
+The encoder turns rows (n, n_inputs) into features (n, width), which enter the layers of
+`hidden_layer_sizes` and the code's layer; the decoder turns (n, width) into (n,
+n_outputs). If the features are an image, (n, n_channels, height, width), the dense
 layers act at each of its pixels, as convolutions with a kernel of one pixel do, and the
 code is an image of `n_components` channels, flattened.
 
-Weights start as the modules' constructors draw them, from a generator seeded by
-`random_state` in place of torch's global one; parameters that need no gradient stay so.
-Threads that share a fitted estimator share its modules, so that `forward` must keep nothing.
-Modules in which training differs from what comes after it, dropout and batch
-normalization, are refused. Weight decay acts on parameters of two or more axes, the bound
-on a sparse autoencoder's atoms on the weights of linear layers and convolutions, and
-precision='bf16' on whatever `torch.autocast` rounds, which float64 is not.
+The modules' constructors draw the initial weights, from a generator seeded by `random_state` in
+place of torch's global one; parameters that need no gradient stay fixed. Threads that share a
+fitted estimator share its modules, so `forward` must not store anything. Modules that behave
+differently in training and in evaluation, such as dropout and batch normalization, are refused.
+Weight decay acts on parameters with two or more axes, the bound on a sparse autoencoder's atoms on
+the weights of linear layers and convolutions, and precision='bf16' on what `torch.autocast`
+rounds, which excludes float64.
 """
 
 from math import ceil, prod
@@ -78,48 +78,49 @@ __all__ = ["ConvNet"]
 class ConvNet(DocumentedMixin, BaseEstimator):
     """Convolutional layers for images, and a decoder that mirrors them.
 
-    A specification for the parameter `network`. Rows stay rows: X has a column for each
-    number of an image, channel by channel and line by line, as `images.reshape(n_samples,
-    -1)` makes them of images (n_samples, n_channels, height, width).
+    A specification for the parameter `network`. X has a column for each number of an image,
+    channel by channel and line by line, as in `images.reshape(n_samples, -1)` for images of shape
+    (n_samples, n_channels, height, width).
 
-    Each of `channels` is a convolution, the estimator's `activation`, and a halving of
-    height and width, rounded up (with an even kernel, down). The decoder doubles them again,
-    to exactly what they were, odd sizes too. Signals are images of height 1.
+    For each of `channels` there is a convolution, the estimator's `activation`, and a halving of
+    height and width, rounded up (with an even kernel, down). The decoder restores the exact sizes,
+    even odd ones. Signals are images of height 1.
 
     Parameters
     ----------
     image_shape : tuple of int, default=(1, 28, 28)
-        Channels, height and width of an image, in pixels: (1, height, width) of grey
-        ones, (1, 1, length) of signals. Their product must be the number of columns of
-        X, or `fit` raises a ValueError.
+        Channels, height and width of an image, in pixels: (1, height, width) for grey
+        images, (1, 1, length) for signals. Their product must be the number of columns
+        of X, or `fit` raises ValueError.
     channels : int or tuple of int, default=(16, 32)
-        Channels that each convolution gives, the input side's first: how many kinds of
-        parts it can tell. More of them take longer; more convolutions see larger parts.
-        An int is one convolution. Unless `downsample` is None, each needs an image of
-        more than one pixel.
+        Number of output channels of each convolution, input side first: how many kinds
+        of parts it can distinguish. More channels take longer; more convolutions see
+        larger parts. An int is one convolution. Unless `downsample` is None, each needs
+        an image of more than one pixel.
     kernel_size : int, default=3
         Height and width of the kernels, in pixels: how much of the image below a unit
-        sees. 3 does with several convolutions; 5 or 7 suit a single one, and denoising.
-        Along an axis of a single pixel it is 1.
+        sees. 3 is enough with several convolutions; 5 or 7 suit a single one, and
+        denoising. Along an axis of one pixel it is 1.
     downsample : {'stride', 'pool'} or None, default='stride'
-        How each layer halves the image. 'stride': its convolution takes every other
-        pixel, and the decoder's transposed one is the reverse; the fastest. 'pool':
-        the greatest of four pixels is kept, and the decoder repeats each of its pixels
-        before it convolves; small shifts change it less. None: not at all (with an even
-        kernel, by a line and a column), which keeps every detail, for denoising; it
-        takes longer.
+        How each layer halves the image. 'stride': the convolution takes every other
+        pixel, and the decoder's transposed convolution reverses this; the fastest.
+        'pool': the greatest of four pixels is kept, and the decoder repeats each pixel
+        before its convolution; less sensitive to small shifts. None: the size is kept
+        (an even kernel removes a line and a column), and with it every detail, which
+        helps denoising but takes longer.
     code : {'vector', 'image'}, default='vector'
-        What the code is. 'vector': all features enter the dense layers
+        Shape of the code. 'vector': all features enter the dense layers
         `hidden_layer_sizes`, and the code has `n_components` numbers for the whole
         image. 'image': the dense layers act at each pixel, as convolutions with a
         kernel of one pixel do, and the code is an image of `n_components` channels: the
-        network is fully convolutional. `transform` gives it as a row, channel by
-        channel. For denoising, colouring and stacks of convolutions.
+        network is fully convolutional. `transform` returns it as a row, channel by
+        channel. This suits denoising, colouring and stacks of convolutions.
 
     See Also
     --------
-    skae.StackedAutoencoder : Layers of these, if their codes are images.
-    sklearn.feature_extraction.image.extract_patches_2d : Patches of large pictures.
+    skae.StackedAutoencoder : Stacks convolutional layers if their codes are images.
+    sklearn.feature_extraction.image.extract_patches_2d : Extracts patches from large
+        images.
 
     References
     ----------
@@ -140,7 +141,7 @@ class ConvNet(DocumentedMixin, BaseEstimator):
     >>> denoiser.fit_transform(X).shape
     (1797, 16)
 
-    A code that is an image of 4 channels, each of 2 x 2 pixels:
+    A code that is an image with 4 channels of 2 x 2 pixels:
 
     >>> denoiser.set_params(n_components=4, network__code="image").fit_transform(X).shape
     (1797, 16)
@@ -177,20 +178,20 @@ class ConvNet(DocumentedMixin, BaseEstimator):
         n_features : int
             Columns of X.
         n_inputs, n_outputs : int
-            Columns of what the encoder gets and of what the decoder gives: multiples of
-            the number of pixels.
+            Numbers of input columns of the encoder and output columns of the decoder:
+            multiples of the number of pixels.
         activation : str
-            What follows each convolution but the decoder's last.
+            Activation after each convolution except the decoder's last.
 
         Returns
         -------
         encoder, decoder : torch.nn.Sequential
-            Their weights are drawn with torch's global generator.
+            The two modules; torch's global generator draws their weights.
 
         Raises
         ------
         ValueError
-            If a parameter is wrong, or does not suit these widths.
+            If a parameter is invalid or does not suit these numbers of columns.
         """
         self._check_parameters(n_features, n_outputs)
         size = tuple(map(int, self.image_shape[1:]))
@@ -250,15 +251,15 @@ class ConvNet(DocumentedMixin, BaseEstimator):
 
 
 class Axis:
-    """What a layer does along one axis of an image.
+    """The effect of a layer along one axis of an image.
 
     Attributes
     ----------
     kernel, padding, stride, pool : int
     convolved, size_out : int
-        Pixels after the convolution, and after pooling.
+        Numbers of pixels after the convolution and after pooling.
     left_over : int
-        Pixels at the end that no step of the convolution has reached.
+        Number of pixels at the end that no step of the convolution reaches.
     """
 
     def __init__(self, size, kernel_size, downsample):
@@ -277,20 +278,20 @@ def _both(axes, name):
 
 
 def convolution(n_in, n_out, axes):
-    """The encoder's layer."""
+    """A convolution of the encoder."""
     kernel, stride, padding = (_both(axes, name) for name in ("kernel", "stride", "padding"))
     return nn.Conv2d(n_in, n_out, kernel, stride, padding, dtype=torch.float32)
 
 
 def transposed(n_in, n_out, axes):
-    """The decoder's layer, which gives images of just the size that `convolution` got."""
+    """A convolution of the decoder, which restores exactly the image size before `convolution`."""
     kernel, stride, padding = (_both(axes, name) for name in ("kernel", "stride", "padding"))
     end = {"output_padding": _both(axes, "left_over"), "dtype": torch.float32}
     return nn.ConvTranspose2d(n_in, n_out, kernel, stride, padding, **end)
 
 
 def pooling(axes):
-    """Layers that shrink an image after its convolution, and that undo it; none without pooling."""
+    """Layers that shrink an image after a convolution, and layers that undo it, if any."""
     pool = _both(axes, "pool")
     if pool == (1, 1):
         return [], []
@@ -298,15 +299,15 @@ def pooling(axes):
 
 
 def activation_layer(name):
-    """A torch layer; of the rectifier in place, which spares it a large image to fill."""
+    """A torch layer; 'relu' works in place, to avoid filling another large image."""
     return nn.ReLU(inplace=True) if name == "relu" else find_activation(name).layer()
 
 
 def draw_weights(layer, gain):
     """Initial weights, uniform within Glorot's limit, as a perceptron's are.
 
-    A step of several pixels divides how many outputs an input reaches, or, where the
-    convolution is transposed, how many inputs an output is made of.
+    A stride of several pixels divides the number of outputs that an input reaches or,
+    in a transposed convolution, the number of inputs of an output.
     """
     kernel, n_steps = prod(layer.kernel_size), prod(layer.stride)
     fan_in, fan_out = layer.in_channels * kernel, layer.out_channels * kernel

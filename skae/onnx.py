@@ -1,6 +1,7 @@
-"""Fitted estimators in ONNX, for programs without Python or torch: converters for skl2onnx.
+"""Converters for skl2onnx: fitted estimators in ONNX, for programs without Python or torch.
 
-With the packages skl2onnx and onnxruntime, which `pip install "skae[onnx]"` brings.
+They need the packages skl2onnx and onnxruntime, which `pip install "skae[onnx]"`
+installs.
 """
 
 __all__ = ["register"]
@@ -9,26 +10,26 @@ __all__ = ["register"]
 def register(*estimator_classes: type) -> None:
     """Make skae's estimators known to skl2onnx.
 
-    Afterwards `skl2onnx.to_onnx` converts them, alone or anywhere in a `Pipeline`,
-    `ColumnTransformer` or `FeatureUnion`. The graph computes what the estimators do in the
-    dtype of its input, float32 or float64, for any number of rows:
+    Afterwards, `skl2onnx.to_onnx` converts them, alone or anywhere in a `Pipeline`,
+    `ColumnTransformer` or `FeatureUnion`. The graph computes the estimators' results in the dtype
+    of its input, float32 or float64, for any number of rows:
 
-    - an autoencoder's code, as `transform`, and with an option `{"score_samples": True}` or
-      `{"reconstruct": True}` after it what these methods give; scores have shape
+    - an autoencoder's code, as in `transform`; with an option `{"score_samples": True}` or
+      `{"reconstruct": True}`, also the result of that method; scores have shape
       (n_samples, 1);
-    - of `AutoencoderClassifier` the labels and probabilities, in the form that skl2onnx's
-      option `zipmap` decides; of `AutoencoderRegressor` the numbers, of shape
-      (n_samples, n_outputs). Where a pipeline goes on after them, and with an option
+    - for `AutoencoderClassifier`, the labels and probabilities, in the form that skl2onnx's
+      option `zipmap` sets; for `AutoencoderRegressor`, the predictions, of shape
+      (n_samples, n_outputs). If a pipeline continues after them, or with an option
       `{"transform": True}`, it is their code.
 
-    Missing cells (NaN) are filled as by `DenoisingAutoencoder.transform`. Codes are dense,
-    also with `sparse_output`. Nothing is checked: the values that a loss is not for, for
-    which `score_samples` raises an error, get a number.
+    Missing values (NaN) are filled in as by `DenoisingAutoencoder.transform`. Codes are dense,
+    even with `sparse_output`. Nothing is checked: values outside the domain of a loss, for which
+    `score_samples` raises an error, get a number.
 
     Parameters
     ----------
     *estimator_classes : type
-        Further classes to convert, derived from skae's, whose `encoder_` gives their codes.
+        Further classes to convert, derived from those of skae, whose `encoder_` gives their codes.
 
     Raises
     ------
@@ -37,15 +38,14 @@ def register(*estimator_classes: type) -> None:
 
     See Also
     --------
-    skae.Autoencoder : Its `encoder_` is a torch module, for `torch.onnx.export`.
+    skae.Autoencoder : Its `encoder_` is a torch module that `torch.onnx.export` takes.
 
     Notes
     -----
-    Layers that are a user's own, in a `network`, are converted if they are made of torch's
-    linear layers, convolutions, maximum pooling, nearest upsampling, layer or group
-    normalization and common activations; other kinds are a NotImplementedError that names
-    their class. In float64, onnxruntime has no kernel for convolutions and "gelu", which
-    are then computed in float32.
+    Layers of your own, in a `network`, are converted if they consist of torch's linear layers,
+    convolutions, maximum pooling, nearest upsampling, layer or group normalization and common
+    activations; other layers raise NotImplementedError with their class. onnxruntime has no
+    float64 kernel for convolutions and "gelu", which are then computed in float32.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Data frames of numbers, categories, times and gaps as matrices, and back to what they were."""
+"""Data frames of numbers, categories, times and missing values as matrices, and back."""
 
 from functools import partial
 from numbers import Integral
@@ -30,88 +30,92 @@ if TYPE_CHECKING:
 
 __all__ = ["TableEncoder"]
 
-CHUNK = 1_000_000  # cells of a block that are decoded at a time
-SPARSE_BELOW = 0.1  # of the matrix's cells, those that are not 0
-OF_COLUMNS = ("columns_", "kinds_", "categories_", "blocks_")  # what these tell
+CHUNK = 1_000_000  # how many cells of a block are decoded at a time
+SPARSE_BELOW = 0.1  # the fraction of the matrix's cells that are not 0
+OF_COLUMNS = ("columns_", "kinds_", "categories_", "blocks_")  # attributes that describe columns
 
 
 class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
-    """Turn a data frame into a matrix of numbers, and such matrices into data frames.
+    """Turn data frames into matrices of numbers, and such matrices into data frames.
 
-    A column of numbers or times becomes one column of the matrix, scaled; a column of categories
-    becomes a block, a column for each category, 1 for the one that a row has and 0 for the
-    others. `inverse_transform` is the way back, with names, order, dtypes and missing cells:
-    of the table that `fit` has seen, to the bit,
+    A column of numbers or times becomes one scaled column of the matrix; a column of categories
+    becomes a block with a column for each category, 1 for the row's category and 0 for the others.
+    `inverse_transform` is the way back, with names, order, dtypes and missing values. The table
+    that `fit` has seen is restored to the bit,
 
         ``inverse_transform(transform(X)).equals(X)``
 
-    and of any other matrix, such as an autoencoder makes, the likeliest table: of a block the
-    category with the largest number; of a number one that `fit` could have seen, within the
-    range and with no more decimals. Missing cells are NaN in all of their block.
+    and any other matrix, such as an autoencoder's output, gives the likeliest table: the category
+    with the largest number in its block, and numbers that `fit` could have seen, within the range
+    and with no more decimals. Missing values are NaN in their whole block.
 
     Parameters
     ----------
     kinds : 'from_dtype' or dict, default='from_dtype'
-        What columns are. 'from_dtype': floats, integers, dates, times and durations are
-        numbers; booleans, strings, objects and categories of any order are categories.
-        A dict says otherwise of some columns, by name: {'zip': 'category'} of numbers that
-        are names. Its values are 'numeric', 'category' and 'from_dtype'.
+        Kinds of the columns. 'from_dtype': floats, integers, dates, times and durations are
+        numbers; booleans, strings, objects and (ordered) categories are categories. A dict
+        overrides this for some columns by name, such as {'zip': 'category'} for numbers that are
+        names; its values are 'numeric', 'category' and 'from_dtype'.
     numeric : {'auto', 'standard', 'quantile'}, default='auto'
-        How numbers enter the matrix. 'standard': with mean 0 and variance 1. 'quantile':
-        as normal scores of their quantiles, so that any distribution becomes a normal one.
-        'auto' is 'standard'.
+        How numbers enter the matrix. 'standard' gives mean 0 and variance 1. 'quantile' gives
+        normal scores of their quantiles, so that any distribution becomes normal. 'auto' is
+        'standard'.
     max_categories : int or None, default=100
-        Columns that a block has at most. If there are more categories, the rarer ones share
-        the last column, and come back as the most frequent of these. None: all have their own.
+        Maximum number of columns in a block. If there are more categories, the rarer ones share
+        the last column and come back as the most frequent of them. With None, each category has
+        its own column.
     unknown : {'missing', 'error'}, default='missing'
-        What a category is that `fit` has not seen: a missing cell, or a ValueError.
+        How to treat a category that `fit` has not seen: as a missing value, or by
+        raising ValueError.
     missing : {'auto', 'ignore'}, default='auto'
-        What `inverse_transform` makes of NaN. 'auto': missing cells. 'ignore': the most
-        frequent category, and of numbers the mean (with 'quantile', the median); the table
-        then lacks nothing, except in columns that had no value at all.
+        How `inverse_transform` treats NaN. 'auto' gives missing values. 'ignore' gives the most
+        frequent category, and for numbers the mean (with 'quantile', the median); then no value is
+        missing, except in columns without any value in `fit`.
 
     Attributes
     ----------
     columns_ : list
-        Names of the table's columns; of an array, their places.
+        Names of the table's columns; for an array, their indices.
     kinds_ : dict
         'numeric' or 'category' for each column.
     categories_ : dict of ndarray
-        For each column of categories those that have a column of the matrix, in its order:
-        sorted, or as an ordered or other categorical dtype has them. Without the rare ones.
+        For each column of categories, the categories that have a column in the matrix, in its
+        order: sorted, or as in a categorical dtype. Rare categories are left out.
     blocks_ : dict of slice
-        For each column its columns of the matrix.
+        For each column, its columns in the matrix.
     sparse_output_ : bool
-        Whether `transform` gives a CSR matrix: if less than a tenth of its cells are not 0.
+        Whether `transform` returns a CSR matrix, which it does if less than a tenth of its cells
+        are not 0.
     n_features_in_ : int
-        Columns of the table.
+        Number of columns of the table.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, if these are all strings.
+        Names of the columns, if all are strings.
 
     See Also
     --------
-    skae.Autoencoder : What to put behind it, in a pipeline.
-    sklearn.compose.ColumnTransformer : Transformers by column, without a way back.
-    sklearn.preprocessing.OneHotEncoder : Categories alone; gives arrays back.
+    skae.Autoencoder : A step to put after it in a pipeline.
+    sklearn.compose.ColumnTransformer : Transforms columns, without a way back.
+    sklearn.preprocessing.OneHotEncoder : Encodes categories only; its way back gives
+        arrays.
 
     Notes
     -----
-    A table that `fit` has not seen comes back exactly, too, if its categories are known and its
-    numbers lie within the range of `fit` and have no more decimals than those; of times, if
-    all that `fit` has seen are whole days, hours, or the like, so are they. Floats that use
-    all their digits may differ from these by a rounding error of the column's mean and spread;
-    those of `fit` that would are kept in the encoder. So are integers that are further than
-    2**53 from the least one, and nanoseconds of years.
+    A table that `fit` has not seen also comes back exactly if its categories are known and its
+    numbers lie within the range seen in `fit` with no more decimals; if `fit` saw only whole days,
+    hours or the like, times are rounded to these. Floats that use all their digits may come back
+    with a rounding error of the order of the column's mean and spread; the encoder stores those of
+    `fit` that would. It also stores integers further than 2**53 from the least one, and
+    nanoseconds over years.
 
-    The sign of zero is lost, and of several kinds of missing cells in one column
-    (None beside NaN) all come back as one of them.
+    The sign of zero is lost, and if a column mixes kinds of missing values (None and
+    NaN), all come back as one kind.
 
-    A pandas data frame comes back with its index from the very matrix that `transform`
-    has returned, and from one that is a data frame, after ``set_output(transform='pandas')``.
-    From any other matrix, a copy or a part of it, say, rows come back numbered from 0.
+    A pandas data frame comes back with its index from the matrix object that `transform` returned,
+    and from a matrix that is a data frame, after ``set_output(transform='pandas')``. From any
+    other matrix, such as a copy or a part, rows come back numbered from 0.
 
-    An integer or boolean column of pandas that has to take a missing cell, of an unknown
-    category for instance, comes back in pandas' nullable dtype, such as Int64.
+    A pandas column of integers or booleans that gets a missing value, for example from an unknown
+    category, comes back in a nullable dtype, such as Int64.
 
     Examples
     --------
@@ -140,7 +144,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         "missing": [StrOptions({"auto", "ignore"})],
     }
 
-    _auto_numeric = "standard"  # what numeric="auto" stands for
+    _auto_numeric = "standard"  # meaning of numeric="auto"
 
     columns_: list
     kinds_: dict
@@ -177,8 +181,8 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame or Table or array-like of shape (n_samples, n_features)
-            A data frame of pandas or polars, a table of pyarrow, or an array of numbers.
-            Missing cells may be whatever these take for it.
+            A data frame of pandas or polars, a table of pyarrow, or an array of numbers. Missing
+            values are those that these libraries treat as such.
         y : None
             Ignored.
 
@@ -190,7 +194,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         return self._fit(X)
 
     def _fit(self, X, sample_weight=None):
-        """Be fitted to rows, a `Shard` perhaps, that may have weights."""
+        """Fit to rows, which may be a `Shard` and have weights."""
         X = map_rows(partial(self._validate, reset=True), X)
         rows, weights = counting(sample_weight, X)
         frame, markers = frame_of(own(X)), []
@@ -210,7 +214,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         return self
 
     def _validate(self, X, reset):
-        """X as it is, if it is a data frame, or an array of numbers."""
+        """X unchanged if it is a data frame, otherwise as an array of numbers."""
         if frame_like(X) is None:
             return self._validate_array(X, reset)
         try:
@@ -251,7 +255,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         self.sparse_output_ = len(ends) < SPARSE_BELOW * ends[-1]
 
     def transform(self, X) -> np.ndarray:
-        """Make a matrix of a table.
+        """Turn a table into a matrix.
 
         Parameters
         ----------
@@ -261,8 +265,8 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         matrix : ndarray of shape (n_samples, n_columns)
-            Of float64; a CSR matrix if `sparse_output_`, unless `set_output` asks for a
-            data frame. NaN in all of the block of a missing cell.
+            A matrix of float64; CSR if `sparse_output_`, unless `set_output` asks for a
+            data frame. A missing value is NaN in its whole block.
         """
         matrix = self._encode(X, sparse=output_container(self) == "default")
         if (frame := frame_like(X)) is not None:
@@ -270,14 +274,14 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         return matrix
 
     def _encode(self, X, unseen="missing", sparse=True):
-        """The matrix of a table, an array or, if `sparse_output_` and if it may be, CSR.
+        """The matrix of a table: an array, or CSR if both `sparse_output_` and `sparse` are true.
 
         Parameters
         ----------
         X : table
         unseen : {'missing', 'mean'}, default='missing'
-            What stands for categories that `fit` has not seen: NaN, or the proportions of those
-            that it has.
+            What replaces categories that `fit` has not seen: NaN, or the proportions of the known
+            ones.
         sparse : bool, default=True
             Whether the matrix may be sparse.
         """
@@ -292,7 +296,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         return matrix
 
     def _read(self, X):
-        """The columns of `fit`, one after the other, with their cells in another table."""
+        """The columns of `fit`, one after another, with their cells in another table."""
         frame = frame_of(X)
         for place, column in enumerate(self._columns):
             cells = column.like_fit(frame.cells(X, place), frame.dtypes[place])
@@ -306,13 +310,13 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
 
     @property
     def _widths(self):
-        """What the matrix consists of: 0 for a number, K for a block of K categories."""
+        """Widths of the parts of the matrix: 0 for a number, K for a block of K categories."""
         encoders = [column.encoder for column in self._columns]
         return tuple(encoder.n_categories for encoder in encoders if encoder.width)
 
     @property
     def _missing_fractions(self):
-        """The fraction of the rows of `fit` in which a column's cell was missing."""
+        """The fraction of missing values in each column of `fit`."""
         return np.array([column.missing_fraction for column in self._columns])
 
     def _names_of_gaps(self, matrix):
@@ -325,17 +329,17 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         return [name for name, block in self.blocks_.items() if has_nan[block].any()]
 
     def inverse_transform(self, X) -> "pd.DataFrame":
-        """Make a table of a matrix.
+        """Turn a matrix into a table.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_columns)
-            What `transform` has made, or numbers near to it.
+            A matrix from `transform`, or numbers close to one.
 
         Returns
         -------
         table : DataFrame or Table or ndarray of shape (n_samples, n_features_in_)
-            Of the library that `fit` got its table from, with its names and dtypes.
+            A table of the same library as in `fit`, with its names and dtypes.
         """
         return self._decode(X, like=X)
 
@@ -346,9 +350,10 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         ----------
         matrix : array-like or sparse matrix
         like : table or matrix or None
-            A table whose index the rows get, or a matrix of such a one that `transform` has made.
+            A table whose index the rows get, or the matrix that `transform` made from it.
         exact : bool, default=True
-            Whether floats have the decimals of those of `fit`, or all that their range permits.
+            Whether floats are rounded to the decimals seen in `fit`; otherwise they keep all
+            digits.
         """
         check_is_fitted(self)
         matrix = check_array(
@@ -380,12 +385,12 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            None, or the names that `fit` has seen.
+            None, or the names seen in `fit`.
 
         Returns
         -------
         names : ndarray of str objects
-            A number's is its column's; a category's is like 'job=clerk'. The last column of
+            Numbers have their column's name, categories names like 'job=clerk'. The last column of
             a block with rare categories is like 'job=(rare)'.
         """
         check_is_fitted(self)
@@ -394,7 +399,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         return np.array([name for names in found for name in names], dtype=object)
 
     def __getstate__(self):
-        """Plain values: neither classes of data frames' libraries nor private ones."""
+        """The state as plain values, without private classes or those of data frame libraries."""
         state = {**super().__getstate__()}
         if "_columns" not in state:
             return state
@@ -415,7 +420,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
 
 
 def column_of_categories(frame, place, levels, codes, missing):
-    """A column of a frame whose rows take their cells from a short one, of its levels."""
+    """A column of a data frame whose rows take their cells from a short column of levels."""
     lacks = np.zeros(len(levels), dtype=bool)
     if missing.any():
         codes = np.where(missing, len(levels), codes)
@@ -425,7 +430,7 @@ def column_of_categories(frame, place, levels, codes, missing):
 
 
 def dense_rows(block):
-    """A block of a matrix, dense, so many rows at a time that these take little memory."""
+    """A block of a matrix as dense rows, few enough at a time to take little memory."""
     block = block.tocsr() if issparse(block) else block
     n_rows = max(1, CHUNK // max(1, block.shape[1]))
     for start in range(0, block.shape[0], n_rows):
