@@ -1,9 +1,8 @@
-"""What a decoder's output means: its activation, its loss, what X may be, how to draw; one
-entry per kind.
+"""Meanings of a decoder's output: activation, loss, domain of X, how to draw; one entry per kind.
 
 Losses are summed over features, in the units of the papers. They are computed from the output
-before its activation, so that none overflows where a probability rounds to 0 or 1. A
-likelihood is a loss that is a whole density, for the `VAE`.
+before its activation, so that none overflows if a probability rounds to 0 or 1. A likelihood is a
+loss that is a full density, for the `VAE`.
 """
 
 from collections.abc import Callable
@@ -22,31 +21,31 @@ from skae._engine.saved import KINDS
 
 @dataclass(frozen=True)
 class Output:
-    """What a decoder's output means. Abstract: a kind says what its loss is.
+    """Abstract base class for the meaning of a decoder's output: a kind defines its loss.
 
-    A kind overrides `loss_of_cells`, or `loss_of_rows` where its loss is no sum over
-    features, and what else differs from what is here: `mean_loss`, too, where a derivative
-    that is written out is faster than autograd's. Objects are compared and saved as a part
-    of a network's description, so they hold numbers and strings alone.
+    A kind overrides `loss_of_cells`, or `loss_of_rows` if its loss is not a sum over features, and
+    any other methods that differ: also `mean_loss`, if a derivative written by hand is faster than
+    autograd. Objects are compared and saved as part of a network's description, so they hold only
+    numbers and strings.
 
     Attributes
     ----------
     name : str
-        What the estimator's parameter calls it.
+        Name in the estimator's parameter.
     activation : str
-        What makes a reconstruction of an output.
+        Activation that turns an output into a reconstruction.
     absent : float
-        An output that costs nothing where x is 0: what stands in for a missing cell's.
+        An output whose loss is 0 if x is 0: it replaces the output of a missing value.
     has_totals : bool
-        Whether rows are counts that add up to something, and reconstructions proportions.
+        Whether rows are counts with a total, and reconstructions proportions.
     n_heads : int
-        How many vectors of the data's width the decoder gives.
+        Number of vectors, each as wide as the data, that the decoder gives.
 
     See Also
     --------
-    SquaredError : Of any numbers.
-    BinaryCrossEntropy : Of numbers in [0, 1].
-    CategoricalCrossEntropy : Of counts or proportions.
+    SquaredError : For any numbers.
+    BinaryCrossEntropy : For numbers in [0, 1].
+    CategoricalCrossEntropy : For counts or proportions.
 
     Examples
     --------
@@ -73,24 +72,25 @@ class Output:
         return self.name or type(self).__name__
 
     def loss_of_cells(self, output, x) -> torch.Tensor:
-        """Compute each cell's part of the loss of its row.
+        """Compute the contribution of each cell to the loss of its row.
 
         Parameters
         ----------
         output : Tensor of shape (..., n_features)
-            What the decoder gives, before the activation.
+            The decoder's output before the activation.
         x : Tensor of shape (..., n_features)
-            The rows that it stands for.
+            The rows to compare it with.
 
         Returns
         -------
         losses : Tensor of shape (..., n_features)
-            In the unit of the loss; a row's add up to `loss_of_rows`.
+            Losses in the unit of the loss; those of a row add up to `loss_of_rows`.
 
         Raises
         ------
         NotImplementedError
-            If the loss is no sum over features, so that cells have no part of it.
+            If the loss is not a sum over features, so that cells do not contribute to
+            it.
         """
         raise NotImplementedError(
             f"{self} says nothing of single cells: give {type(self).__name__} a method "
@@ -103,55 +103,55 @@ class Output:
         Parameters
         ----------
         output : Tensor of shape (..., n_features)
-            What the decoder gives, before the activation.
+            The decoder's output before the activation.
         x : Tensor of shape (..., n_features)
-            The rows that it stands for.
+            The rows to compare it with.
 
         Returns
         -------
         losses : Tensor of shape (...)
-            Summed over features: in nats for cross-entropies, in the squared unit of `x`
-            for the squared error.
+            Losses summed over features: in nats for cross-entropies, in squared units of `x` for
+            the squared error.
         """
         return self.loss_of_cells(output, x).sum(dim=-1)
 
     def deviance_of_rows(self, output, x) -> torch.Tensor:
-        """Compute by how much the loss of each row exceeds the least one possible.
+        """Compute by how much the loss of each row exceeds the least possible loss.
 
         Parameters
         ----------
         output : Tensor of shape (..., n_features)
-            What the decoder gives, before the activation.
+            The decoder's output before the activation.
         x : Tensor of shape (..., n_features)
-            The rows that it stands for.
+            The rows to compare it with.
 
         Returns
         -------
         deviances : Tensor of shape (...)
-            In the unit of the loss, which it is by default.
+            Deviances in the unit of the loss; by default, the loss itself.
         """
         return self.loss_of_rows(output, x)
 
     @averages_rows
     def mean_loss(self, output, x, sample_weight=None) -> tuple[torch.Tensor, Callable]:
-        """Compute the mean loss over all rows, and its pullback.
+        """Compute the mean loss over all rows and its pullback.
 
         Parameters
         ----------
         output : Tensor of shape (..., n, n_features)
-            What the decoder gives, before the activation.
+            The decoder's output before the activation.
         x : Tensor of shape (n, n_features)
-            The rows that it stands for.
+            The rows to compare it with.
         sample_weight : Tensor of shape (n,), default=None
-            What the loss of each row is multiplied by; None for 1.
+            Factor of the loss of each row; None for 1.
 
         Returns
         -------
         mean : Tensor of shape ()
             The mean of `loss_of_rows`, in its unit.
         pullback : callable
-            Turns the gradient at the mean, a scalar, into a tuple of the gradient at
-            `output`, of the shape of `output`.
+            Turns the gradient at the mean, a scalar, into a tuple with the gradient at
+            `output`, in the shape of `output`.
         """
         with torch.enable_grad():
             leaf = output if output.requires_grad else output.detach().requires_grad_()
@@ -170,18 +170,18 @@ class Output:
         Parameters
         ----------
         X : ndarray or CSR matrix of shape (n_samples, n_features)
-            What the decoder's output is to be compared with.
+            Rows to compare with the decoder's output.
         name : str
-            What the error calls X.
+            Name of X in the error.
         parameter : str
-            Which parameter the output was chosen by.
+            Parameter that chose the output.
         of : str, default=""
-            Whose parameter that is, if not the estimator's own.
+            Owner of this parameter, if not the estimator itself.
 
         Raises
         ------
         ValueError
-            If X has such values.
+            If X has values outside the domain of the loss.
         """
 
     def reconstructed(self, reconstructions, x) -> torch.Tensor:
@@ -197,7 +197,7 @@ class Output:
         Returns
         -------
         reconstructions : Tensor of shape (n, n_features)
-            In the unit of the data.
+            Reconstructions in the unit of the data.
         """
         return reconstructions
 
@@ -209,64 +209,64 @@ class Output:
         means : ndarray of shape (n, n_features)
             The reconstructions.
         rng : numpy.random.Generator
-            Where the random numbers come from.
+            Generator of random numbers.
         spread : float or ndarray
-            The variance around a mean, in the squared unit of the data, or the total of
-            the counts of a row; other kinds ignore it.
+            The variance around a mean, in squared units of the data, or the total count
+            of a row; other kinds ignore it.
 
         Returns
         -------
         X : ndarray of shape (n, n_features)
-            The rows, in the unit of the data.
+            The drawn rows, in the unit of the data.
         """
         raise NotImplementedError
 
     def n_extra(self, n_features, has_back) -> int:
-        """Count the numbers that are learned besides the weights of layers.
+        """Count the learnt numbers beside the weights of layers.
 
         Parameters
         ----------
         n_features : int
-            Width of the output.
+            Number of columns of the output.
         has_back : bool
-            Whether the last layers are the user's own, which may lack biases.
+            Whether the last layers are user-defined and may lack biases.
 
         Returns
         -------
         n_extra : int
-            How many numbers, none by default.
+            Number of them, 0 by default.
         """
         return 0
 
     def best_constant(self, X, sample_weight=None) -> np.ndarray | None:
-        """Find the output that costs least among those that are the same for all rows.
+        """Find the constant output, the same for all rows, with the lowest loss.
 
-        A new network starts with it, so that training need not find out first where X lies.
+        A new network starts with it, so that training need not first find where X lies.
 
         Parameters
         ----------
         X : ndarray or CSR matrix of shape (n_samples, n_features)
-            What the output is to be compared with; NaN where a cell is missing.
+            Rows to compare with the output; NaN for missing values.
         sample_weight : ndarray of shape (n_samples,), default=None
-            How often each row counts; None for once.
+            Weight of each row; None for 1.
 
         Returns
         -------
         output : ndarray of shape (n_features,) or None
-            Before the activation. None, the default, lets a network start near 0.
+            The output before the activation. None, the default, lets a network start
+            near 0.
         """
         return None
 
     def start(self, network, data) -> None:
-        """Set, in place, the numbers of a new network that depend on the data.
+        """Set the numbers of a new network that depend on the data, in place.
 
         Parameters
         ----------
         network : Network
-            Whose weights have been drawn.
+            The network, with drawn weights.
         data : Data
-            What it will be trained on: rows `data.X` and what they are to become,
-            `data.targets`.
+            The training data: rows `data.X` and their targets, `data.targets`.
         """
         output = self.best_constant(data.targets, data.sample_weight)
         if output is not None:
@@ -277,58 +277,58 @@ class Output:
             network.answer(code, _as_row(output))
 
     def without_missing(self, output, x) -> tuple[torch.Tensor, torch.Tensor]:
-        """Change both where x is missing, so that these cells cost nothing.
+        """Change both where x is missing, so that these cells have no loss.
 
         Parameters
         ----------
         output : Tensor of shape (..., n_features)
-            What the decoder gives, before the activation.
+            The decoder's output before the activation.
         x : Tensor of shape (..., n_features)
-            The rows that it stands for; NaN where a cell is missing.
+            The rows to compare it with; NaN for missing values.
 
         Returns
         -------
         output : Tensor of shape (..., n_features)
-            `absent` where x is missing.
+            The output, with `absent` where x is missing.
         x : Tensor of shape (..., n_features)
-            Zero where it is missing.
+            The rows, with 0 where x is missing.
         """
         missing = x.isnan()
         return output.masked_fill(missing, self.absent), x.masked_fill(missing, 0.0)
 
     @averages_rows
     def mean_loss_of_observed(self, output, x, **weighing) -> tuple[torch.Tensor, Callable]:
-        """Compute the mean loss of the observed cells, and its pullback.
+        """Compute the mean loss of the observed cells and its pullback.
 
         Parameters
         ----------
         output : Tensor of shape (..., n_features)
-            What the decoder gives, before the activation.
+            The decoder's output before the activation.
         x : Tensor of shape (..., n_features)
-            The rows that it stands for; NaN where a cell is missing.
+            The rows to compare it with; NaN for missing values.
         **weighing : Tensor of shape (n,)
-            `sample_weight`, as of `mean_loss`.
+            `sample_weight`, as in `mean_loss`.
 
         Returns
         -------
         mean : Tensor of shape ()
-            As from `mean_loss`.
+            The mean, as in `mean_loss`.
         pullback : callable
-            As from `mean_loss`; the gradient at a missing cell is 0.
+            The pullback, as in `mean_loss`; the gradient at a missing value is 0.
         """
         return self.mean_loss(*self.without_missing(output, x), **weighing)
 
 
 @dataclass(frozen=True)
 class SquaredError(Output):
-    """||x - r||^2 of any numbers; the reconstruction r is the output itself.
+    """||x - r||^2 for any numbers; the reconstruction r is the output itself.
 
     Its unit is the square of the data's unit.
 
     See Also
     --------
-    BinaryCrossEntropy : Of numbers in [0, 1].
-    CategoricalCrossEntropy : Of counts or proportions.
+    BinaryCrossEntropy : For numbers in [0, 1].
+    CategoricalCrossEntropy : For counts or proportions.
 
     Examples
     --------
@@ -351,11 +351,11 @@ class SquaredError(Output):
     @keeps_memory
     @averages_rows
     def mean_loss(self, output, x, sample_weight=None, out=None) -> tuple[torch.Tensor, Callable]:
-        """Its mean over all rows, and its pullback."""
+        """Its mean over all rows and the pullback."""
         n_rows = output.numel() // output.shape[-1]
         difference = torch.sub(output, x, out=out)
         flat = difference.reshape(-1)
-        if sample_weight is not None:  # half of them forwards and backwards: no memory but this
+        if sample_weight is not None:  # 0.5 in both directions avoids further memory
             half = torch.mul(sample_weight, constant(2.0 / n_rows, flat)).sqrt_().unsqueeze(-1)
             difference.mul_(half)
             mean = torch.dot(flat, flat).mul_(constant(0.5, flat))
@@ -364,21 +364,21 @@ class SquaredError(Output):
         return mean, lambda gradient: (scaled_(difference, gradient, 2.0 / n_rows),)
 
     def draw(self, means, rng, spread) -> np.ndarray:
-        """Independent normals of these means, with the variance `spread`."""
+        """Independent normals with these means and the variance `spread`."""
         noise = rng.standard_normal(means.shape).astype(means.dtype)
         return means + np.sqrt(spread, dtype=means.dtype) * noise
 
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Output):
-    """-sum_j x_j log r_j + (1 - x_j) log(1 - r_j) of x in [0, 1], in nats; r = logistic(output).
+    """-sum_j x_j log r_j + (1 - x_j) log(1 - r_j) for x in [0, 1], in nats; r = logistic(output).
 
-    It is computed as log(1 + e^o) - x o, of the output o, which never overflows.
+    It is computed from the output o as log(1 + e^o) - x o, which never overflows.
 
     See Also
     --------
-    SquaredError : Of any numbers.
-    CategoricalCrossEntropy : Of counts or proportions.
+    SquaredError : For any numbers.
+    CategoricalCrossEntropy : For counts or proportions.
 
     Examples
     --------
@@ -402,14 +402,14 @@ class BinaryCrossEntropy(Output):
         return self.loss_of_rows(output, x) - entropy
 
     def best_constant(self, X, sample_weight=None) -> np.ndarray:
-        """The logits of the columns' means, as if there were one more row, of halves."""
+        """The logits of the column means, as if there were one more row with all values 1/2."""
         sums, n_observed = column_sums(X, sample_weight)
         return np.log((sums.clip(min=0.0) + 0.5) / ((n_observed - sums).clip(min=0.0) + 0.5))
 
     @keeps_memory
     @averages_rows
     def mean_loss(self, output, x, sample_weight=None, out=None) -> tuple[torch.Tensor, Callable]:
-        """Its mean over all rows, and its pullback."""
+        """Its mean over all rows and the pullback."""
         n_rows = output.numel() // output.shape[-1]
         losses = functional.softplus(output) - x * output
         if sample_weight is not None:
@@ -441,14 +441,14 @@ class BinaryCrossEntropy(Output):
 
 @dataclass(frozen=True)
 class CategoricalCrossEntropy(Output):
-    """-sum_j x_j log r_j of rows of counts or proportions, in nats; r = softmax(output).
+    """-sum_j x_j log r_j for rows of counts or proportions, in nats; r = softmax(output).
 
-    Reconstructions are proportions times the total of the row that was encoded.
+    Reconstructions are proportions times the total of the encoded row.
 
     See Also
     --------
-    SquaredError : Of any numbers.
-    BinaryCrossEntropy : Of numbers in [0, 1].
+    SquaredError : For any numbers.
+    BinaryCrossEntropy : For numbers in [0, 1].
 
     Examples
     --------
@@ -474,7 +474,7 @@ class CategoricalCrossEntropy(Output):
         return self.loss_of_rows(output, x) - entropy
 
     def best_constant(self, X, sample_weight=None) -> np.ndarray:
-        """The logarithms of all rows' proportions, as if there were one more, of equal ones."""
+        """The logarithms of all rows' proportions, as if there were one more row of equal ones."""
         means = column_means(X, sample_weight)
         proportions = means / (means.sum() or 1.0)
         n_rows = X.shape[0] if sample_weight is None else sample_weight.sum()
@@ -482,8 +482,8 @@ class CategoricalCrossEntropy(Output):
 
     @averages_rows
     def mean_loss(self, output, x, sample_weight=None) -> tuple[torch.Tensor, Callable]:
-        """Its mean over all rows, and its pullback."""
-        x = weighed(x, sample_weight)  # in which it is linear
+        """Its mean over all rows and the pullback."""
+        x = weighed(x, sample_weight)  # the loss is linear in this sum
         n_rows, log_r = output.numel() // output.shape[-1], functional.log_softmax(output, dim=-1)
         mean = -(x * log_r).sum() / n_rows
 
@@ -513,12 +513,12 @@ class CategoricalCrossEntropy(Output):
 
 
 def _as_row(numbers):
-    """As a tensor of one row, of the dtype that weights are drawn in."""
+    """The values as a tensor of one row, in the dtype in which weights are drawn."""
     return torch.from_numpy(np.asarray(numbers, np.float64)).unsqueeze(0)
 
 
 def _totals(x, proportions):
-    """Each row's total; with missing cells, the one that the observed cells' share implies."""
+    """Each row's total; with missing values, estimated from the observed cells' share."""
     total = x.nansum(dim=1, keepdim=True)
     if x.shape != proportions.shape:
         return total
@@ -531,12 +531,12 @@ LOSSES = {
     output.name: output
     for output in (SquaredError(), BinaryCrossEntropy(), CategoricalCrossEntropy())
 }
-# Files call them so; an output of someone else is saved as the object that it is.
+# Names in files; a user-defined output is saved as the object itself.
 KINDS.update({name: type(loss) for name, loss in LOSSES.items()})
 
 
 def penalized(loss, penalty, weight) -> tuple[torch.Tensor, Callable]:
-    """Add a penalty to a loss, with its pullback.
+    """Add a penalty to a loss and return the pullback.
 
     In an objective, `network.apply(penalized, loss, penalty, weight=0.1)` is the sum.
 
@@ -547,18 +547,19 @@ def penalized(loss, penalty, weight) -> tuple[torch.Tensor, Callable]:
     penalty : Tensor of shape ()
         The penalty, a mean over the same rows.
     weight : float
-        What the penalty is multiplied by.
+        Factor of the penalty.
 
     Returns
     -------
     objective : Tensor of shape ()
         The sum, loss + weight * penalty, in the unit of the loss.
     pullback : callable
-        Turns the gradient at the objective, a scalar, into those at loss and penalty.
+        Turns the gradient at the objective, a scalar, into the gradients at loss and
+        penalty.
 
     See Also
     --------
-    BaseAutoencoder : What has the objective.
+    BaseAutoencoder : Defines the objective.
 
     Examples
     --------
@@ -573,9 +574,9 @@ def penalized(loss, penalty, weight) -> tuple[torch.Tensor, Callable]:
 
 @averages_rows
 def penalized_by(loss, code, penalty, weight, **weighing):
-    """loss + weight * penalty(code), for a `penalty` that comes with its pullback; and its own.
+    """loss + weight * penalty(code) and its pullback, for a `penalty` with a pullback.
 
-    The same as `penalized` of the penalty's value, in one formula: faster.
+    Equals `penalized` with the penalty's value, but as one formula, which is faster.
     """
     value, pull_back = penalty(code, **weighing)
     total = torch.add(loss, value, alpha=weight)

@@ -1,12 +1,12 @@
-"""White regions that are convex and regions that are not, for `skae.datasets`."""
+"""White regions, convex or not, for `skae.datasets`."""
 
 import numpy as np
 from sklearn.utils import gen_batches
 
-CHUNK = 500  # images at a time, which bounds the memory; what is drawn does not depend on it
+CHUNK = 500  # images at a time: bounds memory and does not affect the result
 
-# Of convex shapes on 28 x 28 pixels. The parts' probability and the centres were calibrated, see
-# the Notes of make_convex_shapes; the paper has 0.07, and says nothing of centres.
+# For convex shapes on 28 x 28 pixels. The parts' probability and the centres were calibrated, see
+# the Notes of make_convex_shapes; the paper has 0.07 and does not mention centres.
 PAPER_SIDE = 28
 CENTRES = (4, 24)
 CONVEX = {"p": 0.195, "min_pixels": 19}
@@ -15,7 +15,7 @@ N_PARTS = (2, 4)
 
 
 def draw_until(draw, is_good, n):
-    """`draw(n)`, of which rows are drawn again until all are good."""
+    """`draw(n)`, with rows drawn again until all are good."""
     drawn = draw(n)
     bad = np.flatnonzero(~is_good(drawn))
     while len(bad):
@@ -34,9 +34,9 @@ def other_regions(random_state, n, side):
     return draw_until(lambda n: _draw_unions(random_state, n, side), _is_not_convex, n)
 
 
-# A convex region meets each row in one run of pixels. So it is kept as `runs`, of shape
-# (n, 2, side): its first column in each row, and its last one with a minus sign, so that both
-# grow as the region shrinks, and intersections are maxima. An empty row has first > last.
+# A convex region meets each row in one run of pixels, so it is stored as `runs`, of shape (n, 2,
+# side): its first column in each row, and minus its last one. Both grow as the region shrinks, and
+# intersections are maxima. An empty row has first > last.
 
 
 def _draw_convex(random_state, n, side, p, min_pixels):
@@ -62,7 +62,7 @@ def _draw_intersections(random_state, n, side, p):
 
 
 def _half_planes(uniform, kept, side):
-    """Runs of half-planes: point and direction from uniform numbers, on the side of `kept`."""
+    """Runs of half-planes that contain `kept`: point and direction come from uniform numbers."""
     points, angles = uniform[:, :2] * side, uniform[:, 2] * np.pi
     normals = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     # White is where (row, column) . normal <= offset.
@@ -70,7 +70,7 @@ def _half_planes(uniform, kept, side):
     offsets = (points * normals).sum(axis=1)
     rows = np.arange(side) + 0.5
     edges = (offsets[:, None] - normals[:, :1] * rows) / normals[:, 1:] - 0.5
-    edges = np.clip(edges, -1, side)  # as columns; the runs are cut at the image's border
+    edges = np.clip(edges, -1, side)  # as columns; runs end at the image's border
     opens_left = normals[:, 1:] > 0
     first = np.where(opens_left, 0, np.maximum(np.ceil(edges), 0))
     last = np.where(opens_left, np.minimum(np.floor(edges), side - 1), side - 1)
@@ -82,13 +82,13 @@ def _n_pixels(runs):
 
 
 def _pixels(runs, side):
-    """Images of runs, of shape (n, side, side); bool."""
+    """Boolean images of runs, of shape (n, side, side)."""
     column = np.arange(side, dtype=np.int32)
     return (runs[:, 0, :, None] <= column) & (column <= -runs[:, 1, :, None])
 
 
 def _draw_unions(random_state, n, side):
-    """Images of n unions of convex regions; bool."""
+    """Boolean images of n unions of convex regions."""
     counts = random_state.randint(N_PARTS[0], N_PARTS[1] + 1, size=n)
     parts = _draw_convex(random_state, counts.sum(), side, **PART)
     ends = np.cumsum(counts)
@@ -102,7 +102,7 @@ def _draw_unions(random_state, n, side):
 
 
 def _is_not_convex(images):
-    """Whether there is a black pixel's centre in the convex hull of the white ones'."""
+    """Whether the convex hull of the white pixels' centres contains a black pixel's centre."""
     chunks = gen_batches(len(images), CHUNK)
     return np.concatenate([_n_hull_pixels(images[c]) > images[c].sum((1, 2)) for c in chunks])
 
@@ -113,7 +113,7 @@ def _n_hull_pixels(images):
     white = images.any(axis=2).T
     first = np.where(white, images.argmax(axis=2).T, np.inf)
     last = np.where(white, side - 1 - images[:, :, ::-1].argmax(axis=2).T, -np.inf)
-    # What is less than 1 / side from an integer is that integer.
+    # A value less than 1 / side from an integer is that integer.
     left = np.ceil(_left_of_hull(first) - 0.5 / side)
     right = np.floor(-_left_of_hull(-last) + 0.5 / side)
     return np.maximum(right - left + 1, 0).sum(axis=0)

@@ -1,16 +1,16 @@
-"""What images in rows of pixels must be, for `skae.datasets`."""
+"""Checks of images in rows of pixels, for `skae.datasets`."""
 
 import numpy as np
 from sklearn.utils import check_array
 
 
 def check_rows(X):
-    """X as an array of floats, float32 where it is that."""
+    """X as an array of floats; float32 is kept."""
     return check_array(X, dtype=[np.float64, np.float32], input_name="X")
 
 
 def check_grey_rows(X, whose):
-    """Such an X of grey values in [0, 1]; `whose` is the function that needs them."""
+    """X with grey values in [0, 1], likewise; `whose` is the function that needs them."""
     X = check_rows(X)
     low, high = X.min(), X.max()
     if low < 0 or high > 1:

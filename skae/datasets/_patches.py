@@ -1,4 +1,4 @@
-"""Patches of pictures too large for a network, and pictures put together of patches."""
+"""Patches of pictures too large for a network, and pictures assembled from patches."""
 
 from math import prod
 from numbers import Integral
@@ -19,36 +19,37 @@ FLOATS = [np.float64, np.float32]
 def extract_patches(image, patch_shape, *, step) -> np.ndarray:
     """Cut a picture into patches that may overlap, one row each.
 
-    Patches begin at every `step`-th line and column; where the last of them would leave a rest
-    of the picture, one more patch ends exactly at its border. So every pixel is in a patch.
+    Patches begin at every `step`-th line and column; if these do not reach the border of the
+    picture, one more patch ends exactly there. So every pixel is in a patch.
 
     Parameters
     ----------
     image : array-like of shape (height, width) or (height, width, n_channels)
-        A grey or a colour picture.
+        A grey or colour picture.
     patch_shape : tuple of int, (patch_height, patch_width)
-        Size of the patches, in pixels, at most that of the picture.
+        Size of the patches in pixels, at most the size of the picture.
     step : int
-        Lines and columns from one patch to the next, in pixels. Less makes patches overlap
-        more, and more of them; at most the size of a patch, where they do not overlap.
+        Lines and columns from one patch to the next, in pixels. A smaller step gives more patches,
+        which overlap more; at most the size of a patch, without any overlap.
 
     Returns
     -------
     patches : ndarray of shape (n_patches, n_channels * patch_height * patch_width)
-        Line by line of the picture, each channel by channel and line by line, the order of
-        `ConvNet(image_shape=(n_channels, patch_height, patch_width))`; float32 where the
+        Patches, line by line of the picture. Each is flattened channel by channel and line by
+        line, as in `ConvNet(image_shape=(n_channels, patch_height, patch_width))`. float32 if the
         picture is, else float64.
 
     Raises
     ------
     ValueError
-        If the patches are larger than the picture, or the step than the patches.
+        If the patches are larger than the picture, or the step is larger than the
+        patches.
 
     See Also
     --------
-    average_patches : Put the picture together again.
-    skae.networks.ConvNet : Layers for such patches.
-    sklearn.feature_extraction.image.extract_patches_2d : Patches at random places, or at
+    average_patches : Assembles the picture again.
+    skae.networks.ConvNet : Provides layers for such patches.
+    sklearn.feature_extraction.image.extract_patches_2d : Extracts patches at random, or at
         every pixel.
 
     Examples
@@ -83,37 +84,37 @@ def extract_patches(image, patch_shape, *, step) -> np.ndarray:
     prefer_skip_nested_validation=True,
 )
 def average_patches(patches, image_shape, *, step, patch_shape=None) -> np.ndarray:
-    """Put a picture together of patches, averaged where they overlap.
+    """Assemble a picture from patches, averaged where they overlap.
 
-    The reverse of `extract_patches`, exactly, rounding included. Patches that a network has
-    changed disagree where they overlap, and their mean is better than most of them: a pixel at
-    the border of a patch has fewer neighbours to be told from.
+    This reverses `extract_patches` exactly, without rounding errors. Patches changed by a network
+    disagree where they overlap, and their mean is better than most of them: a pixel at the border
+    of a patch has fewer neighbours to be predicted from.
 
     Parameters
     ----------
     patches : array-like of shape (n_patches, n_channels * patch_height * patch_width)
-        Rows as `extract_patches` gives them.
+        Rows as returned by `extract_patches`.
     image_shape : tuple of int, (height, width) or (height, width, n_channels)
-        Shape of the picture to put together, in pixels.
+        Shape of the picture to assemble, in pixels.
     step : int
         Lines and columns from one patch to the next, as in `extract_patches`.
     patch_shape : tuple of int, (patch_height, patch_width), default=None
-        Size of the patches, in pixels. None: they are square.
+        Size of the patches in pixels. None: they are square.
 
     Returns
     -------
     image : ndarray of shape `image_shape`
-        The picture; float32 where the patches are, else float64.
+        The picture; float32 if the patches are, else float64.
 
     Raises
     ------
     ValueError
-        If the patches are not as many or not as wide as those of such a picture.
+        If the number or the width of the patches does not match such a picture.
 
     See Also
     --------
-    extract_patches : Cut a picture into patches.
-    sklearn.feature_extraction.image.reconstruct_from_patches_2d : The same for patches at
+    extract_patches : Cuts a picture into patches.
+    sklearn.feature_extraction.image.reconstruct_from_patches_2d : Does so for patches at
         every pixel.
 
     Examples
@@ -140,7 +141,7 @@ def average_patches(patches, image_shape, *, step, patch_shape=None) -> np.ndarr
     for i, j in np.ndindex(grid.shape[:2]):
         window = slice(top[i], top[i] + height), slice(left[j], left[j] + width)
         counts[window] += 1
-        # A running mean: of equal numbers it is that number, where sum / count may round.
+        # A running mean of equal numbers is exact, whereas sum / count may be rounded.
         image[window] += (grid[i, j].transpose(1, 2, 0) - image[window]) / counts[window]
     return image.reshape(image_shape)
 
@@ -169,7 +170,7 @@ def _n_channels(image_shape):
 
 
 def _patch_shape(n_columns, n_channels, patch_shape):
-    """Height and width of patches, which must have that many columns."""
+    """Height and width of patches, which must have this number of columns."""
     side = round((n_columns / n_channels) ** 0.5)
     shape = (side, side) if patch_shape is None else tuple(patch_shape)
     if prod(shape) * n_channels != n_columns:

@@ -18,10 +18,10 @@ CONSTRAINTS = {
 
 @validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
 def add_picture_background(X, pictures, *, min_std=0.1, random_state=None) -> np.ndarray:
-    """Put patches of pictures behind images: the maximum of each pixel and the patch's.
+    """Put patches of pictures behind images: each pixel is the maximum of both.
 
-    Each image has a patch of its own: of a picture drawn at random, at a place drawn at random
-    among those whose grey values vary enough.
+    Each image gets its own patch, from a random picture at a random place among those whose grey
+    values vary enough.
 
     Parameters
     ----------
@@ -29,43 +29,41 @@ def add_picture_background(X, pictures, *, min_std=0.1, random_state=None) -> np
         Rows of pixels of square images, line by line: grey values in [0, 1], where 0 is the
         background.
     pictures : list of array-like of shape (height, width)
-        Grey pictures that are at least as large as the images, with values in [0, 1] or of
-        dtype uint8 (0 to 255). They may differ in size.
+        Grey pictures at least as large as the images, with values in [0, 1] or of dtype uint8 (0
+        to 255). They may differ in size.
     min_std : float, default=0.1
-        Least standard deviation of the grey values in a patch, in [0, 0.5]; patches of sky
-        and walls, with less, are left out. 0 takes all patches.
+        Least standard deviation of the grey values in a patch, in [0, 0.5]; patches with less,
+        such as sky and walls, are left out. 0 takes all patches.
     random_state : int, RandomState instance or None, default=None
         Pass an int for the same patches at every call.
 
     Returns
     -------
     X_new : ndarray of shape (n_samples, side * side)
-        The images with their background, as float32 where X is, else as float64.
+        The images with their background; float32 if X is, else float64.
 
     Raises
     ------
     ValueError
-        If X has values outside [0, 1] or its images are not square; if a picture is smaller
-        than the images, has colours, values outside [0, 1], or no patch that varies by
-        `min_std`.
+        If X has values outside [0, 1] or its images are not square; if a picture is smaller than
+        the images or has colours, values outside [0, 1], or no patch that varies by `min_std`.
 
     See Also
     --------
-    add_random_background : Noise behind images.
-    fill_with_pictures : Pictures inside and outside shapes.
-    rotate_images : Turn images by random angles.
+    add_random_background : Puts noise behind images.
+    fill_with_pictures : Puts pictures inside and outside shapes.
+    rotate_images : Turns images by random angles.
 
     Notes
     -----
-    The authors took patches of 20 pictures, and left out those with little variance. They name
-    neither the pictures nor the least variance, and do not say how patch and digit were
-    joined. So two things were calibrated, with 12000 digits of MNIST and 20 photographs and
-    textures, halved in size and stretched to grey values from 0 to 1. Joined by the maximum, as
-    in `add_random_background`, with `min_std=0.1`, they are about as hard as the paper's for a
-    support vector machine with an RBF kernel (C=10, gamma=0.01): it errs on 23.6% of other
-    digits, where the paper has 22.61%. With `min_std=0.15` it errs on 25.3%. Pictures whose
-    patches are smoother make the problem easier: at full size, and as they were, the same
-    pictures come to 17.3%.
+    The authors took patches of 20 pictures and left out those with little variance. They name
+    neither the pictures nor the least variance, and do not say how patch and digit were joined. So
+    both choices were calibrated, with 12000 digits of MNIST and 20 photographs and textures,
+    halved in size and stretched to grey values from 0 to 1. Joined by the maximum, as in
+    `add_random_background`, with `min_std=0.1`, they are about as hard as the paper's for a
+    support vector machine with an RBF kernel (C=10, gamma=0.01): it errs on 23.6% of other digits;
+    the paper has 22.61%. With `min_std=0.15` it errs on 25.3%. Pictures with smoother patches make
+    the problem easier: at full size and unstretched, the same pictures give 17.3%.
 
     References
     ----------
@@ -91,48 +89,48 @@ def add_picture_background(X, pictures, *, min_std=0.1, random_state=None) -> np
 
 @validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
 def fill_with_pictures(X, pictures, *, min_std=0.1, random_state=None) -> np.ndarray:
-    """Fill shapes with patches of pictures, and what is around them with others.
+    """Fill shapes with patches of pictures, and their surroundings with other patches.
 
-    Nothing marks the border then but that two patches meet there. Each patch is of a picture
-    drawn at random, at a place drawn at random among those whose grey values vary enough.
+    The border is then visible only because two patches meet there. Each patch comes from a random
+    picture at a random place among those whose grey values vary enough.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, side * side)
-        Rows of pixels of square images, line by line, with values in [0, 1]. A shape is what
-        is not 0, and what that encloses: outlines, as of `make_rectangles`, are filled.
+        Rows of pixels of square images, line by line, with values in [0, 1]. A shape consists of
+        pixels that are not 0 and those that they enclose: outlines, as from `make_rectangles`, are
+        filled.
     pictures : list of array-like of shape (height, width)
-        Grey pictures that are at least as large as the images, with values in [0, 1] or of
-        dtype uint8 (0 to 255). They may differ in size.
+        Grey pictures at least as large as the images, with values in [0, 1] or of dtype uint8 (0
+        to 255). They may differ in size.
     min_std : float, default=0.1
-        Least standard deviation of the grey values in a patch, in [0, 0.5]; patches of sky
-        and walls, with less, are left out. 0 takes all patches.
+        Least standard deviation of the grey values in a patch, in [0, 0.5]; patches with less,
+        such as sky and walls, are left out. 0 takes all patches.
     random_state : int, RandomState instance or None, default=None
         Pass an int for the same patches at every call.
 
     Returns
     -------
     X_new : ndarray of shape (n_samples, side * side)
-        The filled images, as float32 where X is, else as float64.
+        The filled images; float32 if X is, else float64.
 
     Raises
     ------
     ValueError
-        If X has values outside [0, 1] or its images are not square; if a picture is smaller
-        than the images, has colours, values outside [0, 1], or no patch that varies by
-        `min_std`.
+        If X has values outside [0, 1] or its images are not square; if a picture is smaller than
+        the images or has colours, values outside [0, 1], or no patch that varies by `min_std`.
 
     See Also
     --------
-    make_rectangles : Rectangles to fill; the authors' have `min_length=10`,
+    make_rectangles : Makes rectangles to fill; the authors use `min_length=10`,
         `min_difference=5` and `area_range=(0.25, 0.75)`.
-    add_picture_background : Pictures behind digits.
+    add_picture_background : Puts pictures behind digits.
 
     Notes
     -----
-    With those rectangles, and the pictures that `add_picture_background` names, a support
-    vector machine with an RBF kernel (C=10, gamma=0.01), trained on 12000 images, errs on 23.7%
-    of others, where the paper has 24.04%. So nothing else was calibrated.
+    With those rectangles and the pictures described in `add_picture_background`, a support vector
+    machine with an RBF kernel (C=10, gamma=0.01), trained on 12000 images, errs on 23.7% of
+    others; the paper has 24.04%. So nothing else was calibrated.
 
     References
     ----------
@@ -159,13 +157,13 @@ def fill_with_pictures(X, pictures, *, min_std=0.1, random_state=None) -> np.nda
 
 
 def _shapes(X):
-    """Pixels that are not 0, and those that such pixels enclose; bool, of X's shape."""
+    """Pixels that are not 0, and those that they enclose; bool, in the shape of X."""
     side = side_of(X)
     return np.array([binary_fill_holes(row.reshape(side, side)).ravel() for row in X])
 
 
 def _draw_patches(X, places, random_state):
-    """A patch for each row of X, in its dtype; `places` is that of `_check_pictures`."""
+    """A patch for each row of X, in its dtype; `places` as from `_check_pictures`."""
     which = random_state.randint(len(places), size=len(X))
     where = random_state.uniform(size=len(X))
     patches = np.empty_like(X)
@@ -177,7 +175,7 @@ def _draw_patches(X, places, random_state):
 
 
 def _corners(picture, number, side, min_std):
-    """Where patches begin whose grey values vary enough, as indices of all such places."""
+    """Indices of the places where patches with enough variation begin."""
     mean, mean_square = (_means_of_patches(values, side) for values in (picture, picture**2))
     std = np.sqrt(np.maximum(mean_square - mean**2, 0))
     corners = np.flatnonzero(std >= min_std)
@@ -191,14 +189,14 @@ def _corners(picture, number, side, min_std):
 
 
 def _means_of_patches(values, side):
-    """Of the patch that begins at each pixel, by sums of all that is above and left of it."""
+    """Mean of the patch that begins at each pixel, from sums over all pixels above and left."""
     sums = np.pad(values, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
     lines = sums[side:] - sums[:-side]
     return (lines[:, side:] - lines[:, :-side]) / side**2
 
 
 def _check_pictures(pictures, side, min_std):
-    """Of each picture all patches of this side, and the indices of those to draw from."""
+    """All patches of this side of each picture, and the indices of those to draw from."""
     if isinstance(pictures, str) or not hasattr(pictures, "__iter__"):
         raise ValueError(f"pictures must be a list of grey pictures, but found {pictures!r}.")
     checked = [_check_picture(picture, number, side) for number, picture in enumerate(pictures)]
@@ -234,7 +232,7 @@ def _grey_values(picture, name):
     if picture.dtype.kind not in "buif":
         raise ValueError(f"{name} has dtype {picture.dtype}, but grey values are numbers.")
     values = picture / (255 if picture.dtype == np.uint8 else 1)
-    if not (values.min() >= 0 and values.max() <= 1):  # so that NaN is refused, too
+    if not (values.min() >= 0 and values.max() <= 1):  # also refuses NaN
         raise ValueError(
             f"{name} needs grey values in [0, 1], but found {values.min()} to {values.max()}. "
             "Divide them by their maximum, such as 255."

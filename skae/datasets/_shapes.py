@@ -32,10 +32,10 @@ def make_rectangles(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Make images of outlines of rectangles, wide or tall.
 
-    Width and height are uniform in {`min_length`, ..., `side`}, and both drawn again while they
-    differ by less than `min_difference` or make an area outside `area_range`; then the place is
-    uniform among those where the rectangle fits into the image. Which of the two is the longer
-    is the class.
+    Width and height are uniform in {`min_length`, ..., `side`}; both are drawn again while they
+    differ by less than `min_difference` or give an area outside `area_range`. The place is then
+    uniform among those where the rectangle fits into the image. The class tells which of the two
+    is longer.
 
     Parameters
     ----------
@@ -44,15 +44,14 @@ def make_rectangles(
     side : int, default=28
         Width and height of the images, in pixels.
     min_length : int, default=4
-        Least width and height of a rectangle, in pixels, its border included. Less makes
+        Least width and height of a rectangle in pixels, including its border. Smaller values make
         the problem harder.
     min_difference : int, default=3
-        Least difference between width and height, in pixels. Less makes the problem
-        harder: with 1 the two may be told apart by a single pixel.
+        Least difference between width and height, in pixels. Smaller values make the
+        problem harder: with 1, a single pixel may distinguish the classes.
     area_range : tuple of float, (min, max), default=(0.0, 1.0)
-        Least and greatest area of a rectangle, its border included, as a fraction of the
-        image's. Narrow it where what is inside is as much a clue as what is outside, as in
-        `fill_with_pictures`.
+        Least and greatest area of a rectangle, including its border, as a fraction of the image's
+        area. Narrow it if the inside is as informative as the outside, as in `fill_with_pictures`.
     random_state : int, RandomState instance or None, default=None
         Pass an int for the same images at every call.
 
@@ -61,7 +60,7 @@ def make_rectangles(
     X : ndarray of shape (n_samples, side * side)
         Rows of pixels, line by line: 1 on the rectangle's border, else 0; float64.
     y : ndarray of shape (n_samples,)
-        1 where the rectangle is wider than tall, else 0; int64.
+        1 if the rectangle is wider than tall, else 0; int64.
 
     Raises
     ------
@@ -71,16 +70,16 @@ def make_rectangles(
 
     See Also
     --------
-    make_convex_shapes : Regions to be told apart by their convexity.
-    fill_with_pictures : Pictures inside and outside the rectangles.
+    make_convex_shapes : Makes regions that differ in convexity.
+    fill_with_pictures : Puts pictures inside and outside rectangles.
 
     Notes
     -----
-    The paper does not name a least length. With `min_length=1` the problem is harder than the
+    The paper does not state a least length. With `min_length=1` the problem is harder than the
     paper's: trained on 1200 images, a linear support vector machine errs on about 37% of the
-    others, where the paper's data give 29%. With 4 it is 30%, and one with an RBF kernel comes
-    to 2.8%, where the paper has 2.15%. From one draw of 1200 images to another these errors
-    move by nearly a point, so compare methods on the same draws.
+    others; with the paper's data it errs on 29%. With 4 it is 30%, and 2.8% with an RBF kernel;
+    the paper has 2.15%. Between draws of 1200 images these errors vary by nearly a point, so
+    compare methods on the same draws.
 
     References
     ----------
@@ -146,8 +145,8 @@ def make_convex_shapes(
     """Make images of white regions, convex or not.
 
     A convex region is an intersection of half-planes with uniform location and orientation. The
-    others are unions of two to four smaller ones that turn out not to be convex: the convex hull
-    of their white pixels' centres has the centre of a black pixel in it.
+    others are unions of two to four smaller convex regions that are not convex: the convex hull of
+    their white pixels' centres contains the centre of a black pixel.
 
     Parameters
     ----------
@@ -163,29 +162,28 @@ def make_convex_shapes(
     X : ndarray of shape (n_samples, side * side)
         Rows of pixels, line by line: 1 in the region, else 0; float64.
     y : ndarray of shape (n_samples,)
-        1 where the region is convex, else 0; int64.
+        1 if the region is convex, else 0; int64.
 
     See Also
     --------
-    make_rectangles : Rectangles to be told apart by their longer side.
+    make_rectangles : Makes rectangles that differ in their longer side.
 
     Notes
     -----
-    The authors describe half-planes with a geometric number, of parameter 0.195 for the convex
-    regions of at least 19 pixels and 0.07 for the parts, of at least 10 pixels, of the others,
-    and say that the parameters were balanced so that both classes have the same mean number of
-    white pixels. They do not say how half-planes were drawn. Taken literally, with each side of
-    a line as likely as the other, those numbers give mean areas of 273 and 474 pixels, and a
-    support vector machine with an RBF kernel finds the problem far easier (10.3% errors) than
-    it found theirs (19.13%).
+    The authors describe a geometric number of half-planes, with parameter 0.195 for convex regions
+    of at least 19 pixels and 0.07 for the parts, of at least 10 pixels, of the others. They say
+    that the parameters were balanced so that both classes have the same mean number of white
+    pixels, but not how half-planes were drawn. Taken literally, with both sides of a line equally
+    likely, those numbers give mean areas of 273 and 474 pixels, and a support vector machine with
+    an RBF kernel errs far less (10.3%) than on their data (19.13%).
 
-    So two things were calibrated. Every region has a random centre, uniform in the middle of
-    the image (from 4 to 24 of 28 pixels, down and across), and every half-plane is on the
-    centre's side of its line: that makes the problem as hard as it should be. And the parts'
-    geometric parameter is 0.031 instead of 0.07, which balances the areas again, at 294 and 297
-    pixels. Trained on 8000 such images, the support vector machine (C=10, gamma=0.01) errs on
-    19.0, 18.6 and 19.0% of 10000 others in three draws of the data. The numbers of pixels are
-    for 28 x 28, and grow with the images.
+    So two things were calibrated. Every region has a random centre, uniform in the middle of the
+    image (from 4 to 24 of 28 pixels, down and across), and every half-plane is on the centre's
+    side of its line: this makes the problem as hard as the paper's. The parts' geometric parameter
+    is 0.031 instead of 0.07, which balances the areas again, at 294 and 297 pixels. Trained on
+    8000 such images, the support vector machine (C=10, gamma=0.01) errs on 19.0, 18.6 and 19.0% of
+    10000 others in three draws of the data. The numbers of pixels are for 28 x 28 and grow with
+    the images.
 
     References
     ----------
@@ -212,10 +210,10 @@ def make_convex_shapes(
 
 @validate_params({"random_state": ["random_state"]}, prefer_skip_nested_validation=True)
 def rotate_images(X, *, random_state=None) -> np.ndarray:
-    """Turn every image about its centre by an angle of its own, uniform in [0, 2 pi).
+    """Turn every image about its centre by its own angle, uniform in [0, 2 pi).
 
     The turn is counter-clockwise for an image whose first line is at the top. Pixels are
-    interpolated bilinearly, where everything outside of the image counts as 0.
+    interpolated bilinearly, with 0 outside the image.
 
     Parameters
     ----------
@@ -227,7 +225,7 @@ def rotate_images(X, *, random_state=None) -> np.ndarray:
     Returns
     -------
     X_turned : ndarray of shape (n_samples, side * side)
-        The turned images, as float32 where X is, else as float64.
+        The turned images; float32 if X is, else float64.
 
     Raises
     ------
@@ -236,17 +234,15 @@ def rotate_images(X, *, random_state=None) -> np.ndarray:
 
     See Also
     --------
-    add_random_background : Noise around digits.
+    add_random_background : Puts noise behind digits.
 
     Notes
     -----
-    A turned image has no pixel that is brighter than all of the original ones, and none below
-    both 0 and the darkest, so grey values in [0, 1] stay there. What leaves the square at a
-    corner is lost.
+    No pixel of a turned image is brighter than all original ones, and none is below both 0 and the
+    darkest, so grey values stay in [0, 1]. Parts that leave the square at a corner are lost.
 
-    Trained on MNIST digits that were turned in this way, a support vector machine with an RBF
-    kernel errs on 10.3% of others, where the paper has 10.38% and its authors' corrected data
-    11.11%.
+    Trained on MNIST digits turned in this way, a support vector machine with an RBF kernel errs on
+    10.3% of others; the paper has 10.38%, and its authors' corrected data give 11.11%.
 
     References
     ----------
@@ -269,15 +265,16 @@ def rotate_images(X, *, random_state=None) -> np.ndarray:
     turned = np.empty_like(X)
     for chunk in gen_batches(len(X), CHUNK):
         turned[chunk] = _turn(X[chunk].reshape(-1, side, side), angles[chunk])
-    # Rounding may lead out of the range by a bit.
+    # Rounding may leave the range slightly.
     return np.clip(turned, min(X.min(), 0), max(X.max(), 0), out=turned)
 
 
 @validate_params({"random_state": ["random_state"]}, prefer_skip_nested_validation=True)
 def add_random_background(X, *, random_state=None) -> np.ndarray:
-    """Put noise behind images: the maximum of each pixel and a number uniform in [0, 1).
+    """Put noise behind images: each pixel becomes the maximum of itself and uniform noise.
 
-    So the noise is everywhere, and seen wherever it is brighter than the image.
+    The noise is uniform in [0, 1). It is everywhere, and visible wherever it is
+    brighter than the image.
 
     Parameters
     ----------
@@ -302,10 +299,10 @@ def add_random_background(X, *, random_state=None) -> np.ndarray:
 
     Notes
     -----
-    The paper says only that the background was filled with uniform noise. Filling the pixels
-    that are exactly 0, and no others, leaves every digit with a dark rim and is a harder
-    problem: a support vector machine with an RBF kernel errs on 21% of the digits, with the
-    maximum on 17.5% before its kernel is tuned well, where the paper has 14.58%.
+    The paper says only that the background was filled with uniform noise. Filling only the pixels
+    that are exactly 0 leaves a dark rim around every digit, which is a harder problem: a support
+    vector machine with an RBF kernel errs on 21% of the digits, and with the maximum on 17.5%
+    before its kernel is well tuned; the paper has 14.58%.
 
     References
     ----------
@@ -332,7 +329,7 @@ def add_random_background(X, *, random_state=None) -> np.ndarray:
 
 
 def _check_area_range(area_range):
-    """Both of its numbers."""
+    """Both numbers of `area_range`, checked."""
     try:
         low, high = map(float, area_range)
     except (TypeError, ValueError):
@@ -346,7 +343,7 @@ def _check_area_range(area_range):
 
 
 def _outlines(corners, sizes, side):
-    """Borders of rectangles, of shape (n, side, side); corners and sizes are (row, column)."""
+    """Borders of rectangles as images (n, side, side); corners and sizes are (row, column)."""
     first, last = corners[:, :, None], (corners + sizes - 1)[:, :, None]
     pixel = np.arange(side)
     within = (first <= pixel) & (pixel <= last)
@@ -355,7 +352,7 @@ def _outlines(corners, sizes, side):
 
 
 def _cells(spans):
-    """Where both the row and the column are in their span: (n, 2, side) to (n, side, side)."""
+    """Cells whose row and column are both in their span: (n, 2, side) to (n, side, side)."""
     return spans[:, 0, :, None] & spans[:, 1, None, :]
 
 

@@ -1,8 +1,8 @@
-"""Pictures of fitted autoencoders, and of other transformers where that makes sense.
+"""Displays of fitted autoencoders and, where it makes sense, of other transformers.
 
-They follow scikit-learn's displays: `from_estimator` computes what there is to see and draws
-it, the constructor takes what has been computed, `plot` draws it again. They need matplotlib,
-which is imported when something is drawn.
+They follow scikit-learn's displays: `from_estimator` computes and draws, the constructor takes
+computed values, `plot` draws again. They need matplotlib, which is imported when something is
+drawn.
 """
 
 from skae.inspection._feature_errors import FeatureErrorsDisplay

@@ -1,4 +1,4 @@
-"""Rows that are no images: small charts within one axes, of bars or, for many features, lines."""
+"""Rows that are not images: small charts within one axes, as bars or, for many features, lines."""
 
 from math import ceil
 
@@ -10,7 +10,7 @@ from skae._engine.devices import off_torch
 from skae.inspection._data import as_numbers
 from skae.inspection._figures import inches, merged
 
-MOST_BARS = 30  # features; more are drawn as a line
+MOST_BARS = 30  # maximum of features; more are drawn as a line
 MOST_NAMES = 16  # below bars
 LONGEST_NAME = 16  # characters
 COLORS = {"original": "0.6", "corrupted": "C1", "reconstruction": "C0"}
@@ -21,14 +21,14 @@ LINES = {
 }
 TITLE = 0.28  # inches above a chart
 STANDARDIZE = {"standardize": ["boolean", StrOptions({"auto"})]}
-MOST_UNLIKE = 10  # greatest standard deviation over the least that still share a scale
-LEAST_ROWS = 10  # that tell how much a feature varies
+MOST_UNLIKE = 10  # largest ratio of standard deviations that share a scale
+LEAST_ROWS = 10  # needed to tell how much a feature varies
 
 
 def means_and_deviations(X, n_features, standardize):
-    """What charts measure X's features from and in; both None where they are drawn as they are.
+    """Origin and unit of the features in charts; both None if features are drawn unscaled.
 
-    `n_features` are drawn, which are X's if there are as many.
+    `n_features` features are drawn; they are those of X if X has as many.
     """
     X = off_torch(X)
     X = X if hasattr(X, "shape") else np.asarray(X)
@@ -46,13 +46,13 @@ def means_and_deviations(X, n_features, standardize):
 
 
 def z_scores(rows, means, deviations):
-    """Rows as charts show them."""
+    """Rows as shown in charts."""
     rows = rows if means is None else rows - np.asarray(means)
     return rows if deviations is None else rows / np.asarray(deviations)
 
 
 def make_charts(ax, n_charts, n_columns, *, share, above=0.0):
-    """Axes within one, row by row, below some inches for a legend; labels are at the border."""
+    """Axes within another one, row by row, below space for a legend; labels are at the border."""
     n_rows, height_of_all = ceil(n_charts / n_columns), inches(ax)[1]
     top = 1 - min(above / height_of_all, 0.25)
     width, height = 1 / n_columns, top / n_rows
@@ -73,7 +73,7 @@ def make_charts(ax, n_charts, n_columns, *, share, above=0.0):
 
 
 def draw_chart(ax, rows, names, kwargs):
-    """Rows as groups of bars, or as lines where there are many features; returns them."""
+    """Draw rows as groups of bars, or as lines for many features; return the artists."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
     from matplotlib.ticker import MaxNLocator
@@ -93,13 +93,13 @@ def draw_chart(ax, rows, names, kwargs):
         ax.set_xticks(range(len(names)), _shortened(names), rotation=90)
     else:
         ticks = MaxNLocator(4, steps=[1, 2, 5, 10], integer=True).tick_values(0, len(row) - 1)
-        # One at the end would touch the next chart's first one.
+        # A tick at the end would touch the next chart's first one.
         ax.set_xticks(ticks[(ticks >= 0) & (ticks < 0.9 * len(row))])
     return artists
 
 
 def room_for(names):
-    """Inches below bars for their names, written upwards."""
+    """Inches below bars for their names, which are written upwards."""
     if names is None or len(names) > MOST_NAMES:
         return 0.0
     return 0.075 * max(map(len, _shortened(names)))

@@ -1,4 +1,4 @@
-"""What displays read from estimators and data."""
+"""Values that displays read from estimators and data."""
 
 from math import isqrt, prod
 from numbers import Integral
@@ -11,25 +11,25 @@ from skae._engine.data import dense
 from skae._hints import hints
 from skae._pipelines import steps_of
 
-LEAST_SIDE = 5  # of a square image that nobody has said to be one
+LEAST_SIDE = 5  # of a square image, if nobody specified its shape
 IMAGE_SHAPE = {"image_shape": ["array-like", StrOptions({"auto"}), None]}
 COUNT = [Interval(Integral, 1, None, closed="left")]
 
 
 def last_step(estimator):
-    """The estimator itself, or what a pipeline or search ends with."""
+    """The estimator itself, or the last step of a pipeline or search."""
     return (steps_of(estimator) or [estimator])[-1]
 
 
 def as_numbers(X):
-    """X, or codes, as an array of floats; NaN is a missing cell."""
+    """X, or codes, as an array of floats; NaN is a missing value."""
     options = {"ensure_all_finite": "allow-nan", "input_name": "X"}
     with hints(X):
         return check_array(dense(X), dtype=[np.float64, np.float32], **options)
 
 
 def names_of_columns(estimator):
-    """Of X or, where the estimator has encoded a table, of its matrix; None if there are none."""
+    """Column names of X or, for an encoder of tables, of the matrix; None without names."""
     table = getattr(last_step(estimator), "table_", None)
     if table is not None:
         return table.get_feature_names_out()
@@ -37,7 +37,7 @@ def names_of_columns(estimator):
 
 
 def find_image_shape(image_shape, steps, n_features):
-    """What 'auto' stands for; ValueError for a shape that rows cannot have."""
+    """The shape that 'auto' stands for; ValueError for a shape that rows cannot have."""
     if isinstance(image_shape, str):
         return _own_image_shape(steps, n_features)
     if image_shape is None:
@@ -52,7 +52,7 @@ def find_image_shape(image_shape, steps, n_features):
 
 
 def _own_image_shape(steps, n_features):
-    """The shape that a network is for, or a square; None if there is neither."""
+    """The image shape of a network, or a square; None if there is neither."""
     if any(hasattr(step, "table_") for step in steps):
         return None
     for step in steps:

@@ -1,4 +1,4 @@
-"""Which features of a row are to blame for its error."""
+"""Which features cause the error of a row."""
 
 from numbers import Integral
 from typing import TYPE_CHECKING, Self
@@ -16,46 +16,45 @@ if TYPE_CHECKING:
     from matplotlib.container import BarContainer
 
 CODE = "code"
-COLORS = ("C0", "C1")  # of features and of the code
+COLORS = ("C0", "C1")  # of bars of features and of the code
 BAR = 0.26  # inches
 TICK = {"color": "black", "linewidth": 1.5, "label": "95 % of training rows"}
 LABEL = "error, relative to training rows"
 
 
 class FeatureErrorsDisplay(Display):
-    """The errors of a row's features, which tell what makes it an outlier.
+    """Errors of a row's features, which show why it is an outlier.
 
-    Horizontal bars, the largest first, and one for the code, if there is such a distance; ticks
-    show what few training rows exceed. The errors of an image are drawn as an image.
-    It is recommended to use `FeatureErrorsDisplay.from_estimator` to create one. All
-    parameters are stored as attributes.
+    Horizontal bars, the largest first, with one for the code if its distance is known; ticks mark
+    values that few training rows exceed. The errors of an image are drawn as an image. It is
+    recommended to use `FeatureErrorsDisplay.from_estimator` to create one. All parameters are
+    stored as attributes.
 
     Parameters
     ----------
     errors : ndarray of shape (n_features,)
-        Of one row; NaN where a cell is missing, which has no bar.
+        Errors of one row; NaN for missing values, which have no bar.
     code_distance : float, default=None
-        The distance of its code, if it has a bar.
+        Distance of the row's code; None for no bar.
     quantiles : ndarray of shape (n_features,), default=None
-        What 95 % of the training rows do not exceed.
+        Errors that 95 % of the training rows do not exceed.
     quantile_of_distance : float, default=None
-        The same of the code.
+        Distance of the code that 95 % of the training rows do not exceed.
     feature_names : array-like of shape (n_features,), default=None
-        What to write beside bars; None for x0, x1, and so on.
+        Labels beside the bars; None for x0, x1, and so on.
     original : ndarray of shape (n_features,), default=None
-        The row itself, where it is an image.
+        The row itself, if it is an image.
     image_shape : tuple of int, default=None
-        (height, width) or (channels, height, width) of the image; None for a row that is
-        no image.
+        (height, width) or (channels, height, width) of the image; None if the row is not an image.
     n_features : int, default=10
-        How many bars, at most.
+        Maximum number of bars.
 
     Attributes
     ----------
     bars_ : matplotlib BarContainer or None
-        Bars from top to bottom, the code's last; None where there are images.
+        Bars from top to bottom, the code's last; None if images are drawn.
     images_ : ndarray of shape (2,) or None
-        Of matplotlib AxesImage: the row and its errors. None where there are bars.
+        matplotlib AxesImage of the row and of its errors; None if bars are drawn.
     ax_ : matplotlib Axes
         Axes with the bars or images.
     figure_ : matplotlib Figure
@@ -64,8 +63,8 @@ class FeatureErrorsDisplay(Display):
     See Also
     --------
     FeatureErrorsDisplay.from_estimator : Draw the errors of a row.
-    OutlierScoresDisplay : Which rows are outliers.
-    skae.AutoencoderOutlierDetector : What finds them.
+    OutlierScoresDisplay : Shows which rows are outliers.
+    skae.AutoencoderOutlierDetector : Finds outliers.
 
     Examples
     --------
@@ -131,24 +130,24 @@ class FeatureErrorsDisplay(Display):
             Fitted :class:`~skae.AutoencoderOutlierDetector`, or another estimator with
             `feature_errors`, such as an autoencoder, or a pipeline or search that ends with one.
         X : array-like, sparse matrix or DataFrame of shape (n_rows, n_features)
-            Rows, of which one is drawn. The errors of all of them are computed.
+            Rows, one of which is drawn. The errors of all rows are computed.
         row : int, default=0
-            Which one, counted from 0.
+            Index of the row to draw.
         n_features : int, default=10
-            How many features, at most: those with the largest errors.
+            Maximum number of features, those with the largest errors.
         image_shape : 'auto', tuple of int or None, default='auto'
-            (height, width) or (channels, height, width) of the image that a row is. 'auto':
-            where features have no names, the estimator's `network` says so, or n_features is
-            the square of 5 or more. None: it is no image.
+            (height, width) or (channels, height, width) of an image row. 'auto' takes, if features
+            have no names, the shape in the estimator's `network`, or a square if n_features is the
+            square of 5 or more. None: the row is not an image.
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
             Passed to matplotlib's `barh`, or to `imshow`.
 
         Returns
         -------
         display : FeatureErrorsDisplay
-            The object that stores what was drawn.
+            The display, which stores what was drawn.
         """
         check_is_fitted(estimator)
         *before, last = steps_of(estimator) or [estimator]
@@ -186,7 +185,7 @@ class FeatureErrorsDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
             Passed to matplotlib's `barh`, or to `imshow`.
 
@@ -256,13 +255,13 @@ def names_of_features(estimator):
     """Names of the columns of `fit`; None if they had none."""
     first = steps_of(getattr(estimator, "autoencoder_", estimator))[0]
     blocks = getattr(getattr(first, "table_", first), "blocks_", None)
-    if blocks is not None:  # a column without any value has no part in the errors
+    if blocks is not None:  # errors leave out columns without any value
         return [name for name, block in blocks.items() if block.start < block.stop]
     return getattr(estimator, "feature_names_in_", None)
 
 
 def finite(lengths):
-    """Lengths of bars; of infinite ones, beyond all others."""
+    """Lengths of bars; infinite ones become longer than all others."""
     known = lengths[np.isfinite(lengths)]
     longest = max(known.max(initial=0.0), 1.0)
     return np.where(np.isinf(lengths), 10 * longest, lengths)

@@ -8,14 +8,14 @@ if TYPE_CHECKING:  # drawing needs matplotlib, importing does not
 
 
 class Display:
-    """What all displays leave behind."""
+    """Attributes that all displays share."""
 
     ax_: "Axes"
     figure_: "Figure"
 
 
 def pyplot(display):
-    """`matplotlib.pyplot`, imported now; ImportError that says how to get it."""
+    """`matplotlib.pyplot`, imported on demand; an ImportError tells how to install it."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -27,18 +27,18 @@ def pyplot(display):
 
 
 def new_axes(plt, size):
-    """The axes of a new figure of that width and height in inches."""
+    """The axes of a new figure with this width and height in inches."""
     return plt.subplots(figsize=size, layout="compressed")[1]
 
 
 def merged(defaults, given, artist):
-    """Arguments for a class of artists; what is given goes first, also by short names (`lw`)."""
+    """Arguments for a class of artists; given ones take precedence, even by short names (`lw`)."""
     from matplotlib.cbook import normalize_kwargs
 
     return defaults | normalize_kwargs(given, artist)
 
 
 def inches(artist):
-    """Width and height of what is drawn, before the figure's layout moves anything."""
+    """Width and height of an artist, before the figure's layout moves anything."""
     box, figure = artist.get_window_extent(), artist.get_figure()
     return box.transformed(figure.dpi_scale_trans.inverted()).size

@@ -22,7 +22,7 @@ from skae.inspection._tiles import Tiles, full_columns
 
 
 class FilterDisplay(Display):
-    """What the units of an autoencoder respond to, or what they add to a reconstruction.
+    """Patterns to which units of an autoencoder respond, or which they add to a reconstruction.
 
     It is recommended to use `FilterDisplay.from_estimator` to create one. All parameters
     are stored as attributes.
@@ -32,28 +32,28 @@ class FilterDisplay(Display):
     filters : ndarray of shape (n_filters, n_features)
         Weights, a row for each unit.
     image_shape : tuple of int, default=None
-        (height, width) or (channels, height, width) of the images that filters are; None
-        for filters that are no images, which are drawn as bars or lines.
+        (height, width) or (channels, height, width) of the filters as images; None if filters are
+        not images: they are drawn as bars or lines.
     indices : array-like of int of shape (n_filters,), default=None
-        Which unit each filter belongs to; None for 0, 1, and so on.
+        Index of the unit of each filter; None for 0, 1, and so on.
     feature_names : array-like of str of shape (n_features,), default=None
-        What to write below bars.
+        Labels below the bars.
 
     Attributes
     ----------
     images_ : ndarray of shape (n_filters,) or None
-        Of matplotlib AxesImage; None where filters are no images.
+        matplotlib AxesImage of each filter; None if filters are not images.
     axes_ : ndarray of matplotlib Axes
-        One for each filter, or `ax_` alone where that has images.
+        Axes of each filter, or only `ax_` if it has images.
     ax_ : matplotlib Axes
-        Axes given or made, which hold all of it.
+        Axes, given or new, that contain everything.
     figure_ : matplotlib Figure
         Figure that contains them.
 
     See Also
     --------
     FilterDisplay.from_estimator : Draw the filters of a fitted estimator.
-    LatentTraversalDisplay : What components of a deeper network stand for.
+    LatentTraversalDisplay : Shows the meaning of components in deeper networks.
 
     Examples
     --------
@@ -105,30 +105,30 @@ class FilterDisplay(Display):
             Fitted autoencoder, classifier or regressor of skae, a transformer with
             `components_` such as PCA or NMF, or a pipeline or search that ends with one.
         weights : {'encoder', 'decoder'}, default='encoder'
-            'encoder': the weights of each unit of the first layer, what it responds to.
-            'decoder': the atoms, what each unit of the last hidden layer, or of the code,
-            adds to a reconstruction. Both are kernels where the layer is a convolution,
-            and `components_` where there is no network.
+            'encoder': the weights of each unit of the first layer, to which it responds.
+            'decoder': the atoms, which each unit of the last hidden layer, or of the code, adds to
+            a reconstruction. Both are kernels if the layer is a convolution, and `components_` if
+            there is no network.
         n_filters : int, default=None
-            How many, at most. None: 64 images, or 12 groups of bars.
+            Maximum number of filters. None: 64 images, or 12 groups of bars.
         shared_scale : bool, default=False
-            Whether equal weights are equally bright in all filters; if not, each filter has
-            the whole range, from minus to plus its largest weight; or from 0, if no weight is
-            negative.
+            Whether equal weights are equally bright in all filters; if not, each filter uses the
+            whole range, from minus to plus its largest weight, or from 0 if no weight is negative.
         image_shape : 'auto', tuple of int or None, default='auto'
-            (height, width) or (channels, height, width) of the images that filters are.
-            'auto': a kernel's own, what the estimator's `network` says, or a square if
-            n_features is that of 5 or more. None: they are no images.
+            (height, width) or (channels, height, width) of the filters as images.
+            'auto': a kernel's own shape, the shape in the estimator's `network`, or a
+            square if n_features is the square of 5 or more. None: filters are not
+            images.
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
-            Passed to matplotlib's `imshow`, or to `bar` or `plot` where filters are no
+            Passed to matplotlib's `imshow`, or to `bar` or `plot` if filters are not
             images.
 
         Returns
         -------
         display : FilterDisplay
-            The object that stores what was drawn.
+            The display, which stores what was drawn.
         """
         check_is_fitted(estimator)
         last = last_step(estimator)
@@ -154,11 +154,11 @@ class FilterDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         shared_scale : bool, default=False
             Whether equal weights are equally bright in all filters.
         **kwargs : dict
-            Passed to matplotlib's `imshow`, or to `bar` or `plot` where filters are no
+            Passed to matplotlib's `imshow`, or to `bar` or `plot` if filters are not
             images.
 
         Returns
@@ -220,7 +220,7 @@ def _filters_of(estimator, weights):
 def _first_weights(estimator, layers):
     perceptron, weight = estimator._perceptron, layers[0].weight.detach().numpy()
     weight = weight.swapaxes(0, 1) if inputs_axis(layers[0]) == 0 else weight
-    # Where cells are missing, the last of the inputs say which.
+    # With missing values, the last inputs are the mask.
     table = estimator._table
     n_columns = estimator.n_features_in_ if table is None else table._n_columns
     n_inputs = weight.shape[1] * n_columns // perceptron.n_inputs
@@ -236,6 +236,6 @@ def _atoms(estimator, layers):
 
 
 def _largest_first(filters):
-    """Indices in the order of norms, rounded: PCA's, which are all 1, stay as they are."""
+    """Indices in the order of rounded norms: PCA's, which are all 1, keep their order."""
     norms = np.linalg.norm(filters, axis=1)
     return np.argsort(-np.round(norms / (norms.max() or 1.0), 6), kind="stable")

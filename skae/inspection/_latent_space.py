@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.collections import PathCollection
     from matplotlib.colorbar import Colorbar
 
-MOST_LABELS = 20  # different numbers that still are labels; more are a scale
-WIDTH = 6  # inches of a figure, or more for a wide legend
+MOST_LABELS = 20  # maximum of different numbers that count as labels; more are a scale
+WIDTH = 6  # inches of a figure; more for a wide legend
 
 
 class LatentSpaceDisplay(Display):
@@ -29,12 +29,12 @@ class LatentSpaceDisplay(Display):
     Parameters
     ----------
     codes : ndarray of shape (n_samples, 1) or (n_samples, 2)
-        Where to draw each row. A single column is drawn as a strip for each label.
+        Position of each row. A single column is drawn as a strip for each label.
     labels : array-like of shape (n_samples,), default=None
-        Classes, which get a colour each, or numbers, which get a scale of colours. None
-        and NaN are rows without a label, drawn in grey.
+        Classes, each with its own colour, or numbers, on a colour scale. None and NaN
+        mark rows without a label, which are drawn in grey.
     axis_names : tuple of str, default=None
-        What to write at the axes; None for the numbers of the components.
+        Labels of the axes; None for the numbers of the components.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class LatentSpaceDisplay(Display):
         Points: first the rows without a label, if there are any, then those of each class
         in sorted order, or all others.
     colorbar_ : matplotlib Colorbar or None
-        Scale of the colours, if labels are numbers.
+        Colour scale, if labels are numbers.
     ax_ : matplotlib Axes
         Axes with the points.
     figure_ : matplotlib Figure
@@ -51,7 +51,7 @@ class LatentSpaceDisplay(Display):
     See Also
     --------
     LatentSpaceDisplay.from_estimator : Draw the codes that an estimator gives.
-    LatentTraversalDisplay : What is decoded from each point of the plane.
+    LatentTraversalDisplay : Shows what is decoded from each point of the plane.
 
     Examples
     --------
@@ -77,7 +77,7 @@ class LatentSpaceDisplay(Display):
     def from_estimator(cls, estimator, X, y=None, *, ax=None, **kwargs) -> Self:
         """Draw the codes that an estimator gives.
 
-        A code of two components is drawn as it is, a wider one along the first two
+        A code with two components is drawn as it is, a wider code along the first two
         principal axes of these codes: the plane in which they vary most.
 
         Parameters
@@ -87,17 +87,17 @@ class LatentSpaceDisplay(Display):
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows to encode.
         y : array-like of shape (n_samples,), default=None
-            Labels of the rows, to colour them by; None and NaN are rows without one. More
-            than 20 different numbers are taken for a scale.
+            Labels that set the colours of rows; None and NaN mark rows without one. More than 20
+            different numbers are drawn on a colour scale.
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
             Passed to matplotlib's `scatter`.
 
         Returns
         -------
         display : LatentSpaceDisplay
-            The object that stores what was drawn.
+            The display, which stores what was drawn.
         """
         check_transformer(estimator, "LatentSpaceDisplay", ["transform"])
         codes = as_numbers(forward(steps_of(estimator), off_torch(X)))
@@ -120,7 +120,7 @@ class LatentSpaceDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
             Passed to matplotlib's `scatter`.
 
@@ -158,12 +158,12 @@ class LatentSpaceDisplay(Display):
 
 
 def _principal_axes(codes):
-    """Codes along the first two axes in which they vary, and each one's share of variance."""
+    """Codes along the two axes in which they vary most, and the share of variance of each axis."""
     centred = codes - codes.mean(axis=0)
     variances, axes = np.linalg.eigh(centred.T @ centred)
     variances, axes = variances[:-3:-1].clip(min=0), axes[:, :-3:-1]
     largest = np.abs(axes).argmax(axis=0)
-    axes = axes * np.where(axes[largest, [0, 1]] < 0, -1, 1)  # either sign is right: fix one
+    axes = axes * np.where(axes[largest, [0, 1]] < 0, -1, 1)  # both signs are valid: fix one
     total = np.square(centred).sum()
     return centred @ axes, variances / (total if total > 0 else 1.0)
 
@@ -172,7 +172,7 @@ def _scatter(ax, points, style, kwargs):
     from matplotlib.collections import Collection
 
     style = {"alpha": 0.7} | style
-    if "marker" not in kwargs:  # some, such as "x", are nothing but edges
+    if "marker" not in kwargs:  # some markers, such as "x", have only edges
         style["linewidth"] = 0
     return ax.scatter(*points.T, **merged(style, kwargs, Collection))
 
@@ -181,7 +181,7 @@ def _strips(codes, groups):
     """A single column of codes, and heights that spread them over their group's strip."""
     heights = np.empty(len(codes))
     for number, rows in enumerate(groups.rows.values()):
-        # The golden ratio's multiples fill a strip evenly, without a random generator.
+        # Multiples of the golden ratio fill a strip evenly without random numbers.
         spread = np.arange(rows.sum()) * (sqrt(5) - 1) / 2 % 1 - 0.5
         heights[rows] = number + 0.6 * spread
     return np.column_stack([codes, heights])
@@ -194,11 +194,11 @@ def _name_strips(ax, groups):
 
 
 def _draw_legend(ax, n_groups, is_own):
-    """A legend that takes its room from beside the points, not from them."""
+    """A legend that takes its space from beside the points, not from them."""
     style = {"ncols": ceil(n_groups / 15), "handletextpad": 0.2, "frameon": False}
     if is_own:
         style |= {"loc": "upper left", "bbox_to_anchor": (1, 1)}
-    else:  # what is beside axes that were given is not ours
+    else:  # space beside given axes belongs to the caller
         style |= {"loc": "upper right", "fontsize": "small", "labelspacing": 0.2}
     legend = ax.legend(**style)
     for handle in legend.legend_handles:
@@ -223,11 +223,11 @@ class Groups:
     Attributes
     ----------
     rows : dict
-        Label, as a text, to a boolean array of shape (n_samples,).
+        Boolean arrays of shape (n_samples,) by label, as text.
     scale : ndarray or None
-        Numbers to be shown by the colours of the last group.
+        Numbers that set the colours of the last group.
     is_named : bool
-        Whether the groups have names that a reader should see.
+        Whether the legend shows the groups' names.
     """
 
     def __init__(self, labels, n_samples):
@@ -250,7 +250,7 @@ class Groups:
                 rows[~unknown] = members == number
 
     def styles(self, plt, cmap):
-        """What `scatter` gets for each group."""
+        """Arguments of `scatter` for each group."""
         known = [name for name in self.rows if name != "no label"]
         if self.scale is not None:
             known = [{"c": self.scale, "cmap": cmap}]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LossCurveDisplay(Display):
-    """The objective of each epoch of a training, and where it was best.
+    """Objective in each epoch of a training, and its best epoch.
 
     It is recommended to use `LossCurveDisplay.from_estimator` to create one. All
     parameters are stored as attributes.
@@ -24,18 +24,18 @@ class LossCurveDisplay(Display):
     loss_curve : array-like of shape (n_epochs,)
         Objective per row in each epoch.
     validation_loss_curve : array-like of shape (n_epochs,), default=None
-        The same of rows held out, if there are any.
+        Objective per held-out row after each epoch, if there are any.
     best_epoch : int, default=None
-        Which epoch to mark, counted from 1; None for none.
+        Epoch to mark, counted from 1; None for none.
     name : str, default=None
-        What to call the estimator in the legend, where several share the axes.
+        Name of the estimator in the legend, if several share the axes.
 
     Attributes
     ----------
     line_ : matplotlib Line2D
-        Curve of the training.
+        Curve of the training rows.
     validation_line_ : matplotlib Line2D or None
-        Curve of the rows held out.
+        Curve of the held-out rows.
     best_line_ : matplotlib Line2D or None
         Vertical line at the best epoch.
     ax_ : matplotlib Axes
@@ -78,19 +78,19 @@ class LossCurveDisplay(Display):
         Parameters
         ----------
         estimator : object
-            Fitted, with `loss_curve_`: an autoencoder, a pipeline or search that ends with
-            one, or scikit-learn's `MLPRegressor`.
+            Fitted estimator with `loss_curve_`: an autoencoder, a pipeline or search that ends
+            with one, or scikit-learn's `MLPRegressor`.
         name : str, default=None
-            What to call it in the legend, where several share the axes.
+            Name in the legend, if several estimators share the axes.
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
             Passed to matplotlib's `plot` for both curves.
 
         Returns
         -------
         display : LossCurveDisplay
-            The object that stores what was drawn.
+            The display, which stores what was drawn.
         """
         check_is_fitted(estimator)
         last = last_step(estimator)
@@ -101,7 +101,7 @@ class LossCurveDisplay(Display):
             )
         validation = getattr(last, "validation_loss_curve_", None)
         watched = np.asarray(last.loss_curve_ if validation is None else validation)
-        minimizes = getattr(last, "_minimizes", True)  # of a game, no epoch is the best
+        minimizes = getattr(last, "_minimizes", True)  # a game has no best epoch
         best_loss = getattr(last, "best_loss_", None)
         display = cls(
             loss_curve=last.loss_curve_,
@@ -117,9 +117,9 @@ class LossCurveDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         name : str, default=None
-            What to call the estimator in the legend; None for the attribute `name`.
+            Name of the estimator in the legend; None for the attribute `name`.
         **kwargs : dict
             Passed to matplotlib's `plot` for both curves.
 
@@ -151,7 +151,7 @@ class LossCurveDisplay(Display):
 def _curve(ax, losses, style, kwargs):
     from matplotlib.lines import Line2D
 
-    if len(losses) == 1:  # of which a line would show nothing
+    if len(losses) == 1:  # a line would show nothing
         style = style | {"marker": "o"}
     epochs = np.arange(1, len(losses) + 1)
     (line,) = ax.plot(epochs, losses, **merged(style, kwargs, Line2D))
@@ -159,7 +159,7 @@ def _curve(ax, losses, style, kwargs):
 
 
 def _best_epoch(losses, best_loss):
-    # Not simply the lowest: the epochs of a VAE's warm-up do not count.
+    # Not simply the lowest, since the warm-up epochs of a VAE do not count.
     best = np.flatnonzero(losses == best_loss)
     return int(best[0] if len(best) else losses.argmin()) + 1
 
@@ -169,7 +169,7 @@ def _finish(ax):
 
     ax.set(xlabel="epoch", ylabel="objective per row")
     ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
-    # All curves in these axes, an earlier display's too, but not the vertical lines.
+    # All curves in these axes, including an earlier display's, but not the vertical lines.
     curves = [line.get_ydata() for line in ax.lines if line.get_transform() == ax.transData]
     _scale(ax, np.concatenate(curves))
     ax.legend()

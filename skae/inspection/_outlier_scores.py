@@ -18,12 +18,12 @@ NEW = {"histtype": "step", "linewidth": 1.5}
 
 
 class OutlierScoresDisplay(Display):
-    """How the scores of rows are distributed, and which of them are outliers.
+    """Distribution of the scores of rows, and which rows are outliers.
 
-    Histograms of minus the scores, so that outliers are on the right, on a logarithmic axis where
-    all are positive: of training rows in grey, of other rows as lines, each as a share of its
-    rows. It is recommended to use `OutlierScoresDisplay.from_estimator` to create one. All
-    parameters are stored as attributes.
+    Histograms of minus the scores, so that outliers are on the right, with a logarithmic axis if
+    all are positive: training rows in grey, other rows as lines, each as a share of its rows. It
+    is recommended to use `OutlierScoresDisplay.from_estimator` to create one. All parameters are
+    stored as attributes.
 
     Parameters
     ----------
@@ -32,14 +32,15 @@ class OutlierScoresDisplay(Display):
     offset : float
         The score below which rows are outliers.
     training_scores : ndarray of shape (n_training,), default=None
-        Scores of training rows, if they are drawn, too.
+        Scores of training rows, if these are drawn, too.
     y : array-like of shape (n_samples,), default=None
-        What rows are known to be: each value has a histogram. None for one of all rows.
+        Known kinds of the rows: each value has a histogram. None for one histogram of
+        all rows.
 
     Attributes
     ----------
     histograms_ : dict
-        By label of what they are of, `(shares, edges)` of each histogram.
+        `(shares, edges)` of each histogram, by its label.
     offset_line_ : matplotlib Line2D
         Vertical line at the threshold.
     ax_ : matplotlib Axes
@@ -49,9 +50,9 @@ class OutlierScoresDisplay(Display):
 
     See Also
     --------
-    OutlierScoresDisplay.from_estimator : Draw what a detector says of rows.
-    FeatureErrorsDisplay : What makes a row an outlier.
-    skae.AutoencoderOutlierDetector : What finds them.
+    OutlierScoresDisplay.from_estimator : Draw a detector's scores of rows.
+    FeatureErrorsDisplay : Shows why a row is an outlier.
+    skae.AutoencoderOutlierDetector : Finds outliers.
 
     Examples
     --------
@@ -79,7 +80,7 @@ class OutlierScoresDisplay(Display):
     @classmethod
     @validate_params({}, prefer_skip_nested_validation=True)
     def from_estimator(cls, estimator, X, y=None, *, ax=None, **kwargs) -> Self:
-        """Draw what a detector says of rows.
+        """Draw a detector's scores of rows.
 
         Parameters
         ----------
@@ -90,16 +91,16 @@ class OutlierScoresDisplay(Display):
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             Rows to score.
         y : array-like of shape (n_samples,), default=None
-            What rows are known to be, such as 'normal' and 'outlier': each value has a histogram.
+            Known kinds of the rows, such as 'normal' and 'outlier': each value has a histogram.
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
             Passed to matplotlib's `hist`, for the rows of X.
 
         Returns
         -------
         display : OutlierScoresDisplay
-            The object that stores what was drawn.
+            The display, which stores what was drawn.
         """
         check_is_fitted(estimator)
         last = last_step(estimator)
@@ -126,7 +127,7 @@ class OutlierScoresDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
             Passed to matplotlib's `hist`, for the rows of X.
 
@@ -159,7 +160,7 @@ class OutlierScoresDisplay(Display):
         return merged({**NEW, "color": f"C{number % 10}", "label": label}, kwargs, Patch)
 
     def _groups(self):
-        """Minus the scores, by what they are of."""
+        """Minus the scores, by group of rows."""
         groups = {}
         if self.training_scores is not None:
             groups[TRAINING["label"]] = -np.asarray(self.training_scores)
@@ -169,7 +170,7 @@ class OutlierScoresDisplay(Display):
         return {**groups, **{str(value): -self.scores[y == value] for value in np.unique(y)}}
 
     def _bins(self, groups):
-        """Edges of bins, of equal width on the axis; outside of them lies what is infinite."""
+        """Edges of bins of equal width on the axis; infinite values lie outside."""
         values = np.concatenate([*groups.values(), [-self.offset]])
         values = values[np.isfinite(values)]
         low, high = values.min(), values.max()
@@ -178,7 +179,7 @@ class OutlierScoresDisplay(Display):
 
 
 def draw_shares(ax, values, bins, style):
-    """Draw a histogram of the shares of the values; returns these and the edges of the bins."""
+    """Draw a histogram of shares; return these and the edges of the bins."""
     weights = np.full(len(values), 1.0 / len(values))
     values = np.clip(values, bins[0], bins[-1])
     shares, edges, _ = ax.hist(values, **{"bins": bins, "weights": weights, **style})

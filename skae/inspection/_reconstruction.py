@@ -29,11 +29,11 @@ from skae.inspection._data import (
 from skae.inspection._figures import Display, new_axes, pyplot
 from skae.inspection._tiles import Tiles, black_and_white
 
-LEGEND_WIDTH = 4.2  # inches that it needs
+LEGEND_WIDTH = 4.2  # minimum in inches
 
 
 class ReconstructionDisplay(Display):
-    """Rows of X, their corruption where there is one, and what becomes of them.
+    """Rows of X, their corrupted versions if any, and their reconstructions.
 
     Images are drawn as images, other rows as groups of bars (up to 30 features) or as lines.
     It is recommended to use `ReconstructionDisplay.from_estimator` to create one. All
@@ -42,28 +42,27 @@ class ReconstructionDisplay(Display):
     Parameters
     ----------
     originals : ndarray of shape (n_samples, n_features)
-        Rows of X. Missing cells are NaN.
+        Rows of X. Missing values are NaN.
     reconstructions : ndarray of shape (n_samples, n_features_out)
-        What became of them, or of the corrupted ones.
+        Their reconstructions, or those of the corrupted rows.
     corrupted : ndarray of shape (n_samples, n_features), default=None
-        The rows as they were reconstructed, if not as they are.
+        The corrupted rows, if these were reconstructed.
     image_shape : tuple of int, default=None
-        (height, width) or (channels, height, width) of the images; None for rows that are
-        no images.
+        (height, width) or (channels, height, width) of the images; None if rows are not images.
     feature_names : array-like of str of shape (n_features,), default=None
         What to write below bars.
     means : array-like of shape (n_features,), default=None
-        What charts measure each feature from; None for 0.
+        Origin of each feature in charts; None for 0.
     deviations : array-like of shape (n_features,), default=None
-        What charts measure each feature in; None for its own unit.
+        Unit of each feature in charts; None for its own unit.
 
     Attributes
     ----------
     images_ : ndarray of shape (n_lines, n_samples) or None
-        Of matplotlib AxesImage: a line of originals, of corrupted rows if there are any,
-        and of reconstructions. None where there are no images.
+        matplotlib AxesImage: a line of originals, of corrupted rows if any, and of
+        reconstructions. None without images.
     axes_ : ndarray of matplotlib Axes
-        One for each row of X, or `ax_` alone where that has images.
+        Axes of each row of X, or only `ax_` if it has images.
     ax_ : matplotlib Axes
         Axes given or made, which hold all of it.
     figure_ : matplotlib Figure
@@ -71,8 +70,8 @@ class ReconstructionDisplay(Display):
 
     See Also
     --------
-    ReconstructionDisplay.from_estimator : Draw what an estimator makes of rows.
-    skae.metrics.explained_variance : How good reconstructions are, in one number.
+    ReconstructionDisplay.from_estimator : Draw an estimator's reconstructions.
+    skae.metrics.explained_variance : Rates reconstructions by one number.
 
     Examples
     --------
@@ -132,7 +131,7 @@ class ReconstructionDisplay(Display):
         ax=None,
         **kwargs,
     ) -> Self:
-        """Draw what an estimator makes of rows.
+        """Draw an estimator's reconstructions of rows.
 
         Parameters
         ----------
@@ -140,31 +139,32 @@ class ReconstructionDisplay(Display):
             Fitted transformer with `inverse_transform`, such as an autoencoder or PCA, or a
             pipeline or search that ends with one.
         X : array-like or sparse matrix of shape (n_rows, n_features)
-            Rows to reconstruct, of which the first ones are drawn.
+            Rows to reconstruct; the first ones are drawn.
         n_samples : int, default=8
-            How many rows are drawn, at most.
+            Maximum number of rows to draw.
         corrupt : bool, default=True
-            Whether rows are corrupted first, and reconstructed from that, where the
-            estimator is a `DenoisingAutoencoder`.
+            Whether to corrupt rows before their reconstruction, if the estimator is a
+            `DenoisingAutoencoder`.
         random_state : int, RandomState instance or None, default=None
-            Seed of the corruption; an int draws the same picture again.
+            Seed of the corruption; an int gives the same picture again.
         image_shape : 'auto', tuple of int or None, default='auto'
-            (height, width) or (channels, height, width) of the images that rows are. 'auto':
-            the estimator's `network` says so, or n_features is the square of 5 or more.
-            None: rows are no images.
+            (height, width) or (channels, height, width) of rows as images. 'auto' takes the shape
+            in the estimator's `network`, or a square if n_features is the square of 5 or more.
+            None: rows are not images.
         standardize : 'auto' or bool, default='auto'
             Whether charts show each feature's distance from its mean over X in standard
-            deviations, so that features of different units are seen alike. 'auto': where X has
-            10 rows or more and up to 30 features, whose deviations differ more than tenfold.
+            deviations, so that features with different units are comparable. 'auto' does so if X
+            has at least 10 rows and at most 30 features with standard deviations that differ more
+            than tenfold.
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
-            Passed to matplotlib's `imshow`, or to `bar` or `plot` where rows are no images.
+            Passed to matplotlib's `imshow`, or to `bar` or `plot` if rows are not images.
 
         Returns
         -------
         display : ReconstructionDisplay
-            The object that stores what was drawn.
+            The display, which stores what was drawn.
         """
         check_transformer(estimator, "ReconstructionDisplay")
         steps, rows = steps_of(estimator), _head(X, n_samples)
@@ -196,9 +196,9 @@ class ReconstructionDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
-            Passed to matplotlib's `imshow`, or to `bar` or `plot` where rows are no images.
+            Passed to matplotlib's `imshow`, or to `bar` or `plot` if rows are not images.
 
         Returns
         -------
@@ -252,7 +252,7 @@ class ReconstructionDisplay(Display):
 
 
 def _head(X, n_rows):
-    """The first rows, of the same kind as X where that matters: names of columns, sparsity."""
+    """The first rows, with the column names and the sparsity of X."""
     X = off_torch(X)
     if hasattr(X, "head"):
         return X.head(n_rows)
@@ -260,9 +260,9 @@ def _head(X, n_rows):
 
 
 def _denoised(steps, entering, random_state):
-    """Rows that enter the last step, corrupted, and what becomes of them; in the units of X.
+    """Corrupted rows that enter the last step, and their reconstructions, in the units of X.
 
-    The first is None where nothing was changed, as with corruption=None.
+    The former are None if nothing was changed, as with corruption=None.
     """
     *before, last = steps
     if table_of(steps) is not None:
@@ -270,7 +270,7 @@ def _denoised(steps, entering, random_state):
         return as_numbers(last.table_.transform(corrupted)), decode(steps, corrupted)
     entering = dense(entering)
     corrupted = last.corrupt(entering, random_state=random_state)
-    # Not by its public method, which would warn that names of columns are lost.
+    # Its public method would warn that column names are lost.
     reconstructions = backward(before, last._map(last._reconstruct, corrupted))
     if np.array_equal(corrupted, entering, equal_nan=True):
         return None, reconstructions

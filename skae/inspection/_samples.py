@@ -1,4 +1,4 @@
-"""What a model draws."""
+"""Samples that a model draws."""
 
 from inspect import signature
 from math import ceil
@@ -19,7 +19,7 @@ LETTER = 0.09  # inches of width
 
 
 class SamplesDisplay(Display):
-    """Images that a model draws, in a grid; where there are classes, a row of it for each.
+    """Images that a model draws, in a grid, with a row for each class if there are classes.
 
     It is recommended to use `SamplesDisplay.from_estimator` to create one. All parameters are
     stored as attributes.
@@ -27,27 +27,27 @@ class SamplesDisplay(Display):
     Parameters
     ----------
     samples : ndarray of shape (n_samples, n_features)
-        What has been drawn, row by row of the grid.
+        The samples, row by row of the grid.
     image_shape : tuple of int
         (height, width) or (channels, height, width) of the images.
     classes : array-like of shape (n_classes,), default=None
-        What each row of the grid is of, from the top; rows have n_samples / n_classes images.
-        None for a grid without labels, in about a square.
+        Class of each row of the grid, from the top; rows have n_samples / n_classes images. None
+        for a roughly square grid without labels.
 
     Attributes
     ----------
     images_ : ndarray of shape (n_samples,)
-        Of matplotlib AxesImage, in the order of `samples`.
+        matplotlib AxesImage of each sample, in the order of `samples`.
     ax_ : matplotlib Axes
-        Axes given or made, with the images.
+        Axes, given or new, with the images.
     figure_ : matplotlib Figure
         Figure that contains them.
 
     See Also
     --------
     SamplesDisplay.from_estimator : Draw samples of a fitted estimator.
-    LatentTraversalDisplay : What is decoded where.
-    skae.metrics.coverage : How many of the real rows have a sample near them.
+    LatentTraversalDisplay : Shows what is decoded where.
+    skae.metrics.coverage : How many real rows have a sample nearby.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class SamplesDisplay(Display):
     >>> display.images_.shape
     (64,)
 
-    What scikit-learn's models draw, beside it:
+    Samples of a scikit-learn model beside them:
 
     >>> mixture = GaussianMixture(10, reg_covar=1e-3, random_state=0).fit(X)
     >>> display = SamplesDisplay.from_estimator(mixture, n_samples=12)
@@ -105,26 +105,25 @@ class SamplesDisplay(Display):
             :class:`~skae.DenoisingAutoencoder`, scikit-learn's GaussianMixture or KernelDensity,
             or a pipeline or search that ends with one.
         n_samples : int, default=None
-            How many images; of each class, if they are drawn by class. None: 64, or 8 of each
-            class.
+            Number of images, per class if they are drawn by class. None: 64, or 8 per class.
         y : array-like of shape (n_classes,) or a single label, default=None
-            Of which classes, for an estimator whose `sample` takes y. None: of all `classes_`, if
-            it has any.
+            Classes to draw, for an estimator whose `sample` takes y. None: all `classes_`, if it
+            has any.
         random_state : int, RandomState instance or None, default=None
-            Seed of the draws; an int draws the same picture again. An estimator whose `sample`
-            takes none, such as GaussianMixture, goes by its own.
+            Seed of the draws; an int gives the same picture again. An estimator whose `sample`
+            takes no seed, such as GaussianMixture, uses its own.
         image_shape : 'auto' or tuple of int, default='auto'
-            (height, width) or (channels, height, width) of the images that rows are. 'auto':
-            the estimator's `network` says so, or n_features is the square of 5 or more.
+            (height, width) or (channels, height, width) of rows as images. 'auto' takes the shape
+            in the estimator's `network`, or a square if n_features is the square of 5 or more.
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
             Passed to matplotlib's `imshow`.
 
         Returns
         -------
         display : SamplesDisplay
-            The object that stores what was drawn.
+            The display, which stores what was drawn.
         """
         check_is_fitted(estimator)
         steps = steps_of(estimator) or [estimator]
@@ -141,7 +140,7 @@ class SamplesDisplay(Display):
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
             Passed to matplotlib's `imshow`.
 
@@ -176,7 +175,7 @@ def _check_methods(steps):
 
 
 def _classes(sampler, y):
-    """Of which classes samples are drawn; None if not by class."""
+    """The classes to draw; None if samples are not drawn by class."""
     takes_y = "y" in signature(sampler.sample).parameters
     if y is None:
         return getattr(sampler, "classes_", None) if takes_y else None
@@ -186,7 +185,7 @@ def _classes(sampler, y):
 
 
 def _drawn(sampler, n_samples, classes, random_state):
-    """Samples, without what else `sample` may return."""
+    """The samples alone, without other results of `sample`."""
     known = {"random_state": random_state}
     if classes is None:
         n_samples = n_samples or N_IMAGES

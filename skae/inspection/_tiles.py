@@ -4,18 +4,18 @@ from math import ceil, floor, isqrt, log10
 
 import numpy as np
 
-MISSING = "lightsteelblue"  # cells that are NaN: no grey, so that none is taken for a value
+MISSING = "lightsteelblue"  # colour of NaN: not grey, so that it is not read as a value
 
 
 class Tiles:
-    """Rows and columns of cells within one axes, each of width and height 1.
+    """Rows and columns of cells, of width and height 1, within one axes.
 
     Parameters
     ----------
     image_shape : tuple of int
-        Of which the last two are height and width.
+        Shape of an image, with height and width last.
     n_rows, n_columns : int
-        How many images there is room for.
+        Number of rows and columns of images.
     """
 
     def __init__(self, image_shape, n_rows, n_columns):
@@ -24,7 +24,7 @@ class Tiles:
         self.aspect = self.size[0] / self.size[1]
 
     def figure_size(self, left=0.1, below=0.1):
-        """Width and height in inches, with that much room for labels."""
+        """Width and height in inches, with this much space for labels."""
         longest = max(self.n_columns, self.n_rows * self.aspect)
         edge = float(np.clip(7.0 / longest, 0.4, 1.0))
         return (
@@ -33,7 +33,7 @@ class Tiles:
         )
 
     def draw(self, ax, number, rows, limits, kwargs):
-        """Draw images in a row of cells, counted from the top; returns them."""
+        """Draw images in a row of cells, counted from the top; return them."""
         images = []
         for column, (row, (low, high)) in enumerate(zip(rows, limits, strict=True)):
             left, right, top, bottom = column + 0.03, column + 0.97, number + 0.03, number + 0.97
@@ -43,7 +43,7 @@ class Tiles:
         return images
 
     def draw_all(self, ax, rows, limits, kwargs):
-        """Draw images in as many cells, row of cells by row; returns them."""
+        """Draw images into cells, row by row; return them."""
         images = []
         for number, start in enumerate(range(0, len(rows), self.n_columns)):
             some = slice(start, start + self.n_columns)
@@ -51,7 +51,7 @@ class Tiles:
         return images
 
     def inset(self, ax, row, column, share):
-        """An axes for a cell, which shares its scales with another one."""
+        """Axes for a cell that share their scales with another cell's."""
         width, height = 1 / self.n_columns, 1 / self.n_rows
         left, bottom = (column + 0.03) * width, 1 - (row + 0.97) * height
         bounds = (left, bottom, 0.94 * width, 0.94 * height)
@@ -67,7 +67,7 @@ class Tiles:
     def _picture(self, row, low, high):
         """(height, width) of grey values, or (height, width, 3) of colours in [0, 1]."""
         channels = np.asarray(row).reshape(-1, *self.size)
-        if len(channels) != 3:  # others side by side
+        if len(channels) != 3:  # other channels side by side
             return np.concatenate(channels, axis=1)
         colours = np.nan_to_num((channels - low) / (high - low), nan=0.5)
         return colours.clip(0, 1).transpose(1, 2, 0)
@@ -80,7 +80,7 @@ def _grey():
 
 
 def black_and_white(values):
-    """The values to be drawn black and white."""
+    """The values to draw in black and in white."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if low >= 0 and high <= 1:
         return 0.0, 1.0
@@ -88,13 +88,13 @@ def black_and_white(values):
 
 
 def full_columns(n):
-    """How many columns of n images leave the fewest cells empty, in about a square."""
+    """Number of columns that leaves the fewest empty cells for n images, roughly square."""
     least = isqrt(n - 1) + 1
     return min(range(least, 2 * least + 1), key=lambda columns: (-n % columns, columns))
 
 
 def label_cells(set_ticks, values):
-    """Ticks in the middle of cells, six at most, if possible at both ends."""
+    """At most six ticks in the middle of cells, if possible at both ends."""
     n, least = len(values), ceil(len(values) / 6)
     step = next((k for k in range(least, max(least, n // 2) + 1) if (n - 1) % k == 0), least)
     some = np.arange(0, n, step)
@@ -102,7 +102,7 @@ def label_cells(set_ticks, values):
 
 
 def _rounded(values):
-    """Values of which a hundredth of their range is the last digit, so that about 0 is 0."""
+    """Values rounded to a hundredth of their range, so that almost 0 becomes 0."""
     values = np.asarray(values, dtype=float)
     span = np.ptp(values)
     return values.round(2 - floor(log10(span))) + 0.0 if span > 0 else values

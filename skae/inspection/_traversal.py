@@ -1,4 +1,4 @@
-"""What is decoded where."""
+"""Rows decoded from points of the code's space."""
 
 from numbers import Integral, Real
 from typing import Self
@@ -17,7 +17,7 @@ from skae.inspection._tiles import Tiles, black_and_white, label_cells
 
 
 class LatentTraversalDisplay(Display):
-    """What is decoded where: over a plane of codes, or on the way between two rows.
+    """Rows decoded over a plane of codes, or on the line between two rows.
 
     It is recommended to use `LatentTraversalDisplay.from_estimator` to create one. All
     parameters are stored as attributes.
@@ -25,16 +25,16 @@ class LatentTraversalDisplay(Display):
     Parameters
     ----------
     decoded : ndarray of shape (n_rows, n_columns, n_features)
-        What is decoded at each point of a grid.
+        The row decoded at each point of a grid.
     x_values : array-like of shape (n_columns,)
-        Where the columns are.
+        Coordinates of the columns.
     y_values : array-like of shape (n_rows,), default=None
-        Where the rows are, increasing: the last one is drawn on top. None for a single row.
+        Increasing coordinates of the rows: the last one is drawn on top. None for a single row.
     axis_names : tuple of str, default=('', '')
-        What to write at the axes.
+        Labels of the axes.
     image_shape : tuple of int, default=None
-        (height, width) or (channels, height, width) of the images that are decoded; None
-        for rows that are no images, which are drawn as bars or lines.
+        (height, width) or (channels, height, width) of the decoded images; None if rows are not
+        images: they are drawn as bars or lines.
     means : array-like of shape (n_features,), default=None
         What charts measure each feature from; None for 0.
     deviations : array-like of shape (n_features,), default=None
@@ -43,9 +43,9 @@ class LatentTraversalDisplay(Display):
     Attributes
     ----------
     images_ : ndarray of shape (n_rows, n_columns) or None
-        Of matplotlib AxesImage, in the order of `decoded`; None where there are no images.
+        matplotlib AxesImage of each point, in the order of `decoded`; None without images.
     axes_ : ndarray of matplotlib Axes
-        One for each point, of shape (n_rows, n_columns), or `ax_` alone where that has
+        Axes of each point, of shape (n_rows, n_columns), or only `ax_` if it has
         images.
     ax_ : matplotlib Axes
         Axes given or made, which hold all of it.
@@ -54,8 +54,8 @@ class LatentTraversalDisplay(Display):
 
     See Also
     --------
-    LatentTraversalDisplay.from_estimator : Draw what an estimator decodes.
-    LatentSpaceDisplay : Where in the plane the codes of rows are.
+    LatentTraversalDisplay.from_estimator : Draw the rows that an estimator decodes.
+    LatentSpaceDisplay : Shows the codes of rows in the plane.
 
     Examples
     --------
@@ -123,45 +123,46 @@ class LatentTraversalDisplay(Display):
         ax=None,
         **kwargs,
     ) -> Self:
-        """Draw what an estimator decodes.
+        """Draw the rows that an estimator decodes.
 
         Parameters
         ----------
         estimator : object
             Fitted transformer with `inverse_transform`.
         X : array-like or sparse matrix of shape (n_samples, n_features), default=None
-            Rows whose codes say where to decode. May be None for a `VAE`, whose prior says
-            so then.
+            Rows whose codes determine where to decode. May be None for a `VAE`, which then uses
+            its prior.
         between : tuple of two int, default=None
-            Numbers of two rows of X between which to walk, on a straight line from code
+            Indices of two rows of X between which to walk, on a straight line from code
             to code. None: decode over a grid.
         components : tuple of one or two int, default=None
             Components of the code that the grid varies; the others stay at their mean.
-            None: the two that vary most over X, or that carry most nats of a VAE, in
-            their order.
+            None: the two that vary most over X or, for a VAE, carry most nats, in their
+            order.
         n_steps : int, default=None
-            Points along each axis. None: 11 for images, 5 for other data; 10 on a walk.
+            Number of points along each axis. None: 11 for images, 5 for other data; 10
+            on a walk.
         tail : float, default=0.05
-            Fraction of the codes, or of the prior, that lies beyond either end of the grid,
-            whose points are quantiles in equal steps.
+            Fraction of the codes, or of the prior, beyond either end of the grid, whose points are
+            equally spaced quantiles.
         image_shape : 'auto', tuple of int or None, default='auto'
-            (height, width) or (channels, height, width) of the images that rows are. 'auto':
-            the estimator's `network` says so, or n_features is the square of 5 or more.
-            None: rows are no images.
+            (height, width) or (channels, height, width) of rows as images. 'auto' takes the shape
+            in the estimator's `network`, or a square if n_features is the square of 5 or more.
+            None: rows are not images.
         standardize : 'auto' or bool, default='auto'
             Whether charts show each feature's distance from its mean over X in standard
-            deviations, so that features of different units are seen alike. 'auto': where X has
-            10 rows or more and up to 30 features, whose deviations differ more than tenfold.
-            Without X nothing is standardized.
+            deviations, so that features with different units are comparable. 'auto' does so if X
+            has at least 10 rows and at most 30 features with standard deviations that differ more
+            than tenfold. Without X, nothing is standardized.
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
-            Passed to matplotlib's `imshow`, or to `bar` or `plot` where rows are no images.
+            Passed to matplotlib's `imshow`, or to `bar` or `plot` if rows are not images.
 
         Returns
         -------
         display : LatentTraversalDisplay
-            The object that stores what was drawn.
+            The display, which stores what was drawn.
         """
         check_transformer(estimator, "LatentTraversalDisplay")
         steps = steps_of(estimator)
@@ -183,14 +184,14 @@ class LatentTraversalDisplay(Display):
         return cls(decoded=decoded, image_shape=image_shape, **points).plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs) -> Self:
-        """Draw what is decoded.
+        """Draw the decoded rows.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None for a new figure.
+            Axes to draw in; None for a new figure.
         **kwargs : dict
-            Passed to matplotlib's `imshow`, or to `bar` or `plot` where rows are no images.
+            Passed to matplotlib's `imshow`, or to `bar` or `plot` if rows are not images.
 
         Returns
         -------
@@ -235,7 +236,7 @@ class LatentTraversalDisplay(Display):
 
 
 class Space:
-    """Where a code's components vary, and how much each matters.
+    """Where the components of a code vary, and how important each one is.
 
     Parameters
     ----------
@@ -250,7 +251,7 @@ class Space:
         self.quantiles = quantiles
 
     def grid(self, components, shares):
-        """What to decode, and the display's parameters that go with it."""
+        """The codes to decode, and the display's parameters for them."""
         chosen = self._choose(components)
         values = [np.asarray(self.quantiles(c, shares)) for c in chosen]
         n_rows = len(shares) if len(chosen) == 2 else 1
@@ -303,7 +304,7 @@ def _space_of_prior(steps):
 
 
 def _walk(codes, between, n_steps):
-    """Codes on the straight line between those of two rows, and what goes with them."""
+    """Codes on the straight line between those of two rows, and the display's parameters."""
     pair = list(between)
     n_rows = 0 if codes is None else len(codes)
     if len(pair) != 2 or not all(isinstance(i, Integral) and 0 <= i < n_rows for i in pair):
