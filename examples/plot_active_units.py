@@ -2,9 +2,9 @@
 The fewer units may be active, the more a part is a whole digit
 ===============================================================
 
-A sparse autoencoder composes each digit of a few of its 64 parts; `n_active` says of how many.
-With one part per digit, the parts have to be whole digits, as the centres of k-means are. With
-more they become strokes and then mere details, and the reconstruction becomes exact.
+A sparse autoencoder composes each digit from a few of its 64 parts; `n_active` sets how many. With
+one part per digit, the parts must be whole digits, like the centres of k-means. With more, they
+become strokes and then mere details, and the reconstruction becomes exact.
 """
 
 import matplotlib.pyplot as plt
@@ -32,8 +32,8 @@ fits = [
 ]
 
 # %%
-# How much is a part like a whole digit? We take its cosine with the digit that it resembles most,
-# both as differences from the mean digit.
+# How similar is a part to a whole digit? We take its cosine with the most similar digit, both as
+# differences from the mean digit.
 
 likeness = [cosine_similarity(fit.coefs_[-1], X - X.mean(axis=0)).max(axis=1) for fit in fits]
 print("active   like a digit   explained variance")
@@ -41,8 +41,8 @@ for n_active, cosines, fit in zip(numbers, likeness, fits, strict=True):
     print(f"{n_active:6} {cosines.mean():14.2f} {fit.score(X):20.2f}")
 
 # %%
-# Above, 36 parts for each `n_active`: what a unit adds to the digit, white for ink. Below, how
-# active units are, in all digits, where they are active at all: the more of them share the work,
+# Above, 36 parts for each `n_active`: what a unit adds to the digit, white for ink. Below, the
+# activations of units in all digits, where they are active at all: the more units share the work,
 # the less each has to do.
 
 figure, axes = plt.subplots(2, 4, figsize=(10, 5.2), height_ratios=(2, 1), layout="constrained")

@@ -2,9 +2,9 @@
 A grey patch tells its colours, if others like it were seen
 ===========================================================
 
-A third of a photograph has lost its colours. A convolutional autoencoder learns on the rest what
-colours grey patches have, by `fit(grey, target=colours)`, and gives the third its own back. The
-grey value of a pixel alone, put to the best straight line, does not tell them.
+A third of a photograph has lost its colours. With `fit(grey, target=colours)`, a convolutional
+autoencoder learns from the rest which colours grey patches have, and restores those of the third.
+The grey value of a pixel alone, with the best straight line, does not predict them.
 """
 
 import matplotlib.pyplot as plt
@@ -22,10 +22,10 @@ blocks = photograph.reshape(6, BLOCK, 10, BLOCK, 3).swapaxes(1, 2)
 is_grey = np.add.outer(np.arange(6), np.arange(10)) % 3 == 0
 
 # %%
-# Patches to learn from lie within the blocks that are still in colour, so that no pixel of the
-# others is seen. What is learned is how far the colours are from grey: of a patch of 32 x 32 grey
-# pixels, three times 32 x 32 differences. Columns of the target are channel by channel, and may
-# be more than those of X.
+# Training patches lie within the blocks that are still in colour, so that no pixel of the others
+# is seen. The targets are the differences of the colours from grey: three times 32 x 32
+# differences for a patch of 32 x 32 grey pixels. The columns of the target go channel by channel,
+# and there may be more of them than in X.
 
 
 def patches(images):
@@ -49,8 +49,8 @@ colouriser = DenoisingAutoencoder(
 colouriser.fit(grey - 0.5, target=colours - np.tile(grey, 3))
 
 # %%
-# Each grey block gets the differences added that its patches are found to have, averaged where
-# they overlap. The line is fitted to each pixel and its three colours, in the same blocks.
+# The predicted differences of its patches, averaged where they overlap, are added to each grey
+# block. The line is fitted to each pixel and its three colours, in the same blocks.
 
 
 def coloured(block):

@@ -2,11 +2,11 @@
 A conditional GAN covers modes that a plain one misses
 ======================================================
 
-25 small clusters on a grid. A generator that learns without labels misses some of them and fills
-what lies between. With the column of the grid for a label it is as if there were five problems of
-five clusters: in as many steps all of them are reached, along lines that lead through them. With
-the cluster itself for a label nothing is drawn between. So labels not only let one ask for a class;
-they make the game easier.
+The data are 25 small clusters on a grid. A generator that learns without labels misses some of
+them and fills the space between them. With the column of the grid as the label, there are in
+effect five problems with five clusters: in the same number of steps all of them are reached, along
+lines that lead through them. With the cluster itself as the label, nothing is drawn between
+clusters. So labels not only let users choose a class; they make the game easier.
 """
 
 import matplotlib.pyplot as plt
@@ -22,8 +22,8 @@ X = centres[cluster] + rng.normal(scale=0.05, size=(2000, 2))
 X = X.astype(np.float32)
 
 # %%
-# Without labels, with the column of the grid, and with the cluster itself. All train for as many
-# steps, 1280.
+# Without labels, with the column of the grid, and with the cluster itself. All train for 1280
+# steps.
 
 labels = {"no labels": None, "5 columns": cluster // 5, "25 clusters": cluster}
 
@@ -43,11 +43,12 @@ def draw(gan):
 fits = {name: [fit(y, seed) for seed in range(3)] for name, y in labels.items()}
 
 # %%
-# A cluster is reached if it has a tenth of its share of samples within three standard deviations.
+# A cluster is reached if at least a tenth of its share of samples lies within three standard
+# deviations.
 
 
 def reached(samples):
-    """How many clusters are, and the share of samples that are within one."""
+    """Number of reached clusters, and the share of samples that lie within one."""
     distances = np.linalg.norm(samples[:, np.newaxis] - centres, axis=2)
     within = distances.min(axis=1) < 0.15
     counts = np.bincount(distances.argmin(axis=1)[within], minlength=25)
@@ -59,7 +60,7 @@ for name, several in found.items():
     print(f"{name:12}", *(f"{n:4} of 25, {share:4.0%} within" for n, share in several))
 
 # %%
-# The run of each that reaches the median number. Clusters of samples, in blue, are narrower than
+# For each, the run that reaches the median number. Clusters of samples, in blue, are narrower than
 # those of the data, in grey.
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")

@@ -2,9 +2,10 @@
 More contraction leaves fewer directions, and less of the digit
 ===============================================================
 
-The singular values of the encoder's Jacobian say how much a code answers to changes of a digit,
-direction by direction. `contraction_weight` decides how many of the 64 directions keep an answer:
-the filters turn from noise to broad strokes, and what the code ignores, it cannot reconstruct.
+The singular values of the encoder's Jacobian tell how much a code responds to changes of a digit,
+direction by direction. `contraction_weight` determines how many of the 64 directions keep a
+response: the filters turn from noise to broad strokes, and directions that the code ignores cannot
+be reconstructed.
 """
 
 import matplotlib.pyplot as plt
@@ -25,14 +26,14 @@ fits = [
 ]
 
 # %%
-# How many directions hold 90% of the answer, that is of the squared singular values? And how much
-# of the variance of held-out digits does the reconstruction explain?
+# How many directions hold 90% of the response, that is, of the squared singular values? And how
+# much of the variance of held-out digits does the reconstruction explain?
 
 spectra = [np.linalg.svd(fit.jacobian(X_test), compute_uv=False) for fit in fits]
 
 
 def count_directions(singular_values):
-    """Mean over digits."""
+    """Their number, averaged over digits."""
     shares = np.square(singular_values).cumsum(axis=1)
     return 1 + (shares < 0.9 * shares[:, -1:]).sum(axis=1).mean()
 

@@ -3,7 +3,7 @@ Convolutions make more of a bottleneck than PCA does
 ====================================================
 
 Digits of 8 x 8 pixels pass through 2, 4 or 16 numbers. A convolutional autoencoder keeps more of
-them in two numbers than PCA in four: a curved surface comes nearer to the digits than a plane. All
+them in two numbers than PCA in four: a curved surface is closer to the digits than a plane. All
 images here are held out.
 """
 
@@ -40,7 +40,7 @@ for d in (2, 4, 16):
     print(f"convolution {autoencoder.score(test):.2f}")
 
 # %%
-# One image of each digit, and what is left of it.
+# One image of each digit, and its reconstructions.
 shown = [np.flatnonzero(labels == digit)[0] for digit in range(10)]
 fig, axes = plt.subplots(len(rows), 10, figsize=(8, 5.6), layout="constrained")
 for line, (name, images) in zip(axes, rows.items(), strict=True):

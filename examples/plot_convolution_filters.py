@@ -2,9 +2,9 @@
 The first convolution learns stripes of brightness and spots of colour
 ======================================================================
 
-A denoising autoencoder of colour photographs, whose first layer has 32 kernels of 7 x 7 pixels.
-To tell a picture from noise they look for what neighbouring pixels have in common: edges and
-stripes of brightness, which are sharp, and spots of colour, which are blurred.
+The first layer of this denoising autoencoder of colour photographs has 32 kernels of 7 x 7 pixels.
+To tell a picture from noise, they look for what neighbouring pixels have in common: sharp edges
+and stripes of brightness, and blurred spots of colour.
 """
 
 import matplotlib.pyplot as plt
@@ -26,7 +26,8 @@ images = np.concatenate(patches).transpose(0, 3, 1, 2) / np.float32(255)
 X = (images - images.mean(axis=(2, 3), keepdims=True)).reshape(len(images), -1)
 
 # %%
-# No dense layer: the code is an image of 8 channels, mixed from the 32 kernels' at each pixel.
+# There is no dense layer: the code is an image with 8 channels, mixed from the outputs of the 32
+# kernels at each pixel.
 denoiser = DenoisingAutoencoder(
     8,
     network=ConvNet(image_shape=(3, 16, 16), channels=(32,), kernel_size=7, code="image"),
@@ -42,8 +43,8 @@ denoiser = DenoisingAutoencoder(
 ).fit(X)
 
 # %%
-# How fine is what a kernel looks for? We take its mean spatial frequency, once of its brightness
-# (the mean of its colours), once of what its colours differ by.
+# How fine are the patterns that a kernel looks for? We take its mean spatial frequency, for its
+# brightness (the mean of its colours) and for the differences of its colours from that.
 convolution = next(layer for layer in denoiser.encoder_ if hasattr(layer, "kernel_size"))
 kernels = convolution.weight.detach().numpy()  # (32, 3, 7, 7)
 brightness = kernels.mean(axis=1, keepdims=True)

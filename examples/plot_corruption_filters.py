@@ -2,9 +2,9 @@
 The more cells are destroyed, the more a filter is a stroke
 ===========================================================
 
-A denoising autoencoder with more units than there are pixels could just copy its input, and with
-nothing destroyed it nearly does: its filters look like noise. To restore destroyed pixels it has
-to know which pixels go together, and the filters become strokes (Vincent et al., 2008).
+A denoising autoencoder with more units than pixels could just copy its input, and without
+corruption it nearly does: its filters look like noise. To restore destroyed pixels it must know
+which pixels belong together, and the filters become strokes (Vincent et al., 2008).
 """
 
 import matplotlib.pyplot as plt
@@ -26,15 +26,15 @@ fits = [
 ]
 
 # %%
-# A unit's filter is its column of the encoder's weights. In noise, a weight tells nothing of its
-# neighbour; in a stroke, neighbours are alike. So their correlation says how much of a filter is
-# stroke.
+# A unit's filter is its column of the encoder's weights. In noise, a weight tells nothing about
+# its neighbour; in a stroke, neighbours are similar. So their correlation tells how close a filter
+# is to a stroke.
 
 filters = [fit.coefs_[0].T.reshape(-1, *shape) for fit in fits]
 
 
 def neighbour_correlation(filters):
-    """Between each weight and the one below it, or to its right, in the same filter."""
+    """Correlation of weights with those below or to the right in the same filter."""
     below = filters[:, :-1].ravel(), filters[:, 1:].ravel()
     right = filters[:, :, :-1].ravel(), filters[:, :, 1:].ravel()
     return np.corrcoef(np.hstack([below, right]))[0, 1]
@@ -47,8 +47,8 @@ for level, correlation, fit in zip(levels, correlations, fits, strict=True):
 
 # %%
 # Above, a digit as training sees it: a destroyed pixel has its mean over all digits. Below, the 36
-# largest filters, each from its own -max (black) to max (white). The price is seen in the table:
-# undamaged digits come back less exactly.
+# largest filters, each from its own -max (black) to max (white). The table shows the price: intact
+# digits are reconstructed less exactly.
 
 figure, axes = plt.subplots(2, 4, figsize=(10, 4.9), height_ratios=(1, 3.2), layout="constrained")
 for (above, below), level, fit, correlation in zip(axes.T, levels, fits, correlations, strict=True):

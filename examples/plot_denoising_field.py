@@ -2,9 +2,9 @@
 A denoising autoencoder points to where the data lie
 ====================================================
 
-Trained to undo noise, it moves every point towards the curve that the data come from: the arrows
-are `reconstruct(X) - X`. How far they reach is decided by the noise that it was trained with. For
-little of it, they are the slope of the data's log-density, times the noise's variance.
+Trained to undo noise, it moves every point towards the curve of the data: the arrows are
+`reconstruct(X) - X`. Their reach depends on the noise used in training. For little noise, they are
+the gradient of the data's log-density times the noise variance.
 """
 
 import matplotlib.pyplot as plt
@@ -35,7 +35,7 @@ grid = np.column_stack([axis.ravel() for axis in np.meshgrid(lines, lines)])
 grid = grid[distance(grid) < 0.25]
 
 # %%
-# Without noise a code of two numbers copies the plane, and little moves.
+# Without noise, a code of two numbers copies the plane, and points hardly move.
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.3), layout="constrained")
 for ax, level in zip(axes, [0.0, 0.05, 0.2], strict=True):
     denoiser = DenoisingAutoencoder(

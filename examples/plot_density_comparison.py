@@ -3,9 +3,9 @@ As a density of digits, a VAE lies between PCA and a mixture
 ============================================================
 
 PCA, factor analysis and Gaussian mixtures are densities, and their `score` is the mean
-log-likelihood of a row in nats. So is the VAE's, as a lower bound; `log_likelihood` narrows the
-gap. All stand on one scale, on rows that none of them has seen: the VAE is ahead of the linear
-models, and behind a mixture of ten full covariances.
+log-likelihood of a row in nats. The VAE's `score` is a lower bound of it; `log_likelihood` narrows
+the gap. All are compared on one scale, on held-out rows: the VAE is better than the linear models
+and worse than a mixture of ten full covariances.
 """
 
 import matplotlib.pyplot as plt
@@ -44,7 +44,7 @@ for name, score in scores.items():
     print(f"{name:20} {score:8.1f} nats per row")
 
 # %%
-# How tight the bound is: the VAE's importance-weighted estimate, a bound as well, beside it.
+# How tight is the bound? The VAE's importance-weighted estimate, which is also a bound, shows it.
 
 tighter = {
     name: densities[name].log_likelihood(X_test, n_draws=500).mean()

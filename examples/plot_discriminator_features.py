@@ -2,11 +2,11 @@
 What a discriminator looks at tells digits apart
 ================================================
 
-To tell real digits from made ones, a discriminator has to know what digits look like. Its last
-hidden layer, which `transform` gives, needs no labels to learn and serves a classifier that has few
-(Radford et al., 2016): logistic regression makes two percentage points fewer errors on it than on
-pixels, from 20 labels to 500. A denoising autoencoder's code, learnt in a tenth of the time, is
-better for 20 labels, and saves a point less for 100 or more.
+To tell real digits from generated ones, a discriminator must know what digits look like. Its last
+hidden layer, which `transform` returns, is learnt without labels and helps a classifier with few
+labels (Radford et al., 2016): logistic regression makes two percentage points fewer errors on it
+than on pixels, from 20 labels to 500. A denoising autoencoder's code, learnt in a tenth of the
+time, is better for 20 labels, and saves a point less for 100 or more.
 """
 
 import matplotlib.pyplot as plt
@@ -22,7 +22,7 @@ X = (X / 16).astype(np.float32)
 X, X_test, y, y_test = train_test_split(X, y, train_size=1200, stratify=y, random_state=0)
 
 # %%
-# Three GANs, of other seeds, and an autoencoder learn from 1200 images without labels.
+# Three GANs with different seeds, and an autoencoder, learn from 1200 images without labels.
 
 gans = [
     GAN(hidden_layer_sizes=(256, 256), max_iter=100, random_state=seed).fit(X) for seed in range(3)
@@ -37,8 +37,8 @@ pictures = {
 }
 
 # %%
-# Then some rows get a label. So that a penalty on the classifier's weights means the same for all,
-# each description is divided by the root of its total variance.
+# Then some rows get a label. Each set of features is divided by the root of its total variance, so
+# that the penalty on the classifier's weights is comparable.
 
 numbers = [20, 50, 100, 200, 500]
 classify = LogisticRegression(C=10, max_iter=2000)
@@ -61,8 +61,8 @@ for name, values in measured.items():
     print(f"{name:36}", *(f"{error:5.1f}" for error in values.mean(axis=1)))
 
 # %%
-# Left, the mean errors. Right, how much less they are than those on pixels, for the same ten
-# choices of rows, with two standard errors.
+# Left, the mean errors. Right, how much lower they are than on pixels, for the same ten choices of
+# rows, with two standard errors.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 right.axhline(0, color="0.5", linewidth=1)

@@ -3,10 +3,10 @@ Eight problems, five methods: a table of the literature, anew
 =============================================================
 
 Vincent et al. (2008) compare stacked denoising autoencoders (SdA-3) with plain ones (SAA-3), deep
-belief networks (DBN-3) and support vector machines on Larochelle's problems: digits, turned or
-before noise or pictures, rectangles and convex shapes. Measured anew, denoising gains most where
-they say: where something else than the digit fills the image. Before noise, deep belief networks
-gain even more.
+belief networks (DBN-3) and support vector machines on Larochelle's problems: digits, rotated or
+with noise or pictures behind them, rectangles and convex shapes. Measured anew, denoising gains
+most in the cases that they name, where something other than the digit fills the image. With noise
+behind digits, deep belief networks gain even more.
 """
 
 import json
@@ -26,8 +26,8 @@ from skae.datasets import (
 )
 
 # %%
-# The problems, here with scikit-learn's digits and photographs. Shapes are to be told apart: wide
-# or tall rectangles, and regions that are convex or not.
+# The problems, here with scikit-learn's digits and photographs. For shapes, the task is to
+# distinguish wide from tall rectangles, and convex from other regions.
 
 N_SHOWN = 4
 large = load_digits().images[:N_SHOWN].repeat(3, axis=1).repeat(3, axis=2) / 16
@@ -57,10 +57,10 @@ for column, (name, images) in zip(axes.T, problems.items(), strict=True):
 plt.show()
 
 # %%
-# Training all the networks takes hours, so this reads what the benchmark has kept (it is run where
-# it lies, in the repository): test errors in %, one for each draw of a problem's images. SdA-3 and
-# SVM(nu), a support vector machine of images with destroyed pixels, have the level of destruction
-# that validation images choose.
+# Training all the networks takes hours, so this example reads the stored results of the benchmark
+# (run it in the repository): test errors in %, one for each draw of a problem's images. For SdA-3
+# and SVM(nu), a support vector machine on images with destroyed pixels, validation images choose
+# the level of destruction.
 
 records = json.loads(Path("../docs/benchmarks/larochelle.json").read_text())
 methods = {
@@ -83,7 +83,7 @@ papers = {
 
 
 def mean_error(problem, candidates):
-    """Over draws, each with the candidate of the lowest validation error."""
+    """Mean over draws, each with the candidate of lowest validation error."""
     found = {}
     for key, record in records.items():
         name, draw, method = key.split(" | ")
@@ -99,8 +99,9 @@ for name in problems:
     print(f"{name:12}" + "".join(f"{a:8.2f} ({b:5.2f})" for a, b in pairs))
 
 # %%
-# Errors beside those of the support vector machine: left of the line a method is better. Full
-# marks are measured here, hollow ones are the paper's, with its own pictures and wider networks.
+# Errors relative to those of the support vector machine: left of the line a method is better.
+# Filled marks are measured here, hollow ones are the paper's, with its own pictures and wider
+# networks.
 
 figure, ax = plt.subplots(figsize=(8, 5), layout="constrained")
 places = np.arange(len(problems))[::-1]

@@ -2,9 +2,9 @@
 Which sensor is wrong?
 ======================
 
-A pump's sensors depend on each other: who knows speed, valve and inlet, knows the rest. A sensor
-that shows what it has shown at another time is within its usual range, and fits none of the
-others. `AutoencoderOutlierDetector` finds such rows, and the largest of its bars is the sensor.
+A pump's sensors depend on each other: speed, valve and inlet determine the rest. A sensor that
+repeats a value from another time stays within its usual range, but does not fit the others.
+`AutoencoderOutlierDetector` finds such rows, and its largest bar is the faulty sensor.
 """
 
 import matplotlib.pyplot as plt
@@ -21,7 +21,7 @@ from skae.inspection import FeatureErrorsDisplay
 
 
 def readings(n_rows, rng):
-    """Ten sensors of a pump that runs as it should, each with an error of one per cent."""
+    """Ten sensors of a pump that runs properly, each with an error of one per cent."""
     speed, valve = rng.uniform(0.3, 1, n_rows), rng.uniform(0.2, 1, n_rows)
     inlet = rng.normal(15, 4, n_rows)
     flow = 120 * speed * np.sqrt(valve)
@@ -48,9 +48,9 @@ is_wrong = np.eye(10, dtype=bool)[rng.integers(10, size=1000)]  # one sensor of 
 faulty = faulty.mask(is_wrong, faulty.sample(frac=1, random_state=0).to_numpy())
 
 # %%
-# Three numbers describe the pump, so the code has three components. With one as wide as the row, a
-# wrong sensor would be restored as it is: the row would still be found, by its code, but no bar
-# would say which sensor it is. Trained is on rows without faults; no threshold is set.
+# Three numbers describe the pump, so the code has three components. A code as wide as the row
+# would reproduce the wrong value: the row would still be found by its code, but no bar would show
+# which sensor it is. The detector is trained on rows without faults; no threshold is set.
 
 autoencoder = make_pipeline(StandardScaler(), Autoencoder(3))
 detector = AutoencoderOutlierDetector(autoencoder, random_state=0).fit(train)
@@ -61,7 +61,7 @@ print(f"flagged: {flagged[is_faulty].mean():.0%} of faulty rows, ", end="")
 print(f"{flagged[~is_faulty].mean():.1%} of normal ones")
 
 # %%
-# Areas under the ROC curve, where chance has 0.5:
+# Areas under the ROC curve; chance gives 0.5:
 
 scale = StandardScaler().fit(train)
 neighbours = NearestNeighbors(n_neighbors=5).fit(scale.transform(train))
@@ -74,8 +74,8 @@ for name, values in strangeness.items():
     print(f"{name:32} {roc_auc_score(is_faulty, values):.2f}")
 
 # %%
-# How often the largest bar is the wrong sensor; guessing has 10 %. A reading's distance from its
-# mean, in standard deviations, says little.
+# How often the largest bar is the wrong sensor; guessing gives 10 %. The distance of a reading
+# from its mean, in standard deviations, tells little.
 
 errors = detector.feature_errors(faulty)
 distances = np.abs(scale.transform(faulty))
@@ -88,8 +88,8 @@ by_distance = is_wrong[np.arange(1000), distances.argmax(axis=1)].mean()
 print(f"largest distance from the mean: {by_distance:.0%} of all faulty rows")
 
 # %%
-# Three faulty rows. A bar of 1 is an error as in training, and few training rows go beyond a tick.
-# A wrong sensor also leads the code astray, and so raises the errors of others, but less.
+# Three faulty rows. A bar of length 1 is an average training error, and few training rows exceed a
+# tick. A wrong sensor also misleads the code, and so raises the errors of the others, but less.
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
 for axis, sensor in zip(axes, ("pressure (bar)", "motor (°C)", "flow (l/s)"), strict=True):

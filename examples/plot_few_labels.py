@@ -2,14 +2,14 @@
 The fewer labels, the more pretraining is worth
 ===============================================
 
-Labels are dear, rows without them are cheap. An autoencoder needs no labels: it learns from all
-rows what digits look like, and :class:`~skae.AutoencoderClassifier` then needs few labels to tell
-them apart. The fewer they are, the more the pretraining is worth.
+Labels are expensive, rows without them are cheap. An autoencoder needs no labels: it learns from
+all rows what digits look like, and :class:`~skae.AutoencoderClassifier` then needs few labels to
+tell them apart. The fewer labels there are, the more the pretraining is worth.
 
-Here 1200 images serve the pretraining, and 10 to 500 of them have labels. The same network
-without pretraining, and classifiers that know the labelled images alone, have nothing to learn
-from the others. With 10 or 20 labels pretraining saves more than six percentage points of error,
-with 200 or more it saves less than one.
+Here 1200 images are used for pretraining, and 10 to 500 of them have labels. The same network
+without pretraining, and classifiers that know only the labelled images, learn nothing from the
+others. With 10 or 20 labels pretraining saves more than six percentage points of error, with 200
+or more it saves less than one.
 """
 
 import matplotlib.pyplot as plt
@@ -26,8 +26,8 @@ X, y = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(X / 16, y, train_size=1200, stratify=y, random_state=0)
 
 # %%
-# With labels for some rows only, one call does it all: the rows marked by ``unlabeled`` are seen by
-# the pretraining alone.
+# With labels for some rows only, one call does it all: only the pretraining uses the rows marked
+# by ``unlabeled``.
 
 layer = DenoisingAutoencoder(code_activation="relu", corruption_level=0.5, max_iter=100)
 stack = StackedAutoencoder((128, 64), estimator=layer, fine_tune=False, random_state=0)
@@ -37,8 +37,8 @@ print(f"50 labels, accuracy {classifier.score(X_test, y_test):.3f}")
 
 # %%
 # To compare many choices of labels, the autoencoder is pretrained once: a ``FrozenEstimator`` is
-# not fitted again, and each classifier fine-tunes a copy of it. Without pretraining, that is after
-# a single epoch of steps too small to matter, its layers are random.
+# not fitted again, and each classifier fine-tunes a copy of it. Without pretraining (that is,
+# after a single epoch with negligible steps) its layers are random.
 
 untrained = StackedAutoencoder(
     (128, 64),
@@ -71,8 +71,8 @@ for name, values in measured.items():
     print(f"{name:28}", *(f"{error:5.1f}" for error in values.mean(axis=1)))
 
 # %%
-# Left, the mean errors. Right, what pretraining saves: since all have the same ten choices of rows,
-# we take the difference for each choice, and its mean with two standard errors.
+# Left, the mean errors. Right, the errors that pretraining saves: since all have the same ten
+# choices of rows, we take the difference for each choice, and its mean with two standard errors.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for name, values in measured.items():

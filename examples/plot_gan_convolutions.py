@@ -2,11 +2,11 @@
 A penalty steadies a GAN; convolutions want larger images
 =========================================================
 
-Convolutions were what first made GANs stable (Radford et al., 2016). Here the penalty on the
-discriminator's slopes does that: without it samples come near far fewer digits when steps are ten
-times as large, with it near as many. On images of 8 x 8 pixels convolutions are no help. In as much
-time samples come near fewer digits, and larger steps cost more of them: what convolutions are good
-at, the same detail at any place, is worth its time on larger images.
+Convolutions first made GANs stable (Radford et al., 2016). Here the penalty on the discriminator's
+slopes does so: with steps ten times as large, samples cover far fewer digits without it, and as
+many with it. On images of 8 x 8 pixels convolutions do not help. In the same time samples cover
+fewer digits, and larger steps lose more of them: the strength of convolutions, the same detail at
+any place, is worth its time on larger images.
 """
 
 import warnings
@@ -27,8 +27,8 @@ X = (load_digits().data / 16).astype(np.float32)
 X, X_test = train_test_split(X, train_size=0.5, random_state=0)
 
 # %%
-# A convolution and a dense layer each way, against two dense layers: these are four times as fast,
-# so they train for four times as many epochs.
+# A convolution and a dense layer each way, compared with two dense layers, which are four times as
+# fast and so train for four times as many epochs.
 
 kinds = {
     "dense": {"max_iter": 120},
@@ -41,7 +41,7 @@ kinds = {
 penalties, rates, seeds = (0, 1), (3e-3, 3e-2), (0, 1)
 
 # %%
-# The score is the fraction of held-out digits that samples come near. We take two seeds.
+# The score is the fraction of held-out digits with a sample nearby. We take two seeds.
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # "the generator has collapsed"
 fits, begin = {}, process_time()

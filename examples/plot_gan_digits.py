@@ -2,10 +2,10 @@
 A conditional GAN draws the digit that one asks for
 ===================================================
 
-Labels go into both networks of a :class:`~skae.ConditionalGAN`, so that one can ask for any of
-them. With nothing set its samples come near more of the held-out digits than those of Gaussian
-mixtures or VAEs, one for each digit, do. It takes longer than they do, and its samples keep to the
-middle of the data more than real digits.
+Labels enter both networks of a :class:`~skae.ConditionalGAN`, so that any of them can be
+requested. With default parameters, its samples cover more of the held-out digits than those of
+Gaussian mixtures or VAEs fitted to each digit. It takes longer than they do, and its samples stay
+closer to the middle of the data than real digits.
 """
 
 from time import perf_counter
@@ -25,7 +25,7 @@ X = (X / 16).astype(np.float32)
 X, X_test, y, y_test = train_test_split(X, y, train_size=0.5, stratify=y, random_state=0)
 
 # %%
-# Nothing is set. A row of the picture for each class:
+# All parameters keep their defaults. A row of the picture for each class:
 
 begin = perf_counter()
 gan = ConditionalGAN(random_state=0).fit(X, y)
@@ -35,7 +35,7 @@ SamplesDisplay.from_estimator(gan, random_state=0, **style)
 plt.show()
 
 # %%
-# The same noise in each column: it decides what digits of any class may have in common.
+# Each column has the same noise, which sets what digits of all classes can have in common.
 
 noise = np.random.default_rng(1).standard_normal((8, gan.n_components_))
 images = np.vstack([gan.generate(noise, label) for label in gan.classes_])
@@ -43,9 +43,9 @@ SamplesDisplay(samples=images, image_shape=(8, 8), classes=gan.classes_).plot(**
 plt.show()
 
 # %%
-# As many samples of each model as there are held-out digits. Coverage is the fraction of held-out
-# digits that have a sample near them; density says how many held-out digits a sample is near, and
-# is 1 for real ones. It is higher where samples crowd in the middle of the data.
+# Each model draws as many samples as there are held-out digits. Coverage is the fraction of
+# held-out digits with a sample nearby; density tells how many held-out digits a sample is close
+# to, and is 1 for real ones. It is higher if samples crowd in the middle of the data.
 
 
 def mixture(rows, n):

@@ -2,10 +2,10 @@
 A discriminator points the way, until it cannot tell
 ====================================================
 
-A GAN's discriminator says of every place how likely a row there is a real one, and the generator
-moves its samples uphill. At first that is a slope wherever samples are. Once they are where the
-data are, it is nearly flat: one half, for "cannot tell". The loss says little of this: it is near
-log 2 after 64 steps, when samples have yet to find the clusters.
+A GAN's discriminator tells for every place how likely a row there is a real one, and the generator
+moves its samples uphill. At first, there is a slope wherever samples are. Once they are where the
+data are, it is nearly flat: one half, for "cannot tell". The loss shows little of this: it is
+close to log 2 after 64 steps, when samples have not yet found the clusters.
 """
 
 import matplotlib.pyplot as plt
@@ -15,7 +15,7 @@ import torch
 from skae import GAN
 
 # %%
-# Eight normal distributions on a ring. float32 is computed in float32, which is faster.
+# Eight normal distributions on a ring. float32 data are faster, as computations then use float32.
 
 rng = np.random.default_rng(0)
 angles = rng.integers(8, size=2048) * np.pi / 4
@@ -27,37 +27,36 @@ grid = np.column_stack([axis.ravel() for axis in np.meshgrid(lines, lines)])
 
 
 def uphill(gan, rows):
-    """The gradient of the discriminator's score at each row, by torch."""
+    """The gradient of the discriminator's score at each row, from torch."""
     rows = torch.tensor(rows, requires_grad=True)
     gan.discriminator_(rows).sum().backward()
     return rows.grad.numpy()
 
 
 def steepness(gan):
-    """How long that gradient is at samples, on average."""
+    """Mean length of this gradient at samples."""
     return np.linalg.norm(uphill(gan, gan.sample(1000, random_state=0)), axis=1).mean()
 
 
 def draw(gan, ax, title):
-    """The field, rows of X in grey, samples in black, and where 40 of them are sent."""
+    """Draw the field, rows of X in grey, samples in black, and the moves of 40 of them."""
     field = gan.discriminate(grid).reshape(81, 81)
     ax.imshow(field, origin="lower", extent=(-1.6, 1.6) * 2, cmap="RdBu", vmin=0, vmax=1)
     samples = gan.sample(400, random_state=0)
     ax.plot(*X[:400].T, ".", color="0.6", markersize=2)
     ax.plot(*samples.T, ".", color="k", markersize=2)
     arrows = uphill(gan, samples[:40])
-    arrows *= 0.3 / (0.3 + np.linalg.norm(arrows, axis=1, keepdims=True))  # none is too long
+    arrows *= 0.3 / (0.3 + np.linalg.norm(arrows, axis=1, keepdims=True))  # no arrow is too long
     at = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.006}
     ax.quiver(*samples[:40].T, *arrows.T, **at)
     ax.set(title=title, xticks=[], yticks=[], xlim=(-1.6, 1.6), ylim=(-1.6, 1.6))
 
 
 # %%
-# Blue is where the discriminator takes a row for real, red where it takes it for a made one.
-# `partial_fit` trains for an epoch over what it is given, here 512 rows, 8 steps, so that we can
-# look in between. It cannot know when training ends, so its steps stay as large as they are; those
-# of `fit` fall to zero, and the game comes to rest. The score is the fraction of rows that samples
-# come near.
+# In blue regions the discriminator takes rows for real, in red ones for generated. `partial_fit`
+# trains for one epoch on its rows, here 512 rows in 8 steps, so that we can look in between. It
+# cannot know when training ends, so its step size stays constant; that of `fit` falls to zero, and
+# the game converges. The score is the fraction of rows with a sample nearby.
 
 figure, axes = plt.subplots(2, 3, figsize=(9, 6.4), layout="constrained")
 

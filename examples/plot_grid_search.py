@@ -2,9 +2,9 @@
 One search chooses between PCA and autoencoders
 ===============================================
 
-What comes before a classifier is a parameter like any other: one `GridSearchCV` has PCA and two
-autoencoders for candidates, each with its own parameters. Scikit-learn's progress bars follow the
-search, and the epochs of a fit.
+The step before a classifier is a parameter like any other: the candidates of one `GridSearchCV`
+are PCA and two autoencoders, each with its own parameters. scikit-learn's progress bars follow the
+search and the epochs of a fit.
 """
 
 import matplotlib.pyplot as plt
@@ -49,9 +49,9 @@ grid = [
 ]
 
 # %%
-# Scikit-learn 1.9 has callbacks, and its bars are drawn by rich (`pip install rich`). They move
-# while the search runs; this page has kept how they looked in the end. ``max_propagation_depth`` is
-# how deep to look: 0 is the search alone, 1 adds a bar for each of its fits.
+# scikit-learn 1.9 has callbacks, and rich draws its bars (`pip install rich`). They move while the
+# search runs; this page shows their final state. ``max_propagation_depth`` sets the depth: 0 shows
+# only the search, 1 adds a bar for each of its fits.
 
 search = GridSearchCV(pipeline, grid, cv=3)
 search = search.set_callbacks(ProgressBar(max_propagation_depth=0)).fit(X, y)
@@ -70,8 +70,8 @@ print(
 )
 
 # %%
-# All candidates, with the standard deviation over the folds: which of the good ones is best,
-# three folds cannot say.
+# All candidates, with the standard deviation over the folds: three folds cannot tell which of the
+# good ones is best.
 
 results = search.cv_results_
 colors = {"PCA": "C0", "Autoencoder": "C1", "SparseAutoencoder": "C2"}

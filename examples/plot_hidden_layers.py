@@ -2,9 +2,9 @@
 Hidden layers let the code follow a bend
 ========================================
 
-Points along an S are encoded by one number each, and the decoder draws a curve: all that one
-number can say. Without hidden layers the curve is a straight line, PCA's. The more hidden units,
-the closer it can follow; "relu" bends at corners, "tanh" smoothly.
+Points along an S are each encoded by one number, and the decoder draws a curve: all points that
+one number can describe. Without hidden layers, the curve is PCA's straight line. With more hidden
+units, it can follow more closely; "relu" bends at corners, "tanh" smoothly.
 """
 
 import matplotlib.pyplot as plt
@@ -26,8 +26,8 @@ training = {
 }
 
 # %%
-# Small networks are easily stuck: of three seeds, we keep the one with the smallest loss on the
-# training points. All numbers are of other points.
+# Small networks easily get stuck: of three seeds, we keep the one with the smallest loss on the
+# training points. All figures refer to other points.
 
 
 def best_of_three(**params):

@@ -2,9 +2,9 @@
 A denoising autoencoder fills in missing cells
 ==============================================
 
-A missing cell (NaN) is a corrupted cell whose clean value nobody knows. `DenoisingAutoencoder`
-trains on rows with holes as they are: the loss counts the observed cells only, and an additional
-input per cell says whether it was observed. `reconstruct` then gives a value for every cell.
+A missing value (NaN) is a corrupted cell with an unknown clean value. `DenoisingAutoencoder`
+trains directly on rows with missing values: the loss counts only observed cells, and an additional
+input per cell tells whether it was observed. `reconstruct` then gives a value for every cell.
 """
 
 import matplotlib.pyplot as plt
@@ -28,24 +28,24 @@ denoiser = DenoisingAutoencoder(
 
 
 def with_holes(fraction):
-    """The digits, each cell missing with this probability."""
+    """The digits, with each value missing with this probability."""
     missing = np.random.default_rng(0).random(X.shape) < fraction
     return np.where(missing, np.nan, X)
 
 
 def fill(holes):
-    """What becomes of the holes. Nobody sees the whole digits."""
+    """Fill in the missing values. No method sees the complete digits."""
     restored = denoiser.fit(holes).reconstruct(holes)
     return {
         "column's mean": SimpleImputer().fit_transform(holes),
         "5 neighbours": KNNImputer().fit_transform(holes),
-        # A reconstruction is of all cells: the observed ones need none.
+        # A reconstruction covers all cells; observed ones keep their value.
         "autoencoder": np.where(np.isnan(holes), restored, holes),
     }
 
 
 # %%
-# The mean squared error on the missing cells alone.
+# The mean squared error of the missing values alone.
 
 for fraction in (0.2, 0.4):
     holes = with_holes(fraction)
@@ -54,8 +54,8 @@ for fraction in (0.2, 0.4):
     print(f"{fraction:.0%} missing:", ", ".join(f"{n} {e:.4f}" for n, e in errors.items()))
 
 # %%
-# Ten digits with the last holes, in red, and what each method makes of them. Which method is best
-# depends on the data: compare before you choose.
+# Ten digits with the last missing values, in red, and the result of each method. Which method is
+# best depends on the data: compare before you choose.
 
 rows = {"original": X, "40% missing": holes, **filled}
 gray = plt.get_cmap("gray_r").with_extremes(bad="tab:red")

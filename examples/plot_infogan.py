@@ -3,8 +3,8 @@ InfoGAN finds the digits without their labels
 =============================================
 
 An InfoGAN's generator gets a category and continuous numbers beside its noise, and its
-discriminator reads them from rows. Here it is shown handwritten digits, but no labels: how many of
-the digits in each category are the same, and what do the numbers change?
+discriminator reads them from rows. Here it sees handwritten digits without labels: how many of the
+digits in each category are the same, and what do the numbers change?
 """
 
 import matplotlib.pyplot as plt
@@ -31,8 +31,8 @@ kmeans = KMeans(10, n_init=10, random_state=0).fit(X)
 print(f"purity: InfoGAN {purity(gan.predict(X)):.3f}, KMeans {purity(kmeans.labels_):.3f}")
 
 # %%
-# Each row is a category, with the same noise for all. From left to right the first continuous code
-# goes from -1 to 1, then the second.
+# Each row shows a category, all with the same noise. From left to right, first one continuous code
+# goes from -1 to 1, then the other.
 
 steps = np.linspace(-1, 1, 6)
 numbers = np.vstack([np.column_stack([steps, 0 * steps]), np.column_stack([0 * steps, steps])])
@@ -50,8 +50,8 @@ for ax, title in ((axes[0, 2], "first code"), (axes[0, 8], "second code")):
 plt.show()
 
 # %%
-# The bound on the information that rows have of their category says nothing of that: it is near
-# log 10 = 2.30 whatever categories mean.
+# The bound on the information that rows hold about their category does not show this: it is close
+# to log 10 = 2.30 for any meaning of the categories.
 
 print(f"bound {gan.information_curve_[-1]:.2f} nats of {np.log(10):.2f}")
 

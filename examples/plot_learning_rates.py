@@ -2,10 +2,10 @@
 A schedule gets more out of the same epochs
 ===========================================
 
-Steps of constant size end in a noise of that size. Schedules begin with large steps and end with
-tiny ones, and get a lower loss from the same 30 epochs. `"one_cycle"` begins with small ones as
-well, and so bears peaks at which the others get worse. Where steps are too small from the start, a
-schedule only makes them smaller.
+Steps of constant size end in noise of that size. Schedules begin with large steps, end with tiny
+ones, and reach a lower loss in the same 30 epochs. `"one_cycle"` also begins with small steps, and
+so tolerates peaks at which the others get worse. If steps are too small from the start, a schedule
+only makes them smaller.
 """
 
 import matplotlib.pyplot as plt
@@ -21,8 +21,8 @@ schedules = ["constant", "cosine", "one_cycle"]
 rates = [1e-3, 3e-3, 1e-2, 3e-2]
 
 # %%
-# Three schedules, four step sizes (of a schedule: the largest) and three seeds. All train for 30
-# epochs: `n_iter_no_change` keeps "constant" from stopping early.
+# Three schedules, four step sizes (the largest one of a schedule) and three seeds. All train for
+# 30 epochs: `n_iter_no_change` keeps "constant" from stopping early.
 
 fits = {
     (schedule, rate): [
@@ -48,8 +48,8 @@ for schedule, row in zip(schedules, scores.mean(axis=2), strict=True):
     print(f"{schedule:12}", *(f"{score:6.3f}" for score in row))
 
 # %%
-# Left, the loss of each schedule at the step size that suits it best; right, what it comes to at
-# each. Bars reach from the worst seed to the best.
+# Left, the loss of each schedule at its best step size; right, its final loss at each step size.
+# Bars reach from the worst seed to the best.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for schedule, values in zip(schedules, scores, strict=True):

@@ -2,9 +2,9 @@
 Which cell of a table is wrong?
 ===============================
 
-A wrong cell is seldom out of range: it does not fit the rest of its row. `feature_errors` of a
-`DenoisingAutoencoder` hides each cell in its turn and says how much it surprises, in nats, given
-the others. So it finds rows with wrong cells, and says which cells these are.
+A wrong cell is rarely out of range: it does not fit the rest of its row. `feature_errors` of a
+`DenoisingAutoencoder` hides each cell in turn and measures how surprising it is given the others,
+in nats. So it finds rows with wrong cells, and tells which cells these are.
 """
 
 import matplotlib.pyplot as plt
@@ -19,8 +19,8 @@ from sklearn.preprocessing import OneHotEncoder
 from skae import DenoisingAutoencoder
 
 # %%
-# A table of tumours: ten numbers, the mean of some property over a tumour's cells; ten categories,
-# how large that property is at its worst; and the diagnosis.
+# A table of tumours has ten numbers, the means of some properties over a tumour's cells; ten
+# categories, how large these properties are at their worst; and the diagnosis.
 
 data = load_breast_cancer(as_frame=True)
 table = data.data.filter(like="mean")
@@ -29,8 +29,8 @@ for name in data.data.filter(like="worst"):
 table["diagnosis"] = pd.Categorical(data.target.map({0: "malignant", 1: "benign"}))
 
 # %%
-# In a tenth of the rows, three cells are swapped with those of other rows: every column keeps its
-# distribution, nearly, and no cell is strange by itself.
+# In a tenth of the rows, three cells are swapped with those of other rows: every column nearly
+# keeps its distribution, and no cell is unusual by itself.
 
 rng = np.random.default_rng(0)
 places = np.zeros(table.shape, dtype=bool)
@@ -45,9 +45,9 @@ wrong = (spoilt != table).to_numpy()
 print(f"{wrong.sum()} cells of {wrong.any(axis=1).sum()} rows are others than they were")
 
 # %%
-# The autoencoder is fitted on the spoilt table; nobody tells it what is wrong. Beside it stands an
-# isolation forest on numbers and one-hot categories, which gives rows a score, but not cells. Areas
-# under the ROC curve; chance has 0.5.
+# The autoencoder is fitted to the spoilt table and is not told what is wrong. It is compared with
+# an isolation forest on numbers and one-hot categories, which scores rows, but not cells. Areas
+# under the ROC curve; chance gives 0.5.
 
 errors = DenoisingAutoencoder(random_state=0).fit(spoilt).feature_errors(spoilt)
 numbers = spoilt.select_dtypes("number")
@@ -64,8 +64,8 @@ share = wrong[spoilt_rows, worst[spoilt_rows]].mean()
 print(f"the largest error of a spoilt row is at a wrong cell in {share:.0%} of them")
 
 # %%
-# The twelve rows with the largest errors, the worst above. A darker cell surprises more; circles
-# are those that were swapped. Rows without a circle are tumours that are strange by themselves.
+# The twelve rows with the largest errors, the worst on top. Darker cells are more surprising;
+# circles mark swapped ones. Rows without a circle are tumours that are unusual by themselves.
 
 worst_rows = errors.sum(axis=1).argsort()[::-1][:12]
 figure, axis = plt.subplots(figsize=(9, 4.6), layout="constrained")
@@ -76,7 +76,8 @@ axis.set_yticks(range(12), worst_rows, fontsize=8)
 figure.colorbar(image, label="nats", shrink=0.8, ticks=[0, 2, 5, 10, 20, 40])
 
 # %%
-# What stands in the worst row, what was there, and what the autoencoder makes of the others.
+# The cells of the worst row, their original values, and the autoencoder's predictions from the
+# others.
 
 row, columns = worst_rows[0], errors[worst_rows[0]].argsort()[::-1][:3]
 print(pd.DataFrame({"is": spoilt.iloc[row, columns], "was": table.iloc[row, columns]}))

@@ -2,10 +2,10 @@
 The best discriminator is a ratio of two densities
 ==================================================
 
-Against a fixed generator with density q, the best discriminator of data with density p is
-p / (p + q) (Goodfellow et al., 2014). Where both densities are known, `discriminate` can be held
-against that: without a penalty it is off by 0.02 on average after 400 steps, by 0.01 after 2400.
-The penalty, which lets the game come to rest, flattens it: in use it is no exact ratio.
+Against a fixed generator with density q, the best discriminator of data with density p is p / (p +
+q) (Goodfellow et al., 2014). If both densities are known, `discriminate` can be compared with
+this: without a penalty it is off by 0.02 on average after 400 steps, by 0.01 after 2400. The
+penalty, which lets the game converge, flattens it: in practice it is not an exact ratio.
 """
 
 import matplotlib.pyplot as plt
@@ -15,7 +15,7 @@ from scipy.stats import norm
 from skae import GAN
 
 # %%
-# Data with two modes, and a generator that never learns: it returns its noise, shifted. That takes
+# Data with two modes, and a generator that never learns: it returns its noise, shifted. This needs
 # two private methods of :class:`~skae.GAN`, one for training, in the network's units, and one for
 # samples.
 
@@ -40,7 +40,7 @@ rng = np.random.default_rng(0)
 
 
 def draws(n):
-    """Rows of the data, in float32, which is faster."""
+    """Draw rows of the data, in float32, which is faster."""
     rows = rng.choice([-1, 1], n) + rng.normal(scale=0.4, size=n)
     return rows[:, np.newaxis].astype(np.float32)
 
@@ -48,9 +48,9 @@ def draws(n):
 X = draws(5000)
 
 # %%
-# How far is it from p / (p + q), on average over new rows, half of them real and half of them
-# made? We take three seeds. The discriminator is trained by pairs of rows, from which it learns the
-# ratio but for a factor; `offset_` is what finds that.
+# How far is it from p / (p + q), on average over new rows, half of them real and half generated?
+# We take three seeds. The discriminator is trained on pairs of rows, from which it learns the
+# ratio up to a factor; `offset_` provides this factor.
 
 rows = np.vstack([draws(5000), rng.normal(0.5, 1, (5000, 1))])
 optimal = p(rows) / (p(rows) + q(rows))
@@ -72,8 +72,8 @@ for penalty, n_epochs in [(0, 1), (0, 5), (0, 30), (1, 30)]:
     print(f"penalty {penalty:3}, {79 * n_epochs:4} steps: mean error {errors}")
 
 # %%
-# Left, the two densities. Right, what the first seed has learnt. At the ends there are no rows to
-# learn from.
+# Left, the two densities. Right, the discriminator of the first seed. At the ends there are no
+# rows to learn from.
 
 x = np.linspace(-3, 3.5, 300)
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")

@@ -3,10 +3,9 @@ The narrower the code, the more an autoencoder gains on PCA
 ===========================================================
 
 Digits of 64 pixels are encoded by 2 to 48 numbers. With up to 32 of them, an autoencoder
-reconstructs digits it has not seen with a third less error than PCA, or better; with up to 8, a
-linear classifier tells them apart better by its code. From there on codes classify about equally
-well, with 48 numbers PCA's error is the smaller one, and PCA is always faster by a factor of
-hundreds.
+reconstructs unseen digits with at least a third less error than PCA; with up to 8, a linear
+classifier tells them apart better by its code. With more numbers, codes classify about equally
+well; with 48, PCA has the smaller error. PCA is always faster by a factor of hundreds.
 """
 
 from time import perf_counter
@@ -62,8 +61,8 @@ for name, values in measured.items():
         print(f"{width:18} {error:6.3f} {accuracy:9.3f} {seconds:8.3f}")
 
 # %%
-# Lines are means over the folds, bars reach from the worst to the best. The error's axis is
-# logarithmic: its last point is where PCA wins.
+# Lines are means over the folds; bars reach from the worst to the best. The axis of the error is
+# logarithmic: PCA wins at the last point.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
 for name, values in measured.items():

@@ -2,9 +2,9 @@
 One photograph teaches how to take the noise out of another
 ===========================================================
 
-A convolutional autoencoder learns on patches of a temple to tell noise from what pictures are
-made of: edges and surfaces. That serves a flower too: better than a Gaussian filter, even one
-that is tuned on the flower itself, the network takes off the noise and keeps the edges.
+On patches of a temple, a convolutional autoencoder learns to tell noise from the content of
+pictures: edges and surfaces. This works for a flower, too: the network removes the noise and keeps
+the edges better than a Gaussian filter, even one that is tuned on the flower itself.
 """
 
 import matplotlib.pyplot as plt
@@ -26,9 +26,9 @@ temple, flower = (
 
 # %%
 # The network keeps the size of the image, so that no detail is lost, and looks at 17 x 17 pixels
-# to judge one. What it learns is the noise: what is left is the picture. Each patch comes in 24
-# copies, turned and mirrored, with noise of their own. The mean of the noisy patch is removed, as
-# noise is the same in the light and in the shade.
+# to judge one. It learns the noise: the remainder is the picture. Each patch comes in 24 copies,
+# turned and mirrored, each with its own noise. The mean of the noisy patch is removed, since noise
+# is the same in light and shade.
 
 clean = extract_patches(temple, (SIDE, SIDE), step=SIDE).reshape(-1, SIDE, SIDE)
 turned = [np.rot90(side, k, axes=(1, 2)) for side in (clean, clean[:, ::-1]) for k in range(4)]
@@ -52,8 +52,8 @@ denoiser = DenoisingAutoencoder(
 denoiser.fit(noisy - noisy.mean(axis=1, keepdims=True), target=noise)
 
 # %%
-# The flower is cut into patches that overlap, and put together of what is left of them. Where a
-# patch ends, the network sees half of what it needs; the mean of several patches makes up for it.
+# The flower is cut into overlapping patches and assembled from the denoised ones. At the edge of a
+# patch, the network sees half of what it needs; the mean of several patches makes up for this.
 
 noisy = flower + STD * rng.standard_normal(flower.shape, dtype=np.float32)
 patches = extract_patches(noisy, (SIDE, SIDE), step=SIDE // 2)

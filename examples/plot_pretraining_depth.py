@@ -3,9 +3,9 @@ Deep networks of logistic units want pretraining
 ================================================
 
 Gradients fade on their way through logistic units: two layers of them still learn from random
-weights, but with a third and a fourth the network reconstructs digits worse and worse. Trained
-layer by layer first, as a stack, it learns at any depth (Hinton and Salakhutdinov, 2006). Units
-without that flaw, such as "elu", need no pretraining, and do better than either.
+weights, but with a third and a fourth the network reconstructs digits worse and worse. If it is
+first trained layer by layer, as a stack, it learns at any depth (Hinton and Salakhutdinov, 2006).
+Units without this flaw, such as "elu", need no pretraining and do better than both.
 """
 
 import matplotlib.pyplot as plt
@@ -19,9 +19,9 @@ X, X_test = train_test_split(load_digits().data / 16, random_state=0)
 EPOCHS = 20  # for each layer's pretraining, and as many for all layers together
 
 # %%
-# From 64 pixels by up to three hidden layers of 64 units to a code of 16. All networks have the
-# same number of epochs: those that are not pretrained have them all at once. The layers of
-# ``random`` get a single epoch of steps too small to matter.
+# The networks lead from 64 pixels through up to three hidden layers of 64 units to a code of 16.
+# All have the same number of epochs: without pretraining, these are all spent on joint training.
+# The layers of ``random`` get a single epoch with negligible steps.
 
 
 def pretrained(sizes, rate):
@@ -62,7 +62,7 @@ def joint(rate, n_epochs):
 
 
 # %%
-# Each has two step sizes to choose from, by its loss on the training digits.
+# Each network chooses between two step sizes by its loss on the training digits.
 
 depths = [1, 2, 3, 4]
 networks = {
@@ -81,8 +81,8 @@ for name, values in scores.items():
     print(f"{name:25}", *(f"{value:.2f}" for value in values))
 
 # %%
-# Left, the variance of held-out digits that is explained; right, ten of them, and what the networks
-# of four layers make of them.
+# Left, the explained variance of held-out digits; right, ten of them and their reconstructions by
+# the networks with four layers.
 
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(10, 3.2), width_ratios=(1, 1.3), layout="constrained"

@@ -2,14 +2,15 @@
 A sure discriminator teaches the minimax generator nothing
 ==========================================================
 
-The minimax game has the generator minimise what the discriminator maximises. Where the
-discriminator is sure that a row is made, that loss is flat: its gradient is D itself, which is 0.
+In the minimax game, the generator minimises what the discriminator maximises. If the discriminator
+is sure that a row is generated, this loss is flat: its gradient is D itself, which is 0.
 Goodfellow et al. (2014) let the generator maximise log D instead, the non-saturating loss; `GAN`
-compares the scores of pairs. Both push the more, the surer the discriminator is. A penalty on its
-slopes is another repair: it is never that sure.
+compares the scores of pairs. Both push harder the surer the discriminator is. A penalty on its
+slopes is another remedy: it then is never that sure.
 
-Here the discriminator gets a head start. Without one, and without a penalty, it is the other way
-round: two that push with full force chase each other, and the gentle game of minimax reaches more.
+Here the discriminator gets a head start. Without it, and without a penalty, the opposite holds:
+two networks that push with full force chase each other, and the gentler minimax game reaches more
+modes.
 """
 
 import warnings
@@ -24,9 +25,9 @@ from torch.nn.functional import softplus
 from skae import GAN
 
 # %%
-# The generator's gradient at the score s = log(D / (1 - D)) of a made row is -D where it minimises
-# log(1 - D), and D - 1 where it minimises -log D. Of pairs it is D - 1, too, if s is the difference
-# to the real row's score.
+# The generator's gradient at the score s = log(D / (1 - D)) of a generated row is -D if it
+# minimises log(1 - D), and D - 1 if it minimises -log D. For pairs it is also D - 1, if s is the
+# difference to the real row's score.
 
 
 def minimax(score):
@@ -38,9 +39,9 @@ def non_saturating(score):
 
 
 # %%
-# A game of a discriminator that minimises -log D(x) - log(1 - D(G(z))), and of a generator with
-# either of them. `_play` is the private method of `GAN` that has the formula of its game, here with
-# derivatives, and it may change. For some epochs at the beginning the generator does not learn.
+# A game between a discriminator that minimises -log D(x) - log(1 - D(G(z))) and a generator with
+# either of these losses. `_play` is the private method of `GAN` with the formula of its game, here
+# with derivatives, and it may change. In the first epochs, the generator does not learn.
 
 N_AHEAD = 20  # epochs
 N_TOGETHER = 60
@@ -87,8 +88,8 @@ class NonSaturating(Ahead):
 games = {"minimax": Minimax, "non-saturating": NonSaturating, "pairs": Ahead}
 
 # %%
-# Eight modes on a ring. How many of them do samples reach, if a mode counts that has a tenth of its
-# share within three standard deviations?
+# Eight modes on a ring. How many of them do samples reach? A mode counts if a tenth of its share
+# lies within three standard deviations.
 
 rng = np.random.default_rng(0)
 angles = np.arange(8) * np.pi / 4

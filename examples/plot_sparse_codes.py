@@ -3,9 +3,9 @@ KL makes a code quiet, L1 and top-k make it sparse
 ==================================================
 
 In the code of a plain autoencoder no component is zero. `SparseAutoencoder` has three ways to
-spare them: the KL penalty holds the mean of each unit over the rows down at
-`target_activation`, the L1 penalty makes all activity cost, and top-k keeps the `n_active` largest
-components of each row. The first looks at units, the others at rows, and their codes show it.
+change this: the KL penalty keeps the mean of each unit over the rows down at `target_activation`,
+the L1 penalty puts a price on all activity, and top-k keeps the `n_active` largest components of
+each row. The first considers units, the others rows, and their codes show it.
 """
 
 import matplotlib.pyplot as plt
@@ -25,9 +25,9 @@ fits = {
 codes = {name: fit.fit(X).transform(X) for name, fit in fits.items()}
 
 # %%
-# How much of a code is used? `code_density_` counts components that are not zero, for "kl", whose
-# units are logistic and never zero, those above twice the target. To have one measure for all
-# four, take the components above a tenth of the largest one in their row.
+# How much of a code is used? `code_density_` counts components that are not zero; for "kl", whose
+# logistic units are never zero, it counts those above twice the target. As one measure for all
+# four, we take the components above a tenth of the largest one in their row.
 
 used = {}
 for name, code in codes.items():
@@ -38,8 +38,8 @@ for name, code in codes.items():
 print(f"mean activation of the units of 'kl': {codes['kl'].mean():.3f}")
 
 # %%
-# The codes of one digit. With "kl" the mean is as low as it was asked to be, and still nearly all
-# components have something to say. With "l1" and "topk" most say nothing.
+# The codes of one digit. With "kl" the mean is as low as required, but nearly all components are
+# still active. With "l1" and "topk" most are zero.
 
 figure, axes = plt.subplots(4, 1, figsize=(8, 6.5), sharex=True, layout="constrained")
 axes[-1].set_xlabel("component")
@@ -52,9 +52,9 @@ for axis, (name, code) in zip(axes, codes.items(), strict=True):
     )
 
 # %%
-# So few components can be looked at one by one. Of top-k: the decoder's bias, and each active
-# component's row of the decoder's weights times its activity, the most active one first. Their sum
-# is the reconstruction.
+# So few components can be inspected one by one. For top-k: the decoder's bias, and the decoder's
+# weights of each active component times its activation, the most active one first. Their sum is
+# the reconstruction.
 
 top = fits["topk"]
 active = codes["topk"][0].argsort()[::-1][:8]

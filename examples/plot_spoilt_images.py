@@ -2,8 +2,9 @@
 Where is an image spoilt?
 =========================
 
-`AutoencoderOutlierDetector` compares each pixel's error with that of the same pixel in training
-images. So it finds images in which nine pixels of 256 are wrong, and shows where they are.
+`AutoencoderOutlierDetector` compares the error of each pixel with that of the same pixel in
+training images. So it finds images in which nine of 256 pixels are wrong, and shows where they
+are.
 """
 
 import matplotlib.pyplot as plt
@@ -15,11 +16,11 @@ from skae import Autoencoder, AutoencoderOutlierDetector
 from skae.datasets import make_rectangles
 from skae.inspection import FeatureErrorsDisplay, OutlierScoresDisplay
 
-SIDE, SIZE = 16, 3  # of images and of what is spoilt
+SIDE, SIZE = 16, 3  # of images and of spoilt squares
 
 
 def spoil(images, rng):
-    """The images, each with a square of inverted pixels, and where these are: True."""
+    """The images, each with a square of inverted pixels, and a mask of these pixels."""
     corners = rng.integers(SIDE - SIZE + 1, size=(len(images), 2))
     spoilt = np.zeros((len(images), SIDE, SIDE), dtype=bool)
     for place, (top, left) in zip(spoilt, corners, strict=True):
@@ -30,7 +31,7 @@ def spoil(images, rng):
 
 # %%
 # Outlines of rectangles are normal. The detector is trained on 3000 of them. It has seen neither
-# the 600 new ones nor the spoilt ones. Chance has an area under the ROC curve of 0.5.
+# the 600 new ones nor the spoilt ones. Chance gives an area under the ROC curve of 0.5.
 
 train, _ = make_rectangles(3000, side=SIDE, random_state=0)
 new, _ = make_rectangles(600, side=SIDE, random_state=1)
@@ -45,8 +46,8 @@ print(f"AutoencoderOutlierDetector       {roc_auc_score(kind == 'spoilt', strang
 print(f"distance of the fifth neighbour  {roc_auc_score(kind == 'spoilt', neighbours):.3f}")
 
 # %%
-# Two distributions that hardly overlap. The default threshold, by `contamination="auto"`, is a
-# cautious one here; `contamination=0.01` moves it to the left.
+# The two distributions hardly overlap. The default threshold, from `contamination="auto"`, is
+# cautious here; `contamination=0.01` moves it to the left.
 
 figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
 OutlierScoresDisplay.from_estimator(detector, images, kind, ax=axis)

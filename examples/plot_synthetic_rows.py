@@ -2,9 +2,9 @@
 Synthetic rows, and three checks of them
 ========================================
 
-A `VAE` fitted on a data frame draws new rows of it: `VAE().fit(table).sample(n)`. Rows may look
-right and be useless, so that they want checks: can a classifier tell them from real ones, can one
-learn from them, are they copies?
+A `VAE` fitted to a data frame draws new rows of it: `VAE().fit(table).sample(n)`. Rows may look
+right and still be useless, so they need checks: can a classifier tell them from real ones, can a
+model learn from them, are they copies?
 """
 
 import matplotlib.pyplot as plt
@@ -19,8 +19,8 @@ from skae import VAE
 from skae.tables import TableEncoder
 
 # %%
-# People, made up: who went to school for long is likelier an engineer, who is old has retired, and
-# who is old and earns much owns a home.
+# An invented population: people with a long education are likelier to be engineers, old people
+# have retired, and people who are old and earn much own a home.
 
 
 def people(n, rng):
@@ -43,9 +43,9 @@ train, test = people(2000, rng), people(2000, rng)
 print(VAE(random_state=0).fit(train).sample(5, random_state=0))
 
 # %%
-# Four tables of 2000 rows: drawn by the VAE from a mixture that fits its codes, which is the
-# default for tables, and from the prior N(0, I); the training rows with each column shuffled, which
-# have the right columns and nothing else; and the training rows themselves.
+# Four tables of 2000 rows: drawn by the VAE from a mixture fitted to its codes, the default for
+# tables; drawn from the prior N(0, I); the training rows with each column shuffled, in which only
+# single columns are right; and the training rows themselves.
 
 vae = VAE(random_state=0).fit(train)
 tables = {
@@ -56,11 +56,11 @@ tables = {
 }
 
 # %%
-# Three checks, all against people that nobody has seen.
+# Three checks, all against unseen people.
 
 
 def told_apart(rows):
-    """AUC of a classifier that guesses who is real; 0.5 is best."""
+    """AUC of a classifier that guesses which people are real; 0.5 is best."""
     both, is_real = pd.concat([rows, test]), np.repeat([False, True], 2000)
     boosting = HistGradientBoostingClassifier(random_state=0)
     found = cross_val_predict(boosting, both, is_real, cv=5, method="predict_proba")
@@ -68,7 +68,7 @@ def told_apart(rows):
 
 
 def learnt_from(rows):
-    """AUC of a classifier of real people's homes, trained on these rows."""
+    """AUC of predicting real people's homes, trained on these rows."""
     boosting = HistGradientBoostingClassifier(random_state=0)
     boosting.fit(rows.drop(columns="owns_home"), rows["owns_home"])
     found = boosting.predict_proba(test.drop(columns="owns_home"))
@@ -76,7 +76,7 @@ def learnt_from(rows):
 
 
 def nearer_to_training(rows):
-    """Share of rows that are nearer to training rows than to as many others; 0.5 is best."""
+    """Share of rows closer to training rows than to as many other people; 0.5 is best."""
     encoder = TableEncoder().fit(train)
     rows, *others = map(encoder.transform, (rows, train, test))
     to_train, to_test = (
@@ -90,9 +90,9 @@ found = pd.DataFrame({c.__name__: {name: c(tables[name]) for name in tables} for
 print(found.round(2))
 
 # %%
-# The VAE's rows are much harder to tell from real ones than shuffled columns are, and one learns
-# nearly as much from them as from the training rows, of which they are no copies. That does not
-# make them anonymous: see the guide to synthetic rows.
+# The VAE's rows are much harder to tell from real ones than shuffled columns are, and a model
+# learns nearly as much from them as from the training rows, although they are not copies of these.
+# This does not make them anonymous: see the guide to synthetic rows.
 
 colors = dict(zip(train["job"].cat.categories, ["C0", "C1", "C2", "0.5"], strict=True))
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), sharex=True, sharey=True, layout="constrained")

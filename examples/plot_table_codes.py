@@ -2,9 +2,9 @@
 Two numbers for a row of numbers and categories
 ===============================================
 
-A data frame with categories goes into an autoencoder as it is. Here is a table of villages: their
-altitude and rainfall, and what is spoken, dug and grown there. It says nothing of where they are,
-but all of it depends on that, in ways that are not linear. Codes of width 2 still tell it.
+An autoencoder takes a data frame with categories as it is. The table here describes villages:
+their altitude and rainfall, and what is spoken, dug and grown there. It does not say where they
+are, but everything in it depends on this, in nonlinear ways. Codes of width 2 reveal it.
 """
 
 import matplotlib.pyplot as plt
@@ -21,7 +21,7 @@ from skae import Autoencoder
 
 # %%
 # There is a hill in the middle and a coast in the west. Each dialect, soil and crop has a centre,
-# and a village has those whose centre is nearest.
+# and a village has the one with the nearest centre.
 
 rng = np.random.default_rng(0)
 places = rng.random((2000, 2))
@@ -31,7 +31,7 @@ from_hill = (east - 0.5) ** 2 + (north - 0.5) ** 2
 
 
 def nearest(names):
-    """For each village the name whose centre is nearest, of centres anywhere."""
+    """For each village, the name with the nearest of the randomly placed centres."""
     names = names.split()
     distances = ((places[:, None] - rng.random((len(names), 2))) ** 2).sum(axis=2)
     return pd.Categorical.from_codes(distances.argmin(axis=1), names)
@@ -49,9 +49,9 @@ villages = pd.DataFrame(
 print(villages.head())
 
 # %%
-# PCA wants a matrix: numbers standardised, categories one-hot. The autoencoder makes its own, and
+# PCA needs a matrix: numbers standardised, categories one-hot. The autoencoder makes its own, and
 # has a loss for categories. Neither sees the places. How much of their variance do the ten nearest
-# codes tell, in cross-validation?
+# codes explain, in cross-validation?
 
 one_hot = make_column_transformer(
     (StandardScaler(), make_column_selector(dtype_include="number")),
@@ -73,8 +73,8 @@ for name, score in scores.items():
 # %%
 # Each village has the colour of its place: redder to the east, bluer to the north. The
 # autoencoder's codes are islands, one for each combination of names, and each island is a patch of
-# the map. PCA lays distant patches on top of each other. (An autoencoder of the one-hot matrix does
-# as well as that of the table; but somebody has to make the matrix, and to undo it.)
+# the map. PCA puts distant patches on top of each other. (An autoencoder of the one-hot matrix
+# does as well as that of the table, but then you have to make and undo the matrix.)
 
 colors = np.column_stack([east, np.full(2000, 0.35), north])
 panels = {"where they are": places} | {name: codes[name] for name in list(methods)[:2]}
@@ -86,7 +86,7 @@ for axis, (name, points) in zip(axes, panels.items(), strict=True):
         axis.set_xlabel(f"$R^2$ of the place: {scores[name]:.2f}")
 
 # %%
-# And back: a code is decoded to a village, with its altitude, its dialect and its crop.
+# The way back: a code is decoded to a village, with its altitude, its dialect and its crop.
 
 autoencoder = methods["Autoencoder"]
 print(autoencoder.inverse_transform(codes["Autoencoder"][:5]))

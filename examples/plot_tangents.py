@@ -3,8 +3,8 @@ A contractive code answers to few directions
 ============================================
 
 The contraction penalty flattens the code in every direction; reconstruction keeps it steep along
-those in which the data vary. So few singular values of the encoder's Jacobian stay large, and
-their directions, `tangents`, are ways in which a digit may change (Rifai et al., 2011).
+the directions in which the data vary. So only a few singular values of the encoder's Jacobian stay
+large, and their directions, `tangents`, are ways in which a digit may change (Rifai et al., 2011).
 """
 
 import matplotlib.pyplot as plt
@@ -25,8 +25,8 @@ plain, contractive = (
 fits = {"plain": plain, "contractive": contractive}
 
 # %%
-# The Jacobian of a row says how its code answers to a change of each pixel. How many directions
-# hold 90% of that answer (of the squared singular values)?
+# The Jacobian of a row tells how its code responds to a change of each pixel. How many directions
+# hold 90% of this response (of the squared singular values)?
 
 spectra = {}
 for name, fit in fits.items():
@@ -37,9 +37,10 @@ for name, fit in fits.items():
     print(f"{name:12} explained {fit.score(X):.2f}, 90% in {n_directions:.1f} of 64 directions")
 
 # %%
-# Are these the directions of the data? Of the step from a digit to its nearest neighbour, this
-# much lies within the digit's ten leading tangents. Chance is 10 of 64. PCA, whose ten directions
-# are the same for all digits, comes near: what the contractive code found is not far from linear.
+# Are these the directions of the data? We measure the fraction of the step from a digit to its
+# nearest neighbour that lies within the digit's ten leading tangents. Chance is 10 of 64. PCA,
+# whose ten directions are the same for all digits, comes close: the contractive code found a
+# nearly linear structure.
 
 neighbours = NearestNeighbors(n_neighbors=2).fit(X).kneighbors(X, return_distance=False)[:, 1]
 steps = X[neighbours] - X

@@ -2,9 +2,9 @@
 Sparse counts of words in, sparse codes out
 ===========================================
 
-Counts of words are mostly zeros. skae takes the CSR matrix of `CountVectorizer` as it is, made
-dense one batch at a time; the multinomial loss is the one for counts; and with
-`sparse_output=True` the codes are CSR again, ready for any classifier of scikit-learn.
+Word counts are mostly zeros. skae takes the CSR matrix of `CountVectorizer` as it is and makes one
+batch at a time dense; the multinomial loss suits counts; and with `sparse_output=True` the codes
+are CSR again, ready for any classifier of scikit-learn.
 """
 
 import matplotlib.pyplot as plt
@@ -20,9 +20,9 @@ from sklearn.utils.discovery import all_estimators
 from skae import SparseAutoencoder
 
 # %%
-# The text is scikit-learn's own: the docstrings of its classes, cut into passages of 50 words. Of
-# which module is a passage? Classes are either in the training or in the test set as a whole, since
-# passages of one class share its words.
+# The text is scikit-learn's own: the docstrings of its classes, cut into passages of 50 words. To
+# which module does a passage belong? Each class is entirely in the training set or in the test
+# set, since passages of one class share its words.
 
 modules = ["linear_model", "ensemble", "cluster", "decomposition", "preprocessing", "neighbors"]
 passages, labels, classes = [], [], []
@@ -40,8 +40,8 @@ splits = list(GroupShuffleSplit(5, test_size=0.2, random_state=0).split(X, y, cl
 print(f"{X.shape[0]} passages, {X.shape[1]} words, {X.nnz / np.prod(X.shape):.1%} of cells filled")
 
 # %%
-# A code of 128 components beside `TruncatedSVD` with as many, of counts and of tf-idf, and beside
-# all words. What is learned without labels is learned on the training set, too.
+# A code with 128 components is compared with `TruncatedSVD` with as many, of counts and of tf-idf,
+# and with all words. The unsupervised steps are fitted on the training set, too.
 
 sparse = SparseAutoencoder(
     128,
@@ -74,9 +74,9 @@ for name, steps in features.items():
     print(f"filled {filled[name]:4.0%}, accuracy {np.mean(scores[name]):.3f}")
 
 # %%
-# How many cells are filled, and the accuracy on each of five splits, with their mean. The codes
-# come near the SVD of counts with a third of its cells; the SVD of tf-idf is ahead of both, and
-# all words are ahead of every summary.
+# The fraction of nonzero cells, and the accuracy on each of five splits, with its mean. The codes
+# come close to the SVD of counts with a third of its cells; the SVD of tf-idf is better than both,
+# and all words are better than every summary.
 
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(9, 2.8), sharey=True, width_ratios=(1, 1.6), layout="constrained"
@@ -92,9 +92,9 @@ right.grid(axis="x", alpha=0.4)
 left.invert_yaxis()
 
 # %%
-# A component can be read, since it adds to the log-odds of words. For each module, the component
-# that speaks most for it, and the words that it adds most to. Some are about the module's subject,
-# some about what its docstrings happen to have in common.
+# A component can be interpreted, since it adds to the log-odds of words. For each module, we show
+# the component that indicates it most, and the words that it makes likelier. Some reflect the
+# module's subject, some what its docstrings happen to have in common.
 
 vocabulary = vectorizer.get_feature_names_out()
 classifier = pipeline[-1]  # of the sparse codes, on the last split

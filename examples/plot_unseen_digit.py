@@ -2,9 +2,10 @@
 An unseen digit shows in a narrow code's errors, or in a wide code
 ==================================================================
 
-Trained on nine digits, an autoencoder with a narrow code restores the tenth badly. With a wide code
-it restores that, too: then the errors say less, and the code, which is far from those of the other
-digits, says more. The score of `AutoencoderOutlierDetector` is the sum of both.
+Trained on nine digits, an autoencoder with a narrow code reconstructs the tenth badly. With a wide
+code it reconstructs that digit, too: then the errors tell less, and the code, which is far from
+those of the other digits, tells more. The score of `AutoencoderOutlierDetector` is the sum of
+both.
 """
 
 import matplotlib.pyplot as plt
@@ -21,14 +22,14 @@ X = X / 16
 
 
 def split(digit):
-    """Images without this digit to train on; other ones, and the digit, to judge."""
+    """Training images without this digit; other such images, and images of the digit, to judge."""
     others = X[y != digit]
     new = np.vstack([others[1::2], X[y == digit]])
     return others[::2], new, np.arange(len(new)) >= len(others[1::2])
 
 
 # %%
-# A zero that nobody has seen, by a code of eight components.
+# An unseen zero, with a code of eight components.
 
 train, new, is_unseen = split(0)
 detector = AutoencoderOutlierDetector(Autoencoder(8), random_state=0).fit(train)
@@ -41,8 +42,8 @@ kind = np.where(is_unseen, "zeros", "other digits")
 OutlierScoresDisplay.from_estimator(detector, new, kind, ax=axis)
 
 # %%
-# Each digit in its turn is the one that nobody has seen. The areas under the ROC curve are means
-# over these ten; chance has 0.5.
+# Each digit in turn is the unseen one. The areas under the ROC curve are means over the ten;
+# chance gives 0.5.
 
 widths = (4, 8, 16, 32, 64)
 areas = {"errors alone": [], "code alone": [], "both: the score": []}
@@ -69,7 +70,7 @@ by_neighbours = np.mean([area_of_neighbours(digit) for digit in range(10)])
 
 # %%
 # The score follows whichever part knows more. Here a narrow code is best, and the distance of the
-# fifth neighbour is better still: digits lie in dense clusters. Put it beside any detector.
+# fifth neighbour is better still: digits lie in dense clusters. Compare any detector with it.
 
 figure, axis = plt.subplots(figsize=(6, 3.5), layout="constrained")
 for style, (name, values) in zip(("o--", "s--", "D-"), areas.items(), strict=True):

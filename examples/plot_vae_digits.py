@@ -3,9 +3,9 @@ A VAE knows where to draw new digits
 ====================================
 
 A VAE's codes fill a standard normal distribution, so that draws from it decode to digits nobody
-wrote. A plain autoencoder's codes lie anywhere: what it makes of the same draws is less like a
-digit, even if a normal distribution is fitted to its codes first. Half-way from code to code both
-are nearer to digits than the mean of two pictures is.
+wrote. A plain autoencoder's codes lie anywhere: it decodes the same draws to images that are less
+like digits, even if a normal distribution is first fitted to its codes. Half-way between two
+codes, both are closer to digits than the mean of two pictures is.
 """
 
 import matplotlib.pyplot as plt
@@ -30,7 +30,7 @@ plain = Autoencoder(8, **training).fit(X)
 
 # %%
 # As many new digits as there are held-out ones, in three ways. ``vae.sample`` draws codes as we do
-# here, and noise for the pixels beside.
+# here, and also noise for the pixels.
 
 rng = np.random.default_rng(0)
 normal = rng.standard_normal((len(X_test), 8))
@@ -43,8 +43,8 @@ drawn = {
 }
 
 # %%
-# And half-way from one held-out digit to another: the mean of their codes, decoded, beside the mean
-# of their pixels.
+# Half-way from one held-out digit to another: the decoded mean of their codes, and the mean of
+# their pixels.
 
 a, b = X_test, rng.permutation(X_test)
 halfway = {
@@ -54,7 +54,7 @@ halfway = {
 }
 
 # %%
-# How far is each from the nearest digit that was trained on?
+# How far is each from the nearest training digit?
 
 neighbours = NearestNeighbors(n_neighbors=1).fit(X)
 distances = {

@@ -3,8 +3,8 @@ Two numbers of a VAE make a map of the digits
 =============================================
 
 A VAE with a code of two numbers puts each digit at a point of the plane. Its prior makes the plane
-a map without gaps: what is decoded at any point resembles what lies there, and changes gradually
-from one kind of digit to the next. No label was used.
+a map without gaps: the image decoded at any point resembles the digits there, and changes
+gradually from one kind of digit to the next. No label was used.
 """
 
 import matplotlib.pyplot as plt
@@ -31,9 +31,9 @@ vae = VAE(
 ).fit(X)
 
 # %%
-# How good is the map? Neighbours on it should be the same digit, and digits should lie where the
-# prior says, about half of them within 0.67 of zero in each direction. With a
-# `noise_variance` that is learned, as by default, these codes spread further than the prior.
+# How good is the map? Neighbours on it should be the same digit, and digits should be distributed
+# like the prior, with about half of them within 0.67 of zero in each direction. With a learnt
+# `noise_variance`, the default, these codes spread further than the prior.
 
 neighbours = KNeighborsClassifier(10).fit(vae.transform(X), y)
 print(
@@ -44,8 +44,8 @@ drawn = mean + std * np.random.default_rng(0).standard_normal(mean.shape)
 print(f"codes within the prior's middle half: {np.mean(np.abs(drawn) < norm.ppf(0.75)):.2f}")
 
 # %%
-# Left, where held-out digits lie; right, what is decoded from the square, which holds the middle
-# 90% of the prior in each direction. Steps are equal in probability, so that they are small in the
+# Left, the codes of held-out digits; right, images decoded from the square that holds the middle
+# 90% of the prior in each direction. Steps have equal probability, so they are small in the
 # middle, where most digits lie.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")

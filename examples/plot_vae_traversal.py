@@ -3,10 +3,10 @@ What one component of a code stands for
 =======================================
 
 Change one component of a digit's code, keep the others, and decode: each row shows what one
-component is in charge of. `kl_per_component_` says how many nats each one carries: a VAE that is
-given more components than it needs leaves some idle, and to change those changes nothing. How many
-it needs depends on `noise_variance`, how exactly pixels are to be met: a learned one gets so small
-that all 32 are of use.
+component controls. `kl_per_component_` tells how many nats each one carries: a VAE with more
+components than it needs leaves some idle, and changing those has no effect. How many it needs
+depends on `noise_variance`, that is, how exactly pixels must match: a learnt variance becomes so
+small that all 32 are used.
 """
 
 import matplotlib.pyplot as plt
@@ -30,15 +30,15 @@ order = np.argsort(-nats)
 print(f"{np.sum(nats > 0.1)} of {len(nats)} components carry more than a tenth of a nat")
 
 # %%
-# The five that carry most, and the one that carries least, from -2 to 2 standard deviations of the
-# prior. How far does the picture move, from end to end?
+# The five components that carry most, and the one that carries least, from -2 to 2 standard
+# deviations of the prior. How far does the picture move from end to end?
 
 chosen = [*order[:5], order[-1]]
 values = np.linspace(-2, 2, 9)
 
 
 def traverse(component):
-    """What is decoded as this component changes: (9, n_features)."""
+    """Rows decoded as this component changes, of shape (9, n_features)."""
     codes = np.repeat(vae.transform(X[:1]), len(values), axis=0)
     codes[:, component] = values
     return vae.inverse_transform(codes)
@@ -50,7 +50,7 @@ for component in chosen:
     print(f"component {component:2}: {nats[component]:.2f} nats, squared distance {distance:.2f}")
 
 # %%
-# Above, what each component carries, in order; below, the six components.
+# Above, the nats of each component, in order; below, the six components.
 
 figure = plt.figure(figsize=(7, 6.4), layout="constrained")
 above, below = figure.subfigures(2, 1, height_ratios=(1, 3))

@@ -38,7 +38,7 @@ def explained_variance(reducer, X):
 
 
 def scores(pipeline, X, y):
-    """What the search measures on held-out rows."""
+    """Scores that the search measures on held-out rows."""
     return {
         "accuracy": pipeline.score(X, y),
         "explained_variance": explained_variance(
@@ -74,7 +74,7 @@ def make_search():
 
 
 def show_progress(search):
-    """Follow the search with scikit-learn's progress bars, where it has them."""
+    """Follow the search with scikit-learn's progress bars, if it has them."""
     try:
         from sklearn.callback import ProgressBar
     except ImportError:  # scikit-learn before 1.9
@@ -99,7 +99,7 @@ def print_table(search):
 
 
 def draw(X):
-    """Reconstructions of a few digits, and the atoms that a sparse code is made of."""
+    """Draw reconstructions of a few digits, and the atoms of a sparse code."""
     reducers = {
         "PCA": PCA(WIDTH),
         "Autoencoder": Autoencoder(WIDTH, **NETWORK),
@@ -110,7 +110,7 @@ def draw(X):
         rows[name] = reducer.fit(X).inverse_transform(reducer.transform(X[:12]))
     sparse = SparseAutoencoder(64, sparsity="l1", random_state=0).fit(X)
     usage = sparse.mean_activation_.argsort()[::-1]
-    atoms = sparse.coefs_[1][usage[:36]]  # what the most used units add to a picture
+    atoms = sparse.coefs_[1][usage[:36]]  # atoms of the most used units
 
     figure, axes = plt.subplots(7, 12, figsize=(9, 5.6))
     images = [image for row in rows.values() for image in row]

@@ -35,8 +35,8 @@ __all__ = [
     "__version__",
 ]
 
-# Files and representations call a class by where it is found, which stays, not by a private module,
-# and errors call its methods by its own name.
+# Files and representations name a class by its stable public location, not by a private module,
+# and errors name its methods after the class itself.
 for _name in __all__:
     if _name != "__version__":
         globals()[_name].__module__ = __name__

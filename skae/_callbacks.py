@@ -1,4 +1,4 @@
-"""Scikit-learn's callbacks: what stands in for them before 1.9, and what they are told of a fit."""
+"""scikit-learn's callbacks: a stand-in before 1.9, and reports of a fit to them."""
 
 import random
 from contextlib import contextmanager, nullcontext
@@ -8,13 +8,13 @@ import sklearn
 
 from skae._engine.phases import phase
 
-random_state = random.getstate()  # rich, which callbacks import, draws from it
+random_state = random.getstate()  # rich, imported by callbacks, draws from it
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:
 
     class CallbackSupportMixin:
-        """Stand-in where scikit-learn has no callbacks yet."""
+        """Stand-in for versions of scikit-learn without callbacks."""
 
         def set_callbacks(self, *callbacks) -> Self:
             """Set callbacks for the estimator; needs scikit-learn 1.9 or later.
@@ -22,7 +22,7 @@ except ImportError:
             Parameters
             ----------
             *callbacks : callback instances
-                What to call at the beginning and the end of each task of a fit.
+                Callbacks to call at the beginning and the end of each task of a fit.
 
             Returns
             -------
@@ -43,21 +43,21 @@ except ImportError:
 
 random.setstate(random_state)
 
-# Scikit-learn's attributes of an estimator that is being fitted; without them no callback is told
-# of the fit's end.
+# scikit-learn's attributes of an estimator during a fit; without them no callback learns of the
+# fit's end.
 CALLBACK_CONTEXT = "_callback_fit_ctx", "_skl_callbacks_to_teardown"
 
 
 class Progress:
-    """A task of a fit, as scikit-learn's callbacks are told of it.
+    """A task of a fit, as reported to scikit-learn's callbacks.
 
     Parameters
     ----------
     estimator : NetworkEstimator
     X, y : ndarray
-        What callbacks are shown.
+        The data shown to callbacks.
     context : CallbackContext or None
-        None where scikit-learn has no callbacks, or nobody has set one.
+        None if scikit-learn has no callbacks or none is set.
     """
 
     def __init__(self, estimator, X, y, context):
@@ -72,22 +72,22 @@ class Progress:
         """The whole fit as a task; once per call of a public method."""
         context = estimator._init_callback_context(max_subtasks=max_subtasks)
         if not getattr(context, "_callbacks", True):
-            context = None  # nobody listens: contexts would take as long as a step of each epoch
+            context = None  # without listeners, as contexts take as long as a step per epoch
         progress = cls(estimator, X, y, context)
         with progress._announced(dict):
             yield progress
 
     def task(self, name, attributes=None, max_subtasks=0, runs=None):
-        """A subtask, a context that gives its `Progress`.
+        """A subtask: a context that gives its `Progress`.
 
         Parameters
         ----------
         name : str
         attributes : callable, default=None
-            Gives the fitted attributes as of the task's end.
+            Gives the fitted attributes at the end of the task.
         max_subtasks : int, default=0
         runs : estimator, default=None
-            One whose `fit` is what the task does; callbacks see the two as one.
+            The estimator whose `fit` is the task; callbacks see both as one.
         """
         if self.context is None:
             return nullcontext(self)
@@ -95,7 +95,7 @@ class Progress:
 
     @contextmanager
     def phase(self, name, number="", **options):
-        """A subtask that trains for epochs of its own, which `verbose` names, with its number."""
+        """A subtask with epochs of its own, which `verbose` names with its number."""
         with phase(name + number), self.task(name, **options) as task:
             yield task
 

@@ -7,31 +7,32 @@ from scipy.sparse import coo_array
 
 from skae._cells import MISSING, key
 
-UNSEEN = -2  # a code, of a category that a fit has not seen
+UNSEEN = -2  # the code of a category that a fit has not seen
 
 
 class Categories:
-    """How a column's categories become a block of the matrix, a column for each.
+    """Turns the categories of a column into a block of the matrix, a column for each.
 
     They are in the order of the dtype, if cells have one, and sorted otherwise.
 
     Parameters
     ----------
     cells : Cells
-        All that the column has.
+        All cells of the column.
     most : int or None
-        Of the matrix's columns. If there are more categories, the rarer share the last one.
+        Maximum of the matrix's columns. If there are more categories, the rarer ones share the
+        last.
     weights : ndarray of shape (n,), default=None
-        What each cell counts; None for all alike.
+        Weight of each cell; None for equal weights.
 
     Attributes
     ----------
     kept, rare : list
         The categories with a column of their own, in its order, and those without.
     rare_counts : ndarray of shape (len(rare),)
-        How often each of these has been seen, or what it counts.
+        How often each rare category occurs, or its total weight.
     proportions : ndarray of shape (width,)
-        How often each column of the block has been 1.
+        Fraction of cells for which each column of the block is 1.
     """
 
     def __init__(self, cells, most, weights=None):
@@ -66,16 +67,16 @@ class Categories:
         return self.width == 1
 
     def levels(self, levels):
-        """Categories as an array of what cells were."""
+        """Categories as an array of original values."""
         array = np.empty(len(levels), dtype=self.dtype)
         array[:] = levels
         return array
 
     def codes(self, cells):
-        """The column within the block of each cell; `MISSING` or `UNSEEN` where there is none."""
+        """The column of each cell within the block, or `MISSING` or `UNSEEN`."""
         levels, codes = cells.coded
         places = [self._places.get(key(level), UNSEEN) for level in levels]
-        return np.array([*places, MISSING])[codes]  # MISSING is the last one's place, too
+        return np.array([*places, MISSING])[codes]  # MISSING also indexes the last one
 
     def _codes_for(self, cells, unseen):
         codes = self.codes(cells)
@@ -86,8 +87,8 @@ class Categories:
     def write(self, block, cells, unseen):
         """Fill columns of the matrix, (n, width), zeros so far.
 
-        Each row gets 1 for its category and NaN for a missing cell. One that `fit` has not seen
-        gives NaN or, if `unseen` is "mean", the proportions of the categories.
+        Each row gets 1 for its category and NaN for a missing value. An unseen category gives NaN
+        or, if `unseen` is "mean", the proportions of the categories.
         """
         codes = self._codes_for(cells, unseen)
         known = np.flatnonzero(codes >= 0)
@@ -97,11 +98,11 @@ class Categories:
             block[codes == UNSEEN] = self.proportions
 
     def sparse_block(self, cells, unseen):
-        """The same, sparse."""
+        """The same as a sparse block."""
         return indicators(self._codes_for(cells, unseen), self.proportions)
 
     def cells(self, block, fill, exact):
-        """The column of the largest number of each row of a block, and where there is none."""
+        """The column of the largest number in each row of a block, and which rows have none."""
         if not self.width:
             return np.zeros(len(block), dtype=np.intp), np.ones(len(block), dtype=bool)
         codes = block.argmax(axis=1)  # NaN counts as the largest
@@ -111,13 +112,13 @@ class Categories:
 
     @property
     def shown(self):
-        """The category that each column stands for: of the rare ones the most frequent."""
+        """The category of each column; for the rare ones, the most frequent of them."""
         of_rare = [self.rare[int(np.argmax(self.rare_counts))]] if self.rare else []
         return self.levels([*self.kept, *of_rare])
 
 
 def counted(levels, codes, weights=None):
-    """The different ones among levels that codes have, and how often."""
+    """The distinct levels among codes, and their frequencies."""
     known = codes >= 0
     weights = None if weights is None else weights[known]
     times = np.bincount(codes[known], weights, minlength=len(levels)).tolist()
@@ -132,7 +133,7 @@ def counted(levels, codes, weights=None):
 
 
 def sorted_levels(levels, order):
-    """Where the levels come from if they are to be in order; of several types, type by type."""
+    """Indices that sort the levels; if there are several types, type by type."""
     if order is not None:
         places = {key(value): place for place, value in enumerate(order)}
         return sorted(range(len(levels)), key=lambda i: places[key(levels[i])])
@@ -144,7 +145,7 @@ def sorted_levels(levels, order):
 
 
 def indicators(codes, proportions):
-    """A block of the matrix, sparse, of codes of columns, `MISSING` and `UNSEEN`."""
+    """A sparse block of the matrix, from codes of columns, `MISSING` and `UNSEEN`."""
     width = len(proportions)
     known, others = np.flatnonzero(codes >= 0), np.flatnonzero(codes < 0)
     rows = np.r_[known, np.repeat(others, width)]

@@ -1,4 +1,4 @@
-"""What a fitted transformer makes of rows: their codes, and the errors of each of their cells."""
+"""Codes of rows from a fitted transformer, and the error of each cell."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ CHUNK_SIZE = 2**22  # cells whose errors are computed at a time
 
 
 def is_table_for(steps, X, holds_categories):
-    """Whether the first of these steps, fitted or not, takes X for a table of its encoder."""
+    """Whether the first of these steps, fitted or not, treats X as a table to encode."""
     first = steps[0]
     if isinstance(first, TableEncoder):
         return True
@@ -31,16 +31,16 @@ def is_table_for(steps, X, holds_categories):
 
 
 def rows_for(estimator, X, numbers):
-    """X as the rows that a fitted transformer gets.
+    """X as the rows for a fitted transformer.
 
     Parameters
     ----------
     estimator : transformer
         Fitted.
     X : ndarray, CSR matrix, table or `Shard`
-        What the transformer takes.
+        X as the transformer takes it.
     numbers : ndarray, CSR matrix, `Shard` or None
-        The same as numbers; None of a table.
+        X as numbers; None for a table.
     """
     if isinstance(X, Shard):
         return SharedRows(rows_for(estimator, X.own, own(numbers)), X)
@@ -51,14 +51,14 @@ def rows_for(estimator, X, numbers):
         return ArrayRows(steps[1:], matrix, matrix, first._widths)
     if isinstance(first, BaseAutoencoder) and first._table is not None:
         return TableRows(steps, first._validate_rows(X))
-    # Names of columns are those that it knows: others than these would be a warning.
+    # Column names must be the ones that it knows, or it would warn.
     return ArrayRows(steps, X if hasattr(first, "feature_names_in_") else numbers, numbers)
 
 
 class _Rows:
-    """Rows in chunks. Abstract.
+    """Abstract base class: rows in chunks.
 
-    A subclass writes `_read`, which gives codes and errors of a slice of rows.
+    A subclass writes `_read`, which returns codes and errors of a slice of rows.
     """
 
     is_read_at_once = False
@@ -66,18 +66,18 @@ class _Rows:
     def __init__(self, steps, numbers, widths):
         self.steps, self.numbers, self.widths = steps, numbers, widths
         self.n_rows_at_once = max(1, CHUNK_SIZE // numbers.shape[1])
-        self._only = None  # what one chunk of all rows has come to
+        self._only = None  # the result, if one chunk holds all rows
 
     def __len__(self):
         return self.numbers.shape[0]
 
     @property
     def n_cells(self):
-        """Of a row."""
+        """Number of cells of a row."""
         return self.numbers.shape[1] if self.widths is None else len(self.widths)
 
     def chunks(self):
-        """Triples (slice of rows, codes, errors), of arrays of float64; NaN in missing cells."""
+        """Triples (slice of rows, codes, errors), in float64; NaN for missing values."""
         if len(self) <= self.n_rows_at_once:
             self._only = self._only or self._read(slice(0, len(self)))
             yield slice(0, len(self)), *self._only
@@ -98,13 +98,13 @@ class _Rows:
         return rows
 
     def _cells(self, rows, errors):
-        """Errors of columns as those of cells; inf where a row is too far away to compute them."""
+        """Errors of cells from those of columns; inf if a row is too far away to compute them."""
         errors = np.where(np.isnan(errors), np.inf, errors)
         errors = np.where(np.isnan(rows), np.nan, errors)
         return errors if self.widths is None else sums_of_cells(self.widths, errors)
 
     def spreads(self, kept=None):
-        """What errors would be if a reconstruction were the mean; 0 of a cell that is constant."""
+        """Errors of the mean as the reconstruction; 0 for constant cells."""
         numbers = self.numbers if kept is None else only(self.numbers, kept)
         spreads = self._spreads_of_columns(numbers)
         return spreads if self.widths is None else sums_of_cells(self.widths, spreads)
@@ -116,12 +116,12 @@ class _Rows:
 
 
 class ArrayRows(_Rows):
-    """Rows of numbers; with widths, of the matrix of a table, whose cells have several columns."""
+    """Rows of numbers; with widths, rows of a table's matrix, whose cells have several columns."""
 
     def __init__(self, steps, given, numbers, widths=None):
         super().__init__(steps, numbers, widths)
         self._given = given
-        self.is_read_at_once = is_frame(given)  # which may be sliced by its labels
+        self.is_read_at_once = is_frame(given)  # slices of which may select by labels
         if self.is_read_at_once:
             self.n_rows_at_once = len(self)
 
@@ -142,7 +142,7 @@ class ArrayRows(_Rows):
 
 
 class TableRows(_Rows):
-    """Rows of a table, whose first step is an autoencoder that has encoded them."""
+    """Rows of a table, which the autoencoder, the first step, encodes."""
 
     def __init__(self, steps, matrix):
         self._first = steps[0]
@@ -157,7 +157,7 @@ class TableRows(_Rows):
         return as_floats(codes), self._cells(rows, errors)
 
     def _spreads_of_columns(self, numbers):
-        """Variances of numbers, a category's parts of its entropy."""
+        """Variances of numbers; for a category, its columns' parts of the entropy."""
         proportions = column_means(numbers).clip(min=np.finfo(np.float64).tiny)
         variances = super()._spreads_of_columns(numbers)
         entropies = np.where(variances > 0, -proportions * np.log(proportions), 0.0)
@@ -191,5 +191,5 @@ class SharedRows(_Rows):
 
 
 def as_floats(codes):
-    """Codes, of whatever kind, as an array of float64."""
+    """Codes of any kind as an array of float64."""
     return np.asarray(dense(codes), dtype=np.float64)

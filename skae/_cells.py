@@ -1,4 +1,4 @@
-"""Cells of a column as arrays, whichever library's table they are of; for `TableEncoder`."""
+"""Cells of a column as arrays, for tables of any library; for `TableEncoder`."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 NUMERIC = ("floats", "integers", "datetimes", "durations")
-MISSING = -1  # the code of a cell that lacks
+MISSING = -1  # the code of a missing value
 
 
 @dataclass
@@ -18,15 +18,15 @@ class Cells:
     family : str
         One of `NUMERIC`, or "booleans", "strings", "categories".
     values : ndarray of shape (n,) or None
-        Where nothing is missing, what there is; times in their unit since 1970, UTC. None of
-        cells that are `coded`.
+        The values that are not missing; times in their unit since 1970, UTC. None for cells that
+        are `coded`.
     missing : ndarray of shape (n,), bool
     unit : str or None
         Of times.
     order : list or None
-        All categories that a dtype knows.
+        All categories of a dtype.
     precision : str
-        Of floats: NumPy's name of their dtype.
+        For floats: NumPy's name of their dtype.
     """
 
     family: str
@@ -38,7 +38,7 @@ class Cells:
 
     @property
     def dtype(self):
-        """The name of NumPy's, of values."""
+        """NumPy's name of the values' dtype."""
         return "object" if self.values is None else self.values.dtype.name
 
     @property
@@ -58,9 +58,9 @@ class Cells:
 
     @cached_property
     def coded(self):
-        """A list of the different values, and of each cell which it has, or `MISSING`.
+        """A list of distinct values, and for each cell the index of its value, or `MISSING`.
 
-        There may be some in the list that no cell has, or that are there twice.
+        The list may contain values that no cell has, or duplicates.
         """
         find = levels_of if self.values.dtype == object else sorted_levels_of
         levels, places = find(self.known)
@@ -70,7 +70,7 @@ class Cells:
 
 
 def coded_cells(family, levels, codes, order=None):
-    """Cells of which a library knows the different values, and which of them each cell has."""
+    """Cells for which a library knows the distinct values, and the value of each cell."""
     codes = np.asarray(codes).astype(np.intp)
     cells = Cells(family, None, codes == MISSING, order=order)
     cells.coded = levels, codes
@@ -83,12 +83,12 @@ def boolean_cells(values, missing):
 
 
 def key(value):
-    """What to look a category up by: True is 1 to Python, but another category."""
+    """A key to look up a category: True equals 1 in Python, but is another category."""
     return (bool, value) if isinstance(value, bool) else value
 
 
 def levels_of(values):
-    """The different ones among objects, as they come, and of each object which it is."""
+    """The distinct objects in order of appearance, and the index of each object among them."""
     numbers, levels, codes = {}, [], np.empty(len(values), dtype=np.intp)
     for row, value in enumerate(values.tolist()):
         code = numbers.setdefault(key(value), len(levels))
@@ -99,13 +99,13 @@ def levels_of(values):
 
 
 def sorted_levels_of(values):
-    """The same of numbers, sorted."""
+    """The same for numbers, sorted."""
     levels, codes = np.unique(values, return_inverse=True)
     return levels.tolist(), codes
 
 
 def no_kind(name, dtype):
-    """The error of a column that holds something else."""
+    """The error for a column with other values."""
     return ValueError(
         f"Column {name!r} is of dtype {dtype}, which is neither numbers, times, booleans, strings "
         "nor categories: convert it to one of these, or drop it."
@@ -113,7 +113,7 @@ def no_kind(name, dtype):
 
 
 def objects(values):
-    """A list as a one-dimensional array of objects, whatever these are."""
+    """A list as a one-dimensional array of any objects."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
@@ -131,7 +131,7 @@ def numeric_cells(values, missing):
 
 
 def numbers_as(values, dtype, missing):
-    """Numbers in a dtype of NumPy's; floats where an integer is missing."""
+    """Numbers in a NumPy dtype; floats if an integer is missing."""
     if missing.any():
         dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
         return np.where(missing, np.nan, values).astype(dtype)
@@ -140,15 +140,15 @@ def numbers_as(values, dtype, missing):
 
 @dataclass(frozen=True)
 class Fill:
-    """What a column gets in the cells that it lacks.
+    """Values for the missing cells of a column.
 
     Parameters
     ----------
     gaps : ndarray of shape (n,), bool
-        Where these are.
+        Positions of the missing cells.
     values : ndarray of shape (gaps.sum(),)
     levels : list, default=()
-        The categories that `fit` has seen, in order.
+        The categories seen in `fit`, in order.
     """
 
     gaps: np.ndarray
@@ -157,17 +157,17 @@ class Fill:
 
     @property
     def lacks(self):
-        """Which of the values are missing: none."""
+        """Mask of missing values: none are."""
         return np.zeros(len(self.values), dtype=bool)
 
     @property
     def places(self):
-        """Where the cells of the whole column come from, if its values are put behind it."""
+        """Source indices of the whole column's cells, with the new values appended to it."""
         n_rows = len(self.gaps)
         return np.where(self.gaps, n_rows - 1 + np.cumsum(self.gaps), np.arange(n_rows))
 
     def order(self, order):
-        """A dtype's categories, a list; if it lacks one of the values, those of `fit` first."""
+        """A list of a dtype's categories; those of `fit` come first if it lacks a value."""
         if {*self.values.tolist()} <= {*order}:
             return order
         return [*self.levels, *(level for level in order if level not in self.levels)]
@@ -175,7 +175,7 @@ class Fill:
 
 @dataclass(frozen=True)
 class Rounding:
-    """float64 as numbers of another dtype, in float64."""
+    """Rounds float64 to another dtype, and returns float64."""
 
     dtype: str
 

@@ -1,4 +1,4 @@
-"""Markov chains of rows, which samples are the ends of."""
+"""Markov chains of rows, whose ends are samples."""
 
 from typing import NamedTuple
 
@@ -11,10 +11,10 @@ from skae._estimator import draw_seed
 
 
 class Chain(NamedTuple):
-    """Where the random numbers of a chain come from."""
+    """Random numbers of a chain."""
 
     device: torch.device
-    generator: torch.Generator  # on the device, for what networks make of rows
+    generator: torch.Generator  # on the device, for networks
     rng: np.random.Generator  # for rows
 
     @classmethod
@@ -25,7 +25,7 @@ class Chain(NamedTuple):
         return cls(device, generator, np.random.default_rng(stream_seed(seed, "sample")))
 
     def run(self, estimator, step, X, n_steps, spread=None):
-        """Rows X after so many steps: each draws from what `step(network, x)` makes of the last."""
+        """Rows X after `n_steps` steps, each drawn by `step(network, x)` from the last."""
         output = estimator._perceptron.output
         for _ in range(n_steps):
             X = output.draw(estimator._map(step, X), self.rng, spread)

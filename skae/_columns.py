@@ -1,6 +1,6 @@
-"""Statistics of columns, of an array, `OnFile`, `Shard` or CSR matrix; missing cells do not count.
+"""Column statistics of an array, `OnFile`, `Shard` or CSR matrix; missing values do not count.
 
-Rows may have weights, `sample_weight`, above 0: a weight of 2 is that of a row that is there twice.
+Rows may have weights above 0, `sample_weight`: a row of weight 2 counts as two rows.
 """
 
 from functools import partial
@@ -20,7 +20,7 @@ FEW_COLUMNS = 256  # whose covariances are soon diagonalised
 
 
 def has_missing(X):
-    """Whether any cell is NaN; X holds no infinity."""
+    """Whether X has NaN; it must not have infinite values."""
     if isinstance(X, Shard):
         return X.group.any(has_missing(X.own))
     if isinstance(X, OnFile):
@@ -31,7 +31,7 @@ def has_missing(X):
 
 
 def column_sums(X, sample_weight=None):
-    """Sums of the columns and how many cells of each are observed, float64 arrays."""
+    """Column sums and numbers of observed cells, as float64 arrays."""
     n_rows, n_columns = X.shape
     if isinstance(X, Shard):
         return tuple(added_up(column_sums, X, sample_weight))
@@ -67,7 +67,7 @@ def _weighted_sums(X, sample_weight):
 
 
 def ratio(sums, n_observed):
-    """Means of columns; 0 for one without an observed cell."""
+    """Column means; 0 for a column without an observed cell."""
     return sums / np.where(n_observed > 0, n_observed, 1.0)
 
 
@@ -112,7 +112,7 @@ def _squares_around(means, X, sample_weight):
 def principal_components(X, n_most, sample_weight=None):
     """Directions (k, n_columns) in which X varies most, and the standard deviations along them.
 
-    As many as X has, n_most at most; X is an array. Missing cells are those of an average row.
+    X is an array; there are at most n_most directions. Missing values count as column means.
     """
     X, n_rows = np.asarray(X, np.float64), len(X)
     X = np.nan_to_num(X - column_means(X, sample_weight))
@@ -122,7 +122,7 @@ def principal_components(X, n_most, sample_weight=None):
     scale = max(np.abs(X).max(), np.finfo(float).tiny)  # or squares might overflow
     X, n_most = X / scale, min(n_most, *X.shape)
     if X.shape[1] <= FEW_COLUMNS:
-        variances, vectors = np.linalg.eigh(X.T @ X)  # in a fraction of the time
+        variances, vectors = np.linalg.eigh(X.T @ X)  # this takes a fraction of the time
         directions = vectors[:, ::-1][:, :n_most].T
         lengths = np.sqrt(variances[::-1][:n_most].clip(min=0.0))
         directions = directions * _signs(directions)
@@ -135,9 +135,9 @@ def principal_components(X, n_most, sample_weight=None):
 
 
 def _signs(directions):
-    """By which the first of each direction's largest numbers is positive.
+    """Signs that make the first of each direction's largest numbers positive.
 
-    Numbers that differ by rounding count as alike: two indicators of one category are opposite.
+    Numbers that differ by rounding count as equal: two indicators of one category are opposite.
     """
     sizes = np.abs(directions)
     is_largest = sizes >= (1.0 - 1e-6) * sizes.max(axis=1, keepdims=True)
@@ -145,13 +145,13 @@ def _signs(directions):
 
 
 def explained_by_components(X, n_components, sample_weight=None):
-    """The fraction of the variance of an array that so many principal components explain."""
+    """The fraction of the variance of an array that `n_components` components explain."""
     _, deviations = principal_components(X, n_components, sample_weight)
     return float(np.square(deviations).sum() / column_variances(X, sample_weight).sum())
 
 
 def _summed(X):
-    """Sparse rows with one number for each cell, where the format allows a sum of several."""
+    """Sparse rows with one number per cell, although the format allows sums of several."""
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
@@ -163,7 +163,7 @@ def _part(sample_weight, rows):
 
 
 def _spans(X):
-    """Slices, or indices, of so many rows that a copy of them is small beside X."""
+    """Slices or indices of rows, few enough that a copy of them is small compared with X."""
     n_rows = max(1, SPAN_SIZE // X.shape[1])
     if isinstance(X, OnFile):
         return X.in_order(n_rows)
@@ -194,14 +194,14 @@ def value_range(X):
 
 
 def beyond_unit_interval(X):
-    """The least and the greatest value, if one is outside [0, 1] by more than rounding; or None."""
+    """The least and greatest value if one is outside [0, 1] by more than rounding, else None."""
     low, high = value_range(X)
     rounding = 10 * np.finfo(X.dtype).eps
     return (low, high) if low < -rounding or high > 1 + rounding else None
 
 
 def sums_of_squares(differences, observed, sample_weight=None):
-    """Per column, over observed cells."""
+    """Sums of squares per column, over observed cells."""
     squares = np.square(differences, dtype=np.float64)
     if sample_weight is not None:
         squares *= sample_weight[:, None]
@@ -209,9 +209,9 @@ def sums_of_squares(differences, observed, sample_weight=None):
 
 
 def weighted_r2(errors, deviations):
-    """R^2 over columns, weighted by variance, from sums of squares per column.
+    """R^2 over columns, weighted by variance, from the sums of squares per column.
 
-    As in scikit-learn's `r2_score`, a column that does not vary counts only if none does.
+    As in scikit-learn's `r2_score`, constant columns count only if all are constant.
     """
     varies = deviations > 0
     if varies.any():

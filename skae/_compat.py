@@ -38,12 +38,12 @@ SITE = "https://skae.readthedocs.io/en/stable"  # also in pyproject.toml
 
 Function = TypeVar("Function", bound=Callable)
 
-# Scikit-learn's decorators, which have no types, so that type checkers would lose those of what
-# they decorate.
+# scikit-learn's decorators have no types, so that type checkers would lose the types of decorated
+# functions.
 
 
 def available_if(check) -> Callable[[Function], Function]:
-    """A method that is there only if `check(self)` is true; AttributeError if not."""
+    """A method that exists only if `check(self)` is true; AttributeError if not."""
     return metaestimators.available_if(check)
 
 
@@ -66,22 +66,22 @@ try:
 except ImportError:
 
     def align_sparse_interface(X):
-        """Stand-in where scikit-learn knows sparse matrices alone."""
+        """Stand-in for versions of scikit-learn with sparse matrices only."""
         return X
 
 
 def check_feature_names_in(estimator, input_features):
-    """Names of the columns that an estimator was fitted on, or x0, x1, ...; errors of others."""
+    """Names of the columns in `fit`, or x0, x1, ...; an error for other names."""
     return _check_feature_names_in(estimator, input_features)
 
 
 def output_container(estimator):
-    """What `set_output` has chosen for `transform`: "default", "pandas" or "polars"."""
+    """The container that `set_output` chose for `transform`: "default", "pandas" or "polars"."""
     return _get_output_config("transform", estimator)["dense"]
 
 
 def check_sample_weight(sample_weight, X):
-    """A float64 copy of the weights of X's rows; scikit-learn's errors, from 1.9 on all of them."""
+    """A float64 copy of the rows' weights, with scikit-learn's errors (all from 1.9 on)."""
     weights = _check_sample_weight(
         sample_weight, X, dtype="float64", ensure_non_negative=True, copy=True
     )
@@ -91,7 +91,7 @@ def check_sample_weight(sample_weight, X):
 
 
 class DocumentedMixin:
-    """In notebooks, the class and its parameters link to its page."""
+    """Links the class and its parameters in notebooks to its page."""
 
     _doc_link_module = "skae"
     _doc_link_template = f"{SITE}/generated/{{estimator_module}}.{{estimator_name}}.html"

@@ -1,4 +1,4 @@
-"""What the parameters that several estimators share may be."""
+"""Constraints of parameters that several estimators share."""
 
 from numbers import Integral, Real
 
@@ -9,19 +9,20 @@ from skae._engine.activations import ACTIVATIONS
 from skae._engine.tape import PRECISIONS
 from skae.tables import TableEncoder
 
-# They are methods' constraints because scikit-learn takes subclasses of its own alone.
+# They subclass `HasMethods`, as scikit-learn takes only its own classes of constraints.
 
 
 class Sizes(HasMethods):
-    """A sequence of integers above 0, at least so many, or one such integer.
+    """A sequence of at least `least` integers above 0, or one such integer.
 
     Parameters
     ----------
     example : str
-        What to write, for instance.
+        An example for error messages.
     least : int, default=1
     number : bool, default=True
-        Whether one integer stands for a sequence of it alone; see `as_sizes`.
+        Whether one integer stands for a sequence with only this integer; see
+        `as_sizes`.
     """
 
     def __init__(self, example, least=1, number=True):
@@ -46,7 +47,7 @@ class Sizes(HasMethods):
 
 
 def as_sizes(value):
-    """What `Sizes` allows as a tuple of integers: 16 is (16,)."""
+    """A value of `Sizes` as a tuple of integers: 16 is (16,)."""
     return (int(value),) if isinstance(value, Integral) else tuple(map(int, value))
 
 
@@ -55,7 +56,7 @@ def _is_size(value):
 
 
 def check_counts(**counts):
-    """Refuse arguments of methods, by name, that are no integers above 0."""
+    """Refuse arguments of methods, given by name, that are not integers above 0."""
     for name, value in counts.items():
         if not _is_size(value):
             raise ValueError(f"{name}={value!r} must be an integer of at least 1.")

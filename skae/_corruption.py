@@ -1,4 +1,4 @@
-"""Corruptions: what the denoising autoencoder undoes, each of a batch x (n, n_features)."""
+"""Corruptions that the denoising autoencoder undoes, each of a batch x (n, n_features)."""
 
 import math
 from functools import partial
@@ -18,18 +18,19 @@ def mask(x, level, means, generator):
 
 
 def kept_cells(x, level, generator):
-    """1 for each cell with probability 1 - level, otherwise 0; of the shape and dtype of x."""
+    """1 for each cell with probability 1 - level, otherwise 0; in the shape and dtype of x."""
     return of_batch(partial(_kept_cells, level, generator), x, generator)
 
 
 def _kept_cells(level, generator, x):
     if x.device.type != "cpu" or level < 2**-10:
         return torch.empty_like(x).uniform_(generator=generator).ge_(level)
-    # 16 random bits for a cell, where a uniform number takes 32 or 64: drawing them is what costs.
+    # 16 random bits per cell suffice; a uniform number takes 32 or 64, and drawing bits is the
+    # main cost.
     words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device="cpu")
     bits = words.random_(-(2**63), None, generator=generator).view(torch.int16)
     bits = bits[: x.numel()].view(x.shape)
-    n_of_bits = round(level * 2**16)  # of the 2^16 numbers, below which a cell is not kept
+    n_of_bits = round(level * 2**16)  # of the 2^16 numbers; below it a cell is not kept
     return torch.gt(bits, constant(n_of_bits - 2**15 - 1, bits), out=torch.empty_like(x))
 
 
@@ -46,9 +47,9 @@ def add_salt_and_pepper(x, level, low, high, generator):
 
 
 def swap(x, level, draw, generator):
-    """Give each cell with probability `level` the value that another row has in its column.
+    """With probability `level`, give a cell another row's value in its column.
 
-    `draw(x)` gives uniform numbers, of x's shape; columns with the same ones take the same row's.
+    `draw(x)` gives uniform numbers in the shape of x; columns with equal ones use the same row.
     """
     return on_batch(lambda x: _swap(x, level, draw(x)), x, generator)
 
@@ -69,7 +70,7 @@ def uniform_like(x, generator):
 
 
 def apply_users(corruption, x, generator):
-    """Corrupt by a callable that the user has given."""
+    """Corrupt by the user's callable."""
     return on_batch(partial(_apply_users, corruption, generator), x, generator)
 
 

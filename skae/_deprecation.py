@@ -1,4 +1,4 @@
-"""How a public name goes: a FutureWarning throughout one minor release, then it is no more."""
+"""Deprecation of public names: a FutureWarning throughout one minor release, then removal."""
 
 import inspect
 import warnings
@@ -7,21 +7,21 @@ from typing import TypeVar
 
 from sklearn import utils
 
-DEPRECATED = "deprecated"  # the default of a parameter that has a new name, as in scikit-learn
+DEPRECATED = "deprecated"  # default of a renamed parameter, as in scikit-learn
 Thing = TypeVar("Thing")
 
 
 def removal(since):
-    """The minor version that no longer has what is deprecated since another one, as "0.3"."""
+    """The minor version, such as "0.3", without a name deprecated since `since`."""
     major, minor = since.split(".")
     return f"{major}.{int(minor) + 1}"
 
 
 def deprecated(*, since, instead) -> Callable[[Thing], Thing]:
-    """A function, method, property or class that warns when it is used, and says what to use.
+    """A function, method, property or class that warns when it is used, and names the replacement.
 
-    `since` is the minor version that warns first, such as "0.2". Of a property it decorates the
-    property: it goes above `@property`.
+    `since` is the first minor version that warns, such as "0.2". With a property, it goes above
+    `@property`.
     """
 
     def mark(thing):
@@ -32,9 +32,10 @@ def deprecated(*, since, instead) -> Callable[[Thing], Thing]:
 
 
 def renamed_parameter(estimator, old, new, *, since):
-    """What parameter `new` is, or `old`, its name until now, which warns where it is set.
+    """The value of parameter `new`, or of `old`, its former name, which warns if it is set.
 
-    The constructor keeps `old="deprecated"` until it goes. Both set are a ValueError.
+    The constructor keeps `old="deprecated"` until its removal. Setting both raises
+    ValueError.
     """
     value = getattr(estimator, old)
     if isinstance(value, str) and value == DEPRECATED:

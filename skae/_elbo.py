@@ -26,7 +26,7 @@ def sample_posterior(mean, log_variance, noise, sample_weight=None):
     noise : Tensor of shape (n, k) or (n_draws, n, k)
         Standard normal.
     sample_weight : Tensor of shape (n,), default=None
-        What the divergence of each row is multiplied by.
+        Factor of the divergence of each row.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def sample_posterior(mean, log_variance, noise, sample_weight=None):
     """
     n_rows, half = mean.shape[0], constant(0.5, mean)
     std = torch.mul(log_variance, half).exp_()
-    excess = torch.square(std).sub_(constant(1.0, mean))  # of the variance over the prior's
+    excess = torch.square(std).sub_(constant(1.0, mean))  # of variance over the prior's
     # The sum of `gaussian_kl`, term by term.
     kl = torch.addcmul(excess, mean, mean).sub_(log_variance)
     if sample_weight is not None:
@@ -58,9 +58,9 @@ def sample_posterior(mean, log_variance, noise, sample_weight=None):
 
 
 def log_importance(log_variance, draws, noise):
-    """log p(z) - log q(z|x) of draws z = mean + std * noise, of shape noise.shape[:-1].
+    """log p(z) - log q(z|x) for draws z = mean + std * noise, of shape noise.shape[:-1].
 
-    With log p(x|z) it is the logarithm of an importance weight of p(x).
+    Added to log p(x|z), it is the logarithm of an importance weight of p(x).
     """
     return 0.5 * (noise.square() + log_variance - draws.square()).sum(dim=-1)
 
@@ -69,13 +69,13 @@ def moment_matched_normal(n_draws, n_components, generator):
     """Standard normal draws whose mean is exactly 0 and whose covariance exactly I.
 
     Antithetic pairs of the columns of a random orthonormal frame. The expectation of a
-    quadratic function, such as a linear decoder's squared error, comes out exact; plain
-    draws shared by all rows would shift every row's score alike.
+    quadratic function, such as a linear decoder's squared error, is then exact; plain
+    draws shared by all rows would shift all scores alike.
 
     Parameters
     ----------
     n_draws : int
-        At least so many; 2 * n_components if that is more.
+        Minimum number of draws; 2 * n_components if that is more.
     n_components : int
     generator : torch.Generator
 

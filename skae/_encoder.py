@@ -1,4 +1,4 @@
-"""What an estimator publishes of its encoder."""
+"""Public attributes of an estimator's encoder."""
 
 from math import prod
 

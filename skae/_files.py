@@ -1,4 +1,4 @@
-"""Memory maps as X: scikit-learn's checks without a copy of all, and a warning of slow orders."""
+"""Memory maps as X: scikit-learn's checks without a full copy, and a warning of slow orders."""
 
 from functools import partial
 
@@ -11,23 +11,24 @@ from skae._engine.notice import warn
 from skae._engine.shards import Shard, own
 from skae._hints import NUMBERS
 
-SPAN_SIZE = 2**20  # numbers that are checked at once
+SPAN_SIZE = 2**20  # how many numbers are checked at once
 
 
 def check_rows(check, X, dtype, **options):
-    """What `check`, which is scikit-learn's, makes of X; of a map that it would copy, an `OnFile`.
+    """X validated by scikit-learn's `check`; a map that it would copy becomes an `OnFile`.
 
-    Of a `Shard`, what it makes of each process's rows.
+    For a `Shard`, each process's rows are validated.
 
     Parameters
     ----------
     check : callable
-        Of X and options, as `check_array`.
+        A function of X and options, like `check_array`.
     X : array-like, `OnFile` or CSR matrix of shape (n_samples, n_features)
     dtype : dtype or list of dtypes
-        What is allowed; of several, float32 for a map of integers or of halves.
+        Allowed dtypes; if there are several, a map of integers or float16 becomes
+        float32.
     **options
-        Those of `check_array`.
+        Options of `check_array`.
     """
     if isinstance(X, Shard):
         return X.map(partial(check_rows, check, dtype=dtype, **options))
@@ -44,20 +45,20 @@ def check_rows(check, X, dtype, **options):
 
 
 def _is_as_asked(X, dtype):
-    """Whether a map is taken as it is."""
+    """Whether a map can be used as it is."""
     dtypes = dtype if isinstance(dtype, list) else [dtype]
     return isinstance(X, np.ndarray) and X.dtype in dtypes and X.flags.c_contiguous
 
 
 def _float_for(dtype):
-    """What to compute in; files of integers are large, and of such that float32 holds."""
+    """Dtype for computations; files of integers are large, and float32 can hold their values."""
     return np.float64 if dtype.kind == "f" and dtype.itemsize > 4 else np.float32
 
 
 def warn_of_order(estimator, X):
-    """Warn if rows are to come one by one from a file that is larger than what memory is free."""
+    """Warn if rows are to be read one by one from a file larger than the free memory."""
     shuffle = estimator._setting("shuffle")
-    in_order = not shuffle and not estimator._held_out_fraction  # what is held out is random, too
+    in_order = not shuffle and not estimator._held_out_fraction  # held-out rows are random, too
     if in_order or isinstance(shuffle, str) or estimator._setting("solver") == "lbfgs":
         return
     size = size_on_file(own(X))

@@ -1,4 +1,4 @@
-"""Tables whose missing cells are filled with what an autoencoder makes of the others."""
+"""Tables whose missing values an autoencoder fills in from the others."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from skae._engine.shards import map_rows
 from skae._frames import frame_of
 from skae._tabular import DTYPE, EncodedTable
 
-CHUNK = 10_000_000  # cells of the matrix that are rebuilt at a time
+CHUNK = 10_000_000  # how many cells of the matrix are rebuilt at a time
 
 
 def gaps_of(X):
-    """Which cells of a table are missing, an array of its shape."""
+    """Mask of the missing cells of a table, in its shape."""
     frame = frame_of(X)
     return np.column_stack([frame.gaps(X, place) for place in range(X.shape[1])])
 
@@ -23,12 +23,12 @@ def columns_of(X, is_kept):
 
 
 def encoded(table, X):
-    """What an autoencoder gets of a table."""
+    """A table encoded for an autoencoder."""
     return EncodedTable(map_rows(lambda rows: table._encode(rows).astype(DTYPE), X), table)
 
 
 def filled(X, gaps, autoencoder):
-    """A table without its gaps.
+    """A table with its missing values filled in.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def filled(X, gaps, autoencoder):
     gaps : ndarray of shape (n_samples, n_features_in_), bool
         Its missing cells.
     autoencoder : autoencoder
-        Fitted on such a table.
+        Autoencoder fitted to such a table.
     """
     frame, table = frame_of(X), autoencoder.table_
     matrix, parts = encoded(table, X).matrix, {}
@@ -53,20 +53,20 @@ def filled(X, gaps, autoencoder):
 
 
 def chunks(rows, width):
-    """So few rows at a time that their dense matrix takes little memory."""
+    """Chunks of rows, so few that their dense matrix takes little memory."""
     n_rows = max(1, CHUNK // width)
     return [rows[start : start + n_rows] for start in range(0, len(rows), n_rows)]
 
 
 def values_of(table, place, matrix):
-    """The values of a column in dense rows of the matrix; of categories, their places in it."""
+    """The values of a column in dense rows of the matrix; for categories, their indices."""
     column = table._columns[place]
     values, _ = column.encoder.cells(matrix[:, table.blocks_[column.name]], fill=True, exact=False)
     return values
 
 
 def fill_of(table, place, values, gaps, cells):
-    """The same as what fills a column of cells."""
+    """The same as a `Fill` for a column of cells."""
     encoder = table._columns[place].encoder
     if isinstance(encoder, Categories):
         return Fill(gaps, encoder.shown[values], encoder.shown.tolist())

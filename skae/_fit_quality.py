@@ -1,6 +1,6 @@
-"""Whether a fit has learnt anything, and warnings for those whose data or result say otherwise.
+"""Checks whether a fit has learnt anything, with warnings about its data or result.
 
-All is judged by some rows of the training data, so that it costs next to nothing.
+Some rows of the training data suffice, so the checks cost almost nothing.
 """
 
 from contextlib import contextmanager
@@ -17,20 +17,20 @@ from skae._engine.notice import warn
 from skae._engine.threads import enough_threads
 from skae._outputs import SquaredError
 
-ROWS = 1000  # that a fit is judged by
-MOST_COMPONENTS = 64  # of the PCA that a fit is compared with
+ROWS = 1000  # on which a fit is judged
+MOST_COMPONENTS = 64  # of the PCA with which a fit is compared
 LEARNT = 0.05  # of the deviance, before `tol` may stop a training
-LITTLE = 0.01  # of it is as good as nothing, where there is no PCA to compare with
+LITTLE = 0.01  # of it counts as nothing, without a PCA to compare with
 HALF = 0.5  # of what principal components explain
-FAR_OFF = -1.0  # is worse than untrained: steps have been too large
-RATIO = 1000.0  # between scales of columns that no step size suits
+FAR_OFF = -1.0  # is worse than untrained: steps were too large
+RATIO = 1000.0  # ratio between column scales that no step size suits
 FAR = 1e-2, 1e3  # scales of X that are too far from 1
 _is_judged = ContextVar("is_judged", default=True)
 
 
 @contextmanager
 def unjudged():
-    """A context for fits that are a part of another one, which is judged as a whole."""
+    """A context for fits inside another one, which is judged as a whole."""
     token = _is_judged.set(False)
     try:
         yield
@@ -41,14 +41,14 @@ def unjudged():
 def explained_deviance(estimator, network, data):
     """The fraction of the deviance of these targets that a network explains, D^2.
 
-    With the squared error it is the fraction of the variance. None for a kind of output that
-    has no best constant to compare with, and for targets that are all alike.
+    With the squared error, it is the fraction of the variance. None for outputs without a best
+    constant to compare with, and for targets that are all equal.
     """
     kind = network.perceptron.output
     constant, weights = kind.best_constant(data.targets, data.sample_weight), data.sample_weight
     low, high = column_ranges(data.targets)
     if constant is None or not (low < high).any():
-        return None  # a mean is rounded: constant columns differ from theirs
+        return None  # means are rounded: constant columns differ from them
     device, dtype = network.flat.device, network.flat.dtype
     x, targets = (as_tensor(table, device) for table in (data.X, data.targets))
     with enough_threads(len(x), network.perceptron):
@@ -83,12 +83,12 @@ def warn_of_little(estimator, data):
 
 
 def _takes_any_numbers(estimator):
-    """Whether reconstructions may be any, so that columns may be scaled."""
+    """Whether reconstructions may be any numbers, so that columns can be scaled."""
     return estimator._perceptron.output.activation == "identity"
 
 
 def complaint_of_little(estimator, some, explained):
-    """What is said of reconstructions that explain so much; None if it is enough."""
+    """The warning for reconstructions that explain this much; None if it is enough."""
     if not isinstance(estimator._perceptron.output, SquaredError) or some.target is not None:
         if explained >= LITTLE:
             return None
@@ -105,7 +105,7 @@ def complaint_of_little(estimator, some, explained):
 
 
 def remedy(estimator, explained):
-    """What to change where scales are not to blame."""
+    """The advice if scales are not the cause."""
     if estimator.solver == "lbfgs":
         return f"raise max_iter (now {estimator.max_iter_})"
     rate = f"learning_rate_init (now {estimator.learning_rate_init_:g})"
@@ -124,7 +124,7 @@ def warn_of_scales(estimator, data):
 
 
 def warn_of_columns(estimator, data, complaint):
-    """Warn of what `complaint(X, names)` says of columns, if that is anything but None."""
+    """Warn with `complaint(X, names)`, unless it is None."""
     names = vars(estimator).get("feature_names_in_")
     names = range(data.X.shape[1]) if names is None else [*map(repr, names.tolist())]
     found = complaint(sample(Data(data.X), ROWS, seed=0).X, names)
@@ -137,7 +137,7 @@ def warn_of_columns(estimator, data, complaint):
 
 
 def complaint_of_scales(X, names):
-    """What is said of the scales of these columns; None if they suit."""
+    """The warning about the scales of these columns; None if they are suitable."""
     found = complaint_of_ratio(X, names)
     if found is not None:
         return f"{found}. Only the largest ones are reconstructed"
@@ -153,12 +153,12 @@ def complaint_of_scales(X, names):
 
 
 def complaint_of_ratio(X, names):
-    """What is said of columns whose scales differ much; None if they do not."""
+    """The warning about columns with very different scales; None if there are none."""
     scales, ranges = _scales_and_ranges(X)
     varies = np.flatnonzero(ranges > 0)
     if len(varies) == 0:
         return None
-    # Cells that are seldom anything but 0, as pixels at the rim, have small deviations, too.
+    # Columns that are almost always 0, like pixels at the rim, also have small deviations.
     with np.errstate(divide="ignore", invalid="ignore"):  # or vanish
         ratio = min(s[varies].max() / s[varies].min() for s in (scales, ranges))
     if not ratio >= RATIO:
@@ -171,7 +171,7 @@ def complaint_of_ratio(X, names):
 
 
 def _scales_and_ranges(X):
-    """Standard deviations and ranges of columns, 0 of those without an observed cell."""
+    """Standard deviations and ranges of columns; 0 for those without an observed cell."""
     X = np.array(X, np.float64)  # a copy: they may be the user's
     X[:, np.isnan(X).all(axis=0)] = 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # squares may overflow

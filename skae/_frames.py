@@ -1,9 +1,9 @@
 """Tables of pandas, polars, pyarrow and NumPy: their cells as arrays, and back to their dtypes.
 
-None of these libraries is imported before a table of it has come, or is to be made. What a table
-consists of is `Cells` per column; what it looks like is a frame, which makes such tables again.
-What a column's dtype does not tell, such as how it marks missing cells, is its `marker`.
-What `plain` says of a frame and of these names no class of its library: an encoder keeps that.
+A library is imported only when one of its tables is read or made. A table's content is `Cells` per
+column; its appearance is a frame, which makes such tables again. What a column's dtype does not
+tell, such as how it marks missing cells, is its `marker`. `plain` describes a frame and its table
+without classes of the library: an encoder stores this.
 """
 
 import importlib
@@ -19,7 +19,7 @@ TABLES += (("pyarrow", "RecordBatch"),)
 
 
 def frame_like(X):
-    """The frame of a table; None if it is none."""
+    """The frame of a table; None if X is not a table."""
     for library, name in TABLES:
         if _is(X, library, name):
             return _frame_class(library).of(X)
@@ -53,7 +53,7 @@ def column_of_all(X, place):
 
 
 def frame_from(plain):
-    """The frame that `plain` has said this of."""
+    """The frame that `plain` described so."""
     return _frame_class(plain["library"]).from_plain(plain)
 
 
@@ -66,7 +66,7 @@ def _frame_class(library):
 
 
 def _is(X, module, name):
-    """Whether X is of a class of a module, which has been imported if so."""
+    """Whether X is an instance of a module's class; the module is then already imported."""
     cls = getattr(sys.modules.get(module), name, None)
     return cls is not None and isinstance(X, cls)
 
@@ -77,14 +77,14 @@ def is_frame(X):
 
 
 def columns_of_others(X):
-    """Places of a table's columns whose dtypes are not of numbers; booleans count as others."""
+    """Indices of a table's columns with non-numeric dtypes, including booleans."""
     dtypes = X.schema.types if _is_arrow(X) else [*X.dtypes]
     is_numeric = {dtype: _is_numeric(X, dtype) for dtype in set(dtypes)}
     return [place for place, dtype in enumerate(dtypes) if not is_numeric[dtype]]
 
 
 def is_of_float32(X):
-    """Whether all of a table's columns are float32, of libraries that scikit-learn does not ask."""
+    """Whether all columns are float32, for libraries that scikit-learn does not check."""
     if _is_arrow(X):
         from pyarrow import types
 
@@ -110,7 +110,7 @@ def _is_numeric(X, dtype):
 
 
 def table_of(library, X):
-    """A table of pandas or polars, which is made of X if that is another library's."""
+    """A pandas or polars table, made from X if X belongs to another library."""
     if _is(X, library, "DataFrame"):
         return X
     if library == "pandas":
@@ -121,7 +121,7 @@ def table_of(library, X):
 
 
 class ArrayFrame:
-    """Arrays of numbers, whose columns are known by their places."""
+    """Arrays of numbers, whose columns are known by their indices."""
 
     def __init__(self, dtype, n_columns):
         self.names, self.dtype = [*range(n_columns)], dtype

@@ -8,12 +8,12 @@ from skae._cells import MISSING, Cells, coded_cells, no_kind, numeric_cells, obj
 
 
 def is_view(dtype):
-    """Whether of views of strings, which are younger than pyarrow 14, and it can do little with."""
+    """Whether a dtype is a view of strings: new since pyarrow 14, and little supported."""
     return getattr(types, "is_string_view", lambda _: False)(dtype)
 
 
 class Frame:
-    """What a table looked like: its schema, and the dictionaries of its categories."""
+    """The appearance of a table: its schema and the dictionaries of its categories."""
 
     def __init__(self, schema, marks=None):
         self.names, self.dtypes = schema.names, schema.types
@@ -78,7 +78,7 @@ class Frame:
 
 
 def plain_array(mark):
-    """An array as the bytes of a table with this column; what is none stays what it is."""
+    """An array as the bytes of a table with this column; other values are unchanged."""
     if not isinstance(mark, pa.Array):
         return mark
     table, sink = pa.table({"x": mark}), pa.BufferOutputStream()
@@ -88,7 +88,7 @@ def plain_array(mark):
 
 
 def array_from(plain):
-    """What `plain_array` has made this of."""
+    """The original value of `plain_array`."""
     if not isinstance(plain, bytes):
         return plain
     return _whole(pa.ipc.open_stream(plain).read_all().column(0))
@@ -104,7 +104,7 @@ def type_from(plain):
 
 
 def _whole(column):
-    """One array of what may be in several chunks."""
+    """One array from possibly several chunks."""
     if not isinstance(column, pa.ChunkedArray):
         return column
     column = column.combine_chunks()  # chunked still, if pyarrow is old
@@ -112,7 +112,7 @@ def _whole(column):
 
 
 def marks_of(column):
-    """What a column's dtype does not tell: the categories; whether missing cells are NaN."""
+    """Information that a column's dtype lacks: categories; whether missing values are NaN."""
     if types.is_dictionary(column.type):
         return _whole(column.unify_dictionaries() if _is_chunked(column) else column).dictionary
     if types.is_floating(column.type) and not column.null_count:
@@ -171,12 +171,12 @@ def _unit(dtype):
 
 
 def arrow_column(values, missing, dtype, mark=None):
-    """An array of a dtype, null where cells are missing.
+    """An array of a dtype, with null for missing values.
 
     Parameters
     ----------
     mark : Array or bool or None
-        The dictionary; of floats, whether missing cells are NaN instead.
+        The dictionary; for floats, whether missing values are NaN instead.
     """
     if types.is_dictionary(dtype):
         return _dictionary(values, missing, dtype, mark)
@@ -203,7 +203,7 @@ def _dictionary(values, missing, dtype, dictionary):
 
 
 def arrow_gaps(column):
-    """Which cells of a column are null, or NaN."""
+    """Mask of the cells of a column that are null or NaN."""
     column = _whole(column)
     if types.is_dictionary(column.type):
         return _coded("categories", column).missing
@@ -214,7 +214,7 @@ def arrow_gaps(column):
 
 
 def arrow_filled(column, fill):
-    """A column without its gaps."""
+    """A column with its missing values filled in."""
     column = _whole(column)
     if types.is_dictionary(column.type):
         return _filled_dictionary(column, fill)

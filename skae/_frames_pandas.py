@@ -13,7 +13,7 @@ LACK_NOTHING = "biu"  # NumPy's dtypes without a missing value, by kind
 
 
 class Frame:
-    """What a data frame looked like: its columns' names, dtypes and how they mark missing cells."""
+    """The appearance of a data frame: names, dtypes and markers of missing values."""
 
     def __init__(self, header, dtypes, markers=None):
         self.header, self.names = header, header.tolist()
@@ -91,7 +91,7 @@ def plain_index(index):
 
 
 def index_from(plain):
-    """What `plain_index` has made this of."""
+    """The original value of `plain_index`."""
     names = from_text(plain["names"])
     if "levels" in plain:
         levels = [index_from(level) for level in plain["levels"]]
@@ -103,7 +103,7 @@ def index_from(plain):
 
 
 def plain_dtype(dtype):
-    """A dtype as its name or a dict; as it is if that does not say all."""
+    """A dtype as its name or a dict, or itself if these do not suffice."""
     if isinstance(dtype, pd.CategoricalDtype):
         return {"categories": plain_index(dtype.categories), "ordered": bool(dtype.ordered)}
     if isinstance(dtype, pd.ArrowDtype):
@@ -123,7 +123,7 @@ def _is_told_by_its_name(dtype):
 
 
 def dtype_from(plain):
-    """What `plain_dtype` has made this of."""
+    """The original value of `plain_dtype`."""
     if not isinstance(plain, dict):
         return types.pandas_dtype(plain)
     if "categories" in plain:
@@ -138,8 +138,8 @@ def dtype_from(plain):
     return pd.StringDtype(plain["strings"], na_value=np.nan)  # which pandas 2 lacks
 
 
-# The index of the table that a matrix has been made of, by the matrix's id, as long as it lives.
-# Arrays have no place for it, and tables would come back otherwise than they went.
+# Indices of tables by the id of the matrix made from them, as long as it lives. Arrays cannot hold
+# an index, and without it tables would come back changed.
 _indexes = {}
 
 
@@ -152,13 +152,13 @@ def remember_index(matrix, X):
 
 
 def recall_index(matrix):
-    """The index that `remember_index` has kept for this very matrix, or None."""
+    """The index that `remember_index` stored for this matrix object, or None."""
     reference, index = _indexes.get(id(matrix), (None, None))
     return index if reference is not None and reference() is matrix else None
 
 
 def _marker(series):
-    """What a column of objects has in its first missing cell."""
+    """The object in the first missing cell of a column of objects."""
     missing = series[series.isna()] if types.is_object_dtype(series.dtype) else ()
     return missing.iloc[0] if len(missing) else None
 
@@ -189,12 +189,12 @@ def cells_of(series, name):
 
 
 def _are_strings(series):
-    """Whether objects are all strings or missing: of others, pandas takes True for 1."""
+    """Whether all objects are strings or missing: with others, pandas confuses True and 1."""
     return types.is_object_dtype(series.dtype) and types.infer_dtype(series) == "string"
 
 
 def _numbers(series, missing, name):
-    """Of masked dtypes, too, but not of sparse or complex ones."""
+    """Whether a dtype is numeric, including masked, but not sparse or complex dtypes."""
     numpy_dtype = getattr(series.dtype, "numpy_dtype", series.dtype)
     if not isinstance(numpy_dtype, np.dtype):
         raise no_kind(name, series.dtype)
@@ -214,7 +214,7 @@ def _times(family, series, missing):
 
 
 def _column(values, missing, dtype, marker):
-    """A Series of a dtype; of one that takes missing cells if there are any."""
+    """A Series of a dtype, or of one that takes missing values if there are any."""
     if isinstance(dtype, pd.ArrowDtype):
         from skae._frames_arrow import arrow_column
 
@@ -244,7 +244,7 @@ def _gaps(series):
 
 
 def _filled(series, fill):
-    """A column without its gaps."""
+    """A column with its missing values filled in."""
     if isinstance(series.dtype, pd.ArrowDtype):
         from skae._frames_arrow import arrow_filled
 
@@ -260,7 +260,7 @@ def _filled(series, fill):
 
 
 def _cell(marker):
-    """A missing cell's object as an array, which NumPy would make of it otherwise."""
+    """A missing cell's object in an array, without NumPy's conversion."""
     cell = np.empty((), dtype=object)
     cell[()] = marker
     return cell

@@ -11,7 +11,7 @@ INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt3
 
 
 class Frame:
-    """What a data frame looked like: its schema, and whether its missing cells were NaN."""
+    """The appearance of a data frame: its schema, and whether missing values were NaN."""
 
     def __init__(self, empty, has_nan=None):
         self.names, self.dtypes = empty.columns, empty.dtypes
@@ -73,7 +73,7 @@ def _lacks(series):
 
 
 def _filled(series, fill):
-    """A column without its gaps."""
+    """A column with its missing values filled in."""
     dtype = series.dtype
     if dtype == pl.Enum:
         dtype = pl.Enum(fill.order(dtype.categories.to_list()))

@@ -29,21 +29,21 @@ def judged(network, rows, select):
 def scores_and_slopes(features, *parameters, layers, select, goes_on=False):
     """A discriminator's score of each row, its gradient at the row's features, and a pullback.
 
-    The gradient is written out, and so is its own derivative: autograd would record the pass
-    forwards and the one backwards, and go back through both.
+    The gradient and its own derivative are written out: autograd would record both the forward and
+    the backward pass, and go back through both.
 
     Parameters
     ----------
     features : Tensor of shape (n, fan_in)
-        What the first layer gets.
+        Inputs of the first layer.
     *parameters : Tensor
-        Those of all layers, one layer's after the other's.
+        Parameters of all layers, layer by layer.
     layers : list of Layer
-        Of this step alone: they note what passes them.
+        Layers of this step only, as they record what passes through them.
     select : Tensor of shape (n, n_outputs)
-        What each output counts in the score.
+        Weight of each output in the score.
     goes_on : bool, default=False
-        Whether features depend on weights, too, so that gradients go on from them.
+        Whether features also depend on weights, so that gradients continue beyond them.
 
     Returns
     -------
@@ -74,9 +74,9 @@ def scores_and_slopes(features, *parameters, layers, select, goes_on=False):
 
 
 def _pulled_bends(layers, goes_on):
-    """What comes of activations that bend at features, if gradients go on there, or None.
+    """The contribution of curved activations to the gradient at features, if needed, or None.
 
-    On its way down it is added to the gradients of parameters.
+    On its way down, it is added to the gradients of parameters.
     """
     lowest = None if goes_on else next(layer for layer in layers if layer.parameters)
     gradient = None
@@ -92,27 +92,27 @@ def _pulled_bends(layers, goes_on):
 def play(scores, slopes, made, penalty):
     """One step's game between a discriminator D and a generator G, and its pullback.
 
-    The value is D's loss on pairs of a real row x and a made one g, the mean of
-    log(1 + exp(D(g) - D(x))): log 2 where it cannot tell them apart. Gradients at scores and
-    slopes are those of this and of the penalty on D; those at made rows are of the loss that G
+    The value is D's loss on pairs of a real row x and a generated row g, the mean of log(1 +
+    exp(D(g) - D(x))): log 2 if D cannot tell them apart. Gradients at scores and slopes are those
+    of this loss and of the penalty on D; those at generated rows belong to the loss that G
     minimises, the mean of log(1 + exp(D(x) - D(g))).
 
     Parameters
     ----------
     scores : Tensor of shape (2 n,)
-        D's, of real rows, then of made ones.
+        D's scores of real rows, then of generated ones.
     slopes : Tensor of shape (2 n, n_features)
-        Their gradients at the rows.
+        Gradients of the scores at the rows.
     made : Tensor of shape (n, n_features)
-        The generator's rows, as gradients go back from them.
+        The generator's rows, from which gradients go back.
     penalty : float
-        Weight of half the mean square of the gradient at real rows and of that at made ones.
+        Weight of half the mean square of the gradient, at real rows and at generated ones.
     """
     n = len(made)
     real, fake = scores.chunk(2)
 
     def pullback(gradient):
-        told = torch.sigmoid(real - fake) / n  # how likely D tells which is which
+        told = torch.sigmoid(real - fake) / n  # probability with which D tells them apart
         missed = 1.0 / n - told
         at_scores = torch.cat([-missed, missed]) * gradient
         at_made = slopes[n:] * (told * -gradient).unsqueeze(1)
@@ -122,15 +122,15 @@ def play(scores, slopes, made, penalty):
 
 
 def chosen_cells(output, noise, blocks, factor, offset):
-    """Rows of a table's matrix, one category in each block, in the network's units; a pullback.
+    """Rows of a table's matrix, with one category per block, in the network's units; the pullback.
 
-    A category is drawn by its probability: it is the likeliest one after Gumbel noise. Gradients
-    go back as if it were the probabilities after that noise.
+    Each category is drawn with its probability, as the likeliest one after Gumbel noise. Gradients
+    go back as if the output were the probabilities after that noise.
 
     Parameters
     ----------
     output : Tensor of shape (n, n_columns)
-        Logits of categories, and numbers, which stay what they are.
+        Logits of categories, and numbers, which are unchanged.
     noise : Tensor of shape (n, n_columns)
     blocks : Blocks
     factor : float

@@ -1,4 +1,4 @@
-"""The layers of a discriminator as the game's formulas see them, with products written out."""
+"""The layers of a discriminator for the game's formulas, with products written out."""
 
 from itertools import chain
 from operator import attrgetter
@@ -15,29 +15,30 @@ max_pool2d_backward = torch.ops.aten.max_pool2d_with_indices_backward.default
 
 
 class Layer:
-    """A linear map, then an activation: for one step, as it notes what passes. Abstract.
+    """Abstract base class: a linear map, then an activation, which records one step.
 
-    Features pass it forwards and the score's gradient back, which makes slopes. For the derivative
-    of both, the gradient at slopes passes it forwards, and what bends add to it goes back.
+    Features pass forwards and the score's gradient backwards, which gives slopes. For the
+    derivative of both, the gradient at slopes passes forwards, and the terms of curved activations
+    go back.
 
     A subclass has `_moved(t, bias=None)`, the linear map; `back(u)`, its transpose; and if it has
-    a weight, `_of_weight(u, h)`, the gradient there of the sum of u * moved(h), and `_of_rows(u)`,
-    that at the bias, of each row.
+    a weight, `_of_weight(u, h)`, the gradient of the sum of u * moved(h) at the weight, and
+    `_of_rows(u)`, each row's gradient at the bias.
 
     Parameters
     ----------
     parameters : list of Tensor
-        What is trained: perhaps a weight, perhaps a bias.
+        Trained tensors: a weight, a bias, both or none.
     dtype : torch.dtype, default=None
-        What operands of products are rounded to; None: they are not.
+        Dtype to which operands of products are rounded; None for no rounding.
     module : torch.nn.Module, default=None
-        Has the layer's other options.
+        Holds the layer's other options.
     function : Activation, default=IDENTITY
 
     Attributes
     ----------
     gradients : list of Tensor
-        At the parameters.
+        Gradients at the parameters.
     """
 
     def __init__(self, parameters, dtype=None, module=None, function=IDENTITY):
@@ -46,7 +47,7 @@ class Layer:
         self._slope = self._bend = None
 
     def forward(self, h, weight=None, bias=None):
-        """What it gives, for what it gets and its parameters."""
+        """The output for given inputs and parameters."""
         self._below, self._weight, function = h, weight, self.function
         self._a = self._linear(h, bias)
         if function is IDENTITY:
@@ -61,35 +62,35 @@ class Layer:
         return self._moved(h, bias)
 
     def turn(self, v):
-        """Note the score's gradient at what it gives; returns that at what it gets."""
+        """Record the score's gradient at the output; return the gradient at the input."""
         self._v, self._u = v, self._sloped(v)
         return self.back(self._u)
 
     def differentiate(self, at_scores, column, t):
-        """Note the parameters' gradients, given those at scores, shaped twice, and t as below."""
+        """Record the parameters' gradients from those at scores (in two shapes) and t as below."""
         if t.ndim > 2:
             column = column.view(-1, *[1] * (t.ndim - 1))
-        # `at_scores * u` is the scores' gradient at its linear output: one product for both.
+        # `at_scores * u` is the scores' gradient at the linear output: one product serves both.
         both = torch.addcmul(t, self._below, column)
         of_bias = [at_scores @ self._of_rows(self._u) for _ in self.parameters[1:]]
         self.gradients = [self._of_weight(self._u, both), *of_bias]
 
     def tangent(self, t):
-        """The gradient at what `turn` has returned as one at v; notes what it is at the slope."""
+        """The gradient at the result of `turn` as one at v; records its value at the slope."""
         t = self._moved(t)
         if self.function.curvature is not None:
             self._bend = t * self._v * self.function.curvature(self._a, self._h)
         return self._sloped(t)
 
     def bent(self, gradient):
-        """A gradient at what it gives, or None, as one at the linear output, its bend included."""
+        """The gradient at the linear output from that at the output, or None, with curvature."""
         gradient = gradient if gradient is None else self._sloped(gradient)
         if self._bend is None:
             return gradient
         return self._bend if gradient is None else gradient + self._bend
 
     def add(self, gradient):
-        """Add to the parameters' gradients what comes of one at the linear output."""
+        """Add to the parameters' gradients, given the gradient at the linear output."""
         of_weight, *of_biases = self.gradients
         of_weight += self._of_weight(gradient, self._below)
         for of_bias in of_biases:
@@ -100,7 +101,7 @@ class Layer:
 
 
 class Dense(Layer):
-    """A dense layer; of an image it acts along the last axis."""
+    """A dense layer; for an image, it acts along the last axis."""
 
     def _moved(self, t, bias=None):
         if self._dtype is None:
@@ -139,7 +140,7 @@ class Convolution(Layer):
         return self._products(u, self._below, (True, False, False))[0].to(u.dtype)
 
     def _folded(self, u):
-        """The same, as a product and a sum: to a single channel several times faster."""
+        """The same as a product and a sum: several times faster for a single output channel."""
         weight, (stride, padding, dilation, *_) = self._weight, self._options(self._module)
         columns = weight.flatten(1).t() @ u.flatten(2)
         size = self._below.shape[2:]
@@ -160,7 +161,7 @@ class Convolution(Layer):
 
 
 class Pooling(Layer):
-    """The greatest pixels: a choice of places, the same for gradients."""
+    """Maximum pooling: gradients use the same choice of pixels."""
 
     _options = attrgetter("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
@@ -194,8 +195,8 @@ KINDS = {
     **dict.fromkeys((nn.Flatten, nn.Unflatten), Reshaping),
 }
 FUNCTIONS = {function.layer: function for function in ACTIVATIONS.values()}
-# What torch's layers have to have, where they have it, to be what they are here: an activation's
-# numbers, zeros as padding, rows along the first axis, and nothing that a hook computes.
+# Options that torch's layers must have, if at all, to match those here: the constants of
+# activations, zero padding, rows along the first axis, and no hooks.
 PLAIN = {
     **{"alpha": 1.0, "approximate": "none", "beta": 1.0, "threshold": 20.0},
     **{"padding_mode": "zeros", "return_indices": False, "start_dim": 1, "dim": 1},
@@ -205,7 +206,7 @@ PLAIN = {
 
 
 def known_layers(module, dtype):
-    """The layers of a torch module; None if there are others among them than those here."""
+    """The layers of a torch module; None if any of them is not known here."""
     layers = []
     for part in _parts(module):
         kind, function = KINDS.get(type(part)), FUNCTIONS.get(type(part))
@@ -221,7 +222,7 @@ def known_layers(module, dtype):
 
 
 def _parts(module):
-    """A torch module's layers, one after the other, as far as it is a sequence."""
+    """A torch module's layers in order, as far as it is a sequence."""
     if type(module) is nn.Sequential and _is_plain(module):
         return chain.from_iterable(map(_parts, module))
     return [module]
@@ -236,11 +237,11 @@ def _is_plain(module):
 def layers_and_features(network, rows):
     """A discriminator's layers, features for the first of them, and a function to the rows.
 
-    The function turns gradients at features into those at rows. It is the identity, unless there
-    are layers of other kinds in front, all of which are then autograd's.
+    The function turns gradients at features into those at rows. It is the identity unless layers
+    of other kinds come first, which are then left to autograd.
     """
     dtype = network.dtype_of_products
-    rounded = dtype if rows.dtype == torch.float32 else None  # as torch.autocast does
+    rounded = dtype if rows.dtype == torch.float32 else None  # like torch.autocast
     front = None if network.front is None else known_layers(network.front, rounded)
     if front is None:
         features, to_input = through_front(network, rows)

@@ -1,4 +1,4 @@
-"""What errors say beyond scikit-learn's own words: which mistake it may be, and what helps."""
+"""Additions to scikit-learn's error messages: the likely mistake, and what helps."""
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from copy import copy
@@ -15,10 +15,10 @@ from sklearn.utils import _safe_indexing, get_tags
 
 from skae._missing import is_missing
 
-FEW = 5  # columns, or labels, that an error names
+FEW = 5  # maximum of columns or labels in an error
 NUMBERS = frozenset("biuf")  # kinds of NumPy's dtypes
-ARRAYS = ("shape", "__array__", "__array_interface__", "__dataframe__")  # what tells one of arrays
-STREAMS = ("__getitem__", "to_batches", "collect")  # and of what gives rows, but is none
+ARRAYS = ("shape", "__array__", "__array_interface__", "__dataframe__")  # attributes of arrays
+STREAMS = ("__getitem__", "to_batches", "collect")  # attributes of other sources of rows
 PART_BY_PART = (
     "pass one part after the other to partial_fit; or, for several epochs, write all rows to a "
     "file once, with numpy.lib.format.open_memmap, and pass its memory map to fit"
@@ -26,7 +26,7 @@ PART_BY_PART = (
 
 
 class hints:
-    """Adds to scikit-learn's errors what they cannot know: notes, shown below the message."""
+    """Adds notes, shown below the message, with what scikit-learn's errors cannot know."""
 
     def __init__(self, X):
         self._X = X
@@ -65,7 +65,7 @@ def _is_list_of_tables(X):
 
 
 def refuse_streams(X):
-    """Raise an error if X is no array and the like, but gives rows a part at a time."""
+    """Raise an error if X is not like an array, but yields rows in parts."""
     if any(hasattr(X, name) for name in ARRAYS) or isinstance(X, Sequence | Mapping | Set):
         return
     if isinstance(X, Iterable) or any(hasattr(X, name) for name in STREAMS):
@@ -76,7 +76,7 @@ def refuse_streams(X):
 
 
 def columns_without_numbers(X):
-    """Of a table, the columns that hold something else: their names and what they hold first."""
+    """The non-numeric columns of a table: their names and first such values."""
     if issparse(X) or getattr(getattr(X, "dtype", None), "kind", None) in NUMBERS:
         return {}
     X = X if hasattr(X, "columns") else np.asarray(X, dtype=object)
@@ -91,7 +91,7 @@ def columns_without_numbers(X):
 
 
 def first_without_number(column):
-    """The first value that is none, in a list; an empty one if all are, or are missing."""
+    """A list with the first non-numeric value; empty if all are numbers or missing."""
     if np.asarray(column).dtype.kind in NUMBERS:
         return []
     for value in np.asarray(column, dtype=object):
@@ -103,7 +103,7 @@ def first_without_number(column):
 
 
 def note_on_columns(values, is_frame):
-    """The names of columns, what they hold and what to do about it; None if there are none."""
+    """A note with names of columns, their content and a remedy; None if there are no columns."""
     if not values:
         return None
     names = ", ".join([*map(repr, values)][:FEW]) + ", ..." * (len(values) > FEW)
@@ -118,16 +118,16 @@ def note_on_columns(values, is_frame):
 
 
 def remedy_for_prototype(found, owner, parameter):
-    """What to pass as a parameter that is to be an autoencoder, and is something else.
+    """Advice for a parameter that should be an autoencoder but is something else.
 
     Parameters
     ----------
     found : object
-        What has been passed.
+        The value that was passed.
     owner : estimator
-        Whose parameter it is.
+        The owner of the parameter.
     parameter : str
-        Its name, of which `_parts` says what might be passed.
+        Its name; `_parts` has examples of valid values.
     """
     name, example = type(owner).__name__, owner._parts[parameter]
     if isinstance(found, FrozenEstimator):
@@ -139,7 +139,7 @@ def remedy_for_prototype(found, owner, parameter):
             f"put the scaler, or whatever comes before the autoencoder, before {name}, for example "
             f"make_pipeline({steps or 'StandardScaler()'}, {name}({example}))."
         )
-    # Not for the imputer, since a stack takes no missing cells.
+    # Not for the imputer, since a stack takes no missing values.
     if isinstance(found, BernoulliRBM) and not get_tags(owner).input_tags.allow_nan:
         return f"put it into StackedAutoencoder(({found.n_components},), estimator={found!r})."
     if isinstance(found, type):
@@ -153,14 +153,14 @@ def remedy_for_prototype(found, owner, parameter):
 
 
 def check_parts(estimator, params):
-    """Refuse parameters of a part that there is not, such as `network__channels` without one.
+    """Refuse parameters of a missing part, such as `network__channels` without a network.
 
     Parameters
     ----------
     estimator : estimator
-        What they are parameters of.
+        The estimator with these parameters.
     params : dict
-        What `set_params` gets.
+        The arguments of `set_params`.
     """
     own = {**estimator.get_params(deep=False), **params}
     for key in params:
@@ -184,10 +184,10 @@ def _remedy_for_part(estimator, name, value, its):
 class PartsMixin:
     """For estimators with parameters that are objects, or None."""
 
-    _parts = {}  # what to write for each of these
+    _parts = {}  # an example for each of these
 
     def set_params(self, **params) -> Self:
-        """Set parameters, also of what parameters are, such as `network__channels`.
+        """Set parameters, including nested ones such as `network__channels`.
 
         Parameters
         ----------
@@ -203,17 +203,17 @@ class PartsMixin:
         Raises
         ------
         ValueError
-            If there is no such parameter, or nothing that it could be a parameter of.
+            If there is no such parameter, or no part to which it could belong.
         """
         check_parts(self, params)
         return super().set_params(**params)
 
 
 def own_methods(cls):
-    """Give a public class copies of the methods that it inherits, which errors name after it.
+    """Give a public class copies of its inherited methods, so that errors name this class.
 
-    Python's TypeErrors, of arguments that lack or are unknown, name a method by the class whose
-    body it stands in, often a private one.
+    Python's TypeErrors about missing or unknown arguments name the class whose body defines the
+    method, often a private one.
     """
     for name in dir(cls):
         base = next(base for base in cls.__mro__ if name in vars(base))
@@ -229,7 +229,7 @@ def own_methods(cls):
 
 
 def _named_after(cls, function):
-    """A copy of a method, and of the one that a decorator has wrapped, as methods of a class."""
+    """Copies of a method, and of the method wrapped by a decorator, as methods of a class."""
     inner, cells = getattr(function, "__wrapped__", None), function.__closure__ or ()
     new = inner and _named_after(cls, inner)
     if inner:

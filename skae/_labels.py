@@ -1,4 +1,4 @@
-"""Labels: which of them are known, and indicator matrices, where a row has several or none."""
+"""Labels: which are known, and indicator matrices, in which a row has several or none."""
 
 import numpy as np
 from scipy.sparse import issparse
@@ -9,24 +9,24 @@ from skae._missing import is_missing
 
 
 def is_known(y):
-    """Whether labels are neither NaN nor None, which data frames have for each other."""
+    """Whether labels are neither NaN nor None, which data frames interchange."""
     return np.asarray((y == y) & np.not_equal(y, None), dtype=bool)
 
 
 def has_label(y, unlabeled):
-    """Whether each label, or each cell of an indicator matrix, is another than `unlabeled`."""
+    """Whether each label, or each cell of an indicator matrix, differs from `unlabeled`."""
     y = dense(y)
     if unlabeled is None:
         return np.ones(y.shape, dtype=bool)
-    if unlabeled != unlabeled:  # NaN, as None is in data frames
+    if unlabeled != unlabeled:  # NaN, which replaces None in data frames
         return is_known(y)
     return np.asarray(y != unlabeled, dtype=bool)
 
 
 def as_labels(y, warn=False):
-    """y as an array in one dimension or, of several columns, two, or as a CSR matrix.
+    """y as an array with one dimension (two for several columns), or as a CSR matrix.
 
-    What is missing among objects is None.
+    Missing objects become None.
     """
     if issparse(y) and y.shape[1] > 1:
         return y.tocsr()
@@ -44,12 +44,12 @@ def _without_missing(y):
 
 
 def indicators(y, unlabeled):
-    """An indicator matrix as float64, NaN where a cell is `unlabeled`."""
+    """An indicator matrix as float64, with NaN for `unlabeled`."""
     return np.where(has_label(y, unlabeled), dense(y), np.nan).astype(np.float64, order="C")
 
 
 def check_indicators(y, unlabeled, all_known=True):
-    """Refuse what has several columns and is no indicator matrix.
+    """Refuse several columns that are not an indicator matrix.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def check_indicators(y, unlabeled, all_known=True):
     unlabeled : object
         The estimator's parameter.
     all_known : bool, default=True
-        Whether a cell of each class has to be known.
+        Whether each class needs a known cell.
     """
     if unlabeled in (0, 1):
         raise ValueError(
@@ -82,13 +82,13 @@ def check_indicators(y, unlabeled, all_known=True):
 
 
 def known_classes(estimator, reset):
-    """Those that y must be among, where training goes on or partial_fit has got them; or None."""
+    """The allowed classes, if training continues or partial_fit got them; otherwise None."""
     begins_anew = reset and estimator.__sklearn_is_fitted__()
     return None if begins_anew else vars(estimator).get("classes_")
 
 
 def check_among(classes, known):
-    """Refuse classes that training, which goes on, does not know."""
+    """Refuse classes that the continued training does not know."""
     unseen = np.setdiff1d(classes, known)
     if len(unseen):
         raise ValueError(

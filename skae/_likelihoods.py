@@ -1,10 +1,10 @@
-"""What the VAE's decoder says of a row: p(x|z), of one of three kinds, in nats.
+"""Distributions p(x|z) of a row given by the VAE's decoder, of three kinds, in nats.
 
-A likelihood is an `Output` whose loss is a whole density. It has three methods more:
-`mean_surprise(network, output, x)`, the mean of -log p(x|z) over rows and draws, with its
-pullback on the tape; `log_rows(network, output, x)`, log p(x|z) of each row, of shape (..., n)
-for an output of shape (..., n, n_features); and `surprise_of_cells(network, output, x)`, of the
-output's shape, the parts of -log p(x|z) that each row's is the sum of.
+A likelihood is an `Output` whose loss is a full density. It has three more methods:
+`mean_surprise(network, output, x)`, the mean of -log p(x|z) over rows and draws, with its pullback
+on the tape; `log_rows(network, output, x)`, log p(x|z) of each row, of shape (..., n) for an
+output of shape (..., n, n_features); and `surprise_of_cells(network, output, x)`, in the shape of
+the output, the summands of each row's -log p(x|z).
 """
 
 import math
@@ -28,9 +28,9 @@ START_OF_NOISE = 0.03  # of the data's variance
 
 @dataclass(frozen=True)
 class Bernoulli(BinaryCrossEntropy):
-    """Independent cells, one with the probability logistic(output).
+    """Independent cells, each 1 with the probability logistic(output).
 
-    x in between 0 and 1 counts as an expectation.
+    Values of x between 0 and 1 count as expectations.
     """
 
     name = "bernoulli"
@@ -70,8 +70,8 @@ class Categorical(CategoricalCrossEntropy):
     def surprise_of_cells(self, network, output, x):
         """Each count's part of -log p(x|z).
 
-        The orders of all counts together are no matter of any of them: each has as much of their
-        logarithm as of the total.
+        The number of orders of all counts belongs to no single count: each gets the part of its
+        logarithm that corresponds to its part of the total.
         """
         totals = x.sum(dim=-1, keepdim=True)
         orders = torch.lgamma(totals + 1.0) / totals.clamp(min=torch.finfo(x.dtype).tiny)
@@ -85,10 +85,10 @@ class Gaussian(SquaredError):
     Parameters
     ----------
     noise_variance : {"shared", "per_feature", "heteroscedastic"} or float
-        Learned, one for all cells or one for each feature; from the decoder, for every
-        cell; or fixed. Training may go on with another one that is fixed.
+        Learnt, one for all cells or one for each feature; from the decoder, for every
+        cell; or fixed. Training may continue with another fixed one.
     start_of_noise : float
-        A learned variance starts at this part of the data's.
+        A learnt variance starts at this fraction of the data's.
     """
 
     noise_variance: str | float = field(default="shared", compare=False)
@@ -98,25 +98,26 @@ class Gaussian(SquaredError):
 
     @property
     def is_fixed(self):
-        """Whether the variance is not learned."""
+        """Whether the variance is fixed, not learnt."""
         return not isinstance(self.noise_variance, str)
 
     @property
     def n_heads(self):
-        """Two where the decoder gives variances, too."""
+        """Two if the decoder also gives variances."""
         return 1 + (self.noise_variance == "heteroscedastic")
 
     def n_extra(self, n_features, has_back):
-        """How many numbers a variance takes, or is shifted by, that the decoder does not give."""
+        """Number of learnt values that determine or shift the variance, beside the decoder."""
         shifts = n_features if has_back else 0
         numbers = {"shared": 1, "per_feature": n_features, "heteroscedastic": shifts}
         return numbers.get(self.noise_variance, 0)
 
     def variances_at_start(self, data):
-        """Variances of the noise in each column, or of all, that a training starts with.
+        """Initial variances of the noise, per column or for all columns.
 
-        They are a part of the data's: from the whole, the best while all rows are decoded alike,
-        the KL divergence would silence components that the decoder has yet to find a use for.
+        They are a fraction of the data's. The full variance is best while all rows are decoded
+        alike, but with it the KL divergence would silence components that the decoder does not use
+        yet.
         """
         if self.is_fixed:
             return np.array([float(self.noise_variance)])
@@ -165,7 +166,7 @@ class Gaussian(SquaredError):
         return mean, network.apply(learned_variance, parameter, scale=1.0)
 
     def variance(self, network):
-        """The variance, where it does not depend on the code."""
+        """The variance, if it does not depend on the code."""
         if self.is_fixed:
             return network.extra.new_full((), self.noise_variance)
         return network.apply(learned_variance, network.extra, scale=LOG_VARIANCE_SCALE)
@@ -176,12 +177,12 @@ KINDS.update(LIKELIHOODS)  # files call them so
 
 
 def log_multinomial_coefficient(x):
-    """log of the number of orders in which the counts of each row may have come."""
+    """log of the number of orders of the events that each row counts."""
     return torch.lgamma(x.sum(dim=-1) + 1.0) - torch.lgamma(x + 1.0).sum(dim=-1)
 
 
 def learned_variance(parameter, scale):
-    """The variances that parameters stand for, floored; and the pullback (see `Tape.apply`)."""
+    """The variances for parameters, with a lower limit; and the pullback (see `Tape.apply`)."""
     free = torch.mul(parameter, constant(scale, parameter)).exp_()
 
     def pullback(gradient):
@@ -242,7 +243,7 @@ def mean_gaussian_surprise(output, variance, x, sample_weight=None, out=None):
 
 
 def _surprise_of_one_variance(difference, variance, n_rows, n_cells, sample_weight):
-    """The same where all cells share a variance: only the differences are as large as the data."""
+    """The same if all cells share a variance: only the differences are as large as the data."""
     halves = None
     if sample_weight is not None:  # half of them forwards and backwards
         halves, n_cells = sample_weight.sqrt().unsqueeze(-1), sample_weight.mean() * n_cells
@@ -267,7 +268,7 @@ def _surprise_of_one_variance(difference, variance, n_rows, n_cells, sample_weig
 
 
 def _weighted_surprise(difference, variance, n_rows, sample_weight):
-    """The same of rows that have weights."""
+    """The same for weighted rows."""
     weights = sample_weight.unsqueeze(-1).expand(difference.shape)
     scaled = weighed(difference, sample_weight) / variance
     square = torch.dot(scaled.flatten(), difference.flatten())

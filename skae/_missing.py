@@ -1,4 +1,4 @@
-"""What is missing: cells, which are NaN, and what encoders make of them; labels."""
+"""Missing values, which are NaN, and how they enter encoders; missing labels."""
 
 import numpy as np
 import torch
@@ -9,22 +9,22 @@ from skae._engine.devices import as_tensor
 
 
 def is_missing(value):
-    """Whether it is None, NaN, which is not equal to itself, or pandas' NA, which does not say."""
+    """Whether a value is None, NaN (unequal to itself) or pandas' NA (which cannot tell)."""
     equal = value == value
     return value is None or not (isinstance(equal, bool | np.bool_) and equal)
 
 
 def fill_missing(x, means, with_mask, first=None):
-    """Rows with each missing cell as its column's mean.
+    """Rows with each missing value replaced by its column's mean.
 
     Parameters
     ----------
     x : Tensor of shape (n, n_features)
     means : Tensor of shape (n_features,)
     with_mask : bool
-        Whether to append a column for each cell: 1 where it is observed, 0 where it is not.
+        Whether to append a column for each cell: 1 if it is observed, 0 if it is missing.
     first : Tensor of int, shape (n_cells,), default=None
-        Where cells of a table have several columns, the first of each.
+        The first column of each cell, if cells of a table have several.
     """
     missing = x.isnan()
     filled = torch.where(missing, means, x)
@@ -48,20 +48,21 @@ class FillMissing(nn.Module):
 
 
 class GapsMixin:
-    """What an autoencoder does whose rows may lack cells: they enter as their columns' means.
+    """For autoencoders that take missing values, which enter as their columns' means.
 
-    If the training rows lack any, or are made to, the encoder also gets a mask.
+    If training rows have missing values, or corruption makes some, the encoder also
+    gets a mask.
     """
 
     _lacks_cells_ = _takes_mask_ = False
 
     def _learn_means(self, data, continues, makes_gaps=False):
-        """Learn what cells enter as, and whether any are missing, or will be."""
+        """Learn the values for missing cells, and whether any are or will be missing."""
         sums, n_observed = column_sums(data.X, data.sample_weight)
         means = ratio(sums, n_observed)
         if continues:
             n_new, n_observed = n_observed, n_observed + self._n_observed_
-            # So the mean of the same rows, seen again, is the same to the bit.
+            # This keeps the mean identical to the bit when the same rows come again.
             means = self._means_ + (means - self._means_) * ratio(n_new, n_observed)
         else:
             self._takes_mask_ = makes_gaps or has_missing(data.X)
@@ -76,7 +77,7 @@ class GapsMixin:
         return self._note_gaps(super()._resume(data, held_out_fraction))
 
     def _note_gaps(self, trainer):
-        """Held-out rows may lack cells where the others do not."""
+        """Held-out rows may have missing values even if the others do not."""
         if "data_mean_" not in vars(self):  # nor may any
             return trainer
         self._lacks_cells_ |= any(map(has_missing, trainer.data.tables))

@@ -1,8 +1,8 @@
-"""The outputs of tables, whose cells are numbers, and categories as blocks of columns.
+"""Outputs for tables, whose cells are numbers, or categories as blocks of columns.
 
-`Mixed` is the loss of autoencoders, `MixedDensity` the likelihood of the VAE. Of a category, x is
-1 in one column of its block and 0 in the others, or proportions; a cell that is missing is NaN in
-all its columns and costs nothing.
+`Mixed` is the loss of autoencoders, `MixedDensity` the likelihood of the VAE. For a category, x is
+1 in one column of its block and 0 in the others, or proportions; a missing value is NaN in all its
+columns and has no loss.
 """
 
 import math
@@ -26,10 +26,10 @@ from skae._likelihoods import (
 from skae._outputs import Output
 
 PER_NAT = 1.0 / math.log(2.0)
-SAFE = 60.0 / PER_NAT  # outputs whose exponentials, and sums of them, stay normal numbers
+SAFE = 60.0 / PER_NAT  # bound of outputs whose exponentials, and their sums, are normal numbers
 RARE = 0.05  # proportion
-SHORT = 256  # columns that are summed by one product, which is mostly zeros if it is longer
-PADDED = 16  # columns of such a product: with less it is slower
+SHORT = 256  # columns summed by one product; a longer one would be mostly zeros
+PADDED = 16  # columns of such a product: with fewer it is slower
 
 
 class Blocks:
@@ -38,22 +38,22 @@ class Blocks:
     Parameters
     ----------
     widths : tuple of int
-        Columns of each block; 0 for a number.
+        Number of columns of each block; 0 for a number.
     like : Tensor
-        Whose dtype and device tensors are of.
+        A tensor that gives dtype and device.
 
     Attributes
     ----------
     first : Tensor of int, shape (n_cells,)
         The first column of each cell.
     numbers, blocks : Tensor of int
-        Those that are numbers, and the first ones of blocks.
+        Columns of numbers, and first columns of blocks.
     cell_of : Tensor of int, shape (n_columns,)
         The cell that each column belongs to.
     is_category : Tensor of shape (n_columns,)
         1 for a column of a block, 0 for a number.
     precision : Tensor of shape (n_columns,)
-        Of numbers whose squared error is half their square times it: 2, and 0 in blocks.
+        2 for numbers, whose squared error is half the square times it, and 0 in blocks.
     """
 
     def __init__(self, widths, like):
@@ -73,7 +73,7 @@ class Blocks:
         ]
 
     def sums(self, columns):
-        """Of each block's columns, (..., n_blocks)."""
+        """Sums of each block's columns, (..., n_blocks)."""
         parts = [span.sums(columns) for span in self._spans]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
@@ -86,7 +86,7 @@ class Blocks:
 
 
 def _neighbours(sizes):
-    """Lists of cells that follow each other, of about `SHORT` columns."""
+    """Lists of consecutive cells with about `SHORT` columns in total."""
     lists, width = [[]], 0
     for cell, size in enumerate(sizes.tolist()):
         if lists[-1] and width + size > SHORT:
@@ -98,7 +98,7 @@ def _neighbours(sizes):
 
 
 class Span:
-    """Neighbouring columns, and products that sum a block's, or give each its block's number."""
+    """Neighbouring columns, with products that sum blocks or spread a number over each block."""
 
     def __init__(self, start, widths, like):
         self.start, n_blocks = start, len(widths) - widths.count(0)
@@ -115,7 +115,7 @@ class Span:
         return columns.narrow(-1, self.start, len(self.members))
 
     def sums(self, columns):
-        """Of each block's columns, (..., n_blocks)."""
+        """Sums of each block's columns, (..., n_blocks)."""
         return (self.of(columns) @ self.members).narrow(-1, 0, len(self.spread))
 
 
@@ -131,8 +131,8 @@ def blocks_of(widths, like):
 
 
 def in_range(blocks, output):
-    """Outputs, or the same less the greatest of each block, if some are far from 0."""
-    if output.device.type == "cpu":  # elsewhere, to look takes longer than to subtract
+    """Outputs, minus the greatest of each block if some are far from 0."""
+    if output.device.type == "cpu":  # elsewhere, the check takes longer than the subtraction
         low, high = map(float, torch.aminmax(output.detach()))
         if low > -SAFE and high < SAFE:
             return output
@@ -143,14 +143,14 @@ def in_range(blocks, output):
 
 
 def losses_and_slopes(blocks, output, x, precision, sample_weight=None, out=None):
-    """The sum over rows of cross-entropies, and of half the squares of numbers times a precision.
+    """The sum over rows of cross-entropies and of half the squares of numbers times a precision.
 
     Parameters
     ----------
     blocks : Blocks
     output : Tensor of shape (..., n, n_columns)
     x : Tensor of shape (n, n_columns)
-        NaN where a cell is missing, which then costs nothing.
+        NaN for missing values, which have no loss.
     precision : Tensor of shape (n_columns,)
         0 for categories.
     sample_weight : Tensor of shape (n,), default=None
@@ -161,11 +161,12 @@ def losses_and_slopes(blocks, output, x, precision, sample_weight=None, out=None
     -------
     total : Tensor of shape ()
     scaled : Tensor of shape (..., n, n_columns)
-        Differences times precisions, 0 for what costs nothing.
+        Differences times precisions; 0 where there is no loss.
     observed : Tensor of shape (n, n_columns) or None
-        1 where x is observed, 0 where it is not; None if all are.
+        1 where x is observed, 0 where it is missing; None if nothing is missing.
     slopes : callable
-        Gives the derivatives of each row's loss at the output, of its shape; once.
+        Gives the derivatives of each row's loss at the output, in its shape; to be
+        called once.
     """
     x, observed = split_missing(x)
     logits = in_range(blocks, output)
@@ -187,19 +188,19 @@ def losses_and_slopes(blocks, output, x, precision, sample_weight=None, out=None
 
 
 def summed(values, sample_weight):
-    """The sum of values (..., n, k), each row's times its weight, if rows have weights."""
+    """The sum of values (..., n, k), weighted by row if rows have weights."""
     return values.sum() if sample_weight is None else (values.sum(dim=-1) * sample_weight).sum()
 
 
 def dotted(a, b, sample_weight):
-    """The same of products."""
+    """The same for products."""
     if sample_weight is None and a.shape == b.shape:
         return torch.dot(a.reshape(-1), b.reshape(-1))
     return summed(a * b, sample_weight)
 
 
 def split_missing(x):
-    """x without NaN, and where it is observed: 1, or else 0; None if it is everywhere."""
+    """x without NaN, and a mask, 1 where it is observed and else 0; None if nothing is missing."""
     if math.isfinite(x.sum()):
         return x, None
     missing = x.isnan()
@@ -213,7 +214,7 @@ def sums_of_cells(widths, columns):
 
 
 def losses_of_columns(widths, X, reconstructions):
-    """Squared errors of numbers, a category's parts of its cross-entropy; NaN where X is.
+    """Squared errors of numbers, and each column's part of cross-entropies; NaN where X is.
 
     Parameters
     ----------
@@ -237,13 +238,13 @@ def are_numbers(widths):
 
 
 def sums_of_losses(widths, X, reconstructions, sample_weight=None):
-    """Over observed rows: squared errors of a number, cross-entropies of a category.
+    """Sums over observed rows: squared errors of numbers, cross-entropies of categories.
 
     Parameters
     ----------
     widths : tuple of int
     X : ndarray of shape (n, n_columns)
-        NaN in missing cells.
+        NaN for missing values.
     reconstructions : ndarray that broadcasts to the same shape
         Numbers and probabilities.
     sample_weight : ndarray of shape (n,), default=None
@@ -259,9 +260,9 @@ def sums_of_losses(widths, X, reconstructions, sample_weight=None):
 
 
 def mean_d2(errors, deviations):
-    """The mean over cells of the fraction of their deviance that is explained.
+    """The mean over cells of their explained fraction of deviance.
 
-    A cell that does not vary counts only if none does.
+    Constant cells count only if all are constant.
     """
     varies = deviations > 1e-9 * np.abs(deviations).max(initial=0.0)
     if varies.any():
@@ -271,16 +272,16 @@ def mean_d2(errors, deviations):
 
 @dataclass(frozen=True)
 class Mixed(Output):
-    """sum_j (x_j - r_j)^2 of a table's numbers, and -sum_j x_j log r_j of its categories.
+    """sum_j (x_j - r_j)^2 for a table's numbers, and -sum_j x_j log r_j for its categories.
 
-    A reconstruction r is the output itself of a number, and a softmax within each block. Numbers
-    are in squared units of the matrix, categories in nats: so both are in nats, of numbers that
-    are normal variables of variance 1/2.
+    A reconstruction r is the output itself for numbers, and a softmax within each block. Numbers
+    are in squared units of the matrix, categories in nats: both are thus in nats if numbers are
+    normal with variance 1/2.
 
     Parameters
     ----------
     widths : tuple of int
-        Columns of each block; 0 for a number.
+        Number of columns of each block; 0 for a number.
     """
 
     widths: tuple
@@ -293,7 +294,7 @@ class Mixed(Output):
         return BlockSoftmax(self.widths)
 
     def loss_of_cells(self, output, x):
-        """Each column's part; those of a block add up to its cross-entropy."""
+        """The loss of each column; those of a block add up to its cross-entropy."""
         return self._cells(output, x, (output - x).square())
 
     def _cells(self, output, x, of_numbers):
@@ -303,7 +304,7 @@ class Mixed(Output):
     @keeps_memory
     @averages_rows
     def mean_loss(self, output, x, sample_weight=None, out=None):
-        """Its mean over all rows, in which missing cells cost nothing, and its pullback."""
+        """Its mean over all rows, without loss for missing values, and the pullback."""
         blocks, n_rows = blocks_of(self.widths, output), output.numel() // output.shape[-1]
         total, *_, slopes = losses_and_slopes(
             blocks, output, x, blocks.precision, sample_weight, out
@@ -315,7 +316,7 @@ class Mixed(Output):
         return total.mul_(constant(1.0 / n_rows, total)), pullback
 
     def mean_loss_of_observed(self, output, x, **weighing):
-        """The same: it knows of missing cells."""
+        """Equals `mean_loss`, which handles missing values."""
         return self.mean_loss(output, x, **weighing)
 
     mean_loss_of_observed.keeps_memory = mean_loss_of_observed.averages_rows = True
@@ -323,7 +324,7 @@ class Mixed(Output):
     def best_constant(self, X, sample_weight=None):
         """Means of numbers, and logarithms of the proportions of categories.
 
-        These are as if there were one more row, of equal proportions.
+        They are computed as if there were one more row, of equal proportions.
         """
         sums, n_observed = column_sums(X, sample_weight)
         sizes = np.maximum(self.widths, 1)
@@ -331,15 +332,15 @@ class Mixed(Output):
         return np.where(are_numbers(self.widths), ratio(sums, n_observed), np.log(proportions))
 
     def slopes_at_start(self, data):
-        """By how much a reconstruction moves with its output, near `best_constant`.
+        """How much a reconstruction moves with its output, near `best_constant`.
 
-        About as a category's proportion, whose least one is `RARE`: few rows would decide.
+        For a category about its proportion, at least `RARE`: otherwise few rows would decide.
         """
         constant = self.best_constant(data.targets, data.sample_weight)
         return np.where(are_numbers(self.widths), 1.0, np.exp(constant).clip(min=RARE))
 
     def draw(self, means, rng, spread):
-        """Rows of the matrix: independent normals around numbers, of categories one of each block.
+        """Rows of the matrix: independent normals around numbers, and one category per block.
 
         `spread` is the variance of each number.
         """
@@ -359,7 +360,7 @@ class Mixed(Output):
 
 
 def scaled_by_rows_(gradients, gradient, n_rows, sample_weight):
-    """Those of a mean over rows, from those of each row and the one at the mean; in place."""
+    """Gradients of a mean over rows, from each row's and that at the mean; in place."""
     if sample_weight is None:
         return scaled_(gradients, gradient, 1.0 / n_rows)
     return gradients.mul_((sample_weight * (gradient / n_rows)).unsqueeze(-1))
@@ -372,9 +373,9 @@ class MixedDensity(Mixed):
     Parameters
     ----------
     widths : tuple of int
-        As of `Mixed`.
+        As for `Mixed`.
     noise_variance : str or float
-        That of numbers: each has its own, which is learned, or all have this one.
+        Variance of numbers: each has its own learnt one, or all have this one.
     start_of_noise : float
         A learned variance starts at this part of the data's.
     """
@@ -394,7 +395,7 @@ class MixedDensity(Mixed):
         return 0 if self.is_fixed else self.widths.count(0)
 
     def variances_at_start(self, data):
-        """Variances of the noise of each number, as of `Gaussian`."""
+        """Variances of the noise of each number, as for `Gaussian`."""
         if self.is_fixed:
             return np.full(self.widths.count(0), float(self.noise_variance))
         numbers = blocks_of(self.widths, torch.empty(0)).numbers.numpy()
@@ -420,7 +421,7 @@ class MixedDensity(Mixed):
 
     def log_rows(self, network, output, x):
         """log p(x|z) of each row."""
-        missing = x.isnan()  # a sum without NaN would still have a derivative that is
+        missing = x.isnan()  # a sum without NaN would still have a derivative of NaN
         surprises = self.surprise_of_cells(network, output, x.masked_fill(missing, 0.0))
         return -surprises.masked_fill(missing, 0.0).sum(dim=-1)
 
@@ -454,7 +455,7 @@ class MixedDensity(Mixed):
         return total.mul_(constant(1.0 / n_rows, total)), pullback
 
     def _counts(self, blocks, output, observed, sample_weight):
-        """How many cells of each number there are in an output, or what these count."""
+        """Number of cells of each numeric column in an output, or their total weight."""
         n_draws = output[..., 0, 0].numel()
         n_rows = output.shape[-2] if sample_weight is None else sample_weight.sum()
         if observed is None:

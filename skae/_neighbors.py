@@ -1,26 +1,26 @@
-"""Walks among near rows: pairs of rows that are likely of one kind."""
+"""Walks among neighbouring rows: pairs of rows that are probably of one kind."""
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-AT_ONCE = 20_000  # rows among which neighbours are looked for: the time grows with its square
+AT_ONCE = 20_000  # rows searched for neighbours: the time grows with its square
 
 
 def mutual_neighbors(X, n_neighbors, rng):
-    """For each row, those of its nearest rows that have it among their nearest in turn.
+    """For each row, those of its nearest rows that in turn have it among their nearest.
 
     Parameters
     ----------
     X : ndarray or CSR matrix of shape (n_samples, n_features)
     n_neighbors : int
     rng : numpy.random.Generator
-        Deals the rows of a large X out to parts that have neighbours of their own.
+        Splits the rows of a large X into parts with neighbours of their own.
 
     Returns
     -------
     near : ndarray of int, shape (n_samples, n_neighbors)
-        The row itself in place of a neighbour that is not mutual, but of one that has no other
-        the nearest one all the same.
+        Indices of neighbours; the row itself replaces one that is not mutual. A row without mutual
+        neighbours has its nearest one all the same.
     """
     near = np.empty((X.shape[0], n_neighbors), np.int64)
     n_parts = -(-X.shape[0] // AT_ONCE)
@@ -37,13 +37,13 @@ def _mutual_among(X, n_neighbors):
         return np.repeat(own, n_neighbors, axis=1)
     theirs = NearestNeighbors(n_neighbors=k).fit(X).kneighbors(return_distance=False)
     is_mutual = (theirs[theirs] == own[:, :, None]).any(axis=2)
-    is_mutual[~is_mutual.any(axis=1), 0] = True  # the nearest, of a row that lies apart
+    is_mutual[~is_mutual.any(axis=1), 0] = True  # the nearest one for an isolated row
     found = np.where(is_mutual, theirs, own)
     return np.concatenate([found, np.repeat(own, n_neighbors - k, axis=1)], axis=1)
 
 
 def walk(near, n_steps, rng):
-    """Where random walks from each row end, which stay where a step has no mutual neighbour."""
+    """Ends of random walks from each row, which stay in place without a mutual neighbour."""
     at = np.arange(len(near))
     for _ in range(n_steps):
         at = near[at, rng.integers(near.shape[1], size=len(near))]

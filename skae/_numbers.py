@@ -1,9 +1,9 @@
 """Columns of numbers as columns of a matrix, and back to the bit; for `TableEncoder`.
 
-A number x is counted in steps, y = (x - origin) / step, and y is scaled, z = scale(y). On the way
-back x is rounded to the decimals that the column has, and so is exact. Where it has all that a
-float holds, it may not be: near 0, floats are finer than those of the mean that is taken away.
-Numbers that do not come back are listed, each with a z of its own.
+A number x is expressed in steps, y = (x - origin) / step, and y is scaled, z = scale(y). On the
+way back, x is rounded to the decimals of the column, and so is exact. It may not be if the column
+uses all digits of a float: near 0, floats are finer than near the subtracted mean. Numbers that do
+not come back exactly are listed, each with its own z.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 MOST_DECIMALS = 15  # of float64
 SOME = 100  # values
-N_QUANTILES = 1000  # as of scikit-learn's QuantileTransformer
+N_QUANTILES = 1000  # as in scikit-learn's QuantileTransformer
 NEVER = 1e-15  # a probability whose normal quantile is finite
 WHOLE = np.uint64  # differences of integers of any dtype
 GREATEST = np.nextafter(2.0**64, 0)  # float that is a WHOLE
@@ -20,19 +20,19 @@ COARSER = (1000, 1000, 1000, 60, 60, 24)  # of nanoseconds, microseconds, ..., h
 
 
 class Numbers:
-    """How a column's numbers become one column of the matrix, and what they were.
+    """Turns a column's numbers into one column of the matrix, and back.
 
     Parameters
     ----------
     values : ndarray of shape (n,)
-        All that the column has, without missing ones: int64 or uint64, or float64.
+        All values of the column without missing ones, as int64, uint64 or float64.
     scale : {'standard', 'quantile'}
     rounded : callable
-        What float64 become in the column's own dtype, as float64: `float32` has fewer.
+        Rounds float64 to the column's own dtype, such as float32, and returns float64.
     coarser : tuple of int, default=()
-        By what to multiply a unit of integers to get the next coarser ones: of times.
+        Factors from a unit of integers to the next coarser ones, for times.
     weights : ndarray of shape (n,), default=None
-        What each value counts; None for all alike.
+        Weight of each value; None for equal weights.
     """
 
     width = 1
@@ -51,7 +51,7 @@ class Numbers:
         return self.lowest == self.greatest
 
     def _list_the_rest(self, known):
-        """Give those that arithmetic does not bring back a number in the matrix of their own."""
+        """Give values that arithmetic does not restore their own number in the matrix."""
         self.odd, self.odd_scores = known[:0], np.empty(0)
         found = self.encode(known)
         scores = strictly_rising(found)
@@ -60,12 +60,12 @@ class Numbers:
         self.odd, self.odd_scores = known[odd], scores[odd]
 
     def encode(self, values):
-        """Column of the matrix, float64, of values of `fit`'s dtype."""
+        """Column of the matrix, in float64, for values in the dtype of `fit`."""
         scores = self.scale.forward(self.steps.count(values))
         return replaced(scores, values, self.odd, self.odd_scores)
 
     def decode(self, scores, exact=True):
-        """Values, within the range of `fit` and, if floats are to be exact, with its decimals."""
+        """Values within the range of `fit` and, if floats must be exact, with its decimals."""
         return replaced(self._values(scores, exact), scores, self.odd_scores, self.odd)
 
     def _values(self, scores, exact=True):
@@ -73,19 +73,19 @@ class Numbers:
             return self.steps.values(self.scale.back(scores), self.lowest, self.greatest, exact)
 
     def write(self, block, cells, unseen):
-        """Fill columns of the matrix, (n, width), with NaN where cells are missing."""
+        """Fill columns of the matrix, (n, width), with NaN for missing values."""
         known = ~cells.missing
         block[known, 0] = self.encode(cells.values[known])
         block[cells.missing] = np.nan
 
     def sparse_block(self, cells, unseen):
-        """The same, sparse."""
+        """The same as a sparse block."""
         block = np.empty((len(cells.missing), 1))
         self.write(block, cells, unseen)
         return coo_array(block)
 
     def cells(self, block, fill, exact):
-        """Values and which are missing; filled with the mean, or the median, if asked to."""
+        """Values and a mask of missing ones; filled with the mean or the median on request."""
         scores = block[:, 0].astype(np.float64)
         missing = np.isnan(scores)
         scores[missing] = 0.0
@@ -94,7 +94,7 @@ class Numbers:
 
 
 def replaced(result, keys, known, by):
-    """A result in which places whose key is known, sorted, have what stands for it."""
+    """A result in which entries with a known key (keys are sorted) are replaced."""
     if not len(known):
         return result
     places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
@@ -102,7 +102,7 @@ def replaced(result, keys, known, by):
 
 
 def strictly_rising(scores):
-    """The same floats, raised by as few of their last bits as make each exceed the one before."""
+    """The floats, raised by the fewest last bits that make each exceed the one before."""
     places = np.arange(len(scores))
     return _ordinal_floats(np.maximum.accumulate(_ordinals(scores) - places) + places)
 
@@ -118,7 +118,7 @@ def _ordinal_floats(ordinals):
 
 
 class Whole:
-    """Integers, times among them, in steps from the least one."""
+    """Integers, including times, in steps from the least one."""
 
     def __init__(self, known, coarser):
         self.origin, self.dtype = known[0], known.dtype.name
@@ -129,7 +129,7 @@ class Whole:
             self.step *= factor
 
     def _above(self, values):
-        """By how much they exceed the origin, modulo 2**64: without overflow."""
+        """How much values exceed the origin, modulo 2**64, without overflow."""
         return values.astype(WHOLE) - self.origin.astype(WHOLE)
 
     def count(self, values):
@@ -145,7 +145,7 @@ class Whole:
 
 
 class Fractions:
-    """Floats, in steps of a power of two, which is 1 unless they are huge or tiny."""
+    """Floats, in steps of a power of two: 1, unless they are huge or tiny."""
 
     def __init__(self, known, rounded):
         size = np.abs(known[[0, -1]]).max()
@@ -165,8 +165,8 @@ class Fractions:
 
 
 def fewest_decimals(values, rounded):
-    """The decimals that all values do with, or None if that are too many for a float."""
-    some = values[:: 1 + len(values) // SOME]  # no more than these do with, in little time
+    """The number of decimals that all values need, or None if too many for a float."""
+    some = values[:: 1 + len(values) // SOME]  # first a quick lower bound from some values
     decimals = _fewest_from(0, some, rounded)
     return None if decimals is None else _fewest_from(decimals, values, rounded)
 
@@ -198,10 +198,9 @@ class Standard:
 
 
 class Quantile:
-    """Normal scores: where a value lies among all, as the quantile of a normal variable.
+    """Normal scores: the rank of a value as the quantile of a normal variable.
 
-    A value that occurs often has a range of scores, and stands in its middle; between values,
-    scores are linear.
+    A repeated value has a range of scores and gets its middle; between values, scores are linear.
     """
 
     def __init__(self, counts, weights=None):

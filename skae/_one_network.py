@@ -1,4 +1,4 @@
-"""How a network is trained in one go: from its description to a trainer, or on from one fit."""
+"""Training of a network as a whole: from its description, or from an earlier fit, to a trainer."""
 
 from sklearn.base import clone
 
@@ -11,7 +11,7 @@ from skae._estimator import make_trainer
 
 
 class OneNetworkMixin:
-    """For estimators of which the parameters describe one network, trained as a whole.
+    """For estimators whose parameters describe one network, trained as a whole.
 
     They write `_describe_perceptron` and `_initial_weights`; the other hooks do nothing unless
     they are overridden.
@@ -24,7 +24,7 @@ class OneNetworkMixin:
             self._train(trainer, progress)
 
     def _start(self, data, held_out_fraction=0):
-        """A trainer at the beginning, its weights drawn."""
+        """A trainer with newly drawn weights."""
         seed = self._draw_seed(data)
         split = split_rows(len(data), held_out_fraction, seed)
         seen, n_features = split.seen(data), data.X.shape[1]
@@ -36,7 +36,7 @@ class OneNetworkMixin:
         return make_trainer(self, perceptron, state, data, split)
 
     def _resume(self, data, held_out_fraction=0):
-        """A trainer that goes on from the fitted state."""
+        """A trainer that continues from the fitted state."""
         perceptron = self._describe_perceptron(data.X.shape[1])
         if perceptron != self._perceptron:
             raise ValueError(
@@ -57,18 +57,18 @@ class OneNetworkMixin:
             activation=self.activation,
         )
 
-    # What an estimator fills in.
+    # Methods for estimators to fill in.
 
     def _describe_perceptron(self, n_features):
-        """The layers for data of so many columns."""
+        """The layers for data with `n_features` columns."""
         raise NotImplementedError
 
     def _initial_weights(self, perceptron, generator, data):
-        """The weights to start with, one vector, drawn."""
+        """The drawn initial weights as one vector."""
         raise NotImplementedError
 
     def _prepare(self, data, continues):
-        """Learn from the rows to train on what the objective needs."""
+        """Learn from the training rows what the objective needs."""
 
     def _set_out(self, network, data):
-        """Change the drawn weights in place, by the rows to train on."""
+        """Change the drawn weights in place, using the training rows."""

@@ -25,7 +25,7 @@ from skae._onnx_outputs import log_rows, loss_of_rows, reconstructed, without_mi
 from skae._outputs import BinaryCrossEntropy
 from skae._supervised import BaseSupervised
 
-# Names of outputs; those that are options, too, come after the code.
+# Names of outputs; those that are also options come after the code.
 CODE, SCORES, RECONSTRUCTIONS = "variable", "score_samples", "reconstruct"
 LABEL, PROBABILITIES, PREDICTION = "label", "probabilities", "prediction"
 BOOLEAN = [True, False]
@@ -40,19 +40,19 @@ CLASSIFIER_OPTIONS = {
 
 
 def alias_of(estimator_class):
-    """What skl2onnx calls its operator."""
+    """The name of the operator in skl2onnx."""
     return f"Skae{estimator_class.__name__}"
 
 
 def options_of(estimator_class):
-    """What its converter can be asked for, with the values that each option may have."""
+    """Options of the converter, with their possible values."""
     if issubclass(estimator_class, AutoencoderClassifier):
         return CLASSIFIER_OPTIONS
     return REGRESSOR_OPTIONS if issubclass(estimator_class, BaseSupervised) else OPTIONS
 
 
 def names_of_outputs(model, options):
-    """What an estimator gives, in order."""
+    """Names of an estimator's outputs, in order."""
     if not isinstance(model, BaseSupervised):
         return [CODE, *(name for name in OPTIONS if options.get(name))]
     if options.get("transform"):
@@ -60,18 +60,18 @@ def names_of_outputs(model, options):
     return [LABEL, PROBABILITIES] if isinstance(model, AutoencoderClassifier) else [PREDICTION]
 
 
-# Which outputs there are, of which types.
+# Outputs and their types.
 
 
 def parse(scope, model, inputs, custom_parsers=None):
-    """Declare what an estimator gives."""
+    """Declare the outputs of an estimator."""
     if hasattr(model, "table_"):
         raise NotImplementedError(
             f"This {type(model).__name__} encodes data frames, which ONNX has no operators for: "
             "fit it to the matrix that a TableEncoder makes of them, and convert that."
         )
     names = names_of_outputs(model, scope.get_options(model, {}))
-    if LABEL in names:  # skl2onnx puts its ZipMap behind
+    if LABEL in names:  # skl2onnx appends its ZipMap
         return _parse_sklearn_classifier(scope, model, inputs, custom_parsers)
     operator = scope.declare_local_operator(alias_of(type(model)), model)
     operator.inputs = inputs
@@ -82,9 +82,9 @@ def parse(scope, model, inputs, custom_parsers=None):
 
 
 def parsers_of_composites():
-    """Pairs (class, parser) for what holds transformers, which a supervised estimator may be.
+    """Pairs (class, parser) for composites of transformers, which may be supervised estimators.
 
-    A pipeline or union calls its `transform`, where skl2onnx would have it predict.
+    A pipeline or union calls `transform` of these, but skl2onnx would let them predict.
     """
     within = {
         Pipeline: lambda model: [step for _, step in model.steps[:-1]],
@@ -144,7 +144,7 @@ def _width(model, name):
     return model.n_components_ if name == CODE else model._perceptron.n_outputs
 
 
-# What computes them.
+# Computation of the outputs.
 
 
 def convert(scope, operator, container):
@@ -165,7 +165,7 @@ def _is_double(variable):
 
 
 def _rows(graph, inputs):
-    """One node of all inputs' columns, in the graph's dtype."""
+    """One node with the columns of all inputs, in the graph's dtype."""
     parts = [graph.node(variable.full_name).cast(graph.dtype) for variable in inputs]
     return parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
 
@@ -185,7 +185,7 @@ def convert_autoencoder(graph, model, x, names):
 
 
 def convert_supervised(graph, model, x, names):
-    """The code, or what its decoder makes of it: probabilities or numbers."""
+    """The code, or its decoder's output: probabilities or numbers."""
     code, *_ = _encoded(graph, model, x)
     if CODE in names:
         return {CODE: code}
@@ -202,7 +202,7 @@ def _labels(probabilities, model, classes):
 
 
 def _has_many_labels(model):
-    """Whether a row may have any number of labels, each with an output of its own."""
+    """Whether a row may have any number of labels, each with its own output."""
     return isinstance(model._perceptron.output, BinaryCrossEntropy)
 
 
@@ -211,14 +211,14 @@ def _are_words(classes):
 
 
 def _encoded(graph, model, x):
-    """The code, and log-variances where the encoder has a second head."""
+    """The code, and log-variances if the encoder has a second head."""
     encoder = torch.nn.Sequential(*_filling(model), model.encoder_)
     heads = _through(graph, encoder, x, model.n_features_in_)
     return heads if isinstance(heads, tuple) else (heads,)
 
 
 def _filling(model):
-    """What fills missing cells, where `encoder_` does not do so."""
+    """Values for missing cells, if `encoder_` does not fill them in."""
     source = model.autoencoder_ if isinstance(model, BaseSupervised) else model
     if isinstance(source, DenoisingAutoencoder) and not source._takes_mask_:
         return [FillMissing(torch.tensor(source.data_mean_), with_mask=False)]
@@ -231,7 +231,7 @@ def _through(graph, module, x, width):
 
 
 def minus_loss(graph, model, x, heads):
-    """What `score_samples` is where there is no density."""
+    """The result of `score_samples` without a density."""
     decoder = decoder_module(model._fitted_network(), with_activation=False)
     output, kind = _through(graph, decoder, heads[0], model.n_components_), model._perceptron.output
     if isinstance(model, DenoisingAutoencoder):
@@ -241,7 +241,7 @@ def minus_loss(graph, model, x, heads):
 
 
 def elbo(graph, model, x, heads):
-    """What `score_samples` is of a VAE, of the same draws."""
+    """The result of `score_samples` of a VAE, from the same draws."""
     mean, log_variance = heads
     network, noise, width = model._fitted_network(), model._score_noise(), model.n_components_
     draws = mean + (log_variance * 0.5).map("Exp") * noise

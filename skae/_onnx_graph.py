@@ -1,10 +1,10 @@
-"""A part of an ONNX graph, written down as arithmetic on its nodes."""
+"""A part of an ONNX graph, written as arithmetic on its nodes."""
 
 import numpy as np
 import torch
 from onnx import TensorProto, numpy_helper
 
-OLDEST_OPSET = 13  # sums take their axes as an input, and softmax one axis
+OLDEST_OPSET = 13  # sums take axes as an input, softmax one axis
 TYPES = {
     np.dtype(np.float32): TensorProto.FLOAT,
     np.dtype(np.float64): TensorProto.DOUBLE,
@@ -13,16 +13,16 @@ TYPES = {
 
 
 class Graph:
-    """What one estimator becomes: operators in a container of skl2onnx.
+    """The operators of one estimator in a container of skl2onnx.
 
     Parameters
     ----------
     scope : skl2onnx.common._topology.Scope
         Gives names.
     container : skl2onnx.common._container.ModelComponentContainer
-        Where the operators go.
+        Receives the operators.
     dtype : numpy dtype
-        float32 or float64; of all numbers that are not integers.
+        float32 or float64, for all numbers that are not integers.
     """
 
     def __init__(self, scope, container, dtype):
@@ -34,7 +34,7 @@ class Graph:
         self._scope, self._container, self.dtype = scope, container, np.dtype(dtype)
 
     def node(self, name):
-        """What has this name already."""
+        """The existing node with this name."""
         return Node(self, name)
 
     def add(self, kind, *inputs, n_outputs=1, domain="", **attributes):
@@ -50,9 +50,9 @@ class Graph:
         return nodes[0] if n_outputs == 1 else nodes
 
     def add_single(self, kind, *inputs, **attributes):
-        """The same of an operator for which onnxruntime has no kernel in float64.
+        """The same for an operator without a float64 kernel in onnxruntime.
 
-        There, it computes in float32, and the rest in float64.
+        In a float64 graph, it computes in float32, and the rest in float64.
         """
         single = Graph(self._scope, self._container, np.float32)
         inputs = [i.cast(np.float32) if isinstance(i, Node) else i for i in inputs]
@@ -139,11 +139,11 @@ class Node:
         return self.map("Relu") + tail.map("Log")
 
     def where(self, condition, other):
-        """This node's numbers where a condition holds, those of another elsewhere."""
+        """This node's numbers where a condition holds, another node's elsewhere."""
         return self.graph.add("Where", condition, self, other)
 
     def reshape(self, *shape):
-        """Of another shape: 0 is an axis as it is, -1 what is left over."""
+        """The node in another shape: 0 keeps an axis, -1 takes the rest."""
         return self.graph.add("Reshape", self, np.array(shape, np.int64))
 
     def slice(self, start, end):
@@ -151,5 +151,5 @@ class Node:
         return self.graph.add("Slice", self, [start], [end], [-1])
 
     def cast(self, dtype):
-        """In another dtype, one of `TYPES`."""
+        """The node in another dtype, one of `TYPES`."""
         return self.map("Cast", to=TYPES[np.dtype(dtype)])

@@ -1,7 +1,7 @@
 """Torch modules as ONNX operators: a function for each kind of layer.
 
-Each gets the graph, the module, a node of rows (n, *shape) and this shape, and returns the node
-of what the module makes of them.
+Each gets the graph, the module, a node of rows (n, *shape) and this shape, and returns the node of
+the module's output.
 """
 
 from math import prod
@@ -19,15 +19,15 @@ LAYERS = {}
 
 
 def run(graph, module, x, shape):
-    """What a module makes of rows x, each of this shape; a pair if it has two heads."""
-    convert = LAYERS.get(type(module))  # a class derived from it may compute something else
+    """The output of a module for rows x, each of this shape; a pair if it has two heads."""
+    convert = LAYERS.get(type(module))  # derived classes may compute something else
     if convert is None:
         raise _unknown(module, "is of a kind that skae.onnx does not know")
     return convert(graph, module, x, shape)
 
 
 def shape_after(graph, module, shape):
-    """The shape of what a module makes of a row; None if that is a pair."""
+    """The shape of a module's output for a row; None if it is a pair."""
     dtype = torch.float32 if graph.dtype == np.float32 else torch.float64
     with torch.no_grad():
         rows = module(torch.zeros(2, *shape, dtype=dtype, device="cpu"))
@@ -73,7 +73,7 @@ def linear(graph, module, x, shape):
 
 @layer(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 def unchanged(graph, module, x, shape):
-    """What does nothing once training is over."""
+    """Layers without effect after training."""
     return x
 
 
@@ -101,7 +101,7 @@ def silu(graph, module, x, shape):
 
 @layer(nn.Softplus)
 def softplus(graph, module, x, shape):
-    """log(1 + exp(beta x)) / beta; torch goes over to x above 20, where that is the same."""
+    """log(1 + exp(beta x)) / beta; torch uses x above 20, which is equal in its precision."""
     beta = float(module.beta)
     return x.softplus() if beta == 1.0 else (x * beta).softplus() / beta
 
@@ -132,12 +132,12 @@ def top_k(graph, module, x, shape):
     return graph.add("ScatterElements", zeros, indices, values, axis=-1)
 
 
-# What an encoder begins with, shapes, heads.
+# First layers of encoders, shapes, heads.
 
 
 @layer(Centre)
 def centre(graph, module, x, shape):
-    """Rows less the origin."""
+    """Rows minus the origin."""
     return x - module.origin
 
 
@@ -149,7 +149,7 @@ def log1p(graph, module, x, shape):
 
 @layer(FillMissing)
 def fill_missing(graph, module, x, shape):
-    """Means for missing cells, and perhaps the mask."""
+    """Means for missing values, and the mask if needed."""
     missing = x.map("IsNaN")
     filled = graph.add("Where", missing, module.means, x)
     if not module.with_mask:
@@ -159,7 +159,7 @@ def fill_missing(graph, module, x, shape):
 
 @layer(nn.Flatten, nn.Unflatten)
 def reshaped(graph, module, x, shape):
-    """Of the shape that torch finds."""
+    """The shape that torch finds."""
     return x.reshape(0, *shape_after(graph, module, shape))
 
 
@@ -179,7 +179,7 @@ def first_head(graph, module, x, shape):
 
 @layer(PerPixel)
 def per_pixel(graph, module, x, shape):
-    """Dense layers along the channels, which stand last for a while."""
+    """Dense layers along the channels, which are temporarily the last axis."""
     last, rank = (*shape[1:], shape[0]), len(shape)
     x = x.map("Transpose", perm=[0, *range(2, rank + 1), 1])
     x = run(graph, module.layers, x, last)
@@ -217,7 +217,7 @@ def convolution(graph, module, x, shape):
 
 @layer(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 def transposed(graph, module, x, shape):
-    """With as many pixels more at the end as it adds."""
+    """A transposed convolution, with its additional pixels at the end."""
     names = ("stride", "dilation", "padding", "output_padding")
     stride, dilation, padding, more = _window(module, shape, *names)
     steps = {"strides": stride, "dilations": dilation}
@@ -237,7 +237,7 @@ def max_pool(graph, module, x, shape):
 
 @layer(nn.Upsample)
 def upsample(graph, module, x, shape):
-    """Repeated pixels: those that torch repeats, found by having it enlarge their numbers."""
+    """Repeated pixels, found by letting torch enlarge an image of pixel indices."""
     if module.mode != "nearest":
         raise _unknown(module, f"has mode={module.mode!r}, which skae.onnx does not know")
     for axis, size in enumerate(shape[1:]):
@@ -249,7 +249,7 @@ def upsample(graph, module, x, shape):
     return x
 
 
-# Normalisations, for networks of a user's own.
+# Normalisations, for user-defined networks.
 
 
 def _standardized(x, eps):

@@ -1,4 +1,4 @@
-"""What a decoder's output means, as ONNX operators: losses of rows, densities, totals."""
+"""Meanings of a decoder's output as ONNX operators: losses of rows, densities, totals."""
 
 import math
 
@@ -12,7 +12,7 @@ SMALL = 7  # below which Stirling's series for log-factorials is not exact enoug
 
 
 def loss_of(*kinds):
-    """A decorator: the function is the loss of these outputs, for nodes (..., n, n_features)."""
+    """A decorator for the loss of these outputs, a function of nodes (..., n, n_features)."""
 
     def register(function):
         LOSSES.update(dict.fromkeys(kinds, function))
@@ -58,7 +58,7 @@ def without_missing(kind, output, x):
 
 
 def reconstructed(kind, reconstructions, x):
-    """`Output.reconstructed` as a node, for rows x that may lack cells."""
+    """`Output.reconstructed` as a node, for rows x that may have missing values."""
     if not kind.has_totals:
         return reconstructions
     graph, missing = x.graph, x.map("IsNaN")
@@ -68,7 +68,7 @@ def reconstructed(kind, reconstructions, x):
     return reconstructions * (total / seen)
 
 
-# Densities, of a VAE.
+# Densities of a VAE.
 
 
 def log_rows(kind, network, output, x):
@@ -99,9 +99,9 @@ def gaussian(mean, variance, x):
 
 
 def log_multinomial_coefficient(x):
-    """log of the number of orders in which counts may have come.
+    """log of the number of orders of the counted events.
 
-    In float64, as it is a difference of large numbers.
+    Computed in float64, as it is a difference of large numbers.
     """
     graph, counts = x.graph, x.graph.in_double().node(x.cast(np.float64).name)
     coefficient = log_factorial(counts.sum()) - log_factorial(counts).sum()

@@ -1,4 +1,4 @@
-"""A transformer as the steps that a row passes, whether it is a pipeline, a search or neither."""
+"""A transformer as the steps that a row passes through, also for pipelines and searches."""
 
 import numpy as np
 from scipy.sparse import issparse
@@ -10,7 +10,7 @@ from skae._engine.data import dense
 
 
 def steps_of(estimator):
-    """The transformers that a row passes one after the other; often the estimator alone."""
+    """The transformers that a row passes through in order; often only the estimator."""
     estimator = getattr(estimator, "best_estimator_", estimator)  # of a search
     if isinstance(estimator, FrozenEstimator):
         return steps_of(estimator.estimator)
@@ -21,9 +21,9 @@ def steps_of(estimator):
 
 
 def check_transformer(estimator, who, methods=("transform", "inverse_transform")):
-    """Refuse an estimator of which a step lacks a method.
+    """Refuse an estimator if one of its steps lacks a method.
 
-    Of steps before an autoencoder of tables nothing is decoded.
+    Steps before an autoencoder of tables need not decode.
     """
     steps = steps_of(estimator)
     decodes_alone = table_of(steps) is not None
@@ -39,22 +39,22 @@ def check_transformer(estimator, who, methods=("transform", "inverse_transform")
 
 
 def table_of(steps):
-    """The encoder of the table that the last step has been fitted on; None if there is none."""
+    """The encoder of the table to which the last step was fitted; None if there is none."""
     last = steps[-1] if steps else None
     return last._table if isinstance(last, BaseAutoencoder) else None
 
 
 def forward(steps, X):
-    """What the steps make of X."""
+    """The result of the steps for X."""
     for step in steps:
         X = step.transform(X)
     return X
 
 
 def backward(steps, X):
-    """What the steps, from the last to the first, decode X to, as an array.
+    """X decoded by the steps, from the last to the first, as an array.
 
-    An autoencoder of a table gives the matrix that its encoder has made of this.
+    An autoencoder of a table gives its encoder's matrix.
     """
     if table_of(steps) is not None:
         return steps[-1]._decoded_rows(X)
@@ -64,7 +64,7 @@ def backward(steps, X):
 
 
 def encode(steps, X):
-    """What `decode` reconstructs X from: codes, or the rows that an autoencoder gets."""
+    """The input of `decode` for X: codes, or the rows for an autoencoder."""
     if steps and isinstance(steps[-1], BaseAutoencoder):
         return forward(steps[:-1], X)
     codes = forward(steps, X)
@@ -72,7 +72,7 @@ def encode(steps, X):
 
 
 def decode(steps, codes):
-    """The reconstructions of what `encode` has given, as an array."""
+    """The reconstructions from the result of `encode`, as an array."""
     if table_of(steps) is not None:
         return steps[-1].reconstruct(codes, proba=True)
     if steps and isinstance(steps[-1], BaseAutoencoder):

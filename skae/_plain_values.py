@@ -1,7 +1,7 @@
-"""Names and categories as text, and back: for files, which are to name no class but public ones.
+"""Names and categories as text, and back: for files, which must name only public classes.
 
-They are written as JSON. What it does not know, a date for instance, is a dict in it whose only key
-says what it is. What is not known here either, some object of a user's, stays what it is.
+They are written as JSON. A type unknown to JSON, such as a date, becomes a dict whose only key
+names the type. Objects unknown here, such as a user's, stay as they are.
 """
 
 import datetime
@@ -14,11 +14,11 @@ JSON_KNOWS = (str, int, float, bool, type(None))
 
 
 class NotPlainError(TypeError):
-    """A value that text would not give back."""
+    """A value that text cannot represent exactly."""
 
 
 def as_text(values):
-    """A list of values as text, or, if that is impossible, as it is."""
+    """A list of values as text or, if that is impossible, unchanged."""
     try:
         return json.dumps([_tagged(value) for value in values])
     except NotPlainError:
@@ -26,7 +26,7 @@ def as_text(values):
 
 
 def from_text(text):
-    """The list of values that `as_text` has made this of."""
+    """The list of values from the result of `as_text`."""
     return json.loads(text, object_hook=_untagged) if isinstance(text, str) else list(text)
 
 
@@ -36,7 +36,7 @@ def _tagged(value):
     for tag, (cls, arguments, back) in {**PLAIN, **_of_pandas()}.items():
         if type(value) is cls:
             tagged = {tag: [_tagged(argument) for argument in arguments(value)]}
-            if repr(back(*arguments(value))) == repr(value):  # which a time zone may prevent
+            if repr(back(*arguments(value))) == repr(value):  # a time zone may prevent this
                 return tagged
     raise NotPlainError(f"{value!r} is none of the values that text can give back.")
 
@@ -67,7 +67,7 @@ PLAIN = {
 
 
 def _of_pandas():
-    """The same of classes of pandas, if this has been imported."""
+    """The same for classes of pandas, if it has been imported."""
     pd = sys.modules.get("pandas")
     if pd is None:
         return {}
@@ -93,7 +93,7 @@ def _native(number):
 
 
 def _moment(time):
-    """In UTC, as zones have hours that occur twice."""
+    """A time in UTC, as time zones have hours that occur twice."""
     zone = time.tz and str(time.tz)
     utc = time.tz_convert("UTC").tz_localize(None) if zone else time
     return [utc.isoformat(), time.unit, zone]

@@ -1,4 +1,4 @@
-"""What codes of a VAE are drawn from, if not from N(0, I): a mixture that fits their posteriors."""
+"""An alternative to N(0, I) for drawing codes of a VAE: a mixture fitted to their posteriors."""
 
 import warnings
 
@@ -8,8 +8,8 @@ from sklearn.mixture import GaussianMixture
 
 from skae._engine.streams import stream_seed
 
-ROWS = 5000  # whose posteriors are kept, at most
-NUMBERS = 2**18  # in them, at most
+ROWS = 5000  # maximum of rows whose posteriors are kept
+NUMBERS = 2**18  # maximum of numbers in them
 COMPONENTS = 20
 ROWS_PER_COMPONENT = 30
 MIN_VARIANCE = 1e-3
@@ -18,7 +18,7 @@ MIN_VARIANCE = 1e-3
 def some_posteriors(mean, std, seed, sample_weight=None):
     """Means and standard deviations of some rows' posteriors, (2, n, n_components), float32.
 
-    Rows that count more are more likely among them.
+    Rows with larger weights are more likely to be among them.
     """
     n_rows = min(ROWS, NUMBERS // (2 * mean.shape[1] or 1))
     if len(mean) > n_rows or sample_weight is not None:
@@ -26,12 +26,12 @@ def some_posteriors(mean, std, seed, sample_weight=None):
         weights = None if sample_weight is None else sample_weight / sample_weight.sum()
         rows = rng.choice(len(mean), n_rows, replace=sample_weight is not None, p=weights)
         mean, std = mean[rows], std[rows]
-    with np.errstate(over="ignore"):  # of a training that has gone far astray
+    with np.errstate(over="ignore"):  # from a training that went far astray
         return np.stack([mean, std]).astype(np.float32)
 
 
 def fitted_mixture(posteriors, seed):
-    """The mixture of normal distributions that fits a draw from each of some posteriors best.
+    """The mixture of normal distributions that best fits draws from some posteriors.
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ def fitted_mixture(posteriors, seed):
     weights : ndarray of shape (k,)
     means : ndarray of shape (k, n_components)
     factors : ndarray of shape (k, n_components, n_components)
-        Lower triangular: their products with their transposes are the covariances.
+        Lower triangular factors; their products with their transposes are the
+        covariances.
 
     References
     ----------
@@ -56,14 +57,14 @@ def fitted_mixture(posteriors, seed):
     codes = mean + std * np.random.default_rng(seed).standard_normal(mean.shape)
     k = int(np.clip(len(codes) // ROWS_PER_COMPONENT, 1, COMPONENTS))
     mixture = GaussianMixture(k, reg_covar=MIN_VARIANCE, random_state=seed)
-    with warnings.catch_warnings():  # that it might fit still better
+    with warnings.catch_warnings():  # a warning that it might fit still better
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture.fit(codes)
     return mixture.weights_, mixture.means_, np.linalg.cholesky(mixture.covariances_)
 
 
 def draw_codes(mixture, n_samples, rng):
-    """Codes (n_samples, n_components) from what `fitted_mixture` returns."""
+    """Codes (n_samples, n_components) from the result of `fitted_mixture`."""
     weights, means, factors = mixture
     which = rng.choice(len(weights), n_samples, p=weights / weights.sum())
     noise = rng.standard_normal((n_samples, means.shape[1]))

@@ -1,4 +1,4 @@
-"""What rows count: `sample_weight`, as scikit-learn has it."""
+"""Weights of rows: `sample_weight`, as in scikit-learn."""
 
 from dataclasses import replace
 
@@ -9,11 +9,11 @@ from skae._engine.devices import off_torch
 
 
 def counting(sample_weight, X):
-    """Which rows of X count anything, None for all, and what each of them counts, None for alike.
+    """Rows of X with a weight above 0 (None for all), and their weights (None if equal).
 
-    Weights of whole numbers mean what as many rows would. So what depends on how many rows there
-    are, as a prior does, goes by the weights' sum; unless that is less than there are rows, for
-    weights that are only meant to compare rows with each other.
+    Integer weights act like repeated rows. So quantities that depend on the number of rows, such
+    as a prior, use the sum of the weights, unless it is below the number of rows: such weights
+    only compare rows with one another.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def counting(sample_weight, X):
     -------
     rows : ndarray of int or None
     weights : ndarray of shape (len(rows),) or None
-        Of float64.
+        Weights in float64.
     """
     if sample_weight is None:
         return None, None
@@ -37,7 +37,7 @@ def counting(sample_weight, X):
 
 
 def weighted(data, sample_weight):
-    """Those rows of data that count anything, each with what it counts (see `counting`)."""
+    """The rows of data with a weight above 0, with their weights (see `counting`)."""
     rows, weights = counting(sample_weight, data.X)
     data = data if rows is None else data[rows]
     return data if weights is None else replace(data, sample_weight=weights.astype(data.X.dtype))

@@ -1,4 +1,4 @@
-"""What `TableEncoder` knows of a column: its kind, its encoder, and what may come in its place."""
+"""What `TableEncoder` knows about a column: its kind, its encoder, and valid replacements."""
 
 from collections import Counter
 
@@ -9,26 +9,26 @@ from skae._cells import NUMERIC, Rounding
 from skae._engine.notice import warn
 from skae._numbers import Numbers
 
-SURELY_NAMES = 20  # rows with a category each, beyond which these are names of rows
-FEW = 5  # values that an error shows
+SURELY_NAMES = 20  # number of distinct categories, one per row, beyond which these are row names
+FEW = 5  # maximum of values that an error shows
 UNITS = ("ns", "us", "ms", "s", "m", "h", "D")
-FACTORS = (1000, 1000, 1000, 60, 60, 24)  # units of time in terms of the one before
+FACTORS = (1000, 1000, 1000, 60, 60, 24)  # units of time, in multiples of the one before
 TIMES = ("datetimes", "durations")
 
 
 class Column:
-    """A column of the table that `fit` gets.
+    """A column of the table in `fit`.
 
     Parameters
     ----------
     name : str or other hashable
     dtype : object
-        The library's, whose name is kept.
+        The library's dtype, whose name is kept.
     cells : Cells
     kinds : dict
         By name, as in the parameter `kinds`.
     table : TableEncoder
-        Whose parameters say how to encode.
+        The encoder, whose parameters say how to encode.
     weights : ndarray of shape (n,), default=None
         What each cell counts; None for all alike.
     """
@@ -85,7 +85,7 @@ class Column:
             )
 
     def like_fit(self, cells, dtype):
-        """Cells of another table, in `fit`'s dtype; a ValueError if they have no place in it."""
+        """Cells of another table in the dtype of `fit`; ValueError if they do not fit into it."""
         self._check_finite(cells)
         if self.family in ("floats", "integers") and cells.family in ("floats", "integers"):
             return self._converted(cells, dtype)
@@ -103,7 +103,7 @@ class Column:
             values = filled.astype(self.values_dtype)
         lost = values.astype(filled.dtype) != filled
         if self.family == "integers" and lost.any():
-            cells.missing = ~lost  # to show one that is lost
+            cells.missing = ~lost  # to show a lost one
             raise self._changed(cells, dtype)
         cells.values = values
         return cells
@@ -116,7 +116,7 @@ class Column:
         )
 
     def refuse_unknown(self, cells):
-        """A ValueError if there are categories that `fit` has not seen."""
+        """Raise ValueError if there are categories that `fit` has not seen."""
         if self.kind == "numeric":
             return
         levels, codes = cells.coded
@@ -129,7 +129,7 @@ class Column:
             )
 
     def names_out(self, name):
-        """Names of the matrix's columns, of a column that is called so."""
+        """Names of the matrix's columns for a column with this name."""
         if self.kind == "numeric":
             return [name] * self.encoder.width
         names = [f"{name}={level}" for level in self.encoder.kept]
@@ -137,7 +137,7 @@ class Column:
 
 
 def check_names(names, kinds):
-    """Names must differ, and those of `kinds` be among them."""
+    """Check that names differ, and that those in `kinds` exist."""
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise ValueError(f"Columns must have different names, but {twice[0]!r} occurs twice.")
@@ -147,7 +147,7 @@ def check_names(names, kinds):
 
 
 def warn_of_columns(columns):
-    """Of those that tell nothing."""
+    """Warn of columns without information."""
     for column in columns:
         if not column.encoder.width:
             warn(

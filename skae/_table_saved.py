@@ -1,4 +1,4 @@
-"""What is saved of a table's columns: plain values, which outlive private classes."""
+"""The saved form of a table's columns: plain values, which outlive private classes."""
 
 from skae._categories import Categories
 from skae._cells import Rounding
@@ -7,8 +7,8 @@ from skae._numbers import Fractions, Numbers, Quantile, Standard, Whole
 from skae._plain_values import as_text, from_text
 from skae._table_columns import Column
 
-# Classes by what files call them, and what there is to be saved of each. Neither names of classes
-# nor of fields in files ever change; a field that is new needs a default, in its class.
+# Classes by their name in files, and the fields to save of each. Names of classes and fields in
+# files never change; a new field needs a default in its class.
 KINDS = {
     "categories": (Categories, "dtype kept rare rare_counts proportions most_frequent"),
     "column": (Column, "name dtype family values_dtype missing_fraction kind encoder"),
@@ -19,11 +19,11 @@ KINDS = {
     "standard": (Standard, "mean std"),
     "whole": (Whole, "origin dtype step"),
 }
-TEXTS = ("name", "kept", "rare")  # fields of whatever a table has for a name or a category
+TEXTS = ("name", "kept", "rare")  # fields with names or categories of a table
 
 
 def plain(value):
-    """An object of a known kind as a dict of what it is and of its fields."""
+    """An object of a known kind as a dict of its kind and its fields."""
     for kind, (cls, fields) in KINDS.items():
         if type(value) is cls:
             its = {name: getattr(value, name) for name in fields.split()}
@@ -38,7 +38,7 @@ def _plain(name, field):
 
 
 def restored(value):
-    """What `plain` has made this of.
+    """The original object of `plain`.
 
     Raises
     ------

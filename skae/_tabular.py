@@ -1,4 +1,4 @@
-"""Data frames as the matrices that autoencoders get, and matrices as data frames."""
+"""Data frames as matrices for autoencoders, and matrices as data frames."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ NAMES = ("n_features_in_", "feature_names_in_")
 
 @dataclass(frozen=True)
 class EncodedTable:
-    """A table's matrix, for a part of an estimator that has encoded it.
+    """A table's matrix, for a part of the estimator that encoded it.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class EncodedTable:
 
     @property
     def shape(self):
-        """Of the matrix."""
+        """Shape of the matrix."""
         return self.matrix.shape
 
     def __len__(self):
@@ -51,13 +51,13 @@ def is_shared(X):
 
 
 def holds_more_than_numbers(X):
-    """Whether X is a data frame with a column that is not of numbers."""
+    """Whether X is a data frame with a non-numeric column."""
     X = own(X)
     return is_frame(X) and any(_is_of_others(X, place) for place in columns_of_others(X))
 
 
 def _is_of_others(X, place):
-    """Not so if it is pandas' column of objects that are numbers, which scikit-learn converts."""
+    """False for a pandas column of objects that are numbers, which scikit-learn converts."""
     if not hasattr(X, "iloc") or X.dtypes.iloc[place] != np.dtype(object):
         return True
     column = X.iloc[:, place]
@@ -66,15 +66,15 @@ def _is_of_others(X, place):
 
 
 class TabularMixin:
-    """What an estimator does with a data frame: encode it, and turn rows back into one.
+    """For estimators that take data frames: encodes them, and turns rows back into one.
 
-    An estimator that has been fitted on a table has the encoder, `table_`, and its network gets
-    the encoder's matrix.
+    An estimator fitted to a table has the encoder, `table_`, and its network gets the encoder's
+    matrix.
     """
 
     table_: TableEncoder
 
-    _auto_numeric = "standard"  # what numeric="auto" of an encoder stands for
+    _auto_numeric = "standard"  # meaning of an encoder's numeric="auto"
     _takes_gaps_of_tables = False
 
     @property
@@ -88,7 +88,7 @@ class TabularMixin:
         return None if self._table is None else self._table._widths
 
     def _as_matrix(self, X, reset, sample_weight=None):
-        """X as a matrix, if it is a table, and if not, None."""
+        """X as a matrix if it is a table, otherwise None."""
         if reset:
             self._learn_table(X, sample_weight)
         if self._table is None:
@@ -99,14 +99,14 @@ class TabularMixin:
         """The matrix of a table that `fit` has learnt."""
         self._check_names_of_columns(X)
         unseen = "missing" if self._takes_gaps_of_tables else "mean"
-        with np.errstate(over="ignore"):  # which is an error later on
+        with np.errstate(over="ignore"):  # this raises an error later
             matrix = self._table._encode(X, unseen=unseen).astype(DTYPE)
         if not self._takes_gaps_of_tables:
             self._refuse_gaps(matrix)
         return matrix
 
     def _learn_table(self, X, sample_weight):
-        """Fit an encoder to X, if it is a table; else there is none."""
+        """Fit an encoder to X if it is a table; otherwise there is none."""
         vars(self).pop("table_", None)
         is_encoded = isinstance(X, EncodedTable)
         table = X.table if is_encoded else self._fitted_table(X, sample_weight)
@@ -116,7 +116,7 @@ class TabularMixin:
 
     @property
     def _table_spec(self):
-        """What the parameter `table` says."""
+        """The value of the parameter `table`."""
         return getattr(self, "table", None)
 
     def _fitted_table(self, X, sample_weight):
@@ -129,7 +129,7 @@ class TabularMixin:
         return encoder._fit(X, sample_weight)
 
     def _take_table(self, table):
-        """Get rows of a table that has been encoded so."""
+        """Take rows of a table with this encoder."""
         self.table_ = table
         for name in NAMES:
             vars(self).pop(name, None)
@@ -137,13 +137,13 @@ class TabularMixin:
                 setattr(self, name, getattr(table, name))
 
     def _hand_table_to(self, part):
-        """Let a part of this estimator, which gets the same rows, know what they are."""
+        """Give this estimator's encoder to a part that gets the same rows."""
         if self._table is not None:
             part._take_table(self._table)
         return part
 
     def _encoded(self, matrix):
-        """A matrix as what a part's `fit` gets."""
+        """A matrix as the input for a part's `fit`."""
         return matrix if self._table is None else EncodedTable(matrix, self._table)
 
     def _check_names_of_columns(self, X):
@@ -170,7 +170,7 @@ class TabularMixin:
             )
 
     def _check_output_of_tables(self):
-        """Refuse parameters that are for arrays alone."""
+        """Refuse parameters that only suit arrays."""
 
     def _refuse_for_tables(self, parameter, value, instead):
         self._refuse_tables(f"{parameter}={value!r}", instead)
@@ -184,20 +184,20 @@ class TabularMixin:
         )
 
     def _remember(self, codes, X):
-        """Codes, from which `inverse_transform` gives a table with the index of X."""
+        """Remember the index of X for these codes, so that `inverse_transform` restores it."""
         if self._table is not None and (frame := frame_like(X)) is not None:
             frame.remember(codes, X)
         return codes
 
     def _as_table(self, matrix, like=None, exact=False):
-        """Rows of the matrix as a table, if the estimator has been fitted on one.
+        """Rows of the matrix as a table, if the estimator was fitted to one.
 
         Parameters
         ----------
         matrix : ndarray of shape (n, n_columns)
         like : object, default=None
-            Whose index they get.
+            An object whose index the rows get.
         exact : bool, default=False
-            Whether floats get the decimals that they had in `fit`.
+            Whether floats are rounded to the decimals seen in `fit`.
         """
         return matrix if self._table is None else self._table._decode(matrix, like, exact)

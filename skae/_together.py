@@ -1,4 +1,4 @@
-"""Fits that several processes share: what they must agree on, what each gets, what all end with."""
+"""Fits that several processes share: required agreement, inputs of each, common result."""
 
 import zlib
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from skae._hints import refuse_streams
 from skae._tabular import holds_more_than_numbers, is_shared
 from skae._version import __version__
 
-LOCAL = ("device", "verbose")  # parameters that each rank may have its own of
+LOCAL = ("device", "verbose")  # parameters that may differ between ranks
 PLAIN = (bool, int, float, str, tuple, list, dict, type(None))
 TRAINED = ("_state", "autoencoder_")  # attributes that a fit sets once it has trained
 group_of_fits = ContextVar("group_of_fits", default=None)
@@ -35,19 +35,19 @@ def alone():
 
 @contextmanager
 def together(estimator, continues, X, target=None, sample_weight=None):
-    """A context that gives X, target and weights of all processes that share a fit.
+    """A context that gives X, targets and weights of all processes that share a fit.
 
-    Without others they are what they were. Whatever fails, in any process, leaves the estimator
-    as before where training goes on, and not fitted where it starts anew.
+    Without other processes they are unchanged. A failure in any process leaves the estimator
+    unchanged if training was being continued, and not fitted if it started anew.
 
     Parameters
     ----------
     estimator : estimator
-        It is the same in all processes in the end.
+        The estimator, which is finally the same in all processes.
     continues : bool
-        Whether training goes on from where it stands.
+        Whether training continues from the fitted state.
     X, target, sample_weight : array-like
-        This process's.
+        Those of this process.
     """
     group = group_of_fits.get()
     if group is None or is_shared(X):
@@ -73,7 +73,8 @@ def go_back(estimator, before, continues):
 
 
 def shared(estimator, continues, X, target, sample_weight, group):
-    """X as a `Shard`, target as one or, if all processes need it, as an array, and all weights."""
+    """X as a `Shard`, target likewise or, if all processes need it, as an array, and all
+    weights."""
     refuse_streams(X)
     X, target, weights = map(off_torch, (X, target, sample_weight))
     n_rows = _num_samples(X)
@@ -94,7 +95,7 @@ def shared(estimator, continues, X, target, sample_weight, group):
 
 
 def refuse_other_lengths(n_rows, **of_rows):
-    """Raise an error if anything has not a row for each of X, before others get it."""
+    """Raise an error if anything has not as many rows as X, before others get it."""
     for name, rows in of_rows.items():
         if rows is not None and np.ndim(rows) and (n := _num_samples(rows)) != n_rows:
             raise ValueError(
@@ -103,7 +104,7 @@ def refuse_other_lengths(n_rows, **of_rows):
 
 
 def facts_of(estimator, continues, X, target, sample_weight):
-    """What must be the same in all processes, by name."""
+    """Facts that must agree in all processes, by name."""
     parameters = estimator.get_params(deep=True).items()
     of_parameters = {
         f"the parameter {name}": told_of(value)
@@ -131,7 +132,7 @@ def facts_of(estimator, continues, X, target, sample_weight):
 
 
 def told_of(value):
-    """What tells others whether a parameter's value is theirs, a string."""
+    """A string that shows other processes whether a parameter has the same value."""
     if isinstance(value, PLAIN):
         return repr(value)
     name = type(value).__name__
@@ -144,7 +145,7 @@ def told_of(value):
 
 
 def check_facts(facts):
-    """Raise an error if ranks differ in one, the first one of which is named."""
+    """Raise an error if ranks differ in a fact; it names the first one."""
     for rank, its in enumerate(facts):
         for name, first in facts[0].items():
             if its.get(name) != first:
@@ -155,7 +156,7 @@ def check_facts(facts):
 
 
 def gathered(rows, group, n_rows=None):
-    """All processes' rows, one after the other's, of labels or numbers."""
+    """The concatenated labels or numbers of all processes' rows."""
     if n_rows is not None and np.ndim(rows) == 0:  # one weight for all
         rows = np.full(n_rows, rows)
     return stacked(group.gather(rows if issparse(rows) else np.asarray(rows)))
@@ -196,7 +197,7 @@ def is_fitted(name):
 
 
 def take_from_first(estimator, group):
-    """Be to the bit what the estimator of rank 0 is."""
+    """Become identical to the bit to the estimator of rank 0."""
     fitted = None
     if group.rank == 0:
         fitted = {k: v for k, v in estimator.__getstate__().items() if is_fitted(k)}
@@ -204,4 +205,4 @@ def take_from_first(estimator, group):
     if group.rank > 0:
         own = {k: v for k, v in vars(estimator).items() if not k.endswith("_")}
         estimator.__setstate__({**own, **fitted})
-    group.gather(None)  # nobody ends before all have it
+    group.gather(None)  # no process ends before all have it
