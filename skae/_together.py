@@ -73,8 +73,7 @@ def go_back(estimator, before, continues):
 
 
 def shared(estimator, continues, X, target, sample_weight, group):
-    """X as a `Shard`, target likewise or, if all processes need it, as an array, and all
-    weights."""
+    """X as a `Shard`, target likewise (or as an array if all need it), and all weights."""
     refuse_streams(X)
     X, target, weights = map(off_torch, (X, target, sample_weight))
     n_rows = _num_samples(X)

@@ -1,1 +1,1 @@
-"""Networks and their training: arrays and torch alone, no scikit-learn and no estimator."""
+"""Networks and their training: arrays and torch only, no scikit-learn and no estimator."""

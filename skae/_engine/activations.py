@@ -13,13 +13,13 @@ class Activation(NamedTuple):
     """An elementwise function h(a), its derivative, and the torch layer that computes it."""
 
     function: callable
-    slope: callable  # (a, h) -> dh/da, in whichever of the two is cheaper
+    slope: callable  # (a, h) -> dh/da, from the cheaper of the two
     pull_back: callable  # (gradient at h, a, h, out) -> gradient at a, in `out`
     layer: type
-    curvature: callable = None  # (a, h) -> d2h/da2; None where that is 0, but for kinks
-    in_place: callable = None  # the function, in a's memory; None where pull_back needs a
-    gain: float = 1.0  # for the initial weights, where a half of the inputs is cut off
-    pair: float = None  # (h(a) - h(-a)) / a, where that is the same for all a
+    curvature: callable = None  # (a, h) -> d2h/da2; None if 0 except at kinks
+    in_place: callable = None  # the function in a's memory; None if pull_back needs a
+    gain: float = 1.0  # for the initial weights, if half of the inputs is cut off
+    pair: float = None  # (h(a) - h(-a)) / a, if equal for all a
 
 
 def _normal_density(a):
@@ -35,11 +35,11 @@ def _softplus_curvature(a, h):
     return slope * (1.0 - slope)
 
 
-# Those that level off on both sides: codes between two bounds.
+# Activations that level off on both sides: codes between two bounds.
 SATURATING = {"logistic", "tanh"}
 
 aten = torch.ops.aten
-# Looked up once: each of these names is a search through overloads.
+# Looked up once, since each of these names is a search through overloads.
 _logistic_backward = aten.sigmoid_backward.grad_input
 _tanh_backward = aten.tanh_backward.grad_input
 _elu_backward = aten.elu_backward.grad_input
@@ -110,7 +110,7 @@ ACTIVATIONS = {
 
 
 IDENTITY = ACTIVATIONS["identity"]
-# What may stand at the decoder's end besides: losses take the output before it.
+# Further activations for the decoder's end: losses take the output before them.
 OUTPUT_ACTIVATIONS = {
     **ACTIVATIONS,
     "softmax": Activation(partial(torch.softmax, dim=-1), None, None, partial(nn.Softmax, dim=-1)),
@@ -119,10 +119,10 @@ OUTPUT_ACTIVATIONS = {
 
 @dataclass(frozen=True)
 class TopK:
-    """An activation that keeps the `n_active` largest units of each row and cuts off the rest.
+    """An activation that keeps the `n_active` largest units of each row and sets the rest to 0.
 
-    How many it keeps may change while a network is trained: it is no part of what a
-    perceptron is compared by.
+    `n_active` may change while a network is trained, so comparisons of perceptrons
+    ignore it.
     """
 
     activation: str  # before the cut; must not decrease
@@ -137,12 +137,12 @@ class TopK:
         return torch.zeros_like(a).scatter(-1, kept, values)
 
     def slope(self, a, h):
-        """Derivative dh/da; 0 where cut off."""
+        """Derivative dh/da; 0 for cut-off units."""
         return ACTIVATIONS[self.activation].slope(a, h) * (h != 0)
 
     def pull_back(self, gradient, a, h, out):
-        """Gradient at a, given the one at h."""
-        is_active = h != 0  # before `out`, which may be h, is written to
+        """Gradient at a, given that at h."""
+        is_active = h != 0  # before writing to `out`, which may be h
         return ACTIVATIONS[self.activation].pull_back(gradient, a, h, out).mul_(is_active)
 
     def layer(self):
@@ -152,9 +152,9 @@ class TopK:
 
 @dataclass(frozen=True)
 class BlockSoftmax:
-    """An output's activation: a softmax within each block of columns, numbers as they are.
+    """An output's activation: a softmax within each block of columns; numbers are unchanged.
 
-    `widths` has the number of columns of each block, and 0 for a number, which is one column.
+    `widths` has the number of columns of each block, and 0 for a number, which has one column.
     """
 
     widths: tuple
@@ -168,7 +168,7 @@ class BlockSoftmax:
         return self._in_blocks(torch.softmax, a)
 
     def log(self, a):
-        """log h(a) of blocks, without rounding to log 0; numbers as they are."""
+        """log h(a) of blocks, without rounding to log 0; numbers are unchanged."""
         return self._in_blocks(torch.log_softmax, a)
 
     def _in_blocks(self, function, a):
@@ -196,12 +196,12 @@ class ActivationLayer(nn.Module):
 
 
 def activation_name(output):
-    """The name of the activation of what a perceptron holds for its output."""
+    """The name of the activation of a perceptron's output."""
     return getattr(output, "activation", output)
 
 
 def find_activation(name):
-    """The `Activation` that a perceptron names, or that of an output it holds."""
+    """The `Activation` named in a perceptron, or that of its output."""
     if isinstance(name, TopK):
         gain = ACTIVATIONS[name.activation].gain
         return Activation(name, name.slope, name.pull_back, name.layer, gain=gain)

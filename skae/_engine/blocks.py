@@ -1,7 +1,7 @@
 """Layers of any kind around a perceptron: torch modules whose weights lie in its flat vector.
 
-A `Block` describes such layers and holds no numbers. Its module is built anew whenever a
-network is, and given the network's tensors for its parameters.
+A `Block` describes such layers and holds no numbers. Its module is rebuilt with each network,
+whose tensors become its parameters.
 """
 
 from contextlib import contextmanager, nullcontext
@@ -14,30 +14,30 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from skae._engine.streams import OwnDraws
 
-# A convolution of so many multiplications is worth a second thread as early as a dense layer
-# with this factor more: it passes over its images several times.
+# A convolution is worth a second thread as early as a dense layer with this factor more
+# multiplications, since it passes over its images several times.
 WORK_PER_PRODUCT = 16
 
 
 @dataclass(frozen=True)
 class Block:
-    """Layers in front of the dense ones, or behind them.
+    """Layers before or after the dense ones.
 
     Parameters
     ----------
     source : callable
-        Returns a new module, each time of the same layers. Not compared.
+        Returns a new module, always with the same layers. Not compared.
     structure : str
-        Its layers, as torch prints them.
+        The layers, as printed by torch.
     shape_in, shape_out : tuple of int
-        Of what it makes of what, for one row.
+        Shapes of one row's input and output.
     shapes : tuple of tuple of int
-        Of its parameters, in the module's order.
+        Shapes of the parameters, in the module's order.
     width : int
-        Of the widest layer's output.
+        Width of the widest layer's output.
     n_products : int
-        Multiplications for one row in the layer that needs most, or as many in a dense
-        layer as would take as long.
+        Largest number of multiplications of a layer for one row, or of a dense layer
+        that takes as long.
     """
 
     source: object = field(compare=False, repr=False)
@@ -52,9 +52,9 @@ class Block:
         return " ".join(self.structure.split())
 
     def bound_to(self, tensors, like):
-        """A module with these tensors and their gradients for its parameters'.
+        """A module with these tensors as parameters, and their gradients.
 
-        Its buffers are of the dtype and on the device of a tensor `like`.
+        Its buffers have the dtype and the device of a tensor `like`.
         """
         with own_randomness():
             module = self.source()
@@ -70,15 +70,15 @@ class Block:
         return module
 
     def initial_values(self, seed):
-        """The parameters as the module's own initialisation draws them from a seed."""
+        """The parameters drawn by the module's own initialisation from a seed."""
         with own_randomness(seed):
             return [parameter.detach() for parameter in self.source().parameters()]
 
 
 def describe(source, shape_in, module=None):
-    """The `Block` of what a source builds, found by passing two rows of zeros through it.
+    """The `Block` of a source, found by passing two rows of zeros through its module.
 
-    The module, if it has been built already, is not kept.
+    A module that is already built is used, but not kept.
     """
     if module is None:
         with own_randomness():
@@ -103,7 +103,7 @@ def describe(source, shape_in, module=None):
 
 
 def _probe(module, given):
-    """What a module gives, its widest layer's width, and the most multiplications of a layer."""
+    """A module's output, its greatest width, and the most multiplications of a layer."""
     widths, products = [0], [0]
 
     def note(layer, inputs, output):
@@ -123,21 +123,21 @@ def _probe(module, given):
 
 
 def inputs_axis(layer):
-    """The axis of a layer's weight along which its inputs are; None of other kinds of layers."""
+    """The axis of a layer's weight that counts its inputs; None for other kinds of layers."""
     if isinstance(layer, nn.modules.conv._ConvTransposeNd):
         return 0
     return 1 if isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd)) else None
 
 
 def output_biases(module):
-    """The biases of its last layer, a tensor to be changed in place; None without."""
+    """The biases of the last layer, a tensor to change in place; None without biases."""
     layers = [layer for layer in module.modules() if inputs_axis(layer) is not None]
     biases = layers[-1].bias if layers else None
     return biases if biases is None else biases.data
 
 
 def atoms_of(module):
-    """The weights of its layers, each with the axis along which its atoms are counted."""
+    """The weights of the layers, each with the axis that counts its atoms."""
     layers = [layer for layer in module.modules() if inputs_axis(layer) is not None]
     for layer in layers:
         if is_parametrized(layer, "weight"):
@@ -150,7 +150,7 @@ def atoms_of(module):
 
 @contextmanager
 def own_randomness(seed=0):
-    """A context in which modules are built on the CPU, from random numbers of their own."""
+    """A context for building modules on the CPU with their own random numbers."""
     on_the_cpu = nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
     with on_the_cpu, OwnDraws(seed):
         yield
@@ -168,7 +168,7 @@ class FromSpec:
         return self.modules()[self.part == "decoder"]
 
     def modules(self):
-        """Both, newly built."""
+        """Encoder and decoder, newly built."""
         modules = self.spec.build(**self.arguments)
         if not (
             isinstance(modules, tuple)
@@ -201,7 +201,7 @@ class FromSpec:
 
 
 def _changes(module):
-    """Whether a layer computes another thing in training than afterwards."""
+    """Whether a layer behaves differently in training and in evaluation."""
     normalizes = isinstance(module, nn.modules.batchnorm._BatchNorm)
     if normalizes or getattr(module, "track_running_stats", False):
         return True
@@ -211,12 +211,12 @@ def _changes(module):
 
 
 def describe_pair(spec, **arguments):
-    """Front and back, as the parameter `network` describes them.
+    """Front and back as described by the parameter `network`.
 
     Raises
     ------
     ValueError
-        If they do not suit the data or each other.
+        If they do not match the data or each other.
     """
     name = type(spec).__name__
     sources = [FromSpec(spec, arguments, part) for part in ("encoder", "decoder")]

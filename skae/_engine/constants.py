@@ -1,6 +1,6 @@
 """Numbers as tensors.
 
-An operation with a Python number first makes a tensor of it, which takes longer than a small
+An operation with a Python number first turns it into a tensor, which takes longer than a small
 operation itself.
 """
 
@@ -11,14 +11,14 @@ import torch
 
 @lru_cache(maxsize=64)
 def _constant(value, dtype, device):
-    with torch.inference_mode(False):  # whatever the caller's mode, it serves other calls, too
+    with torch.inference_mode(False):  # in any mode of the caller, as other calls share it
         return torch.tensor(value, dtype=dtype, device=device)
 
 
 def constant(value, like):
-    """A number as a tensor of shape (), or a tuple as one of its shape, like another tensor.
+    """A number as a tensor of shape (), or a tuple as a tensor of its length, like another one.
 
-    It is kept, and not to be changed.
+    It is cached and must not be changed.
     """
     return _constant(value, like.dtype, like.device)
 

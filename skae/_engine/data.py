@@ -1,4 +1,4 @@
-"""What to train on: rows and their targets, which of them are held out, batches of them."""
+"""Training data: rows and targets, held-out rows, batches."""
 
 import math
 from dataclasses import dataclass, replace
@@ -13,20 +13,20 @@ from skae._engine.files import OnFile, only
 from skae._engine.shards import Shard, group_of, own
 from skae._engine.streams import stream
 
-SAMPLE_SIZE = 2**22  # numbers in a sample, at most
+SAMPLE_SIZE = 2**22  # maximum of numbers in a sample
 
 
 @dataclass(frozen=True)
 class Data:
-    """What to train on: rows, and what each is to become, unless that is the row itself.
+    """Training data: rows, and their targets if these are not the rows themselves.
 
     Parameters
     ----------
     X : ndarray, `OnFile`, `Shard` or CSR matrix of shape (n_samples, n_features)
     target : ndarray, `OnFile`, `Shard` or CSR matrix of shape (n_samples, n_outputs), default=None
     sample_weight : ndarray of shape (n_samples,), default=None
-        What each row counts, above 0; None for all alike. Formulas that count rows take it
-        for how often a row has been seen.
+        Weight of each row, above 0; None for equal weights. Formulas that count rows treat it as a
+        number of repetitions.
     """
 
     X: np.ndarray
@@ -43,12 +43,12 @@ class Data:
 
     @property
     def targets(self):
-        """What the rows are to become."""
+        """The targets of the rows."""
         return self.X if self.target is None else self.target
 
     @property
     def tables(self):
-        """X and, where they are others, the targets."""
+        """X and, if they differ from it, the targets."""
         return (self.X,) if self.target is None else (self.X, self.target)
 
     def __getitem__(self, rows):
@@ -57,17 +57,17 @@ class Data:
 
 
 class Split(NamedTuple):
-    """Indices of the rows to train on, and of those held out (None: no rows are)."""
+    """Indices of the training rows and of the held-out rows (None if there are none)."""
 
     training: torch.Tensor
     held_out: torch.Tensor = None
 
     def seen(self, data):
-        """The rows of data that training may learn anything from."""
+        """The rows of data from which training may learn."""
         return data if self.held_out is None else data[self.training.numpy()]
 
     def as_read(self, X):
-        """The same rows of X in the order in which they are read fastest."""
+        """The same rows of X in the fastest order for reading."""
         if isinstance(X, OnFile) and X.rows is not None:
             places = torch.from_numpy(X.rows)
         else:
@@ -78,7 +78,7 @@ class Split(NamedTuple):
 def split_rows(n_samples, fraction, seed, strata=None):
     """Hold out a random fraction of the rows, rounded up; fraction 0 holds out none.
 
-    Where rows belong to `strata`, an array of integers, it is about the same one of each.
+    If rows belong to `strata`, an array of integers, the fraction is about the same in each.
     """
     if fraction == 0:
         return Split(torch.arange(n_samples, device="cpu"))
@@ -90,7 +90,7 @@ def split_rows(n_samples, fraction, seed, strata=None):
             "more rows, lower validation_fraction or set early_stopping=False."
         )
     order = torch.randperm(n_samples, generator=stream(seed, "split"), device="cpu")
-    if strata is not None:  # sorted by stratum, of every so many rows one
+    if strata is not None:  # one of every few rows, sorted by stratum
         order = order[torch.from_numpy(strata)[order].argsort(stable=True)]
         positions = torch.arange(n_held_out, device="cpu") * n_samples // n_held_out
         others = ~torch.isin(torch.arange(n_samples, device="cpu"), positions)
@@ -99,11 +99,11 @@ def split_rows(n_samples, fraction, seed, strata=None):
 
 
 class Rows:
-    """The rows of an array as tensors, some at a time.
+    """The rows of an array as tensors, a few at a time.
 
-    On the CPU they are copied into the same memory each time: so no copy of X is made, and
-    what is computed does not depend on where X lies (see `Layout`). For another device,
-    training moves X there once, and inference moves it span by span.
+    On the CPU they are copied into the same memory each time, so that X is not copied as a whole,
+    and results do not depend on its place in memory (see `Layout`). For another device, training
+    moves X there once, and inference moves it in spans.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class Rows:
 
     @property
     def _shares_memory(self):
-        """Whether torch takes X without a copy: not what is read-only, as memory maps are."""
+        """Whether torch takes X without a copy: not if it is read-only, as memory maps are."""
         return self._X.flags.writeable
 
     def take(self, indices):
@@ -136,7 +136,7 @@ class Rows:
         return batch
 
     def span(self, start, stop):
-        """Rows that follow each other, as an array and as a tensor; valid until the next call."""
+        """Consecutive rows as an array and as a tensor; valid until the next call."""
         rows = self._X[start:stop]
         if not self._on_cpu or len(rows) == len(self._X):
             return rows, as_tensor(rows, self._device)
@@ -152,7 +152,7 @@ class Rows:
         return torch.index_select(self._tensor, 0, indices)
 
     def _room(self, n_rows):
-        """Memory for so many rows, the same for as many as before."""
+        """Memory for `n` rows, reused for the same number of rows."""
         if n_rows != self._n_rows:
             if n_rows > self._n_max:
                 like = torch.from_numpy(np.empty(0, self._X.dtype))
@@ -165,7 +165,7 @@ class Rows:
 
 
 class SparseRows(Rows):
-    """The same of a CSR matrix, whose rows become dense as they are taken.
+    """The same for a CSR matrix, whose rows become dense when they are taken.
 
     For another device they are moved there batch by batch.
     """
@@ -177,7 +177,7 @@ class SparseRows(Rows):
         return self._read(indices.cpu().numpy(), len(indices))
 
     def span(self, start, stop):
-        """Rows that follow each other, as an array and as a tensor; valid until the next call."""
+        """Consecutive rows as an array and as a tensor; valid until the next call."""
         batch = self._read(slice(start, stop), min(stop, self._X.shape[0]) - start)
         return self._batch.numpy(), batch
 
@@ -191,14 +191,14 @@ class SparseRows(Rows):
 
 
 class FileRows(SparseRows):
-    """The same of an `OnFile`, whose rows are read and converted as they are taken."""
+    """The same for an `OnFile`, whose rows are read and converted when they are taken."""
 
     def _fill(self, out, rows):
         self._X.read(rows, out)
 
 
 class OtherRows:
-    """In the place of each row of an array another one of it, which `choose` says.
+    """Replaces each row of an array by another one, set by `choose`.
 
     Parameters
     ----------
@@ -220,16 +220,16 @@ class OtherRows:
         return self._rows.dtype
 
     def choose(self, which):
-        """Have these from now on, an array of int, of shape (n_samples,)."""
+        """Use these indices from now on, an array of int of shape (n_samples,)."""
         self._which = torch.tensor(which, device=self._device)
 
     def take(self, indices):
-        """The rows in the places of those at some indices; valid until the next call."""
+        """The rows that replace those at some indices; valid until the next call."""
         return self._rows.take(self._which[indices])
 
 
 def rows_of(X, device):
-    """The `Rows` of an array, `OnFile` or CSR matrix; of a `Shard`, those that are here."""
+    """The `Rows` of an array, `OnFile` or CSR matrix; for a `Shard`, this process's."""
     X = own(X)
     if isinstance(X, OnFile):
         return FileRows(X, device)
@@ -237,9 +237,9 @@ def rows_of(X, device):
 
 
 def sample(data, n_rows, seed, among=None):
-    """Some rows of data, or of those among which to draw, as dense `Data`.
+    """A sample of rows of data, or of the given candidates, as dense `Data`.
 
-    Fewer than asked for where they are so wide that they would take much memory.
+    It is smaller than requested if rows are so wide that they would take much memory.
     """
     n_rows = max(2, min(n_rows, SAMPLE_SIZE // sum(t.shape[1] for t in data.tables)))
     among = torch.arange(len(data), device="cpu") if among is None else among
@@ -252,7 +252,7 @@ def sample(data, n_rows, seed, among=None):
 
 
 def dense(rows):
-    """As an array; of a `Shard`, with the rows of all."""
+    """X as a dense array; for a `Shard`, with the rows of all processes."""
     if isinstance(rows, (OnFile, Shard)):
         return np.asarray(rows)
     return rows.toarray() if issparse(rows) else rows

@@ -1,4 +1,4 @@
-"""Where to compute, and how arrays get there."""
+"""Devices for computation, and moving arrays to them."""
 
 import traceback
 
@@ -7,14 +7,14 @@ import torch
 
 from skae._engine.notice import warn
 
-LINE = 64  # bytes: of the cache, and where torch has its memory begin
+LINE = 64  # bytes, of cache lines and of the alignment of torch's memory
 DEVICES = ("cpu", "cuda", "mps")
 # Like `torch.set_grad_enabled`, without making a context object.
 switch_gradients = torch._C._set_grad_enabled
 
 
 def find_device(name):
-    """The torch device for the parameter `device`; ValueError where it is not there."""
+    """The torch device for the parameter `device`; ValueError if it is unavailable."""
     if name == "auto":
         name = next((kind for kind in ("cuda", "mps") if _is_available(kind, 0)), "cpu")
     kind, colon, index = name.partition(":")
@@ -30,7 +30,7 @@ def find_device(name):
 
 
 def find_device_or_cpu(name):
-    """As `find_device`, for a fitted model: one trained elsewhere goes on with the CPU."""
+    """As `find_device`, for a fitted model: falls back to the CPU if it was trained elsewhere."""
     try:
         return find_device(name)
     except ValueError as error:
@@ -47,9 +47,9 @@ def _is_available(kind, index):
 
 
 def as_tensor(array, device="cpu"):
-    """A tensor of an array, which begins where torch's own do (see `Layout`).
+    """A tensor of an array, aligned like torch's own tensors (see `Layout`).
 
-    On the CPU it shares the array's memory where that begins there, and is not read-only.
+    On the CPU it shares the array's memory if that is aligned and not read-only.
     """
     if lacks_float64(device) and array.dtype == np.float64:
         array = array.astype(np.float32)
@@ -61,7 +61,7 @@ def as_tensor(array, device="cpu"):
 
 
 def off_torch(X):
-    """X itself, or the array of a torch tensor, which NumPy refuses where it has a gradient."""
+    """X itself, or the array of a torch tensor, which NumPy refuses if it has a gradient."""
     if not isinstance(X, torch.Tensor):
         return X
     X = X.detach().cpu()
@@ -69,7 +69,7 @@ def off_torch(X):
 
 
 def lacks_bfloat16(device):
-    """Whether bfloat16 is emulated there: of CPUs torch tells which instructions they have."""
+    """Whether the device emulates bfloat16: torch knows the instructions of CPUs."""
     if torch.device(device).type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
         return False
     has = [has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name]
@@ -81,17 +81,17 @@ def lacks_float64(device):
     return torch.device(device).type == "mps"
 
 
-# These contexts are classes, since they surround every call: a generator's takes four times longer.
+# These contexts are classes, since they surround every call: generators take four times longer.
 
 
 class own_modes:
-    """A context with gradients or without, whatever of torch's modes the caller has set."""
+    """A context with gradients or without, independent of the caller's torch modes."""
 
     def __init__(self, gradients):
         self._gradients = gradients
 
     def __enter__(self):
-        # Inference mode would forbid what needs slopes to ask autograd for them.
+        # Inference mode would forbid asking autograd for slopes.
         self._inference = torch.inference_mode(False) if torch.is_inference_mode_enabled() else None
         if self._inference is not None:
             self._inference.__enter__()
@@ -110,7 +110,7 @@ class own_modes:
 
 
 class memory_errors:
-    """Turn torch's errors for lack of memory into MemoryError, whose message ends with a remedy."""
+    """Turn torch's out-of-memory errors into MemoryError, whose message ends with a remedy."""
 
     def __init__(self, remedy):
         self._remedy = remedy
@@ -121,7 +121,7 @@ class memory_errors:
     def __exit__(self, kind, error, traceback_):
         if not (isinstance(error, RuntimeError) and _lacks_memory(error)):
             return
-        traceback.clear_frames(traceback_)  # or they would keep what took the memory
+        traceback.clear_frames(traceback_)  # otherwise they would keep the memory
         summary = str(error).partition("\n")[0]
         raise MemoryError(f"Not enough memory: {self._remedy}. ({summary})") from error
 

@@ -1,6 +1,6 @@
-"""The error of a training whose numbers are no longer finite: what was not, where, and what helps.
+"""The error of a training with non-finite numbers: which numbers, where, and what helps.
 
-All of it is found after the epoch that failed, so that the steps of training cost no more.
+All of this is found after the failed epoch, so that training steps cost no more.
 """
 
 import math
@@ -13,12 +13,12 @@ from skae._engine.streams import stream
 
 @torch.no_grad()
 def divergence(trainer, losses, batches):
-    """The error of an epoch that has left something that is not finite.
+    """The error of an epoch that left non-finite numbers.
 
     Parameters
     ----------
     trainer : Trainer
-        After the epoch; its `state` is still the one before it.
+        The trainer after the epoch; its `state` is still the one before.
     losses : list of float
         The objective of each batch.
     batches : sequence of Tensor of shape (n,)
@@ -46,7 +46,7 @@ def _all_finite(losses):
 
 
 def _of_objective(trainer, losses, batches, kind=""):
-    """What to say of the first batch whose objective is not finite."""
+    """The message for the first batch with a non-finite objective."""
     number = next(n for n, loss in enumerate(losses) if not math.isfinite(loss))
     rows, value = batches[number], losses[number]
     is_last = number == len(batches) - 1
@@ -64,7 +64,7 @@ def _of_objective(trainer, losses, batches, kind=""):
 
 
 def _was_finite(trainer, rows):
-    """Whether the objective of a batch is finite at the weights that the epoch began with."""
+    """Whether the objective of a batch is finite at the epoch's initial weights."""
     state = trainer.state
     weights = torch.tensor(state.weights, device=trainer.device)
     network = Network(trainer.network.perceptron, weights)
@@ -74,12 +74,12 @@ def _was_finite(trainer, rows):
 
 
 def _is_of_size(trainer, rows):
-    """Whether the objective of a batch is finite if each of its rows comes more than once."""
+    """Whether the objective of a batch is finite if its rows are repeated."""
     return _was_finite(trainer, rows.repeat(1 + trainer.settings.batch_size // len(rows)))
 
 
 def _of_size(trainer, value, batches, kind):
-    """What to say if the objective does not stand the size of the last batch."""
+    """The message if the objective fails because of the size of the last batch."""
     n, others = len(batches[-1]), len(batches) - 1
     found = (
         f"the objective of the last {kind}batch of epoch {trainer.state.n_epochs + 1}, which has "
@@ -99,7 +99,7 @@ def _of_size(trainer, value, batches, kind):
 
 
 def _of_step(trainer, batches):
-    """What to say of weights that are not finite although all objectives are."""
+    """The message for non-finite weights although all objectives are finite."""
     batch = _batch(batches, len(batches) - 1)
     if trainer.gradient.isfinite().all():
         return (

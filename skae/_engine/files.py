@@ -1,4 +1,4 @@
-"""Rows on a file, read some at a time: memory maps, and parts of them."""
+"""Rows in a file, read in parts: memory maps, and selections from them."""
 
 import mmap
 
@@ -6,18 +6,18 @@ import numpy as np
 
 
 class OnFile:
-    """Rows of a memory map, converted as they are read, of which no copy as a whole is made.
+    """Rows of a memory map, converted when they are read, without a copy of all of them.
 
-    What is taken of it by indices or slices is an array; to NumPy it is one, too, as a whole.
+    Indexing or slicing gives an array; NumPy treats the whole as an array, too.
 
     Parameters
     ----------
     file : ndarray of shape (n, n_features)
-        A memory map, of whatever order.
+        A memory map, in any memory order.
     dtype : dtype
-        What rows are converted to.
+        Dtype to which rows are converted.
     rows : ndarray of int, shape (n_samples,), default=None
-        Which of the map's rows these are; None for all.
+        Indices of the map's rows; None for all.
     """
 
     ndim = 2
@@ -35,7 +35,7 @@ class OnFile:
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self.read(slice(None)), dtype)
 
-    def __getattr__(self, name):  # whatever else an array has, of a copy
+    def __getattr__(self, name):  # other attributes of an array, from a copy
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(np.asarray(self), name)
@@ -47,11 +47,11 @@ class OnFile:
         ----------
         rows : ndarray of int or slice
         out : ndarray, default=None
-            Memory to put them in.
+            Memory for the result.
         """
         found = self.file[rows if self.rows is None else self.rows[rows]]
         out = np.empty(found.shape, self.dtype) if out is None else out
-        with np.errstate(over="ignore", invalid="ignore"):  # where that matters it is looked for
+        with np.errstate(over="ignore", invalid="ignore"):  # checked wherever this matters
             np.copyto(out, found, casting="unsafe")
         return out
 
@@ -60,12 +60,12 @@ class OnFile:
         return OnFile(self.file, dtype, self.rows)
 
     def only(self, rows):
-        """Some of these rows, an array of indices or a slice; nothing is read."""
+        """A selection by an array of indices or a slice; nothing is read."""
         known = np.arange(len(self.file)) if self.rows is None else self.rows
         return OnFile(self.file, self.dtype, known[rows])
 
     def in_order(self, n_rows):
-        """Indices of all rows, so many at a time, in the order in which they lie on the file."""
+        """Indices of all rows in the order of the file, in chunks."""
         starts = range(0, len(self), n_rows)
         if self.rows is None:
             return [slice(start, start + n_rows) for start in starts]
@@ -74,14 +74,14 @@ class OnFile:
 
 
 def is_on_file(X):
-    """Whether X is an array whose numbers lie on a file, or an `OnFile`."""
+    """Whether X is an array whose numbers lie in a file, or an `OnFile`."""
     while isinstance(X, np.ndarray):
         X = X.base
     return isinstance(X, (OnFile, mmap.mmap))
 
 
 def size_on_file(X):
-    """Bytes of X on its file; 0 if it is in memory."""
+    """Size of X in its file, in bytes; 0 if it is in memory."""
     if not is_on_file(X):
         return 0
     return X.shape[0] * X.shape[1] * getattr(X, "file", X).itemsize
@@ -93,7 +93,7 @@ def on_file(X, dtype):
 
 
 def only(X, rows):
-    """Rows of an array or CSR matrix at some indices; those of a file are not read yet."""
+    """Rows of an array or CSR matrix at some indices; rows in a file are not read yet."""
     if hasattr(X, "only"):  # an `OnFile` or a `Shard`
         return X.only(rows)
     if X is None or not (is_on_file(X) and X.ndim == 2):
@@ -102,5 +102,5 @@ def only(X, rows):
 
 
 def in_memory(X):
-    """X itself, or a copy of what is on a file."""
+    """X itself, or a copy in memory of rows in a file."""
     return np.array(X) if is_on_file(X) else X

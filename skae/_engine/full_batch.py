@@ -10,9 +10,9 @@ from skae._engine.training import State, Trainer, copied
 class FullBatchTrainer(Trainer):
     """Minimises the mean over all training rows by L-BFGS; an epoch is one iteration.
 
-    Noise is drawn once for the whole fit, so that the objective is one function of the
-    weights. What must hold of the weights (`_constrain`) is a part of it: it is the
-    objective at the nearest weights for which that holds.
+    Noise is drawn once for the whole fit, so that the objective is a fixed function of
+    the weights. It includes constraints (`_constrain`): it is the objective at the
+    nearest weights that satisfy them.
 
     References
     ----------
@@ -24,7 +24,7 @@ class FullBatchTrainer(Trainer):
     _patience = 1
 
     def _has_learnt(self, stopping):
-        return True  # no iteration is by chance
+        return True  # iterations are not random
 
     def __init__(self, estimator, perceptron, state, data, split):
         super().__init__(estimator, perceptron, state, data, split)
@@ -32,7 +32,7 @@ class FullBatchTrainer(Trainer):
         self._first_epoch = self._tape.n_epochs = state.n_epochs
 
     def run_epoch(self, number=None):
-        """One iteration. Returns the objective per row, at the weights that it leads to."""
+        """Run one iteration; return the objective per row at the new weights."""
         if self._batch is None:
             self._batch = self.batch(self.split.training.to(self.device))
         with self._enough_threads():
@@ -42,8 +42,8 @@ class FullBatchTrainer(Trainer):
         return loss
 
     def _evaluate(self):
-        """The objective at the free weights; leaves its gradient there in `gradient`."""
-        # The line search ends, and the next one starts, where it has been evaluated last.
+        """The objective at the free weights; its gradient is left in `gradient`."""
+        # The line search ends, and the next one starts, at the last evaluation.
         free = self._free.detach()
         if self._evaluated is None or not torch.equal(self._evaluated, free):
             self.weights.copy_(free)

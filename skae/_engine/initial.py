@@ -1,4 +1,4 @@
-"""The weights that a network starts with."""
+"""Initial weights of a network."""
 
 import torch
 
@@ -7,12 +7,12 @@ from skae._engine.network import Network
 
 
 def initial_weights(perceptron, generator, output_scale=0.1):
-    """Draw a flat vector, in float64 on the CPU so that every dtype and device starts alike.
+    """Draw a flat vector, in float64 on the CPU, so that all dtypes and devices start equally.
 
-    Weights are uniform within Glorot's limit sqrt(6 / (fan_in + fan_out)), times
-    sqrt(2) for rectifiers; biases within 1 / sqrt(fan_in), which spreads the kinks of
-    the hidden units over the data. The output layer starts at `output_scale` of that, without
-    biases: with a tenth, from reconstructions near 0, instead of random ones to unlearn first.
+    Weights are uniform within Glorot's limit sqrt(6 / (fan_in + fan_out)), times sqrt(2) for
+    rectifiers; biases within 1 / sqrt(fan_in), which spreads the kinks of the hidden units over
+    the data. The output layer starts at `output_scale` times that, without biases: with a tenth,
+    reconstructions start near 0 instead of at random values to unlearn.
 
     References
     ----------
@@ -24,7 +24,7 @@ def initial_weights(perceptron, generator, output_scale=0.1):
     """
     flat = torch.zeros(perceptron.length, dtype=torch.float64, device="cpu")
     network = Network(perceptron, flat)
-    # A tied layer is the encoder's: drawn once, for the encoder's activation.
+    # A tied layer is drawn once, for the encoder's activation.
     weights = (*network.encoder_weights, *network.own_decoder_weights)
     biases = (*network.encoder_biases, *network.decoder_biases)
     shapes = (*perceptron.encoder_shapes, *perceptron.decoder_shapes)
@@ -46,15 +46,15 @@ def initial_weights(perceptron, generator, output_scale=0.1):
 
 
 def n_linear_components(perceptron):
-    """How many components of the code can start as linear functions of the rows, and be decoded so.
+    """How many components of the code can start with linear encoding and decoding.
 
-    Two hidden units that see opposite numbers make a linear one, where the activation allows it.
-    Up to half of a hidden layer does, so that the others can bend what these leave.
+    Two hidden units with opposite inputs make a linear one, if the activation allows it. Up to
+    half of a hidden layer does so; the others remain for nonlinear structure.
     """
     activations = (*perceptron.encoder_activations[:-1], *perceptron.decoder_activations[:-1])
     is_dense = perceptron.front is None and perceptron.back is None
     inner = perceptron.decoder_sizes[:-1] == perceptron.sizes[:0:-1] and not any(perceptron.tied)
-    # Of a table, inputs may have a mask besides, which the code starts without.
+    # With a table, inputs may also have a mask, which the initial code ignores.
     is_table = isinstance(activation_name(perceptron.output), BlockSoftmax)
     mirrors = inner and (is_table or perceptron.n_inputs == perceptron.n_outputs)
     has_plain_code = perceptron.encoder_activations[-1:] == ("identity",)
@@ -65,17 +65,17 @@ def n_linear_components(perceptron):
 
 
 def start_linear(network, directions, scales):
-    """Let the code start as the projections on some directions, each divided by its scale.
+    """Start the code as projections on some directions, each divided by its scale.
 
-    The decoder starts as the way back: for principal components, the network is PCA. The other
-    units see what they have been drawn to see, but have no effect on the output yet.
+    The decoder starts as the inverse: with principal components, the network is PCA. The other
+    units keep their drawn input weights, but do not affect the output yet.
 
     Parameters
     ----------
     network : Network
-        Newly drawn, with `n_linear_components` of k or more; changed in place.
+        Newly drawn, with `n_linear_components` of at least k; changed in place.
     directions : Tensor of shape (k, n_features)
-        Orthonormal.
+        Orthonormal directions.
     scales : Tensor of shape (k,)
     """
     perceptron, weights = network.perceptron, network.own_decoder_weights
@@ -86,9 +86,9 @@ def start_linear(network, directions, scales):
 
 
 def _carry(weights, biases, activations, first, last):
-    """Let layers compute last @ first @ x, the first factor in the first layer.
+    """Make layers compute last @ first @ x, with the first factor in the first layer.
 
-    In between, a number is carried by two units that see opposite ones.
+    In between, two units with opposite inputs carry each number.
     """
     between = [torch.eye(len(first), dtype=first.dtype)] * (len(weights) - 2)
     matrices = [first, *between, last] if len(weights) > 1 else [last @ first]

@@ -1,10 +1,10 @@
-"""How much memory there is."""
+"""Amount of free memory."""
 
 import math
 import re
 from pathlib import Path
 
-# What says so, with the number of bytes that it counts in: of Linux, and of a container's limit.
+# Sources, with their unit in bytes: Linux, and the limit of a container.
 SAYINGS = (
     ("/proc/meminfo", r"MemAvailable:\s*(\d+) kB", 1024),
     ("/sys/fs/cgroup/memory.max", r"(\d+)", 1),
@@ -12,7 +12,7 @@ SAYINGS = (
 
 
 def free_memory():
-    """Bytes that are free, or that hold no more than what files have, too; inf if nothing says."""
+    """Bytes that are free or only cache files; inf if unknown."""
     return min(_number_in(*saying) for saying in SAYINGS)
 
 

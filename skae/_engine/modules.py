@@ -1,4 +1,4 @@
-"""A network's encoder and decoder as torch modules of their own, and how users get them."""
+"""A network's encoder and decoder as separate torch modules, and their publication."""
 
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ from skae._engine.blocks import PerPixel
 
 
 def encoder_module(network):
-    """The encoder as a `torch.nn.Sequential` that holds copies of the weights."""
+    """The encoder as a `torch.nn.Sequential` with copies of the weights."""
     modules = [Log1p()] if network.perceptron.log_inputs else []
     if network.perceptron.front is not None:
         modules.append(Centre(network.origin))
@@ -16,7 +16,7 @@ def encoder_module(network):
 
 
 def layers_from_origin(network, dense):
-    """The encoder's modules, given its dense layers, for rows that are counted from the origin."""
+    """The encoder's modules, given its dense layers, for rows minus the origin."""
     perceptron = network.perceptron
     modules = _copied(perceptron.front, network.front_tensors, network.flat)
     modules += _as_modules(dense, perceptron.image)
@@ -28,9 +28,9 @@ def layers_from_origin(network, dense):
 
 
 def decoder_module(network, with_activation=True, both_heads=False):
-    """The decoder as a `torch.nn.Sequential` that holds copies of the weights.
+    """The decoder as a `torch.nn.Sequential` with copies of the weights.
 
-    It has its second head and the last activation only if they are asked for.
+    It has the second head and the last activation only on request.
     """
     perceptron, n_outputs = network.perceptron, network.perceptron.n_outputs
     image, layers = perceptron.decoded_image, network.decoder_layers
@@ -51,11 +51,10 @@ def decoder_module(network, with_activation=True, both_heads=False):
 
 
 def published(layers):
-    """Layers as one module for users, of numbers to be read: none requires a gradient.
+    """Layers as one module for users, without gradients.
 
-    Whoever trains it says `requires_grad_()`, after which the origin stays what it is. That
-    rows are of its dtype is seen to by a hook, not a layer, so that users find their own layers
-    alone.
+    To train it, users call `requires_grad_()`, which leaves the origin fixed. A hook, not a layer,
+    checks the dtype of rows, so that users find only their own layers.
     """
     module = nn.Sequential(*layers).requires_grad_(False).eval()
     for layer in module.modules():
@@ -66,7 +65,7 @@ def published(layers):
 
 
 def refuse_other_dtypes(module, inputs: tuple[torch.Tensor]) -> None:
-    """For TypeErrors that say what to do. TorchScript asks for the annotations."""
+    """Raise TypeErrors that say what to do. TorchScript needs the annotations."""
     if not torch.jit.is_scripting():
         _check_dtype(module, inputs[0])
 
@@ -90,7 +89,7 @@ class Centre(nn.Module):
         self.origin = nn.Parameter(origin.detach().clone(), requires_grad=False)
 
     def hold_fast(self):
-        """Make the origin a buffer, which no `requires_grad_()` reaches."""
+        """Make the origin a buffer, which `requires_grad_()` does not affect."""
         origin = self.origin.detach()
         del self.origin
         self.register_buffer("origin", origin)
@@ -103,7 +102,7 @@ class Centre(nn.Module):
 
 
 class Standardize(nn.Module):
-    """(x - mean) / scale, of an array and a number that are not trained."""
+    """(x - mean) / scale, with an array and a number that are not trained."""
 
     def __init__(self, mean, scale):
         super().__init__()
@@ -118,7 +117,7 @@ class Standardize(nn.Module):
 
 
 class Scale(nn.Module):
-    """x * factor + offset, of two arrays that are not trained."""
+    """x * factor + offset, with two arrays that are not trained."""
 
     def __init__(self, factor, offset):
         super().__init__()
@@ -133,7 +132,7 @@ class Scale(nn.Module):
 
 
 class Clamp(nn.Module):
-    """Numbers that are no lower and no higher than those of two arrays."""
+    """Numbers limited by two arrays."""
 
     def __init__(self, low, high):
         super().__init__()
@@ -167,7 +166,7 @@ class TwoHeads(nn.Module):
 
 
 class OnlyOutput(nn.Module):
-    """A number for each row, of outputs of width 1."""
+    """A number for each row, from outputs of width 1."""
 
     def forward(self, output):
         return output.squeeze(-1)
@@ -201,7 +200,7 @@ def _as_modules(layers, image):
     modules = []
     for weight, bias, activation in layers:
         fan_out, fan_in = weight.shape
-        # skip_init: a plain nn.Linear would draw from the global random generator.
+        # skip_init, since a plain nn.Linear would draw from the global random generator.
         linear = nn.utils.skip_init(nn.Linear, fan_in, fan_out, dtype=weight.dtype)
         with torch.no_grad():
             linear.weight.copy_(weight)

@@ -1,4 +1,4 @@
-"""A perceptron with its weights, as the objectives see it.
+"""A perceptron with its weights, as objectives use it.
 
 All weights are views of one flat tensor, so that one optimiser step, one snapshot and
 one array to pickle serve the whole network.
@@ -22,30 +22,30 @@ AVERAGED_START, AVERAGED_PART = 10.0, 1e-3  # see `Network.average_decoder`
 
 
 def keeps_memory(formula):
-    """Mark a formula whose gradient at the first input may lie in memory that it gets as `out`."""
+    """Mark a formula that may write the gradient at its first input to memory `out`."""
     formula.keeps_memory = True
     return formula
 
 
 def averages_rows(formula: Callable) -> Callable:
-    """Mark a formula that is a mean over rows: where these have weights, it gets `sample_weight`.
+    """Mark a formula that is a mean over rows: if these have weights, it gets `sample_weight`.
 
-    They are a tensor of shape (n,), to multiply what each row contributes by. Their mean over
-    all rows of a training is 1; that over the rows of a batch is not.
+    The weights are a tensor of shape (n,) that multiplies the contribution of each row. Their mean
+    over all training rows is 1, but not their mean over a batch.
 
     Parameters
     ----------
     formula : callable
-        What is to be passed to `network.apply`, with an argument `sample_weight=None`.
+        A formula for `network.apply`, with an argument `sample_weight=None`.
 
     Returns
     -------
     formula : callable
-        The same.
+        The same formula.
 
     See Also
     --------
-    penalized : A formula that needs none.
+    penalized : A formula that needs no weights.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def averages_rows(formula: Callable) -> Callable:
 
 
 def weighed(cells, sample_weight):
-    """Those of each row, (..., n, width), times its weight, if rows have weights."""
+    """Values of each row, (..., n, width), times its weight if rows have weights."""
     return cells if sample_weight is None else cells * sample_weight.unsqueeze(-1)
 
 
@@ -97,30 +97,32 @@ class Network:
     ----------
     perceptron : Perceptron
     flat : Tensor of shape (length,)
-        The weights; shared, not copied.
+        The weights, which are shared, not copied.
     gradient : Tensor of shape (length,), default=None
-        Where `backward` adds the gradient; None for a network that is not trained.
+        Tensor to which `backward` adds the gradient; None for a network that is not
+        trained.
 
     Attributes
     ----------
     n_epochs : float
-        Epochs of training behind it; infinite for a network that is not trained.
+        Number of finished epochs; infinite for a network that is not trained.
     progress : float or None
-        How much of the training is over, from 0 to 1; None of one whose end is not known.
+        Finished fraction of the training, from 0 to 1; None if its end is unknown.
     noted : list of Tensor or None
-        What the objective has noted of each batch of this epoch; None if nobody asks.
+        Numbers that the objective noted for each batch of this epoch; None if not
+        needed.
     active : Tensor of shape (n_components,) or None
-        Which components have been active in this epoch, if the objective notes it.
+        Mask of the components active in this epoch, if the objective notes it.
     part : Part or None
-        Which part of a batch its rows are, where other processes have the others.
+        The part of a batch to which its rows belong, if processes share batches.
     """
 
     n_epochs = math.inf
     progress = None
     noted = None
-    dtype_of_products = None  # what operands are rounded to before; None: they are not
+    dtype_of_products = None  # dtype to which operands are rounded; None for no rounding
     active = part = None
-    _subtracts = True  # the origin from rows, unless the first bias does that
+    _subtracts = True  # subtracts the origin from rows, unless the first bias does
 
     def __init__(self, perceptron, flat, gradient=None):
         self.perceptron = perceptron
@@ -129,7 +131,7 @@ class Network:
 
     @cached_property
     def _tensors(self):
-        """All tensors, by kind. Made when they are needed: of a tape's own, seldom."""
+        """All tensors by kind, made on demand: a tape rarely needs its own."""
         tensors = self.perceptron.layout.split(self.flat)
         if self._gradient is not None:
             gradients = self.perceptron.layout.split(self._gradient)
@@ -141,12 +143,11 @@ class Network:
         return tensors
 
     def completed(self, units=None):
-        """The network, to be read only: with all made at once that is made when it is needed.
+        """The network as read-only, with everything built that is otherwise built on demand.
 
-        Where the first layer is dense its bias takes the origin away, which costs nothing, and
-        no more does it that the last dense layer brings outputs to other units than those
-        that they were trained in: `units`, if given, is a pair (scale, offset) of arrays of
-        shape (n_outputs,).
+        The bias of a dense first layer subtracts the origin, which is free. So is a last dense
+        layer that converts outputs from their training units: `units`, if given, is a pair (scale,
+        offset) of arrays of shape (n_outputs,).
         """
         _ = self.front, self.back
         if units is not None:
@@ -157,7 +158,7 @@ class Network:
 
     @property
     def folded_layers(self):
-        """The encoder's layers, of which the first one takes the origin away if it is dense."""
+        """The encoder's layers; the first one subtracts the origin if it is dense."""
         if self.front is not None or not self._subtracts or not self.encoder_layers:
             return self.encoder_layers
         (weight, bias, activation), *rest = self.encoder_layers
@@ -165,32 +166,32 @@ class Network:
 
     @property
     def origin(self):
-        """What rows are counted from, of shape (n_inputs,): the mean of those seen first.
+        """The origin subtracted from rows, of shape (n_inputs,): the mean of the first rows seen.
 
-        It is not trained. Without it the first layer's gradient would be almost that of a
-        constant, for rows whose mean is large beside how much they vary.
+        It is not trained. Without it, for rows whose mean is large relative to their variation,
+        the first layer's gradient would be almost that of a constant.
         """
         return self._tensors["origin"][0]
 
     @property
     def encoder_weights(self):
-        """Of its dense layers, each of shape (fan_out, fan_in), the input side's first."""
+        """Weights of the encoder's dense layers, each (fan_out, fan_in), input side first."""
         return self._tensors["encoder_weights"]
 
     @property
     def encoder_biases(self):
-        """Of the same layers, each of shape (fan_out,)."""
+        """Biases of the same layers, each of shape (fan_out,)."""
         return self._tensors["encoder_biases"]
 
     @cached_property
     def own_decoder_weights(self):
-        """Of the decoder's dense layers, the code's first; None for tied ones."""
+        """Weights of the decoder's dense layers, the code's first; None for tied ones."""
         own = iter(self._tensors["decoder_weights"])
         return [None if tied else next(own) for tied in self.perceptron.tied[::-1]]
 
     @property
     def decoder_biases(self):
-        """Of the same layers, each of shape (fan_out,)."""
+        """Biases of the same layers, each of shape (fan_out,)."""
         return self._tensors["decoder_biases"]
 
     @property
@@ -209,11 +210,11 @@ class Network:
         return self._tensors["extra"][0]
 
     def average_decoder(self):
-        """Let the averages of the decoder's weights follow these, after a step of training.
+        """Update the averages of the decoder's weights after a training step.
 
-        After the first step they are the weights. Later on each step counts as much as the
-        thousandth part of all before it, but for the early ones, which are forgotten sooner: after
-        t of them the average is over the last t / 10 or so.
+        After the first step they equal the weights. Later, each step has about a thousandth of the
+        total weight, but early ones are forgotten sooner: after t early steps, the average covers
+        about the last t / 10.
         """
         (n_averaged,) = self._tensors[f"{KEPT}n_averaged"]
         part = (AVERAGED_START / (AVERAGED_START + n_averaged)).clamp_(min=AVERAGED_PART)
@@ -223,18 +224,18 @@ class Network:
 
     @property
     def game(self):
-        """What a game keeps from step to step, of shape (2,); there only beside averages."""
+        """State that a game keeps between steps, of shape (2,); exists only beside averages."""
         return self._tensors[f"{KEPT}game"][0]
 
     @cached_property
     def _averages_and_decoder(self):
-        """As they lie in the flat vector, number for number."""
+        """Both as slices of the flat vector, in the same order."""
         parts = self.perceptron.layout.parts
         decoder = self.flat[parts["decoder"]]
         return self.flat[parts["averages"]][: len(decoder)], decoder
 
     def with_averages(self):
-        """A network of its own, whose decoder has the averages for its weights."""
+        """A separate network, whose decoder has the averages as its weights."""
         network = Network(self.perceptron, self.flat.clone())
         averages, decoder = network._averages_and_decoder
         decoder.copy_(averages)
@@ -242,13 +243,13 @@ class Network:
 
     @cached_property
     def front(self):
-        """The module of the layers in front of the dense ones; None without."""
+        """The module of the layers before the dense ones; None without."""
         block = self.perceptron.front
         return block and block.bound_to(self.front_tensors, like=self.flat)
 
     @cached_property
     def back(self):
-        """The module of the layers behind the dense ones; None without."""
+        """The module of the layers after the dense ones; None without."""
         block = self.perceptron.back
         return block and block.bound_to(self.back_tensors, like=self.flat)
 
@@ -271,18 +272,18 @@ class Network:
 
     @property
     def encoder_tensors(self):
-        """All the encoder's tensors, in the order in which a row meets them."""
+        """All tensors of the encoder, in the order in which rows pass them."""
         dense = _interleaved(self.encoder_weights, self.encoder_biases)
         return [*self._tensors["origin"], *self.front_tensors, *dense]
 
     @property
     def decoder_tensors(self):
-        """All the decoder's tensors but tied ones, likewise."""
+        """All tensors of the decoder except tied ones, likewise."""
         dense = _interleaved(self.own_decoder_weights, self.decoder_biases)
         return [*dense, *self.back_tensors]
 
     def set_blocks(self, seed):
-        """Give front and back the weights that they start with, drawn from a seed."""
+        """Give front and back their initial weights, drawn from a seed."""
         perceptron = self.perceptron
         pairs = (perceptron.front, self.front_tensors), (perceptron.back, self.back_tensors)
         for block, tensors in pairs:
@@ -292,7 +293,7 @@ class Network:
 
     @property
     def atoms(self):
-        """The decoder's weights, each with the axis along which its atoms are counted."""
+        """The decoder's weights, each with the axis that counts its atoms."""
         dense = [(weight, 1) for weight in self.decoder_weights]
         return dense if self.back is None else [*dense, *atoms_of(self.back)]
 
@@ -304,10 +305,10 @@ class Network:
         return code if self.perceptron.code_heads == 1 else code[0]
 
     def answer(self, code, output):
-        """Let it decode a code to an output of shape (1, n_outputs), before the activation.
+        """Make the network decode a code to an output (1, n_outputs), before the activation.
 
-        It does so in place, as far as its last biases reach: those of a convolution are one
-        for each channel, and other layers than dense ones and convolutions may have none.
+        This changes its last biases in place, as far as they allow: a convolution has one per
+        channel, and layers other than dense ones and convolutions may have none.
         """
         biases = self.decoder_biases[-1] if self.back is None else output_biases(self.back)
         n_biases = 0 if biases is None else len(biases) // self.perceptron.output_heads
@@ -321,11 +322,11 @@ class Network:
         return output if self.perceptron.output_heads == 1 else output[0]
 
     def features(self, x):
-        """What the dense layers get of rows x: (n, width), or (n, n_pixels, width)."""
+        """Inputs of the dense layers for rows x: (n, width), or (n, n_pixels, width)."""
         return self._in_front(self.from_origin(x))
 
     def from_origin(self, x):
-        """What the front, or the first dense layer, gets of rows x."""
+        """Inputs of the front, or of the first dense layer, for rows x."""
         if self.perceptron.log_inputs:
             x = x.clamp(min=0.0).log1p()
         return x - self.origin if self._subtracts else x
@@ -347,17 +348,17 @@ class Network:
         return self._as_rows(self.code_activation.function(heads[0])), self._as_rows(heads[1])
 
     def units(self, code):
-        """A code with a column for each unit: one that is an image has a row for each pixel."""
+        """A code with a column for each unit; a code that is an image has a row for each pixel."""
         return self._at_pixels(code, self.perceptron.image).flatten(0, -2)
 
     def before_code(self, x):
-        """What the encoder's last layer gets of x, (n, fan_in) or (n, n_pixels, fan_in)."""
+        """Inputs of the encoder's last layer for x, (n, fan_in) or (n, n_pixels, fan_in)."""
         return _through(self.encoder_layers[:-1], self.features(x))
 
     def encode_with_slopes(self, features):
         """Code, and for each dense layer the derivative of its activation.
 
-        Derivatives are of the shape of the features, (n, fan_out) or (n, n_pixels, fan_out).
+        Derivatives have the shape of the features, (n, fan_out) or (n, n_pixels, fan_out).
         """
         slopes, h = [], features
         for number, (_, _, activation) in enumerate(self.encoder_layers):
@@ -376,7 +377,7 @@ class Network:
         return heads if len(heads) == 2 else heads[0]
 
     def _as_rows(self, output):
-        """Of an output at each pixel, (n, n_pixels, width), the image as a row."""
+        """The image as a row, from an output at each pixel, (n, n_pixels, width)."""
         return output.mT.flatten(1) if self.perceptron.image else output
 
     @staticmethod
@@ -385,7 +386,7 @@ class Network:
         return code.unflatten(-1, (-1, prod(image))).mT if image else code
 
     def _behind(self, h):
-        """What the back makes of the decoder's last dense layer."""
+        """The back's output for that of the decoder's last dense layer."""
         if self.back is None:
             return h
         if self.perceptron.decoded_image:
@@ -398,41 +399,41 @@ class Network:
         return module(x)
 
     def apply(self, formula, *inputs, **constants):
-        """The value of a formula that comes with its pullback (see `Tape.apply`)."""
+        """The value of a formula with a pullback (see `Tape.apply`)."""
         return formula(*inputs, **self._weighing(formula), **constants)[0]
 
     def mean(self, values):
-        """The mean over rows of values of shape (..., n), weighted where the rows have weights."""
+        """The mean over rows of values of shape (..., n), weighted if rows have weights."""
         weights = self.sample_weight
         return values.mean() if weights is None else (values * weights).mean()
 
     def in_proportion(self, sums):
-        """Sums over the rows of a batch: of a part, the whole batch's times what part it is.
+        """Sums over the rows of a batch; for a part, the whole batch's times the part's share.
 
-        For objectives that are no means over rows, but go by statistics of the batch; with the
-        number of these rows they make up the same means in every part.
+        For objectives that are not means over rows, but depend on statistics of the batch: divided
+        by the number of rows, they give the same means in every part.
         """
         return sums if self.part is None else self.part.in_proportion(sums)
 
     def note(self, value):
-        """Keep a number of this batch, a tensor, whose mean over an epoch is to be known."""
+        """Record a number of this batch, a tensor, for the mean over the epoch."""
         if self.noted is not None:
             self.noted.append(value if self.part is None else value * self.part.share)
 
     def weigh(self, sample_weight):
-        """Take the weights of the batch to come, of shape (n,), or None."""
+        """Set the weights of the next batch, of shape (n,), or None."""
         self._sample_weight, self.has_weighed = sample_weight, False
 
     @property
     def sample_weight(self):
-        """What each row of the batch counts, of shape (n,); None for all alike."""
+        """Weight of each row of the batch, of shape (n,); None for equal weights."""
         self.has_weighed = True
         return self._sample_weight
 
     _sample_weight, has_weighed = None, False
 
     def _weighing(self, formula):
-        """What a formula that averages rows gets besides."""
+        """Additional arguments of a formula that averages rows."""
         if self._sample_weight is None or not hasattr(formula, "averages_rows"):
             return {}
         return {"sample_weight": self.sample_weight}
@@ -442,18 +443,18 @@ class Network:
         return self.output_activation.function(self.mean_output(code))
 
     def _encoder_output(self, number, x):
-        """Linear output of one of the encoder's layers."""
+        """Linear output of a layer of the encoder."""
         weight, bias, _ = self.encoder_layers[number]
         return functional.linear(x, weight, bias)
 
     def _code_heads(self, output):
-        """What `encode` returns, given the output of the encoder's layers."""
+        """The result of `encode`, given the output of the encoder's layers."""
         if self.perceptron.code_heads == 1:
             return output
         return self.apply(two_heads, output, activation=self.code_activation)
 
     def _output_heads(self, output):
-        """What `decode` returns, given the output of the decoder's layers."""
+        """The result of `decode`, given the output of the decoder's layers."""
         if self.perceptron.output_heads == 1:
             return output
         return self.apply(two_heads, output, activation=IDENTITY)
@@ -466,18 +467,18 @@ class Network:
 
     @cached_property
     def decoder_layers(self):
-        """Triples (weight, bias, activation); the output's is the loss's business."""
+        """Triples (weight, bias, activation); the loss handles the output's activation."""
         functions = self.perceptron.decoder_functions
         return list(zip(self.decoder_weights, self.decoder_biases, functions, strict=True))
 
     @property
     def code_activation(self):
-        """That of the encoder's last layer."""
+        """The activation of the encoder's last layer."""
         return find_activation(self.perceptron.encoder_activations[-1])
 
     @property
     def output_activation(self):
-        """That which turns the decoder's output into a reconstruction."""
+        """The activation that turns the decoder's output into a reconstruction."""
         return find_activation(self.perceptron.output)
 
 
@@ -489,10 +490,10 @@ def _through(layers, x):
 
 
 def _heads(layers, n_heads, x):
-    """What some layers make of x, in one piece or two.
+    """The output of some layers for x, in one piece or two.
 
-    Each head is a product of its own: so a code is the same, to the bit, in a network that
-    has lost its second head.
+    Each head is a separate product, so that a code is identical to the bit in a network without
+    the second head.
     """
     if n_heads == 1:
         return (_through(layers, x),)
@@ -506,16 +507,16 @@ def _interleaved(weights, biases):
 
 
 def in_units(layers, scale, offset):
-    """Layers whose last one gives output * scale + offset; both are float64 arrays."""
+    """Layers whose last one gives output * scale + offset, which are float64 arrays."""
     *below, (weight, bias, activation) = layers
-    # On the CPU, as some devices have no float64, which an offset far from 0 needs.
+    # On the CPU, since an offset far from 0 needs float64, which some devices lack.
     scale, offset = (torch.tensor(its, device="cpu") for its in (scale, offset))
     scaled = (weight.cpu() * scale[:, None]).to(weight)
     return [*below, (scaled, (bias.cpu() * scale + offset).to(bias), activation)]
 
 
 def fold_origin(network):
-    """Let the first layer, a dense one, take the origin away from now on, in place."""
+    """Make the first layer, a dense one, subtract the origin from now on, in place."""
     (_, folded, _), *_ = network.folded_layers
     network.encoder_biases[0].copy_(folded)
     network.origin.zero_()
@@ -525,11 +526,11 @@ ENCODER, DECODER = "encoder_tensors", "decoder_tensors"
 
 
 def matching_tensors(network, parts, name):
-    """Pairs of views of the same weights: in a network and, one after the other, in its parts.
+    """Pairs of views of the same weights in a network and in its parts, in order.
 
-    Of a second head, which the network lacks, the parts' rows are left out.
+    A second head of a part, which the network lacks, is left out.
     """
-    skips = name == ENCODER and network.perceptron.front is None  # the upper ones' are folded
+    skips = name == ENCODER and network.perceptron.front is None  # upper origins are folded
     its = [
         tensor
         for number, part in enumerate(parts)
@@ -540,7 +541,7 @@ def matching_tensors(network, parts, name):
 
 
 def lifted_off(perceptron, network):
-    """A network of its own: the output layer, which a perceptron describes, of a network."""
+    """A separate network of a network's output layer, described by a perceptron."""
     layer = Network(perceptron, network.flat.new_zeros(perceptron.length))
     for own, its in matching_tensors(layer, [network], DECODER):
         own.copy_(its)
@@ -548,7 +549,7 @@ def lifted_off(perceptron, network):
 
 
 def put_on_top(layer, network):
-    """A network of its own: the encoder of a network, its first head, and an output layer."""
+    """A separate network of a network's encoder, with its first head, and an output layer."""
     its = network.perceptron
     perceptron = replace(
         layer.perceptron,

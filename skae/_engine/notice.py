@@ -1,4 +1,4 @@
-"""Warnings, at the line of the user's that has led to them."""
+"""Warnings at the line of the user's code that caused them."""
 
 import sys
 import warnings
@@ -7,10 +7,10 @@ INSIDE = {"skae", "sklearn", "joblib", "contextlib", "functools"}
 
 
 def warn(message, category=UserWarning):
-    """Warn at the last line outside of skae and of what it is fitted by, such as a search.
+    """Warn at the last line outside skae and the packages that fit it, such as a search.
 
-    So that it points at the call of `fit`, through however many methods, layers of a stack or
-    steps of a pipeline it has come.
+    So it points at the call of `fit`, through any number of methods, layers of a stack or steps of
+    a pipeline.
     """
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and _is_inside(frame):

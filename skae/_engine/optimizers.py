@@ -15,9 +15,9 @@ class Adam:
     moments : Tensor of shape (2, length)
         Running averages of the gradient and of its square.
     n_steps : Tensor of shape ()
-        Steps behind the moments.
+        Number of steps so far.
     betas : tuple of float, default=(0.9, 0.999)
-        What the averages keep of themselves in a step.
+        Decay factors of the averages per step.
 
     References
     ----------
@@ -68,7 +68,7 @@ class Momentum:
 SOLVERS = {
     "adam": Adam,
     "sgd": Momentum,
-    # Of two networks that play against each other: momentum would carry them round and round.
+    # For two networks that play against each other: momentum would make them circle.
     "adversarial": partial(Adam, betas=(0.0, 0.99)),
 }
 

@@ -1,11 +1,11 @@
-"""In which order an epoch takes the rows."""
+"""The order in which an epoch takes the rows."""
 
 import torch
 
-# Of windows: numbers in a block, 4 MB of float32 and 1 MB of pixels, in which a file is read nearly
-# as fast as from its beginning to its end; and the least blocks in a window, so many that rows of
-# all kinds are in it wherever they lie in the file. They go by no machine's memory: other windows
-# would be another training.
+# For windows: numbers in a block, 4 MB of float32 or 1 MB of pixels, for which a file is read
+# nearly as fast as sequentially; and the minimum of blocks in a window, enough to mix rows from
+# all parts of the file. They do not depend on the machine's memory: other windows would give
+# another training.
 BLOCK_SIZE = 2**20
 N_BLOCKS = 64
 
@@ -21,9 +21,9 @@ def shuffled_in_windows(rows, n_features, generator):
     Parameters
     ----------
     rows : Tensor of int, shape (n,)
-        In the order in which they are read fastest.
+        The rows in the fastest order for reading.
     n_features : int
-        Numbers in a row.
+        Number of columns of a row.
     generator : torch.Generator
     """
     blocks = rows.split(max(1, BLOCK_SIZE // n_features))

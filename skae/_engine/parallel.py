@@ -1,7 +1,7 @@
-"""Processes that train one network together: what they add up, and their parts of a batch.
+"""Processes that train one network together: their sums, and their parts of a batch.
 
-All of them call the same methods in the same order. What one of them waits for in vain is an
-error, which names the rank that is to blame.
+All of them call the same methods in the same order. If one waits in vain, an error names the rank
+that caused this.
 """
 
 import time
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-ROLL_CALL = 5.0  # seconds in which ranks that are still there have noticed that another is not
+ROLL_CALL = 5.0  # seconds within which remaining ranks notice a lost one
 APART = (
     "The processes have parted after an error: leave data_parallel() in all of them, and enter it "
     "anew."
@@ -25,14 +25,14 @@ class Group:
     Parameters
     ----------
     timeout : float
-        Seconds that one of them waits for the others.
+        Number of seconds that a process waits for the others.
     """
 
     def __init__(self, timeout):
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self._group = dist.new_group(timeout=timedelta(seconds=timeout), backend="gloo")
         self._notes = Notes(self._group.group_name, self.rank, self.size, timeout)
-        self.gather(None)  # nobody leaves, as for an error of its own, before all have come
+        self.gather(None)  # no process leaves, for example by an error, before all are there
 
     def add_up(self, numbers):
         """The sum over all processes, in place, of a tensor or an array."""
@@ -42,7 +42,7 @@ class Group:
         return numbers
 
     def any(self, value):
-        """Whether it is true in any process."""
+        """Whether a value is true in any process."""
         return any(self.gather(bool(value)))
 
     def gather(self, value):
@@ -61,7 +61,7 @@ class Group:
 
     @contextmanager
     def _answered(self):
-        """A context for what others take part in; its errors say which of them has not."""
+        """A context for joint calls; its errors name the process that did not take part."""
         if self._group is None:
             raise RuntimeError(APART)
         try:
@@ -70,24 +70,24 @@ class Group:
             raise self._notes.lost(error) from error
 
     def fail(self, error):
-        """Tell the others of an error here, and part: what they wait for ends at once."""
+        """Report an error to the others and leave, so that their waiting ends at once."""
         if not isinstance(error, LostRankError):
             self._notes.leave(error)
         self.close()
 
     def close(self):
-        """Part from the others."""
+        """Leave the group."""
         if self._group is not None:
             dist.destroy_process_group(self._group)
             self._group = None
 
 
 class LostRankError(RuntimeError):
-    """A process that others wait for has failed, has ended or does not answer."""
+    """A process for which others wait has failed, has ended or does not answer."""
 
 
 class Notes:
-    """What processes tell each other when nothing else connects them: keys in torch's store."""
+    """Messages between processes without other connections: keys in torch's store."""
 
     def __init__(self, name, rank, size, timeout):
         self._rank, self._size, self._timeout = rank, size, timeout
@@ -99,11 +99,11 @@ class Notes:
         cause = f"{type(error).__name__}: {error}"
         try:
             self._store.set(f"failed/{self._rank}", cause)
-        except RuntimeError:  # the store has ended, and so will the others' calls
+        except RuntimeError:  # without the store, the others' calls end, too
             return
 
     def lost(self, error):
-        """The error of a process whose call of others has failed."""
+        """The error of a process whose joint call failed."""
         try:
             return LostRankError(self._found(error))
         except RuntimeError:
@@ -113,7 +113,7 @@ class Notes:
             )
 
     def _found(self, error):
-        """What has happened, as far as the others have noted it."""
+        """The cause, as far as the others noted it."""
         self._store.set(f"here/{self._rank}", "")
         ends = time.monotonic() + min(ROLL_CALL, self._timeout)
         while True:
@@ -152,16 +152,16 @@ class Notes:
 class Part:
     """This process's part of a batch.
 
-    One of whose rows a batch has none takes part with a row of zeros, which counts nothing: so
-    that all do the same.
+    A process without rows in a batch takes part with a row of zeros of weight 0, so that all do
+    the same.
 
     Parameters
     ----------
     group : Group
     indices : Tensor of int, shape (n,)
-        The batch's rows, of all.
+        Indices of the batch's rows among all rows.
     is_own : Tensor of bool, shape (n,)
-        Which of them are this process's.
+        Mask of this process's rows among them.
     """
 
     def __init__(self, group, indices, is_own):
@@ -173,42 +173,42 @@ class Part:
 
     @property
     def share(self):
-        """What part of the batch it is."""
+        """The share of this part in the batch."""
         return self.n_own / self.size
 
     def of(self, whole, axis=0):
-        """This part of what there is for all rows of the batch."""
+        """This part of values for all rows of the batch."""
         return whole.index_select(axis, self._drawn.to(whole.device))
 
     def whole(self, rows):
-        """The batch of which these are this part's rows."""
+        """The whole batch, given this part's rows."""
         batch = rows.new_zeros(self.size, *rows.shape[1:])
         if self.n_own:
             batch[self._places.to(rows.device)] = rows
         return self.group.add_up(batch)
 
     def mean(self, means):
-        """In place, means over the batch from those over its parts."""
+        """Means over the batch from those over its parts, in place."""
         means = means.mul_(self.share) if self.n_own else means.zero_()
         return self.group.add_up(means)
 
     def in_proportion(self, sums):
-        """Sums over the batch, times what part of it this one is, from those over its parts."""
+        """Sums over the batch, times the share of this part, from those over its parts."""
         whole = sums.clone() if self.n_own else torch.zeros_like(sums)
         return self.group.add_up(whole).mul_(max(self.n_own, 1) / self.size)
 
 
 def of_batch(draw, x, generator, axis=0):
-    """Random numbers for rows x, which do not depend on how many processes share the batch.
+    """Random numbers for rows x, independent of how many processes share the batch.
 
     Parameters
     ----------
     draw : callable
-        Draws from the generator for rows like those that it gets, whatever numbers they hold.
+        Draws from the generator for rows like those given, independent of their values.
     x : Tensor of shape (n, ...)
     generator : Generator
     axis : int, default=0
-        Of the rows, in what `draw` returns.
+        Axis of the rows in the result of `draw`.
     """
     part = getattr(generator, "part", None)
     if part is None:
@@ -217,7 +217,7 @@ def of_batch(draw, x, generator, axis=0):
 
 
 def on_batch(function, x, generator):
-    """`function(x)`, a row for each, where it goes by other rows of the batch, or draws for all."""
+    """`function(x)`, a row for each, if it depends on other rows of the batch or draws for all."""
     part = getattr(generator, "part", None)
     if part is None:
         return function(x)

@@ -1,7 +1,7 @@
 """The multilayer perceptron: an encoder, and the decoder that mirrors it or an output layer.
 
-`Perceptron` describes the layers and holds no numbers; `Network` computes with them. Layers
-of other kinds may stand around it, in a front and a back.
+`Perceptron` describes the layers and holds no numbers; `Network` computes with them. Layers of
+other kinds may surround it, as a front and a back.
 """
 
 from dataclasses import dataclass
@@ -20,35 +20,36 @@ class Perceptron:
     Parameters
     ----------
     sizes : tuple of int
-        Widths from the encoder's input, or the front's features, to the code. Where
-        the features are an image (n_channels, ...), these are its channels and the
-        layers act at each of its pixels; the code is then an image, too.
+        Widths from the encoder's input, or the front's features, to the code. If the
+        features are an image (n_channels, ...), widths are numbers of channels and the
+        layers act at each pixel; the code is then an image, too.
     encoder_activations, decoder_activations : tuple of str or TopK
-        One per layer, in the order in which a row passes them; one more for the back. The
-        decoder's last one is what its output means, an object with an `activation` that
-        turns it into a reconstruction; losses take the output before that.
+        One per layer, in the order in which rows pass them; one more for the back. The decoder's
+        last one is the meaning of its output, an object with an `activation` that turns it into a
+        reconstruction; losses take the output before the activation.
     tied : tuple of bool
         One per decoder layer, the code's last: whether it uses the weights of the encoder's
         layer between the same two widths, transposed (the first input columns' only, if
         the input has more of them than the output).
     code_heads : int
-        How many vectors of the code's width the encoder gives (2: mean, log-variance).
-        The activation applies to the first one.
+        Number of vectors of the code's width that the encoder gives (2: mean,
+        log-variance). The activation applies to the first one.
     output_heads : int
-        How many vectors of the data's width the decoder gives (2: mean, log-variance).
-        The activation applies to the first one; its last layer is not tied.
+        Number of vectors of the data's width that the decoder gives (2: mean,
+        log-variance). The activation applies to the first one; its last layer is not
+        tied.
     n_extra : int
         Number of further trained numbers that belong to no layer.
     decoder_sizes : tuple of int, default=None
-        Widths from the code to the output, or what the back gets; None for the
-        encoder's, backwards.
+        Widths from the code to the output, or to the back's input; None for the
+        encoder's, reversed.
     front, back : Block, default=None
-        What rows pass before the encoder's layers, and after the decoder's.
+        Layers before the encoder's dense layers, and after the decoder's.
     log_inputs : bool, default=False
-        Whether the first layer gets log(1 + x) of rows x, which are counts.
+        Whether the first layer gets log(1 + x) for rows x of counts.
     averages : bool, default=False
-        Whether the flat vector also holds running averages of the decoder's weights, how many
-        these are of, and two numbers that a game keeps from step to step.
+        Whether the flat vector also holds running averages of the decoder's weights, their number
+        of steps, and two numbers that a game keeps between steps.
     """
 
     sizes: tuple
@@ -85,73 +86,73 @@ class Perceptron:
 
     @cached_property
     def encoder_functions(self):
-        """The `Activation` of each of the encoder's layers; the last one's, if it has one head."""
+        """The `Activation` of each layer of the encoder; the last one must have one head."""
         functions = list(map(find_activation, self.encoder_activations))
         return functions if self.code_heads == 1 else [*functions[:-1], IDENTITY]
 
     @cached_property
     def decoder_functions(self):
-        """The same of the decoder's layers; that of the output is the loss's business."""
+        """The same for the decoder's layers; the loss handles the output's."""
         functions = list(map(find_activation, self.decoder_activations[:-1]))
         return functions if self.back else [*functions, IDENTITY]
 
     @cached_property
     def has_plain_code(self):
-        """Whether the code is just what the encoder's dense layers give."""
+        """Whether the code is simply the output of the encoder's dense layers."""
         return self.code_heads == 1 and not self.image
 
     @cached_property
     def has_plain_output(self):
-        """Whether the output is just what the decoder's dense layers give."""
+        """Whether the output is simply that of the decoder's dense layers."""
         return self.output_heads == 1 and self.back is None
 
     @property
     def output(self):
-        """What the decoder's output means."""
+        """Meaning of the decoder's output."""
         return self.decoder_activations[-1]
 
     @property
     def has_encoder(self):
-        """Whether it is more than an output layer."""
+        """Whether the perceptron is more than an output layer."""
         return len(self.sizes) > 1
 
     @property
     def n_inputs(self):
-        """Width of what the encoder gets."""
+        """Width of the encoder's input."""
         return self.sizes[0] if self.front is None else self.front.shape_in[0]
 
     @property
     def n_outputs(self):
-        """Width of an output, of one head."""
+        """Width of one head of the output."""
         if self.back is None:
             return self.decoder_sizes[-1]
         return self.back.shape_out[0] // self.output_heads
 
     @property
     def image(self):
-        """Height, width (or whatever axes) of a code that is an image; () of one that is not."""
+        """Height, width (or other axes) of a code that is an image; () for other codes."""
         return () if self.front is None else self.front.shape_out[1:]
 
     @property
     def decoded_image(self):
-        """The same of what the decoder's layers give."""
+        """The same for the output of the decoder's layers."""
         return () if self.back is None else self.back.shape_in[1:]
 
     @property
     def code_shape(self):
-        """Of one row's code, before it is made a vector."""
+        """Shape of one row's code before it is flattened."""
         return (self.sizes[-1], *self.image)
 
     @cached_property
     def width(self):
-        """Of the widest layer."""
+        """Width of the widest layer."""
         encoder, decoder = max(self.sizes), max(self.decoder_sizes)
         dense = encoder * prod(self.image), decoder * prod(self.decoded_image)
         return max(*dense, *(block.width for block in self._blocks))
 
     @cached_property
     def n_products(self):
-        """Multiplications for one row in the layer that needs most."""
+        """Largest number of multiplications of a layer for one row."""
         encoder, decoder = (
             max(map(prod, shapes), default=0) * prod(image)
             for shapes, image in (
@@ -163,7 +164,7 @@ class Perceptron:
 
     @cached_property
     def n_products_in_all(self):
-        """Multiplications for one row in all dense layers and the greatest one of each block."""
+        """Multiplications for one row in all dense layers and the largest layer of each block."""
         return sum(
             sum(map(prod, shapes)) * prod(image)
             for shapes, image in (
@@ -186,7 +187,7 @@ class Perceptron:
     def layout(self):
         """The `Layout` of the flat vector, in parts: encoder, decoder, the rest and averages.
 
-        Averages come last, since no optimiser moves them, and lie as the decoder's weights do.
+        Averages come last, since no optimiser moves them, in the layout of the decoder's weights.
         """
         encoder, decoder = self.encoder_shapes, self.decoder_shapes
         own = [shape for shape, tied in zip(decoder, self.tied[::-1], strict=True) if not tied]
@@ -210,12 +211,12 @@ class Perceptron:
 
     @property
     def length(self):
-        """Of the flat vector."""
+        """Length of the flat vector."""
         return self.layout.length
 
     @property
     def n_parameters(self):
-        """How many numbers are trained; the flat vector is longer, see `Layout`."""
+        """Number of trained numbers; the flat vector is longer, see `Layout`."""
         trained = sum(n for part, n in self.layout.n_numbers.items() if part != "averages")
         return trained - self.n_inputs * self.has_encoder  # not the origin
 
@@ -224,37 +225,37 @@ class Perceptron:
         return [block for block in (self.front, self.back) if block is not None]
 
 
-KEPT = "kept_"  # how kinds of tensors begin that training changes, but no optimiser
+KEPT = "kept_"  # prefix of kinds of tensors that training changes, but no optimiser
 
 
-# In numbers: 64 bytes of bfloat16, the shortest, which is a line of the cache and the widest
-# register. Products round differently for operands that begin elsewhere: where a tensor lies would
-# show.
+# In numbers: 64 bytes of bfloat16, the shortest dtype, which is a cache line and the widest
+# register. Products of unaligned operands round differently: results would depend on a tensor's
+# place.
 ALIGNMENT = 32
 
 
 class Layout:
     """Where tensors lie in a flat vector.
 
-    Each part lies in one piece, its weights (tensors of two or more axes) before the others.
-    Each tensor begins at a multiple of `ALIGNMENT`; the gaps hold zeros, which no gradient
-    ever reaches.
+    Each part is contiguous, with its weights (tensors of two or more axes) before its other
+    tensors. Each tensor begins at a multiple of `ALIGNMENT`; the gaps hold zeros, which no
+    gradient reaches.
 
     Parameters
     ----------
     groups : tuple of (part, kind, shapes)
-        Names of a part and of a kind of tensors in it, and the shapes of these.
+        Names of a part and of a kind of tensors in it, and the shapes of these tensors.
 
     Attributes
     ----------
     length : int
-        Of the vector.
+        Length of the vector.
     n_numbers : dict of int
-        In all tensors of each part, without the gaps.
+        How many numbers the tensors of each part have, without the gaps.
     parts : dict of slice
-        What each part takes up.
+        Slice of each part.
     weights : dict of slice
-        What the weights of each part take up.
+        Slice of the weights of each part.
     """
 
     def __init__(self, groups):
@@ -278,8 +279,8 @@ class Layout:
                     self.length += -(-prod(shape) // ALIGNMENT) * ALIGNMENT
 
     def split(self, flat):
-        """The vector's tensors as lists by kind, each a view that is an autograd leaf of its own:
-        views of one leaf would send every gradient through the whole vector."""
+        """The vector's tensors as lists by kind, each a view that is its own autograd leaf: views
+        of one leaf would send every gradient through the whole vector."""
         flat = flat.detach()
         begin, view = flat.storage_offset(), flat.as_strided
         places = chain.from_iterable(self._places.values())
@@ -287,14 +288,14 @@ class Layout:
         return {kind: list(islice(views, len(its))) for kind, its in self._places.items()}
 
 
-# Perceptrons are described anew with each call of `partial_fit`, mostly alike.
+# Cached, since each call of `partial_fit` describes its perceptron anew, mostly the same.
 layout_of = lru_cache(maxsize=64)(Layout)
 
 
 def _strides(shape):
     if len(shape) != 4:
         return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
-    # The kernels of a convolution, channels last: without downsampling half as fast again.
+    # The kernels of a convolution, channels last: 1.5 times as fast without downsampling.
     _, n_inner, *kernel = shape
     return n_inner * prod(kernel), 1, n_inner * kernel[1], n_inner
 

@@ -1,4 +1,4 @@
-"""Which part of a fit is under way: what `verbose` says before the numbers."""
+"""The current part of a fit, which `verbose` prints before the numbers."""
 
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -8,7 +8,7 @@ _phases = ContextVar("phases", default=())
 
 @contextmanager
 def phase(name):
-    """A context for a part of a fit, which may be a part of another one itself."""
+    """A context for a part of a fit; parts may be nested."""
     token = _phases.set((*_phases.get(), name))
     try:
         yield

@@ -1,7 +1,7 @@
-"""What is saved of a network and its training: plain values, which outlive classes and modules.
+"""The saved form of a network and its training: plain values, which outlive classes and modules.
 
 An object of a known kind becomes a dict of its kind and its fields. Arrays, numbers, strings and
-objects of others, such as a user's specification of layers, stay what they are.
+other objects, such as a user's specification of layers, stay as they are.
 """
 
 from dataclasses import fields
@@ -12,8 +12,8 @@ from skae._engine.perceptron import Perceptron
 from skae._engine.stack import StackedLayers
 from skae._engine.training import State
 
-# Classes by what files call them: a class may get another name, an entry may not. Whoever defines
-# what a decoder's output means adds it.
+# Classes by their name in files: a class may be renamed, an entry may not. Modules that define
+# meanings of outputs add them.
 KINDS = {
     "block": Block,
     "from_spec": FromSpec,
@@ -28,23 +28,23 @@ REMEDY = (
 
 
 def plain(value):
-    """The value with a dict for each object of a known kind, in tuples and in fields, too."""
+    """The value with a dict for each object of a known kind, also inside tuples and fields."""
     if isinstance(value, tuple):
         return tuple(map(plain, value))
     for kind, cls in KINDS.items():
-        if type(value) is cls:  # and no subclass of it, which is someone else's
+        if type(value) is cls:  # but not a subclass, which is user-defined
             its = {field.name: plain(getattr(value, field.name)) for field in fields(cls)}
             return {"kind": kind, **its}
     return value
 
 
 def restored(value):
-    """What `plain` has made this of.
+    """The original value of `plain`.
 
     Raises
     ------
     ValueError
-        If this version does not know a kind, or a kind with these fields.
+        If this version does not know a kind, or its fields.
     """
     if isinstance(value, tuple):
         return tuple(map(restored, value))

@@ -1,4 +1,4 @@
-"""What a training goes by, with numbers for "auto"."""
+"""The settings of a training, with numbers for "auto"."""
 
 import math
 from dataclasses import dataclass
@@ -12,28 +12,28 @@ from skae._engine.devices import find_device
 from skae._engine.initial import n_linear_components
 from skae._engine.tape import PRECISIONS
 
-# "auto": small tables need steps, not epochs, and large ones no more than some epochs. The
-# figures are compared with others in docs/benchmarks/defaults.md.
-STEPS = 2_000, 20_000  # that a training takes at least and at most
-EPOCHS = 20  # where these are between those steps
+# "auto": small tables need enough steps, large ones only a few epochs. docs/benchmarks/defaults.md
+# compares these figures with others.
+STEPS = 2_000, 20_000  # minimum and maximum of a training
+EPOCHS = 20  # if these are between those steps
 BATCH_SIZES = 16, 200
-BATCHES = 20  # that an epoch has, where they are between those sizes
+BATCHES = 20  # per epoch, if they are between those sizes
 PATIENCE = 500  # steps without improvement
 LEAST_PATIENCE = 10  # epochs
-# Multiplications after which the least number of steps is enough, some seconds' on one core, and
-# what that number never falls below; and the rows whose products take as long as what a step
-# does with the weights besides.
+# Multiplications after which the least number of steps is enough (some seconds on one core), and
+# the lower limit of that number; and the number of rows whose products take as long as a step's
+# other work on the weights.
 WORK = 2**38
 FEW_STEPS = 500
 ROWS_PER_UPDATE = 64
-FEW_COLUMNS = 60  # at work in a row, of which a unit stands the largest steps
-ROWS = 1000  # that tell how many are
-NARROW = 20  # rows for each column, of tables with fewer of which fewer steps are enough
+FEW_COLUMNS = 60  # at work in a row, up to which a unit tolerates the largest steps
+ROWS = 1000  # needed to count them
+NARROW = 20  # rows per column; tables with fewer need fewer steps
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a training goes by: an estimator's parameters, read once, with numbers for "auto".
+    """An estimator's training parameters, read once, with numbers for "auto".
 
     Parameters
     ----------
@@ -46,10 +46,10 @@ class Settings:
     max_iter : int
     shuffle : bool or "windows"
     tol : float or None
-        None where no loss tells when to stop.
+        None if no loss tells when to stop.
     n_iter_no_change : int or inf
     dtype : torch.dtype or None
-        What the layers round to.
+        Dtype to which layers round.
     device : torch.device
     verbose : bool
     """
@@ -69,16 +69,16 @@ class Settings:
 
     @classmethod
     def of(cls, estimator, perceptron, data, split):
-        """Those of an estimator whose parameters have been checked.
+        """The settings of an estimator with checked parameters.
 
         Parameters
         ----------
         estimator : NetworkEstimator
         perceptron : Perceptron
-            What it trains.
+            The perceptron to train.
         data : Data
         split : Split
-            Which rows of it it trains on.
+            The rows to train on.
         """
         n_rows = len(split.training)
         same = ("alpha", "solver", "learning_rate", "shuffle", "tol", "verbose")
@@ -96,7 +96,7 @@ class Settings:
         return cls(
             **{name: asked[name] for name in same},
             batch_size=batch_size,
-            # What comes before the objective to minimise is not a part of its budget.
+            # Warm-up epochs are not part of the budget.
             max_iter=int(_auto(asked["max_iter"], estimator._warmup_epochs + max_iter)),
             n_iter_no_change=_auto(asked["n_iter_no_change"], patience_for(n_batches)),
             learning_rate_init=_auto(
@@ -113,7 +113,7 @@ class Settings:
         return isinstance(self.shuffle, str)
 
     def __str__(self):
-        if self.solver == "lbfgs":  # to which the others do not apply
+        if self.solver == "lbfgs":  # the other settings do not apply to it
             return f"max_iter={self.max_iter}"
         ends = f", n_iter_no_change={self.n_iter_no_change}" if self.tol is not None else ""
         return (
@@ -136,34 +136,34 @@ def batch_size_for(n_rows):
 
 
 def least_steps(work, rows_per_column):
-    """Steps that are enough, where `work` is the multiplications of a step, both ways.
+    """Steps that are enough; `work` is the multiplications of a step, forwards and backwards.
 
-    From few rows of many columns a network soon learns noise by heart.
+    From few rows with many columns, a network soon memorises noise.
     """
     least, _ = STEPS
     return int(max(FEW_STEPS, min(least, WORK // work, least * rows_per_column / NARROW)))
 
 
 def n_epochs_for(n_batches, least):
-    """`EPOCHS` of so many batches, or what makes the least or most steps."""
+    """`EPOCHS` with this many batches, or the number that gives the least or most steps."""
     _, most = STEPS
     return math.ceil(min(max(EPOCHS * n_batches, least), most) / n_batches)
 
 
 def patience_for(n_batches):
-    """Epochs without improvement, of so many batches."""
+    """Epochs without improvement, each with this many batches."""
     return max(LEAST_PATIENCE, math.ceil(PATIENCE / n_batches))
 
 
 def learning_rate_for(perceptron, solver, data, split):
-    """1e-3, but less for what starts at principal components and is nearly there, and more for
-    an encoder all of whose layers saturate, as their slopes are small.
+    """1e-3, but less for networks that start at principal components, nearly at their goal, and
+    more for encoders with only saturating layers, as their slopes are small.
 
-    A step of Adam moves all weights by as much, and what a unit sees by as much times the number
-    of columns: both are less for wide tables.
+    A step of Adam moves each weight equally, and a unit's input by that times the number of
+    columns: so it is smaller for wide tables.
     """
     if starts_linear(perceptron) and data.target is None:
-        rate = 5e-4 if perceptron.code_heads == 1 else 1e-3  # with noise that is yet to be learnt
+        rate = 5e-4 if perceptron.code_heads == 1 else 1e-3  # noise is still to be learnt
         return rate * min(1.0, len(split.training) / perceptron.n_inputs)
     activations = perceptron.encoder_activations
     saturates = activations and all(name in SATURATING for name in activations)
@@ -173,7 +173,7 @@ def learning_rate_for(perceptron, solver, data, split):
 
 
 def n_columns_at_work(data, split):
-    """How many columns a row differs from the mean in, in units of a typical deviation."""
+    """In how many columns a row differs from the mean, in units of a typical deviation."""
     X = np.asarray(sample(data, ROWS, seed=0, among=split.training).X, np.float64)
     observed = ~np.isnan(X)
     n_observed = np.maximum(observed.sum(axis=0), 1)
@@ -183,6 +183,6 @@ def n_columns_at_work(data, split):
 
 
 def starts_linear(perceptron):
-    """Whether some of it may start at principal components."""
+    """Whether part of the network may start at principal components."""
     is_squared = activation_name(perceptron.output) == "identity"
     return is_squared and n_linear_components(perceptron) > 0

@@ -1,4 +1,4 @@
-"""Rows of which each of several processes has some: its shard."""
+"""Rows distributed over several processes, each with its shard."""
 
 import numpy as np
 import torch
@@ -9,17 +9,17 @@ from skae._engine.parallel import Part
 
 
 class Shard:
-    """All processes' rows, one after the other's; here are only this one's.
+    """The concatenated rows of all processes, with only this process's rows at hand.
 
-    What is taken of it by indices or slices is an array, the same in all processes; to NumPy it
-    is one, too, as a whole. Both are sent to all, and all must ask for them.
+    Indexing or slicing gives an array, the same in all processes; NumPy treats the whole as an
+    array, too. Both are sent to all processes, and all must ask for them.
 
     Parameters
     ----------
     own : ndarray, `OnFile`, CSR matrix or table of shape (n_own, n_features)
         This process's rows.
     is_own : ndarray of bool, shape (n,)
-        Which of all rows they are.
+        Mask of these rows among all.
     group : Group
     """
 
@@ -32,7 +32,7 @@ class Shard:
 
     @classmethod
     def of(cls, own, n_rows, group):
-        """This process's rows as those of all, of which each has `n_rows[rank]`."""
+        """A shard from this process's rows; each process has `n_rows[rank]` rows."""
         return cls(own, np.arange(group.size).repeat(n_rows) == group.rank, group)
 
     def __len__(self):
@@ -40,7 +40,7 @@ class Shard:
 
     @property
     def dtype(self):
-        """Of this process's rows."""
+        """Dtype of this process's rows."""
         return self.own.dtype
 
     def __getitem__(self, rows):
@@ -50,7 +50,7 @@ class Shard:
         return np.asarray(self.gathered(), dtype)
 
     def only(self, rows):
-        """Some of these rows, an array of indices or a slice; nothing is sent."""
+        """A selection by an array of indices or a slice; nothing is sent."""
         is_own = self.is_own[rows]
         return Shard(only(self.own, self._places[rows][is_own]), is_own, self.group)
 
@@ -62,7 +62,7 @@ class Shard:
         return self.group.add_up(rows)
 
     def map(self, function):
-        """`function` of each process's rows, which gives as many; ValueError if they differ."""
+        """`function` of each process's rows, one result per row; ValueError if they differ."""
         n_own = self.own.shape[0]
         found = function(self.own if n_own else np.zeros((1, self.shape[1]), self.dtype))
         found = found if n_own else found[:0]
@@ -85,7 +85,7 @@ class Shard:
         return Part(self.group, indices, torch.from_numpy(self.is_own[indices.cpu().numpy()]))
 
     def places(self, indices):
-        """Where its own rows, at some indices, lie among them; tensors."""
+        """Positions of this process's rows among some indices, as tensors."""
         return torch.from_numpy(self._places[indices.cpu().numpy()]).to(indices.device)
 
 
@@ -100,14 +100,14 @@ def own(X):
 
 
 def map_rows(function, X):
-    """`function(X)`, which has a row for each of X."""
+    """`function(X)`, with a row for each row of X."""
     return X.map(function) if isinstance(X, Shard) else function(X)
 
 
 def added_up(function, X, sample_weight=None):
     """`function(X, sample_weight)`, an array of sums over rows.
 
-    Of a `Shard`, the sum of what it gives in all processes.
+    For a `Shard`, its results are added up over all processes.
     """
     if not isinstance(X, Shard):
         return function(X, sample_weight)

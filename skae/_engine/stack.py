@@ -13,10 +13,10 @@ from skae._engine.perceptron import Perceptron
 
 
 def stack(perceptrons):
-    """One perceptron of several: encoders in order, decoders in reverse.
+    """One perceptron from several: encoders in order, decoders in reverse.
 
-    Second heads and extra numbers are left out. Where one has layers of another kind, what
-    stands below the last one's dense layers is the front and back of theirs.
+    Second heads and extra numbers are left out. If one of them has layers of another kind,
+    everything below the last one's dense layers becomes the front and back.
     """
     if any(p.front is not None for p in perceptrons):
         return _with_blocks(tuple(perceptrons))
@@ -53,7 +53,7 @@ def _with_blocks(perceptrons):
 
 @dataclass(frozen=True)
 class StackedLayers:
-    """The source of the layers of a stack that surround its last perceptron's dense ones.
+    """The source of a stack's layers around the dense layers of its last perceptron.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class StackedLayers:
 
     @staticmethod
     def _encoders(networks, top):
-        """Each layer's, but for what the whole network does with its own rows."""
+        """The encoder of each layer, without steps that only the whole network's rows need."""
         for number, network in enumerate(networks):
             if number > 0:
                 yield Centre(network.origin)
@@ -91,7 +91,7 @@ class StackedLayers:
 
 
 def _first_head(perceptron):
-    """A network of zeros of what a stack keeps of a perceptron."""
+    """A network of zeros with the parts of a perceptron that a stack keeps."""
     heads = 1 if perceptron.back is None else perceptron.output_heads
     perceptron = replace(perceptron, code_heads=1, output_heads=heads, n_extra=0)
     return Network(perceptron, torch.zeros(perceptron.length, device="cpu"))

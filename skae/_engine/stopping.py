@@ -1,12 +1,11 @@
-"""When a training ends before its budget, and whether it ends in a leap."""
+"""When training ends before its budget, and whether it ends in a sudden rise."""
 
 import math
 
 import numpy as np
 
-# A training that ends worse than its best epoch, by more than this part of what it had gained
-# until then and by so many usual rises on the way there, goes back to that: it has ended in the
-# midst of a leap.
+# Training returns to its best epoch if it ends worse by more than this fraction of the improvement
+# until then, and by this many typical rises on the way: it has then ended in a sudden rise.
 CLEARLY, LEAP = 0.02, 4.0
 
 
@@ -35,7 +34,7 @@ class Stopping:
 
     @property
     def ends_clearly_worse(self):
-        """Whether the last loss is so far above the best one that this is no chance."""
+        """Whether the last loss is too far above the best one for chance."""
         if not self.losses:
             return False
         worse, gained = self.losses[-1] - self.best, self.losses[0] - self.best

@@ -29,11 +29,11 @@ STREAMS = {
 def stream_seed(seed, stream, *position):
     """An integer for one stream of random numbers at one position, e.g. an epoch.
 
-    Streams are hashed from (seed, stream, position), so noise never shifts the
-    shuffles, and a position is all there is to remember for training to go on exactly.
+    Streams are hashed from (seed, stream, position): noise never shifts the shuffles,
+    and the position is all that training needs to continue exactly.
     """
     words = [word for number in (seed, STREAMS[stream], *position) for word in _words(number)]
-    # As SeedSequence((seed, ...)), whose own way to these words takes longer than all the rest.
+    # As SeedSequence((seed, ...)), whose own conversion to words takes longer than all the rest.
     sequence = np.random.SeedSequence(np.array(words, np.uint32))
     return int(sequence.generate_state(1, np.uint64)[0]) >> 1
 
@@ -47,7 +47,7 @@ def _words(number):
 
 
 class Generator(torch.Generator):
-    """A torch generator that knows which part of a batch it is to draw for.
+    """A torch generator that knows for which part of a batch it draws.
 
     Attributes
     ----------
@@ -64,10 +64,10 @@ def stream(seed, name, *position, device="cpu"):
 
 
 class OwnDraws(TorchDispatchMode):
-    """In this thread, what torch would draw from its global generator on the CPU is our own.
+    """Replaces draws from torch's global CPU generator in this thread by its own.
 
-    For code that names no generator, such as the constructors of modules. The numbers are
-    those that the global generator gives after `torch.manual_seed(seed)`.
+    For code without a generator argument, such as the constructors of modules. The numbers are
+    those of the global generator after `torch.manual_seed(seed)`.
     """
 
     def __init__(self, seed):
@@ -90,7 +90,7 @@ class OwnDraws(TorchDispatchMode):
 
 
 def _taking_a_generator(function):
-    """It or its overload with an argument `generator`; None without, as dropout is."""
+    """The function or its overload with an argument `generator`; None without, as for dropout."""
     if any(argument.name == "generator" for argument in function._schema.arguments):
         return function
     name = function._overloadname

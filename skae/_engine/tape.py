@@ -1,8 +1,8 @@
-"""A network in training: it remembers what it computed, to differentiate it.
+"""A network in training, which records its computations to differentiate them.
 
 Autograd's bookkeeping costs a small network more time than its arithmetic. So the few
-operations that every objective is made of have their derivatives written out, as
-pullbacks; whatever else an objective does is left to autograd, and the two mix freely.
+operations in every objective have derivatives written out, as pullbacks; the rest of an
+objective is left to autograd, and the two mix freely.
 """
 
 from functools import cached_property
@@ -17,23 +17,23 @@ PRECISIONS = {"float": None, "bf16": torch.bfloat16}
 
 
 class Tape(Network):
-    """A `Network` that differentiates what is computed with it.
+    """A `Network` that differentiates computations with it.
 
-    What `encode`, `decode` and `apply` return are leaves of autograd's graph. Each is
-    recorded with its inputs and its pullback, so that `backward` can go on from the
-    gradient that arrives at it, whether autograd or a later pullback has brought it.
+    The results of `encode`, `decode` and `apply` are leaves of autograd's graph. Each
+    is recorded with its inputs and its pullback, so that `backward` can continue from
+    the gradient at it, whether that comes from autograd or from a later pullback.
 
-    Codes and outputs lie in memory that is kept for the next step: they are valid until
-    `backward` has ended.
+    Codes and outputs lie in memory that the next step reuses: they are valid until
+    `backward` ends.
 
     Parameters
     ----------
     network : Network
-        The one to train; its weights are shared, not copied.
+        The network to train; its weights are shared, not copied.
     gradient : Tensor of shape (length,)
-        Where `backward` adds the gradient.
+        Tensor to which `backward` adds the gradient.
     dtype : torch.dtype, default=None
-        What to round to in the layers; None for the dtype of the weights.
+        Dtype to which layers round; None for the dtype of the weights.
     """
 
     def __init__(self, network, gradient, dtype=None):
@@ -54,7 +54,7 @@ class Tape(Network):
 
     @cached_property
     def _linear_parts(self):
-        """The encoder's layers one by one, without their activations: slopes are autograd's."""
+        """The encoder's layers one by one, without activations, for autograd's slopes."""
         return [
             self._layers([(weight, bias, IDENTITY)], [(*gradients, IDENTITY)])
             for weight, bias, *gradients in self._encoder.tensors
@@ -77,21 +77,20 @@ class Tape(Network):
         return self._output_heads(self._behind(self._pass(self._decoder, code)))
 
     def apply(self, formula, *inputs, **constants):
-        """The value of a formula that comes with its pullback.
+        """The value of a formula with a pullback.
 
         Parameters
         ----------
         formula : callable
-            `formula(*inputs, **constants)` returns a value, a tensor or a tuple of them,
-            and its pullback: a function of the gradients at the value (at a scalar,
-            perhaps a float) that returns the gradients at the inputs and changes
-            nothing but what is its own. Inputs at the end that need no gradient may be
-            left out. It is called at most once.
+            `formula(*inputs, **constants)` returns a value, a tensor or a tuple of tensors, and
+            its pullback: a function of the gradients at the value (possibly a float for a scalar)
+            that returns the gradients at the inputs and changes only its own memory. It may omit
+            gradients of last inputs that need none. It is called at most once.
         *inputs : Tensor
         **constants : object
-            A formula that is marked with `keeps_memory` also gets `out`: memory of the
-            first input's shape for the gradient at it, or None; one that is marked with
-            `averages_rows` gets `sample_weight`, where rows have weights.
+            A formula marked with `keeps_memory` also gets `out`: memory for the
+            gradient at the first input, or None; one marked with `averages_rows` gets
+            `sample_weight` if rows have weights.
 
         Returns
         -------
@@ -105,7 +104,7 @@ class Tape(Network):
         plain = [*map(self._without_graph, inputs)]
         value, pullback = formula(*plain, **constants)
         outputs = value if isinstance(value, tuple) else (value,)
-        if {*map(id, plain)} & {*map(id, outputs)}:  # it gives an input itself, which is no leaf
+        if {*map(id, plain)} & {*map(id, outputs)}:  # an input itself is not a leaf
             outputs = tuple([output.detach() for output in outputs])
         for output in outputs:
             output.requires_grad_()
@@ -115,7 +114,7 @@ class Tape(Network):
     def backward(self, objective):
         """Add the gradient of a scalar, computed since the last call, and forget the rest.
 
-        Gradients must be switched off around it.
+        It must be called with gradients switched off.
         """
         records, self._records = self._records, []
         self._passes.clear()
@@ -127,11 +126,11 @@ class Tape(Network):
             for tensor, gradient in zip(record.inputs, pulled, strict=False):
                 if tensor.requires_grad:
                     _bring(tensor, gradient, arrived)
-        self._is_rounded = False  # as weights are to change now
+        self._is_rounded = False  # as weights change next
         self._release()
 
     def _release(self):
-        """Let the next step have the workspaces of this one."""
+        """Release the workspaces of this step for the next one."""
         self._encoder.release()
         self._decoder.release()
         for part in vars(self).get("_linear_parts", ()):
@@ -158,7 +157,7 @@ class Tape(Network):
         return output
 
     def _without_graph(self, tensor):
-        """The same numbers for autograd to leave alone."""
+        """The same numbers, detached from autograd."""
         if not tensor.requires_grad:
             return tensor
         record = self._passes.get(id(tensor))
@@ -166,15 +165,15 @@ class Tape(Network):
 
 
 # A gradient arrives at a recorded tensor in two ways. Autograd adds it to the tensor's `grad`.
-# Pullbacks' are in `arrived`, by the tensor's id: they are never added to in place, since a
-# pullback may return one tensor for two inputs, and may be floats. (Formulas as
-# `torch.autograd.Function` would need neither, and make the step of a network of 64-32-8-32-64
+# Gradients from pullbacks are in `arrived`, by the tensor's id: they are never added to in place,
+# since a pullback may return one tensor for two inputs, and they may be floats. (Formulas as
+# `torch.autograd.Function` would need neither, but make the step of a network of 64-32-8-32-64
 # nearly twice as long: docs/architecture.md has the figures.)
 
 
 def _bring(tensor, gradient, arrived):
     """Add a gradient at a tensor."""
-    if tensor.grad_fn is not None:  # computed by autograd, from what was recorded before
+    if tensor.grad_fn is not None:  # computed by autograd, from earlier records
         gradient = torch.as_tensor(gradient, dtype=tensor.dtype, device=tensor.device)
         # A copy: autograd may keep a view of it as the `grad` of a leaf, and add to that.
         tensor.backward(gradient.clone(), retain_graph=True)

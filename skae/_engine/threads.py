@@ -1,20 +1,20 @@
-"""How many threads to compute with."""
+"""Number of threads for computations."""
 
 from contextlib import nullcontext
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
 
-# Multiplications in a layer's product below which a second thread costs more to wake than
-# it saves; on a busy machine, where it is late, it costs many times more.
+# Multiplications in a layer's product below which waking a second thread costs more than it saves;
+# on a busy machine, where it comes late, it costs many times more.
 SMALL_PRODUCT = 2**22
 
 
 def enough_threads(n_rows, perceptron):
-    """A context in which small networks compute with one thread, and others as they would.
+    """A context in which small networks compute with one thread; others are unaffected.
 
-    The limit is OpenMP's for the calling thread alone, so that neither other threads nor
-    what comes after the context see anything of it.
+    The limit is OpenMP's for the calling thread only, so that it affects neither other threads nor
+    code after the context.
     """
     if n_rows * perceptron.n_products >= SMALL_PRODUCT:
         return nullcontext()
@@ -22,7 +22,7 @@ def enough_threads(n_rows, perceptron):
 
 
 class _OneThread:
-    """As ThreadpoolController.limit, which also gathers versions and takes ten times longer."""
+    """Like ThreadpoolController.limit, which also collects versions and takes ten times longer."""
 
     def __enter__(self):
         self._before = [(library, library.get_num_threads()) for library in _openmp()]

@@ -1,6 +1,6 @@
 """The one training loop: epochs, batches, stopping.
 
-It knows no variant: it minimises whatever mean over rows the estimator's `_objective`
+It knows no variant: it minimises the mean over rows that the estimator's `_objective`
 returns. Three levels, each short: `Trainer.fit` runs epochs until one of them is the
 last, `Trainer.run_epoch` passes once over the rows, `Trainer._step` takes one batch.
 """
@@ -31,24 +31,24 @@ from skae._engine.threads import enough_threads
 
 @dataclass
 class State:
-    """What training carries from one epoch to the next, as NumPy arrays.
+    """The state of training between epochs, as NumPy arrays.
 
     Parameters
     ----------
     weights : ndarray of shape (length,)
-        With the gaps of the perceptron's `Layout`.
+        The flat vector, with the gaps of the perceptron's `Layout`.
     moments : ndarray of shape (2, length)
         The optimiser's running averages; the second row is unused by "sgd".
     n_steps : int
-        Optimiser steps behind the moments.
+        Number of optimiser steps so far.
     seed : int
     n_epochs : int
-        Epochs trained; with the seed, the position of every random stream.
+        Number of finished epochs; with the seed, the position of every random stream.
     solver : str
-        What the moments belong to.
+        The solver of the moments.
     idle : ndarray of shape (n_components,), default=None
-        Which components were active for no row of the last epoch; None if nobody asked.
-        Of a code that is an image, which of its channels.
+        Mask of the components (channels, if the code is an image) that were active for
+        no row of the last epoch; None if not needed.
     """
 
     weights: np.ndarray
@@ -59,8 +59,8 @@ class State:
     solver: str = "adam"
     idle: np.ndarray = None
 
-    # No fields, so they are never saved: the network of these weights, built once, and the
-    # parameters, which have been checked, that training has arrived at them with.
+    # Not fields, so never saved: the cached network with these weights, and the checked parameters
+    # of the training that led to them.
     network = None
     parameters = None
 
@@ -72,9 +72,9 @@ UNWEIGHED = (
 
 
 class Batch(NamedTuple):
-    """Rows to take a step with: what part of the batch they are, their weights, and tables.
+    """Rows for a step: their part of the batch, their weights, and tables.
 
-    The first is None unless processes share the batch, the second where all rows count alike.
+    The part is None unless processes share the batch; the weights are None if they are equal.
     """
 
     part: Part
@@ -85,35 +85,35 @@ class Batch(NamedTuple):
 class Trainer:
     """Trains an estimator's network on rows of data.
 
-    Hyperparameters are the estimator's (see `Settings`); what a batch costs is its
+    Hyperparameters are the estimator's (see `Settings`); the loss of a batch is its
     `_objective(network, x, noise)`, a mean over rows (or `_objective(network, x, noise,
-    target)`, where the data have targets).
+    target)` if the data have targets).
 
     Parameters
     ----------
     estimator : NetworkEstimator
     perceptron : Perceptron
     state : State
-        Where to go on from; copied, not changed.
+        The state to continue from, which is copied, not changed.
     data : Data
     split : Split
-        Which rows of it to train on and which to watch.
+        The training rows and the held-out rows.
 
     Attributes
     ----------
     alpha : float
-        Strength of the weight decay, the estimator's unless it is set.
+        Strength of the weight decay; by default the estimator's.
     state : State
         After the last finished epoch.
     n_iter : int
-        Epochs finished.
+        Number of finished epochs.
     n_iter_before : int
-        Epochs of what came before and counts as well, 0 unless it is set.
+        Number of earlier epochs that also count, 0 by default.
     losses, validation_losses : list of float
-        One per finished epoch, objective per row; earlier calls' come first where
-        training goes on.
+        Objective per row, one per finished epoch; if training is continued, earlier
+        ones come first.
     noted : list of float
-        The same of what the objective has noted of each batch (see `Network.note`).
+        The same for the numbers that the objective noted (see `Network.note`).
     """
 
     def __init__(self, estimator, perceptron, state, data, split):
@@ -132,13 +132,13 @@ class Trainer:
         self._tape = Tape(self.network, self.gradient, settings.dtype)
         self.state = state
         self._load_optimizer(state)
-        # A GPU's losses are read at an epoch's end: to read one is to wait for it.
+        # Losses on a GPU are read at the end of an epoch, since reading one waits for it.
         self._kept = torch.Tensor.item if self.device.type == "cpu" else torch.clone
         self.losses, self.validation_losses, self.noted = [], [], []
         self.n_iter = self.n_iter_before = 0
 
     def _train_together(self, group):
-        """Start as rank 0 does, which alone prints; with room for what one sum is to be of."""
+        """Start like rank 0, which alone prints, with memory for the joint sum."""
         self.weights.copy_(torch.from_numpy(group.from_first(copied(self.weights))))
         self._sums = self.weights.new_zeros(len(self.weights) + 1)  # gradient and loss
         self.gradient = self._sums[:-1]
@@ -150,7 +150,7 @@ class Trainer:
         stopping, best_weights = Stopping(settings.tol, self._patience), None
         if settings.verbose:
             say(self.estimator, f"{len(self.split.training)} rows, {settings}")
-        if holds_out and self.state.n_epochs:  # going on: do not get worse
+        if holds_out and self.state.n_epochs:  # continued training must not get worse
             stopping.improved(self.evaluate(self.split.held_out))
             best_weights = self.weights.clone()
         for epoch in range(settings.max_iter):
@@ -174,7 +174,7 @@ class Trainer:
         return task.stop if group is None else group.any(task.stop)
 
     def _has_learnt(self, stopping):
-        """Whether it may stop; if not, it waits once more."""
+        """Whether training may stop; if not, it waits once more."""
         has_learnt = self.estimator._has_learnt(self)
         if not has_learnt:
             stopping.waited = 0
@@ -182,15 +182,15 @@ class Trainer:
 
     @property
     def _compares(self):
-        """Whether the loss of the last epoch tells how good it was: those of different objectives
-        do not compare, nor do those of a game."""
+        """Whether the loss of the last epoch is comparable: losses of different objectives are
+        not, nor are those of a game."""
         is_warm = self.state.n_epochs > self.estimator._warmup_epochs
         return is_warm and self.estimator._minimizes
 
     @property
     def _patience(self):
         if self.settings.learning_rate != "constant" and self.split.held_out is None:
-            return math.inf  # a schedule is only right when it runs to its end
+            return math.inf  # a schedule must run to its end
         return self.settings.n_iter_no_change
 
     @torch.no_grad()
@@ -200,14 +200,14 @@ class Trainer:
         Parameters
         ----------
         number : int, default=None
-            Which of the `max_iter` epochs it is, from 0; None where no end is known, and the
-            learning rate stays what it is.
+            Index among the `max_iter` epochs; None if the end is unknown and the learning rate
+            stays constant.
 
         Returns
         -------
         loss : float
-            What to watch: the epoch's mean objective per row, or the one of the rows
-            held out where there are some.
+            The loss to watch: the mean objective per row in the epoch, or that of the
+            held-out rows if there are any.
         """
         seed, epoch = self.state.seed, self.state.n_epochs
         self._tape.n_epochs, self._tape.active, self._tape.noted = epoch, None, []
@@ -237,7 +237,7 @@ class Trainer:
         return noted if group is None else group.add_up(np.array(noted)).tolist()
 
     def _rate_after(self, number, part):
-        """The learning rate after this part, 0 to 1, of an epoch, which the tape learns of, too."""
+        """The learning rate after a fraction, 0 to 1, of the epoch; also sets `progress`."""
         rate = self.settings.learning_rate_init
         if number is None:
             return rate
@@ -245,7 +245,7 @@ class Trainer:
         return rate * schedule(self.settings.learning_rate, progress)
 
     def _order(self, seed, epoch):
-        """The training rows, as this epoch takes them."""
+        """The training rows in the order of this epoch."""
         rows, generator = self.split.training, stream(seed, "shuffle", epoch)
         if not self.settings.shuffle:
             return rows
@@ -254,16 +254,16 @@ class Trainer:
         return shuffled(rows, generator)
 
     def _step(self, indices, noise, learning_rate):
-        """One step of the optimiser; returns the batch's objective, still on the device."""
-        # The epoch has switched gradients off, and will restore what was before.
+        """Take one step of the optimiser; return the batch's objective, still on the device."""
+        # The epoch has switched gradients off and will restore the former mode.
         switch_gradients(True)
         batch = self.batch(indices)
         loss = self._objective(self._tape, batch, noise)
         switch_gradients(False)
         loss, n_rows = self._differentiate(loss, batch.part), indices.shape[0]
         if n_rows < self._full_batch:
-            # A ragged last batch counts by its rows, or one stray row would move the
-            # weights as far as a full batch.
+            # An incomplete last batch counts by its rows, or a single row would move the weights
+            # as far as a full batch.
             self.gradient.mul_(n_rows / self._full_batch)
         self._optimizer.step(learning_rate)
         self.estimator._constrain(self.network)
@@ -271,7 +271,7 @@ class Trainer:
         return loss
 
     def _differentiate(self, loss, part):
-        """The objective, weight decay included, whose gradient it leaves in `gradient`."""
+        """The objective, including weight decay; its gradient is left in `gradient`."""
         self.gradient.zero_()
         self._tape.backward(loss)
         if part is not None:
@@ -280,7 +280,7 @@ class Trainer:
         return self._with_decay(loss)
 
     def take(self, indices):
-        """A batch: these rows and, where there are any, their targets."""
+        """A batch: these rows and their targets, if any."""
         if self.data.group is not None:
             some = self.data[indices.cpu().numpy()]
             return tuple(as_tensor(np.asarray(table), self.device) for table in some.tables)
@@ -289,19 +289,19 @@ class Trainer:
         return tuple(rows.take(indices) for rows in self._tables)
 
     def pair(self, partners):
-        """Let each row come with another one of the data as its target, from now on.
+        """Give each row another row of the data as its target from now on.
 
         Parameters
         ----------
         partners : ndarray of int, shape (n_samples,)
         """
-        if len(self._tables) == 1:  # the first time: with memory of their own for a batch
+        if len(self._tables) == 1:  # the first time, with separate memory for a batch
             X = self.data.X if self.data.group is None else dense(self.data.X)
             self._tables.append(OtherRows(rows_of(X, self.device), self.device))
         self._tables[1].choose(partners)
 
     def batch(self, indices):
-        """The same as a `Batch`; where processes share the rows, this one's part of it."""
+        """The same as a `Batch`; if processes share the rows, this process's part of it."""
         if self.data.group is not None:
             return self._part_of_batch(self.data.X.part(indices))
         weights = self._sample_weight
@@ -328,7 +328,7 @@ class Trainer:
         return *self.data.tables, *self._tables[len(self.data.tables) :]
 
     def value(self, network, indices, noise):
-        """The objective of the batch of these rows, without weight decay, a tensor."""
+        """The objective of a batch of these rows as a tensor, without weight decay."""
         batch = self.batch(indices)
         value = self._objective(network, batch, noise)
         return value if batch.part is None else batch.part.mean(value.clone())
@@ -364,7 +364,7 @@ class Trainer:
         return _mean_over_rows(*self.objectives(indices)) + float(self._decay())
 
     def objectives(self, indices):
-        """The same without weight decay batch by batch, and the batches."""
+        """The objective of each batch without weight decay, and the batches."""
         noise = stream(self.state.seed, "validation", device=self.device)
         batches = indices.to(self.device).split(self.settings.batch_size)
         losses = []
@@ -379,14 +379,14 @@ class Trainer:
 
     @property
     def _penalized(self):
-        """What the weight decay acts on, slices of the flat vector."""
+        """Slices of the flat vector with weight decay."""
         return self.network.perceptron.layout.weights.values()
 
     def _finish_epoch(self, loss, validation_loss, losses, batches):
         watched = loss if validation_loss is None else validation_loss
         if not all(map(math.isfinite, (loss, watched, self.weights.sum().item()))):
             raise divergence(self, losses, batches)
-        # What may be interrupted comes first.
+        # Steps that may be interrupted come first.
         state = self._finished_state(self.state.n_epochs + 1)
         self.n_iter += 1
         self.losses.append(loss)
@@ -396,7 +396,7 @@ class Trainer:
 
     @property
     def remedy(self):
-        """What helps against divergence, the beginning of a sentence."""
+        """A remedy for divergence, as the beginning of a sentence."""
         return f"Lower learning_rate_init (now {self.settings.learning_rate_init:g}) or scale X"
 
     def _load_optimizer(self, state):
@@ -431,7 +431,7 @@ class Trainer:
 
 
 def as_floats(losses):
-    """Objectives as numbers; waits for the device."""
+    """Objectives as floats; waits for the device."""
     return torch.stack(losses).tolist() if isinstance(losses[0], torch.Tensor) else losses
 
 
@@ -442,7 +442,7 @@ def _mean_over_rows(losses, batches):
 
 
 def relative_weights(data, split, device):
-    """Weights whose mean over the rows to train on is 1, and over those held out; or None."""
+    """Weights whose means over the training rows and over the held-out rows are 1, or None."""
     if data.sample_weight is None:
         return None
     weights = torch.tensor(data.sample_weight, dtype=torch.float64, device="cpu")
@@ -453,5 +453,5 @@ def relative_weights(data, split, device):
 
 
 def copied(tensor):
-    """A tensor's numbers as an array of its own, aligned as torch allocates."""
+    """A copy of a tensor as an array, aligned like torch's memory."""
     return tensor.to("cpu", copy=True).numpy()

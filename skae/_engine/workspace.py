@@ -1,7 +1,7 @@
-"""Passes through dense layers, forwards and backwards, into memory that is kept.
+"""Passes through dense layers, forwards and backwards, with reused memory.
 
-A step of a small network spends as much on memory and views, made anew each time, as on
-its products. So a pass writes where the last one of as many rows has written.
+A step of a small network spends as much time on new memory and views as on its
+products. So a pass reuses the memory of the last one with the same number of rows.
 """
 
 from functools import partial
@@ -11,11 +11,11 @@ import torch
 
 from skae._engine.activations import IDENTITY, Activation
 
-MAX_SIZES = 8  # of batches, whose workspaces are kept
+MAX_SIZES = 8  # number of batch sizes whose workspaces are kept
 
 
 class Layer(NamedTuple):
-    """One layer, and where its gradients are added, of the same shapes."""
+    """One layer, and tensors of the same shapes to which its gradients are added."""
 
     weight: torch.Tensor  # (fan_out, fan_in)
     bias: torch.Tensor  # (fan_out,)
@@ -25,13 +25,13 @@ class Layer(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What was computed from what, and how gradients go back.
+    """A computation's inputs and outputs, and how gradients go back.
 
     Attributes
     ----------
     inputs, outputs : tuple of Tensor
     pullback : callable
-        Of the gradients at the outputs; see `Tape.apply`.
+        A function of the gradients at the outputs; see `Tape.apply`.
     """
 
     inputs: tuple
@@ -45,9 +45,9 @@ class Layers:
     Parameters
     ----------
     layers, gradients : list of (weight, bias, activation)
-        In the order in which a row passes them.
+        Layers in the order in which rows pass them.
     is_rounded : bool
-        Whether they are of a lower precision than the rows.
+        Whether layers have a lower precision than the rows.
     """
 
     def __init__(self, layers, gradients, is_rounded):
@@ -57,7 +57,7 @@ class Layers:
         self._spare, self._in_use = {}, []
 
     def __call__(self, x, plain):
-        """The record of a pass of x, of shape (..., fan_in), whose numbers are in `plain`."""
+        """The record of a pass of x, of shape (..., fan_in), with its numbers in `plain`."""
         if plain.ndim != 2 or self._is_rounded or not self._layers:
             return self._reshaped(x, plain)
         workspace = self._workspace(plain.shape[0])
@@ -79,9 +79,9 @@ class Layers:
         return Record((x,), (output,), pullback)
 
     def release(self):
-        """Let the next passes have the workspaces of the last ones."""
+        """Release the workspaces of the last passes for the next ones."""
         for workspace in self._in_use:
-            workspace.inputs = workspace._rows = None  # or they would keep a graph
+            workspace.inputs = workspace._rows = None  # otherwise they would keep a graph
             self._spare.setdefault(workspace.n_rows, []).append(workspace)
         self._in_use.clear()
 
@@ -125,7 +125,7 @@ class Workspace:
     Attributes
     ----------
     plain : Tensor of shape (n_rows, fan_out)
-        The output, as autograd does not see it.
+        The output, detached from autograd.
     """
 
     def __init__(self, layers, n_rows, is_rounded):
@@ -137,7 +137,7 @@ class Workspace:
             h, activate, pull_back = _bound(layer.activation, a)
             at_h = torch.empty_like(a)  # memory for the gradient at h
             self._forward.append((layer.bias, below, layer.weight.t(), a, activate))
-            # Pulled back to a, it lies where h was.
+            # Pulled back to a, it overwrites h.
             transposed = at_h.t() if pull_back is None else h.t()
             adds = _rounded_adds(layer) if is_rounded else _adds(layer)
             views = at_h, transposed, gradient_below
@@ -158,14 +158,14 @@ class Workspace:
                 activate()
 
     def memory(self):
-        """Memory for the gradient at the output: once for each pass, then None."""
+        """Memory for the gradient at the output, once per pass, then None."""
         is_free, self._gradient_is_free = self._gradient_is_free, False
         return self._gradient if is_free else None
 
     def pullback(self, gradient):
-        """Add the weights' gradients, given the one at the output; returns the one at x.
+        """Add the weights' gradients, given that at the output; return that at x.
 
-        Both are of the shapes of these, and in memory that the next step writes to.
+        Both have the shapes of these, in memory that the next step overwrites.
         """
         rows, ones = self._rows, self._ones
         for weight, add_mm, add_mv, below, pull_back, own, transposed, own_below in self._backward:
@@ -191,7 +191,7 @@ def _adds(layer):
 
 
 def _rounded_adds(layer):
-    """The same where products are of a lower precision than the gradients that they add to."""
+    """The same for products with a lower precision than the gradients to which they are added."""
     weights, biases = layer.weight_gradient, layer.bias_gradient
 
     def add_mm(transposed, below):
@@ -204,10 +204,10 @@ def _rounded_adds(layer):
 
 
 def _bound(activation, a):
-    """h(a), and functions that compute it in its place and pull a gradient at h back to a.
+    """h(a), and functions that compute it in place and pull a gradient at h back to a.
 
-    The latter writes over h, which nobody needs after that: passes go backwards from what
-    has been computed last.
+    The latter overwrites h, which is no longer needed: passes go backwards from the last
+    computation.
     """
     if activation is IDENTITY:
         return a, None, None
