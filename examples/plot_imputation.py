@@ -1,6 +1,6 @@
 """
-A denoising autoencoder fills in missing cells
-==============================================
+A denoising autoencoder fills in missing values
+===============================================
 
 A missing value (NaN) is a corrupted cell with an unknown clean value. `DenoisingAutoencoder`
 trains directly on rows with missing values: the loss counts only observed cells, and an additional

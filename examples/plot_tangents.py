@@ -1,6 +1,6 @@
 """
-A contractive code answers to few directions
-============================================
+A contractive code responds to few directions
+=============================================
 
 The contraction penalty flattens the code in every direction; reconstruction keeps it steep along
 the directions in which the data vary. So only a few singular values of the encoder's Jacobian stay

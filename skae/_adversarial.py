@@ -35,7 +35,7 @@ N_STEPS = 5000  # that max_iter="auto" makes
 # loss is below its target, down if it is above; between the parameter and a fraction of it.
 PENALTY_RATE, LOSS_AIM, LOSS_PART, LEAST_PENALTY = 0.001, 0.45, 0.02, 1e-3
 COLLAPSED = 0.1  # coverage
-MOST_HALVINGS = 10_000  # of the range of scores, however wide
+MOST_HALVINGS = 10_000  # of the range of scores, which may be huge
 # Attributes of fits that minimise a loss and may stop by it.
 OF_MINIMISERS = {"best_loss_", "validation_loss_curve_", "n_iter_no_change_"}
 
@@ -148,7 +148,7 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y=None) -> Self:
-        """Train for one more epoch on X.
+        """Train for one epoch on X, continuing the earlier training.
 
         The learning rate is `learning_rate_init`; schedules and `max_iter` are ignored. The
         optimiser and the random streams continue exactly, even after pickling.

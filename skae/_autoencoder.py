@@ -184,7 +184,7 @@ class Autoencoder(BaseAutoencoder):
     See Also
     --------
     sklearn.decomposition.PCA : The linear special case, solved exactly.
-    SparseAutoencoder : Codes of which only a few components are active.
+    SparseAutoencoder : Codes with only a few active components.
     DenoisingAutoencoder : Codes that survive corrupted input.
     VAE : Codes with a probability distribution to sample from.
 

@@ -192,7 +192,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y=None, sample_weight=None) -> Self:
-        """Train for one more epoch on X.
+        """Train for one epoch on X, continuing the earlier training.
 
         The learning rate is `learning_rate_init`; schedules, `tol`, `early_stopping` and
         `max_iter` are ignored. The optimiser and the random streams continue exactly, even after
@@ -361,7 +361,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         Returns
         -------
         reconstructions : ndarray of shape (n_samples, n_features)
-            Equal to `inverse_transform(transform(X))`; with loss= 'categorical_cross_entropy',
+            Equal to `inverse_transform(transform(X))`; with loss='categorical_cross_entropy',
             times each row's total. For a data frame, another one like it; with `proba` an array
             with the columns named by `table_.get_feature_names_out()`.
 
@@ -468,7 +468,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row; None gives all rows equal weight.
+            Weight of each row; None for equal weights.
 
         Returns
         -------

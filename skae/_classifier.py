@@ -409,7 +409,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
             Labels. Rows that `unlabeled` marks do not count, nor do rows of an
             indicator matrix in which it marks a cell.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row; None gives all rows equal weight.
+            Weight of each row; None for equal weights.
 
         Returns
         -------
@@ -430,7 +430,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     @available_if(weighs_no_class_by_all_rows)
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, classes=None, sample_weight=None) -> Self:
-        """Train for one more epoch on X and y.
+        """Train for one epoch on X and y, continuing the earlier training.
 
         After `fit`, it continues the fine-tuning. Without a `fit`, the first call also trains the
         autoencoder for one epoch and puts the output layer on top. The learning rate is

@@ -255,7 +255,7 @@ class ConditionalGAN(BaseGAN):
 
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, classes=None) -> Self:
-        """Train for one more epoch on X and y.
+        """Train for one epoch on X and y, continuing the earlier training.
 
         The learning rate is `learning_rate_init`; schedules and `max_iter` are ignored. The
         optimiser and the random streams continue exactly, even after pickling.
@@ -393,7 +393,8 @@ class ConditionalGAN(BaseGAN):
         X : array-like or CSR matrix of shape (n_samples, n_features)
             At least two rows.
         y : array-like of shape (n_samples,), default=None
-            Labels of the rows. None: samples are drawn by `class_prior_`, and stand for all rows.
+            Labels of the rows. None: samples are drawn by `class_prior_` and compared with all
+            rows.
 
         Returns
         -------

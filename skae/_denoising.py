@@ -36,9 +36,9 @@ from skae._mixed import Mixed
 from skae._outputs import SquaredError
 from skae.tables import TableEncoder
 
-LEAST_CHAINS = 100  # corruptions in which rows take cells of other rows
+LEAST_CHAINS = 100  # minimum, if chains take cells of one another
 OF_NUMBERS = ("gaussian", "salt_and_pepper")  # corruptions that leave categories alone
-ROWS_FOR_CELLS = 300  # the same for the variances of cells given the others
+ROWS_FOR_CELLS = 300  # upper limit, for the variances of cells given the others
 ROWS_FOR_VARIANCE = 1000  # an upper limit; bounds the cost of `noise_variance_`
 
 
@@ -424,7 +424,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
     @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y=None, sample_weight=None, *, target=None) -> Self:
-        """Train for one more epoch on X.
+        """Train for one epoch on X, continuing the earlier training.
 
         The learning rate is `learning_rate_init`; schedules, `tol`, `early_stopping` and
         `max_iter` are ignored. The optimiser and the random streams continue exactly, even after
@@ -531,7 +531,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         y : None
             Ignored; pass targets as the keyword `target`.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row; None gives all rows equal weight.
+            Weight of each row; None for equal weights.
         target : array-like or CSR matrix of shape (n_samples, n_features_out), default=None
             What the reconstruction is compared with; None for X itself.
 

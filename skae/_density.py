@@ -225,7 +225,7 @@ class DensityMixin:
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row; None gives all rows equal weight.
+            Weight of each row; None for equal weights.
 
         Returns
         -------

@@ -34,7 +34,7 @@ def filled(X, gaps, autoencoder):
     ----------
     X : table
     gaps : ndarray of shape (n_samples, n_features_in_), bool
-        Its missing cells.
+        Mask of its missing values.
     autoencoder : autoencoder
         Autoencoder fitted to such a table.
     """

@@ -40,7 +40,7 @@ LEAST_EPOCHS, MOST_EPOCHS = 20, 300
 def recipe(n_rows, n_columns=None):
     """The settings that did best in docs/benchmarks/imputation.py, for this number of rows.
 
-    For a table with `n_columns` columns, those that did best in
+    With `n_columns`, those for a table with this many columns, from
     docs/benchmarks/tables.py.
     """
     epochs = STEPS * BATCH_SIZE // max(n_rows, 1)

@@ -95,7 +95,7 @@ class GapsMixin:
         return self._fill(x, self._takes_mask_)
 
     def _training_inputs(self, x):
-        """What the encoder sees of x in training."""
+        """The encoder's inputs for x in training."""
         return self._fill(x, self._takes_mask_) if self._lacks_cells_ else x
 
     def _input_layers(self):

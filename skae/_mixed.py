@@ -33,7 +33,7 @@ PADDED = 16  # columns of such a product: with fewer it is slower
 
 
 class Blocks:
-    """Which cell of a table each column of its matrix belongs to.
+    """The cell of a table to which each column of its matrix belongs.
 
     Parameters
     ----------
@@ -377,7 +377,7 @@ class MixedDensity(Mixed):
     noise_variance : str or float
         Variance of numbers: each has its own learnt one, or all have this one.
     start_of_noise : float
-        A learned variance starts at this part of the data's.
+        A learnt variance starts at this fraction of the data's.
     """
 
     noise_variance: str | float = field(default="per_feature", compare=False)
@@ -387,7 +387,7 @@ class MixedDensity(Mixed):
 
     @property
     def is_fixed(self):
-        """Whether the variance is not learned."""
+        """Whether the variance is fixed."""
         return not isinstance(self.noise_variance, str)
 
     def n_extra(self, n_features, has_back):
@@ -410,7 +410,7 @@ class MixedDensity(Mixed):
             network.extra.copy_(log_variances / LOG_VARIANCE_SCALE)
 
     def variance(self, network):
-        """Of each number."""
+        """The variance of each number."""
         if self.is_fixed:
             return network.extra.new_full((self.widths.count(0),), self.noise_variance)
         return network.apply(learned_variance, network.extra, scale=LOG_VARIANCE_SCALE)

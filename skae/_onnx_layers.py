@@ -64,7 +64,7 @@ def sequential(graph, module, x, shape):
 
 @layer(nn.Linear)
 def linear(graph, module, x, shape):
-    """Of rows, or along the last axis."""
+    """A linear layer of rows, or along the last axis."""
     if len(shape) == 1 and module.bias is not None:
         return graph.add("Gemm", x, module.weight, module.bias, transB=1)
     product = graph.add("MatMul", x, module.weight.T)

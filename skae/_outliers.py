@@ -118,9 +118,9 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         score(x) = -( sum over features j of (x_j - r_j)^2 / v_j  +  (z - m)' S^-1 (z - m) )
 
     with v_j the mean squared error of feature j over the training rows, and m and S the mean and
-    covariance of their codes. A wide code lets an autoencoder restore even rows unlike all others,
-    but their codes are far away; with a narrow code it fails to restore them: the two parts
-    complement each other.
+    covariance of their codes. With a wide code, an autoencoder reconstructs even rows unlike all
+    others, but their codes are far away; with a narrow code it fails to reconstruct them: the two
+    parts complement each other.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
     autoencoder_ : transformer
         The trained transformer, or the frozen one.
     offset_ : float
-        The threshold of the score below which a row is an outlier.
+        Threshold: a row with a lower score is an outlier.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)

@@ -289,7 +289,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             True values; rows with NaN do not count.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row; None gives all rows equal weight.
+            Weight of each row; None for equal weights.
 
         Returns
         -------

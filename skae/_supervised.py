@@ -137,7 +137,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
     @available_if(trains_by_epochs)
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, sample_weight=None) -> Self:
-        """Train for one more epoch on X and y.
+        """Train for one epoch on X and y, continuing the earlier training.
 
         After `fit`, it continues the fine-tuning. Without a `fit`, the first call also trains the
         autoencoder for one epoch and puts the output layer on top. The learning rate is

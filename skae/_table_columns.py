@@ -30,7 +30,7 @@ class Column:
     table : TableEncoder
         The encoder, whose parameters say how to encode.
     weights : ndarray of shape (n,), default=None
-        What each cell counts; None for all alike.
+        Weight of each cell; None for equal weights.
     """
 
     def __init__(self, name, dtype, cells, kinds, table, weights=None):

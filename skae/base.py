@@ -9,8 +9,8 @@ documentation has two complete examples.
   `_parameter_constraints`; `InvalidParameterError`, a ValueError, is for parameters that
   contradict each other. They are scikit-learn's.
 - `Output` says what a decoder's output means, and `SquaredError`, `BinaryCrossEntropy` and
-  `CategoricalCrossEntropy` are the kinds that the parameter `loss` names, by the names that
-  `LOSSES` has for them.
+  `CategoricalCrossEntropy` are the kinds that the parameter `loss` names; `LOSSES` has their
+  names.
 - `penalized` adds a penalty to a loss, for `network.apply`, and `averages_rows` marks a
   formula that takes the weights of rows.
 """

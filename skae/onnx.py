@@ -29,7 +29,7 @@ def register(*estimator_classes: type) -> None:
     Parameters
     ----------
     *estimator_classes : type
-        Further classes to convert, derived from those of skae, whose `encoder_` gives their codes.
+        Further classes to convert, subclasses of skae's whose `encoder_` gives their codes.
 
     Raises
     ------

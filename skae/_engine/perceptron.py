@@ -86,7 +86,7 @@ class Perceptron:
 
     @cached_property
     def encoder_functions(self):
-        """The `Activation` of each layer of the encoder; the last one must have one head."""
+        """The `Activation` of each encoder layer; with two heads, the last one is the identity."""
         functions = list(map(find_activation, self.encoder_activations))
         return functions if self.code_heads == 1 else [*functions[:-1], IDENTITY]
 

@@ -79,7 +79,7 @@ class StackedLayers:
 
     @staticmethod
     def _encoders(networks, top):
-        """The encoder of each layer, without steps that only the whole network's rows need."""
+        """The encoder of each layer, without what the whole network does with its own rows."""
         for number, network in enumerate(networks):
             if number > 0:
                 yield Centre(network.origin)

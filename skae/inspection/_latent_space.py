@@ -213,7 +213,7 @@ def _draw_legend(ax, n_groups, is_own):
 
 
 class Groups:
-    """Rows that are drawn alike.
+    """Groups of rows, each drawn in one style.
 
     Parameters
     ----------

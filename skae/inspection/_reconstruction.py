@@ -50,7 +50,7 @@ class ReconstructionDisplay(Display):
     image_shape : tuple of int, default=None
         (height, width) or (channels, height, width) of the images; None if rows are not images.
     feature_names : array-like of str of shape (n_features,), default=None
-        What to write below bars.
+        Labels below the bars.
     means : array-like of shape (n_features,), default=None
         Origin of each feature in charts; None for 0.
     deviations : array-like of shape (n_features,), default=None

@@ -36,9 +36,9 @@ class LatentTraversalDisplay(Display):
         (height, width) or (channels, height, width) of the decoded images; None if rows are not
         images: they are drawn as bars or lines.
     means : array-like of shape (n_features,), default=None
-        What charts measure each feature from; None for 0.
+        Origin of each feature in charts; None for 0.
     deviations : array-like of shape (n_features,), default=None
-        What charts measure each feature in; None for its own unit.
+        Unit of each feature in charts; None for its own unit.
 
     Attributes
     ----------
