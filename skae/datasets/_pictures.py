@@ -58,12 +58,12 @@ def add_picture_background(X, pictures, *, min_std=0.1, random_state=None) -> np
     -----
     The authors took patches of 20 pictures and left out those with little variance. They name
     neither the pictures nor the least variance, and do not say how patch and digit were joined. So
-    both choices were calibrated, with 12000 digits of MNIST and 20 photographs and textures,
+    both choices were calibrated, with 10000 digits of MNIST and 20 photographs and textures,
     halved in size and stretched to grey values from 0 to 1. Joined by the maximum, as in
     `add_random_background`, with `min_std=0.1`, they are about as hard as the paper's for a
-    support vector machine with an RBF kernel (C=10, gamma=0.01): it errs on 23.6% of other digits;
-    the paper has 22.61%. With `min_std=0.15` it errs on 25.3%. Pictures with smoother patches make
-    the problem easier: at full size and unstretched, the same pictures give 17.3%.
+    support vector machine with an RBF kernel (C=10, gamma=0.01): it errs on 24.9% of other digits;
+    the paper has 22.61%. With `min_std=0.15` it errs on 26.0%. Pictures with smoother patches make
+    the problem easier: at full size and unstretched, the same pictures give 17.8%.
 
     References
     ----------
@@ -129,7 +129,7 @@ def fill_with_pictures(X, pictures, *, min_std=0.1, random_state=None) -> np.nda
     Notes
     -----
     With those rectangles and the pictures described in `add_picture_background`, a support vector
-    machine with an RBF kernel (C=10, gamma=0.01), trained on 12000 images, errs on 23.7% of
+    machine with an RBF kernel (C=10, gamma=0.01), trained on 10000 images, errs on 24.2% of
     others; the paper has 24.04%. So nothing else was calibrated.
 
     References
