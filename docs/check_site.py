@@ -3,8 +3,11 @@
 With Python alone: every link, anchor and image inside the site is there, and no page fetches
 anything from elsewhere. In headless Chromium, where there is one (`--chromium PATH`, or on PATH):
 every page loads without an error in its console, no image is broken, the search finds
-"contractive", and a screen of 400 pixels needs no scrolling sideways. Exits with 1 if something is
-wrong, and with 2 if `--need-chromium` is given and there is none.
+"contractive", and a screen of 400 pixels needs no scrolling sideways. With axe-core, too
+(`npm pack axe-core && tar xzf axe-core-*.tgz`, then `--axe package/axe.min.js`): nothing on a page
+keeps out those who see little or use the keyboard, on a small screen and a large one, in the light
+theme and the dark one. Exits with 1 if something is wrong, and with 2 if `--need-all` is given and
+Chromium or axe-core is lacking.
 """
 
 import argparse
@@ -22,10 +25,13 @@ from itertools import product
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-WIDTH = 400  # pixels, of a small screen
 WORD = "contractive"
-SECONDS = 300  # for all pages in the browser
+SECONDS = 900  # for all pages in the browser
 SEARCH_SECONDS = 10  # for the search's results to appear
+LEFT_OUT = {
+    "chromium": "links are checked, pages are not opened",
+    "axe": "nobody looks whether pages keep people out",
+}
 LENIENT = {"ignore_cleanup_errors": True}  # the browser's last processes may still write
 
 # Goes in front of all else in a page, so that no error comes too early for it.
@@ -43,69 +49,9 @@ for (const name of ["error", "assert"]) {
 }
 </script>"""
 
-# Opens one page after the other in a frame of the width of a small screen.
 VISITOR = """<!doctype html><title>visitor</title><body><script>
-const pause = time => new Promise(resolve => setTimeout(resolve, time));
-
-async function open(path) {
-  const frame = document.createElement("iframe");
-  frame.style = "width: %(width)dpx; height: 800px; border: 0";
-  const loaded = new Promise(resolve => { frame.onload = resolve; });
-  frame.src = path;
-  document.body.append(frame);
-  await loaded;
-  return frame;
-}
-
-function tooWide(around) {
-  const right = around.getBoundingClientRect().right + 1;
-  const found = [...around.querySelectorAll("*")].filter(
-      element => element.getBoundingClientRect().right > right && !element.closest("pre"));
-  const name = element => `<${element.tagName} ${element.className}> ${element.textContent.trim()}`;
-  return found.slice(-2).map(element => name(element).slice(0, 80)).join("; ");
-}
-
-async function visit(path) {
-  const frame = await open(path);
-  const page = frame.contentDocument;
-  for (const image of page.images) { image.loading = "eager"; }
-  await Promise.all([...page.images].map(image => image.decode().catch(() => {})));
-  await pause(50);
-  const found = [...frame.contentWindow.problems || ["no page"]];
-  for (const image of page.images)
-    if (!image.naturalWidth) found.push("broken image " + image.src);
-  const heading = page.querySelector("h1");
-  if (!heading) found.push("has no heading");
-  // Code and tables may scroll by themselves, but nothing that holds the text.
-  for (let around = heading; around; around = around.parentElement) {
-    if (around.scrollWidth > around.clientWidth + 1) {
-      found.push("is " + around.scrollWidth + " px wide: " + tooWide(around));
-      break;
-    }
-  }
-  frame.remove();
-  return found;
-}
-
-async function search() {
-  const frame = await open("/search.html?q=%(word)s");
-  for (let i = 0; i < 10 * %(search_seconds)d; i++) {
-    await pause(100);
-    const found = frame.contentDocument.querySelectorAll("#search-results li a");
-    if (found.length) return [...found].map(link => link.textContent);
-  }
-  return [];
-}
-
-(async () => {
-  const report = {pages: {}};
-  for (const path of %(paths)s) {
-    try { report.pages[path] = await visit(path); }
-    catch (error) { report.pages[path] = [String(error)]; }
-  }
-  report.search = await search();
-  await fetch("/report", {method: "POST", body: JSON.stringify(report)});
-})();
+const settings = %s;
+%s
 </script>"""
 
 
@@ -165,14 +111,16 @@ class Handler(SimpleHTTPRequestHandler):
         path = urlsplit(self.path).path
         if path == "/visitor":
             self.answer(self.server.visitor.encode())
+        elif path == "/axe":
+            self.answer(self.server.axe.read_bytes(), "text/javascript")
         elif path.endswith(".html") and (file := Path(self.translate_path(path))).is_file():
             self.answer(file.read_bytes().replace(b"<head>", b"<head>" + LISTENER, 1))
         else:
             super().do_GET()
 
-    def answer(self, content):
+    def answer(self, content, kind="text/html"):
         self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Type", f"{kind}; charset=utf-8")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -193,12 +141,17 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(site):
+def serving(site, axe=None):
     """A server of the site on this machine, while it is needed."""
     paths = [f"/{path.relative_to(site).as_posix()}" for path in pages_of(site)]
-    settings = {"width": WIDTH, "word": WORD, "search_seconds": SEARCH_SECONDS}
+    settings = {
+        **{"paths": paths, "axe": axe is not None},
+        **{"word": WORD, "search_seconds": SEARCH_SECONDS},
+    }
+    script = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=site)) as server:
-        server.visitor = VISITOR % {**settings, "paths": json.dumps(paths)}
+        server.visitor = VISITOR % (json.dumps(settings), script)
+        server.axe = axe
         server.refused, server.report, server.done = [], None, threading.Event()
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -217,10 +170,10 @@ def browser_command(chromium, profile, *arguments):
     return [chromium, *options, *quiet, *where, *arguments]
 
 
-def check_in_browser(site, chromium):
-    """Problems that a browser sees, as strings."""
+def check_in_browser(site, chromium, axe=None):
+    """Problems that a browser sees, as strings; those of axe-core, too, if there is its script."""
     silent = subprocess.DEVNULL
-    with serving(site) as server, tempfile.TemporaryDirectory(**LENIENT) as profile:
+    with serving(site, axe) as server, tempfile.TemporaryDirectory(**LENIENT) as profile:
         address = f"http://127.0.0.1:{server.server_port}/visitor"
         command = browser_command(chromium, profile, "--remote-debugging-port=0", address)
         with subprocess.Popen(command, stdout=silent, stderr=silent) as browser:
@@ -255,21 +208,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("site", nargs="?", type=Path, default=Path(__file__).parent / "_build")
     parser.add_argument("--chromium", default=shutil.which("chromium"))
-    parser.add_argument("--need-chromium", action="store_true")
+    parser.add_argument("--axe", type=Path, metavar="AXE.MIN.JS")
+    parser.add_argument("--need-all", action="store_true")
     parser.add_argument("--screenshots", type=Path, metavar="FOLDER")
     options = parser.parse_args()
     site = options.site.resolve()
     if not (site / "index.html").is_file():
         parser.error(f"{site} holds no site: build it with sphinx-build -W docs docs/_build")
     problems = list(check_links(site))
+    lacking = [name for name in ("chromium", "axe") if not getattr(options, name)]
     if options.chromium:
-        problems += check_in_browser(site, options.chromium)
-    else:
-        print("No chromium: links are checked, pages are not opened.")
+        problems += check_in_browser(site, options.chromium, options.axe)
     if options.chromium and options.screenshots:
         screenshots(site, options.chromium, options.screenshots)
+    for name in lacking:
+        print(f"No {name}: {LEFT_OUT[name]}.")
     print("\n".join(problems) or "Nothing is wrong.")
-    return 1 if problems else 2 if options.need_chromium and not options.chromium else 0
+    return 1 if problems else 2 if options.need_all and lacking else 0
 
 
 if __name__ == "__main__":

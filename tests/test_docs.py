@@ -10,7 +10,9 @@ from sklearn.linear_model import LogisticRegression
 
 import skae
 
-PAGES = sorted([*DOCS.glob("*.rst"), *DOCS.glob("user_guide/*.rst")])
+PAGES = sorted(
+    p for folder in (".", "choosing", "user_guide") for p in DOCS.glob(f"{folder}/*.rst")
+)
 WITH_OTHER_TOOLS = DOCS / "user_guide/with_other_tools.rst"  # runs in tests/clients
 DISTRIBUTED = DOCS / "user_guide/distributed.rst"  # runs in tests/test_distributed.py
 MODULES = [

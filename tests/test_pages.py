@@ -8,7 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 NAMED = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (ROOT / "docs/reliability.md").read_text())
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.rst")), *sorted(DOCS.glob("user_guide/*.rst"))]
+FOLDERS = (DOCS, DOCS / "choosing", DOCS / "user_guide")
+PAGES = [ROOT / "README.md", *(page for folder in FOLDERS for page in sorted(folder.glob("*.rst")))]
 REPORT = re.compile(r"benchmarks/(\w+)")
 # With one decimal and below 1 it may as well be the value of a parameter.
 FIGURE = re.compile(r"(?<![\w.])(?:\d+\.\d\d+|[1-9]\d*\.\d)(?![\w]|\.\d)")

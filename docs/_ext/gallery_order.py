@@ -1,8 +1,9 @@
-"""The order of the gallery: first the plain autoencoder beside PCA, then each family."""
+"""The order of the gallery: a tour, the plain autoencoder beside PCA, then each family."""
 
 from pathlib import Path
 
 ORDER = [
+    "plot_first_ten_minutes",
     # the plain autoencoder, and how to train and search
     "plot_pca_width",
     "plot_hidden_layers",
