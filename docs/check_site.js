@@ -50,18 +50,20 @@ async function addAxe(page) {
   const script = page.createElement("script");
   const loaded = new Promise(resolve => { script.onload = resolve; });
   script.src = "/axe";
-  page.head.append(script);
+  const still = page.createElement("style");  // no colours on their way to others
+  still.textContent = "* { transition: none !important }";
+  page.head.append(script, still);
   await loaded;
 }
 
-// Colours go by an element's kind, and their check takes long: one of each kind keeps its text.
-function emptyRepetitions(page) {
+// Colours go by an element's kind, and their check takes long: one of each kind stays.
+function removeRepetitions(page) {
   const kinds = new Set();
   for (const leaf of page.querySelectorAll("body :not(:has(*))")) {
     let kind = "";
     for (let element = leaf; element !== page.body; element = element.parentElement)
       kind += `${element.tagName} ${element.className} ${element.matches("tr:nth-child(even)")} `;
-    if (kinds.has(kind)) leaf.textContent = "";
+    if (kinds.has(kind)) leaf.remove();
     kinds.add(kind);
   }
 }
@@ -85,7 +87,7 @@ async function keepsOut(frame) {
     frame.style.width = width + "px";
     await run(`${width} px`, {rules: others});
   }
-  emptyRepetitions(page);
+  removeRepetitions(page);
   for (const width of WIDTHS) {
     frame.style.width = width + "px";
     for (const theme of THEMES) {

@@ -22,6 +22,7 @@ extensions = [
     "mathml",
     "members",
     "myst_parser",
+    "navigation",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",

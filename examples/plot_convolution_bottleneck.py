@@ -40,9 +40,9 @@ for d in (2, 4, 16):
     print(f"convolution {autoencoder.score(test):.2f}")
 
 # %%
-# One image of each digit, and its reconstructions.
-shown = [np.flatnonzero(labels == digit)[0] for digit in range(10)]
-fig, axes = plt.subplots(len(rows), 10, figsize=(8, 5.6), layout="constrained")
+# One image of each of six digits, and its reconstructions.
+shown = [np.flatnonzero(labels == digit)[0] for digit in range(6)]
+fig, axes = plt.subplots(len(rows), 6, figsize=(6, 5.6), layout="constrained")
 for line, (name, images) in zip(axes, rows.items(), strict=True):
     error = np.square(images - test).sum(axis=1).mean()
     line[0].set_ylabel(
@@ -51,5 +51,5 @@ for line, (name, images) in zip(axes, rows.items(), strict=True):
     for ax, row in zip(line, shown, strict=True):
         ax.imshow(images[row].reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
         ax.set(xticks=[], yticks=[])
-fig.suptitle("held-out digits through a bottleneck, with the squared error per image")
+fig.suptitle("held-out digits, with the squared error per image")
 plt.show()

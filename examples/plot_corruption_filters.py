@@ -46,15 +46,15 @@ for level, correlation, fit in zip(levels, correlations, fits, strict=True):
     print(f"{level:9.0%} {correlation:22.2f} {fit.score(X):20.2f}")
 
 # %%
-# Above, a digit as training sees it: a destroyed pixel has its mean over all digits. Below, the 36
+# Left, a digit as training sees it: a destroyed pixel has its mean over all digits. Right, the 36
 # largest filters, each from its own -max (black) to max (white). The table shows the price: intact
 # digits are reconstructed less exactly.
 
-figure, axes = plt.subplots(2, 4, figsize=(10, 4.9), height_ratios=(1, 3.2), layout="constrained")
-for (above, below), level, fit, correlation in zip(axes.T, levels, fits, correlations, strict=True):
-    above.imshow(fit.corrupt(X[:1], random_state=0).reshape(shape), cmap="gray_r", vmin=0, vmax=1)
-    above.set_title(f"{level:.0%} destroyed")
-    above.set_axis_off()
-    FilterDisplay.from_estimator(fit, n_filters=36, image_shape=shape, ax=below)
-    below.set_title(f"neighbours correlate: {correlation:.2f}", fontsize=10)
+figure, axes = plt.subplots(4, 2, figsize=(5, 9.5), width_ratios=(1, 1.8), layout="constrained")
+for (left, right), level, fit, correlation in zip(axes, levels, fits, correlations, strict=True):
+    left.imshow(fit.corrupt(X[:1], random_state=0).reshape(shape), cmap="gray_r", vmin=0, vmax=1)
+    left.set_title(f"{level:.0%} destroyed")
+    left.set_axis_off()
+    FilterDisplay.from_estimator(fit, n_filters=36, image_shape=shape, ax=right)
+    right.set_title(f"neighbours correlate: {correlation:.2f}", fontsize=10)
 plt.show()

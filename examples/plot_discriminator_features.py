@@ -61,21 +61,21 @@ for name, values in measured.items():
     print(f"{name:36}", *(f"{error:5.1f}" for error in values.mean(axis=1)))
 
 # %%
-# Left, the mean errors. Right, how much lower they are than on pixels, for the same ten choices of
+# Above, the mean errors. Below, how much lower they are than on pixels, for the same ten choices of
 # rows, with two standard errors.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-right.axhline(0, color="0.5", linewidth=1)
+figure, (above, below) = plt.subplots(2, 1, figsize=(5.5, 7), layout="constrained")
+below.axhline(0, color="0.5", linewidth=1)
 for color, (name, values) in zip(["C0", "C1", "C2"], measured.items(), strict=True):
-    left.plot(numbers, values.mean(axis=1), "o-", color=color, label=name)
+    above.plot(numbers, values.mean(axis=1), "o-", color=color, label=name)
     if name != "pixels":
         saved = measured["pixels"] - values
         bars = 2 * saved.std(axis=1, ddof=1) / np.sqrt(10)
-        right.errorbar(numbers, saved.mean(axis=1), bars, fmt="o-", color=color, capsize=3)
-left.set(ylabel="test error, %", ylim=(0, None))
-left.legend()
-right.set(ylabel="percentage points of error", title="saved, compared with pixels")
-for axis in (left, right):
+        below.errorbar(numbers, saved.mean(axis=1), bars, fmt="o-", color=color, capsize=3)
+above.set(ylabel="test error, %", ylim=(0, None))
+above.legend()
+below.set(ylabel="percentage points of error", title="saved, compared with pixels")
+for axis in (above, below):
     axis.set(xscale="log", xlabel="rows with a label")
     axis.set_xticks(numbers, numbers)
     axis.minorticks_off()

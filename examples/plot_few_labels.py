@@ -71,20 +71,20 @@ for name, values in measured.items():
     print(f"{name:28}", *(f"{error:5.1f}" for error in values.mean(axis=1)))
 
 # %%
-# Left, the mean errors. Right, the errors that pretraining saves: since all have the same ten
+# Above, the mean errors. Below, the errors that pretraining saves: since all have the same ten
 # choices of rows, we take the difference for each choice, and its mean with two standard errors.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+figure, (above, below) = plt.subplots(2, 1, figsize=(5.5, 7), layout="constrained")
 for name, values in measured.items():
-    left.plot(numbers, values.mean(axis=1), "o-", label=name)
-left.set(ylabel="test error, %", ylim=(0, None))
-left.legend()
+    above.plot(numbers, values.mean(axis=1), "o-", label=name)
+above.set(ylabel="test error, %", ylim=(0, None))
+above.legend()
 saved = measured["the network, not pretrained"] - measured["the network, pretrained"]
 error = 2 * saved.std(axis=1, ddof=1) / np.sqrt(saved.shape[1])
-right.axhline(0, color="0.5", linewidth=1)
-right.errorbar(numbers, saved.mean(axis=1), error, fmt="o-", color="C2", capsize=3)
-right.set(ylabel="percentage points of error", title="saved by pretraining")
-for axis in (left, right):
+below.axhline(0, color="0.5", linewidth=1)
+below.errorbar(numbers, saved.mean(axis=1), error, fmt="o-", color="C2", capsize=3)
+below.set(ylabel="percentage points of error", title="saved by pretraining")
+for axis in (above, below):
     axis.set(xscale="log", xlabel="rows with a label")
     axis.set_xticks(numbers, numbers)
     axis.minorticks_off()

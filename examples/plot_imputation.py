@@ -54,12 +54,12 @@ for fraction in (0.2, 0.4):
     print(f"{fraction:.0%} missing:", ", ".join(f"{n} {e:.4f}" for n, e in errors.items()))
 
 # %%
-# Ten digits with the last missing values, in red, and the result of each method. Which method is
+# Six digits with the last missing values, in red, and the result of each method. Which method is
 # best depends on the data: compare before you choose.
 
 rows = {"original": X, "40% missing": holes, **filled}
 gray = plt.get_cmap("gray_r").with_extremes(bad="tab:red")
-figure, axes = plt.subplots(5, 10, figsize=(9, 4.2), layout="constrained")
+figure, axes = plt.subplots(5, 6, figsize=(5.5, 4), layout="constrained")
 for row, (name, images) in zip(axes, rows.items(), strict=True):
     for axis, image in zip(row, images, strict=False):
         axis.imshow(image.reshape(8, 8), cmap=gray, vmin=0, vmax=1)

@@ -48,21 +48,21 @@ for schedule, row in zip(schedules, scores.mean(axis=2), strict=True):
     print(f"{schedule:12}", *(f"{score:6.3f}" for score in row))
 
 # %%
-# Left, the loss of each schedule at its best step size; right, its final loss at each step size.
+# Above, the loss of each schedule at its best step size; below, its final loss at each step size.
 # Bars reach from the worst seed to the best.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+figure, (above, below) = plt.subplots(2, 1, figsize=(5.5, 7), layout="constrained")
 for schedule, values in zip(schedules, scores, strict=True):
     mean = values.mean(axis=1)
     best = rates[mean.argmax()]  # of the mean over seeds
     losses = fits[schedule, best][0].loss_curve_
-    LossCurveDisplay(loss_curve=losses, name=f'"{schedule}", {best:g}').plot(left)
+    LossCurveDisplay(loss_curve=losses, name=f'"{schedule}", {best:g}').plot(above)
     spread = np.abs([values.min(axis=1), values.max(axis=1)] - mean)
-    right.errorbar(rates, mean, spread, marker="o", capsize=3, label=f'"{schedule}"')
-left.set(title="training, at the best step size", yscale="linear", ylim=(0.5, 2))
-right.set(xscale="log", title="held-out digits", ylabel="variance explained")
-right.set_xlabel("step size, learning_rate_init")
-right.set_xticks(rates, [f"{rate:g}" for rate in rates])
-right.minorticks_off()
-right.legend(loc="lower left")
+    below.errorbar(rates, mean, spread, marker="o", capsize=3, label=f'"{schedule}"')
+above.set(title="training, at the best step size", yscale="linear", ylim=(0.5, 2))
+below.set(xscale="log", title="held-out digits", ylabel="variance explained")
+below.set_xlabel("step size, learning_rate_init")
+below.set_xticks(rates, [f"{rate:g}" for rate in rates])
+below.minorticks_off()
+below.legend(loc="lower left")
 plt.show()

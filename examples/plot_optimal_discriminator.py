@@ -72,21 +72,21 @@ for penalty, n_epochs in [(0, 1), (0, 5), (0, 30), (1, 30)]:
     print(f"penalty {penalty:3}, {79 * n_epochs:4} steps: mean error {errors}")
 
 # %%
-# Left, the two densities. Right, the discriminator of the first seed. At the ends there are no
+# Above, the two densities. Below, the discriminator of the first seed. At the ends there are no
 # rows to learn from.
 
 x = np.linspace(-3, 3.5, 300)
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-left.plot(x, p(x), label="data, p")
-left.plot(x, q(x), label="generator, q")
-left.set(ylabel="density", ylim=(0, None))
-right.plot(x, p(x) / (p(x) + q(x)), "k", linewidth=4, alpha=0.3, label="p / (p + q)")
+figure, (above, below) = plt.subplots(2, 1, figsize=(5.5, 7), layout="constrained")
+above.plot(x, p(x), label="data, p")
+above.plot(x, q(x), label="generator, q")
+above.set(ylabel="density", ylim=(0, None))
+below.plot(x, p(x) / (p(x) + q(x)), "k", linewidth=4, alpha=0.3, label="p / (p + q)")
 for (penalty, n_epochs), (gan, *_) in found.items():
     label = f"penalty {penalty}, {79 * n_epochs} steps"
     color = {1: "0.7", 5: "C2", 30: "C3" if penalty else "C4"}[n_epochs]
-    right.plot(x, gan.discriminate(x[:, np.newaxis]), color, label=label)
-right.set(ylabel="probability that a row is real", ylim=(0, 1))
-for ax in (left, right):
+    below.plot(x, gan.discriminate(x[:, np.newaxis]), color, label=label)
+below.set(ylabel="probability that a row is real", ylim=(0, 1))
+for ax in (above, below):
     ax.set(xlabel="x")
     ax.legend()
 plt.show()

@@ -64,7 +64,7 @@ for name, values in measured.items():
 # Lines are means over the folds; bars reach from the worst to the best. The axis of the error is
 # logarithmic: PCA wins at the last point.
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+figure, axes = plt.subplots(2, 1, figsize=(5, 6.5), layout="constrained")
 for name, values in measured.items():
     for axis, folds in zip(axes, values.transpose(2, 0, 1), strict=False):
         mean = folds.mean(axis=1)

@@ -69,11 +69,11 @@ def psnr(image):
 filtered = max((gaussian_filter(noisy, sigma) for sigma in np.arange(0.6, 2, 0.1)), key=psnr)
 pictures = {"noisy": noisy, "best Gaussian filter": filtered, "autoencoder": restored}
 
-figure, axes = plt.subplots(2, 3, figsize=(12, 5.8), layout="constrained")
-for (above, below), (title, image) in zip(axes.T, pictures.items(), strict=True):
-    above.imshow(image, cmap="gray", vmin=0, vmax=1)
-    above.set_title(f"{title}: {psnr(image):.1f} dB")
-    below.imshow(image[120:270, 230:455], cmap="gray", vmin=0, vmax=1)
+figure, axes = plt.subplots(3, 2, figsize=(6, 6.8), layout="constrained")
+for (left, right), (title, image) in zip(axes, pictures.items(), strict=True):
+    left.imshow(image, cmap="gray", vmin=0, vmax=1)
+    left.set_title(f"{title}: {psnr(image):.1f} dB", loc="left")
+    right.imshow(image[120:270, 230:455], cmap="gray", vmin=0, vmax=1)
 for axis in axes.flat:
     axis.set_axis_off()
 plt.show()

@@ -81,21 +81,19 @@ for name, values in scores.items():
     print(f"{name:25}", *(f"{value:.2f}" for value in values))
 
 # %%
-# Left, the explained variance of held-out digits; right, ten of them and their reconstructions by
+# Above, the explained variance of held-out digits; below, ten of them and their reconstructions by
 # the networks with four layers.
 
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(10, 3.2), width_ratios=(1, 1.3), layout="constrained"
-)
+figure, (above, below) = plt.subplots(2, 1, figsize=(5.5, 6), layout="constrained")
 for name, values in scores.items():
-    left.plot(depths, values, "o-", label=name)
-left.set(xlabel="layers of the encoder", ylabel="variance explained", ylim=(0, 1), xticks=depths)
-left.legend()
+    above.plot(depths, values, "o-", label=name)
+above.set(xlabel="layers of the encoder", ylabel="variance explained", ylim=(0, 1), xticks=depths)
+above.legend()
 lines = {"original": X_test[:10]} | {name: fits[name][-1].reconstruct(X_test[:10]) for name in fits}
 framed = [np.pad(rows.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1))) for rows in lines.values()]
-right.imshow(np.vstack([np.hstack(rows) for rows in framed]), cmap="gray_r", vmin=0, vmax=1)
-right.set_yticks(10 * np.arange(4) + 4.5, [name.replace(", ", ",\n") for name in lines])
-right.set(xticks=[], title="held-out digits, by networks of four layers")
-right.tick_params(length=0)
-right.spines[:].set_visible(False)
+below.imshow(np.vstack([np.hstack(rows) for rows in framed]), cmap="gray_r", vmin=0, vmax=1)
+below.set_yticks(10 * np.arange(4) + 4.5, [name.replace(", ", ",\n") for name in lines])
+below.set(xticks=[], title="held-out digits, by networks of four layers")
+below.tick_params(length=0)
+below.spines[:].set_visible(False)
 plt.show()

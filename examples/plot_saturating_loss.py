@@ -128,22 +128,22 @@ for game in games:
     print(f"{game:14}", *(f"{'{} {} {}'.format(*modes[game, name]):>18}" for name in settings))
 
 # %%
-# Left, the size of the gradients. Right, the modes of each seed.
+# Above, the size of the gradients. Below, the modes of each seed.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+figure, (above, below) = plt.subplots(2, 1, figsize=(5.5, 7), layout="constrained")
 score = torch.linspace(-8, 8, 200)
-left.plot(score, minimax(score).abs(), label="minimax")
-left.plot(score, non_saturating(score).abs(), label="non-saturating, pairs")
-left.set(xlabel="discriminator's score of a made row", ylabel="size of the generator's gradient")
-left.legend()
+above.plot(score, minimax(score).abs(), label="minimax")
+above.plot(score, non_saturating(score).abs(), label="non-saturating, pairs")
+above.set(xlabel="discriminator's score of a made row", ylabel="size of the generator's gradient")
+above.legend()
 for i, game in enumerate(games):
     for j, name in enumerate(settings):
         at = j + 0.26 * (i - 1) + 0.07 * np.arange(-1, 2)
-        right.bar(at, np.array(modes[game, name]) + 0.06, 0.06, color=f"C{i}")
-    right.bar(0, 0, color=f"C{i}", label=game)
-right.set_xticks(range(len(settings)), settings)
-right.set(ylabel="modes reached, of 8", ylim=(0, 10.5))
-right.legend(ncols=3)
+        below.bar(at, np.array(modes[game, name]) + 0.06, 0.06, color=f"C{i}")
+    below.bar(0, 0, color=f"C{i}", label=game)
+below.set_xticks(range(len(settings)), settings)
+below.set(ylabel="modes reached, of 8", ylim=(0, 10.5))
+below.legend(ncols=3)
 plt.show()
 
 # %%

@@ -41,7 +41,7 @@ print(f"mean activation of the units of 'kl': {codes['kl'].mean():.3f}")
 # The codes of one digit. With "kl" the mean is as low as required, but nearly all components are
 # still active. With "l1" and "topk" most are zero.
 
-figure, axes = plt.subplots(4, 1, figsize=(8, 6.5), sharex=True, layout="constrained")
+figure, axes = plt.subplots(4, 1, figsize=(6, 6.5), sharex=True, layout="constrained")
 axes[-1].set_xlabel("component")
 for axis, (name, code) in zip(axes, codes.items(), strict=True):
     axis.stem(code[0], markerfmt=" ", basefmt="gray")
@@ -61,9 +61,10 @@ active = codes["topk"][0].argsort()[::-1][:8]
 parts = codes["topk"][0, active, np.newaxis] * top.coefs_[1][active]
 whole = {"digit": X[0], "reconstructed": top.reconstruct(X[:1])[0], "bias": top.intercepts_[1]}
 pictures = {**whole, **{f"+ part {i}": part for i, part in enumerate(parts, start=1)}}
-figure, axes = plt.subplots(1, len(pictures), figsize=(11, 1.3), layout="constrained")
-for axis, (name, picture) in zip(axes, pictures.items(), strict=True):
+figure, axes = plt.subplots(2, 6, figsize=(6, 2.6), layout="constrained")
+for axis, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
     axis.imshow(picture.reshape(8, 8), cmap="RdBu_r", vmin=-0.5, vmax=0.5)
     axis.set_title(name, fontsize=9)
+for axis in axes.flat:
     axis.set_axis_off()
 plt.show()

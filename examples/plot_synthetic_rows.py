@@ -95,12 +95,14 @@ print(found.round(2))
 # This does not make them anonymous: see the guide to synthetic rows.
 
 colors = dict(zip(train["job"].cat.categories, ["C0", "C1", "C2", "0.5"], strict=True))
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(6, 3.2), sharex=True, sharey=True, layout="constrained")
 shown = {"real": test} | {name: tables[name] for name in ("VAE", "shuffled columns")}
 for axis, (name, rows) in zip(axes, shown.items(), strict=True):
     for job, group in rows.groupby("job", observed=True):
         axis.plot(group["age"], group["income"], ".", ms=2, color=colors[job], label=job)
     axis.set(title=name, xlabel="age", ylim=(0, 130))
 axes[0].set_ylabel("income")
-axes[0].legend(fontsize=8, markerscale=5)
+figure.legend(
+    *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, markerscale=5
+)
 plt.show()

@@ -78,7 +78,7 @@ for name, score in scores.items():
 
 colors = np.column_stack([east, np.full(2000, 0.35), north])
 panels = {"where they are": places} | {name: codes[name] for name in list(methods)[:2]}
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(6, 2.6), layout="constrained")
 for axis, (name, points) in zip(axes, panels.items(), strict=True):
     axis.scatter(*points.T, c=colors, s=4)
     axis.set(title=name, xticks=[], yticks=[])

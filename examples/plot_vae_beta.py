@@ -42,26 +42,24 @@ for beta, vae, n, error in zip(betas, fits, nats, errors, strict=True):
     print(f"beta {beta:5}: {vae.n_active_components_:2} active, {n:4.1f} nats, error {error:.2f}")
 
 # %%
-# Left, information against error: the rate-distortion curve. Right, for each beta, five digits
+# Above, information against error: the rate-distortion curve. Below, for each beta, five digits
 # reconstructed and five drawn from the prior.
 
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(10, 4), width_ratios=(1, 1.5), layout="constrained"
-)
-left.plot(nats, errors, "o-")
+figure, (above, below) = plt.subplots(2, 1, figsize=(5.5, 7), layout="constrained")
+above.plot(nats, errors, "o-")
 for beta, x, y in zip(betas, nats, errors, strict=True):
-    left.annotate(f"{beta:g}", (x, y), textcoords="offset points", xytext=(6, 5))
-left.set(xlabel="information in the code, nats per row", ylabel="squared error per row")
-left.set(title="for each beta", xlim=(-2, 42), ylim=(0, 5.2))
+    above.annotate(f"{beta:g}", (x, y), textcoords="offset points", xytext=(6, 5))
+above.set(xlabel="information in the code, nats per row", ylabel="squared error per row")
+above.set(title="for each beta", xlim=(-2, 42), ylim=(0, 5.2))
 
 codes = np.random.default_rng(0).standard_normal((5, 16))
 lines = []
 for vae in fits:
     images = np.vstack([vae.reconstruct(X[:5]), np.zeros((1, 64)), vae.inverse_transform(codes)])
     lines.append(np.hstack(np.pad(images.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))))
-right.imshow(np.vstack(lines), cmap="gray_r", vmin=0, vmax=1)
-right.set_yticks(10 * np.arange(len(betas)) + 4.5, [f"beta {beta:g}" for beta in betas])
-right.set_xticks([25, 85], ["reconstructed", "drawn from the prior"])
-right.tick_params(length=0, labelbottom=False, labeltop=True)
-right.spines[:].set_visible(False)
+below.imshow(np.vstack(lines), cmap="gray_r", vmin=0, vmax=1)
+below.set_yticks(10 * np.arange(len(betas)) + 4.5, [f"beta {beta:g}" for beta in betas])
+below.set_xticks([25, 85], ["reconstructed", "drawn from the prior"])
+below.tick_params(length=0, labelbottom=False, labeltop=True)
+below.spines[:].set_visible(False)
 plt.show()

@@ -7,6 +7,8 @@ a map without gaps: the image decoded at any point resembles the digits there, a
 gradually from one kind of digit to the next. No label was used.
 """
 
+# sphinx_gallery_thumbnail_number = 2
+
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import norm
@@ -44,15 +46,19 @@ drawn = mean + std * np.random.default_rng(0).standard_normal(mean.shape)
 print(f"codes within the prior's middle half: {np.mean(np.abs(drawn) < norm.ppf(0.75)):.2f}")
 
 # %%
-# Left, the codes of held-out digits; right, images decoded from the square that holds the middle
-# 90% of the prior in each direction. Steps have equal probability, so they are small in the
+# The codes of held-out digits. The square holds the middle 90% of the prior in each direction.
+
+figure, axis = plt.subplots(figsize=(5.5, 4.5), layout="constrained")
+LatentSpaceDisplay.from_estimator(vae, X_test, y_test, ax=axis, s=20)
+edge = norm.ppf(0.95)
+axis.add_patch(plt.Rectangle((-edge, -edge), 2 * edge, 2 * edge, fill=False, color="0.4"))
+axis.set(title="codes of held-out digits, by label", xlim=(-3, 4), ylim=(-3, 3))
+
+# %%
+# What is decoded from the square. Steps are equal in probability, so that they are small in the
 # middle, where most digits lie.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
-LatentSpaceDisplay.from_estimator(vae, X_test, y_test, ax=left, s=20)
-LatentTraversalDisplay.from_estimator(vae, n_steps=15, ax=right, cmap="gray_r", vmin=0, vmax=1)
-edge = norm.ppf(0.95)
-left.add_patch(plt.Rectangle((-edge, -edge), 2 * edge, 2 * edge, fill=False, color="0.4"))
-left.set(title="codes of held-out digits, by label", xlim=(-3, 4), ylim=(-3, 3))
-right.set_title("decoded from the square")
+figure, axis = plt.subplots(figsize=(5, 5), layout="constrained")
+LatentTraversalDisplay.from_estimator(vae, n_steps=15, ax=axis, cmap="gray_r", vmin=0, vmax=1)
+axis.set_title("decoded from the square")
 plt.show()

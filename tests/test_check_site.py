@@ -12,6 +12,7 @@ PAGE = """<!doctype html><html><head><meta charset="utf-8">{head}</head>
 # What Sphinx's search does with ?q=contractive.
 SEARCH = """<script>setTimeout(() => { document.getElementById("search-results").innerHTML =
 '<ul><li><a href="index.html">Contractive</a></li></ul>'; }, 10);</script>"""
+PAGES = ("index.html", "search.html")  # of the smallest site
 DEFECTS = {
     '<a href="nowhere.html">x</a>': "nowhere.html is not there",
     '<a href="#nothing">x</a>': "#nothing has no such anchor",
@@ -26,6 +27,10 @@ DEFECTS_IN_BROWSER = {
     '<img src="index.html">': "broken image",
     '<div style="width: 600px">wide</div>': "is 6",
 }
+# In place of axe-core: whatever page it looks at, an image has no name, and a heading is odd.
+AXE = """window.axe = {run: async (page, options) => ({violations: ["serious", "moderate"].map(impact =>
+({id: "image-" + impact, impact, nodes: [{target: ["img"], any: [{message: "no name"}], all: [],
+none: []}]}))})};"""
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +79,13 @@ def test_defects_that_a_browser_sees(check_site, write_site, monkeypatch):
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
 def test_good_site_in_a_browser(check_site, write_site):
     assert check_site.check_in_browser(write_site("all is well"), "chromium") == []
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+def test_what_axe_finds(check_site, write_site):
+    site = write_site()
+    (site / "axe.js").write_text(AXE)
+    found = check_site.check_in_browser(site, "chromium", site / "axe.js")
+    colours = [f"{theme}, {width} px" for width in (400, 1200) for theme in ("light", "dark")]
+    places = "; ".join(["400 px", "1200 px", *colours])
+    assert found == [f"/{page}: image-serious: img: no name ({places})" for page in PAGES]

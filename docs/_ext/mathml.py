@@ -10,7 +10,8 @@ def visit_inline(writer, node):
 
 
 def visit_block(writer, node):
-    writer.body.append(writer.starttag(node, "div", CLASS="math"))
+    # Keys can scroll it where it is wider than the screen.
+    writer.body.append(writer.starttag(node, "div", CLASS="math", tabindex=0))
     writer.body.append(tex2mathml(node.astext(), as_block=True))
     writer.body.append("</div>\n")
     raise SkipNode
