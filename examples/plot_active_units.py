@@ -41,17 +41,17 @@ for n_active, cosines, fit in zip(numbers, likeness, fits, strict=True):
     print(f"{n_active:6} {cosines.mean():14.2f} {fit.score(X):20.2f}")
 
 # %%
-# Above, 36 parts for each `n_active`: what a unit adds to the digit, white for ink. Below, the
+# Left, 36 parts for each `n_active`: what a unit adds to the digit, white for ink. Right, the
 # activations of units in all digits, where they are active at all: the more units share the work,
 # the less each has to do.
 
-figure, axes = plt.subplots(2, 4, figsize=(10, 5.2), height_ratios=(2, 1), layout="constrained")
-for (above, below), n_active, cosines, fit in zip(axes.T, numbers, likeness, fits, strict=True):
-    FilterDisplay.from_estimator(fit, weights="decoder", n_filters=36, ax=above)
-    above.set_title(f"n_active={n_active}\nlike a digit: {cosines.mean():.2f}")
+figure, axes = plt.subplots(4, 2, figsize=(6, 10), layout="constrained")
+for (left, right), n_active, cosines, fit in zip(axes, numbers, likeness, fits, strict=True):
+    FilterDisplay.from_estimator(fit, weights="decoder", n_filters=36, ax=left)
+    left.set_title(f"n_active={n_active}\nlike a digit: {cosines.mean():.2f}")
     codes = fit.transform(X)
-    below.hist(codes[codes > 0], bins=np.linspace(0, 5, 41), density=True)
-    below.set(xlabel="activation", yticks=[], xlim=(0, 5))
-    below.set_title(f"explained variance {fit.score(X):.2f}", fontsize=10)
-axes[1, 0].set_ylabel("share of active units")
+    right.hist(codes[codes > 0], bins=np.linspace(0, 5, 41), density=True)
+    right.set(xlabel="activation", yticks=[], xlim=(0, 5))
+    right.set_title(f"explained variance {fit.score(X):.2f}", fontsize=10)
+axes[0, 1].set_ylabel("share of active units")
 plt.show()

@@ -68,12 +68,12 @@ guesses = {
     "original": lost,
 }
 
-figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained")
+figure, axes = plt.subplots(2, 2, figsize=(6, 4.4), layout="constrained")
 for axis, (title, guess) in zip(axes.flat, guesses.items(), strict=True):
     whole = blocks.copy()
     whole[is_grey] = guess
     axis.imshow(whole.swapaxes(1, 2).reshape(photograph.shape).clip(0, 1))
     error = np.square(guess - lost).mean()
-    axis.set_title(f"{title}: mean squared error {error:.4f}" if error else title)
+    axis.set_title(f"{title}: error {error:.4f}" if error else title, fontsize=10)
     axis.set_axis_off()
 plt.show()

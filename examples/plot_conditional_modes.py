@@ -63,13 +63,13 @@ for name, several in found.items():
 # For each, the run that reaches the median number. Clusters of samples, in blue, are narrower than
 # those of the data, in grey.
 
-figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(6, 2.8), layout="constrained")
 for ax, (name, several) in zip(axes, fits.items(), strict=True):
     middle = np.argsort([n for n, _ in found[name]])[1]
     ax.plot(*X.T, ".", color="0.8", markersize=3)
     ax.plot(*draw(several[middle]).T, ".", color="C0", markersize=2)
     n, _ = found[name][middle]
-    ax.set(title=f"{name}: {n} clusters", xticks=[], yticks=[], aspect="equal")
+    ax.set(title=f"{name}\n{n} clusters", xticks=[], yticks=[], aspect="equal")
     ax.set(xlim=(-2.6, 2.6), ylim=(-2.6, 2.6))
 plt.show()
 

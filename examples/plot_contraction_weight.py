@@ -43,19 +43,17 @@ for weight, values, fit in zip(weights, spectra, fits, strict=True):
     print(f"{weight:6} {count_directions(values):12.1f} {fit.score(X_test):20.2f}")
 
 # %%
-# Above, the 36 largest filters; below, the singular values, averaged over digits, and the number of
+# Left, the 36 largest filters; right, the singular values, averaged over digits, and the number of
 # directions in grey.
 
-figure, axes = plt.subplots(
-    2, 4, figsize=(10, 5.2), height_ratios=(2, 1), sharey="row", layout="constrained"
-)
-for (above, below), weight, values, fit in zip(axes.T, weights, spectra, fits, strict=True):
-    FilterDisplay.from_estimator(fit, n_filters=36, ax=above)
-    above.set_title(f"weight {weight}\nexplained variance {fit.score(X_test):.2f}")
+figure, axes = plt.subplots(4, 2, figsize=(6, 10), sharey="col", layout="constrained")
+for (left, right), weight, values, fit in zip(axes, weights, spectra, fits, strict=True):
+    FilterDisplay.from_estimator(fit, n_filters=36, ax=left)
+    left.set_title(f"weight {weight}\nexplained variance {fit.score(X_test):.2f}")
     n_directions = count_directions(values)
-    below.axvspan(0, n_directions, color="0.9")
-    below.plot(np.arange(1, 65), values.mean(axis=0))
-    below.set(xlabel="direction", ylim=(0, 0.6), xlim=(0, 64))
-    below.set_title(f"90% in {n_directions:.0f} directions", fontsize=10)
-axes[1, 0].set_ylabel("singular value")
+    right.axvspan(0, n_directions, color="0.9")
+    right.plot(np.arange(1, 65), values.mean(axis=0))
+    right.set(xlabel="direction", ylim=(0, 0.6), xlim=(0, 64))
+    right.set_title(f"90% in {n_directions:.0f} directions", fontsize=10)
+axes[0, 1].set_ylabel("singular value")
 plt.show()

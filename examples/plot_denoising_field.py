@@ -36,7 +36,7 @@ grid = grid[distance(grid) < 0.25]
 
 # %%
 # Without noise, a code of two numbers copies the plane, and points hardly move.
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.3), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(6, 2.4), layout="constrained")
 for ax, level in zip(axes, [0.0, 0.05, 0.2], strict=True):
     denoiser = DenoisingAutoencoder(
         2,
@@ -54,7 +54,7 @@ for ax, level in zip(axes, [0.0, 0.05, 0.2], strict=True):
     arrows = denoiser.reconstruct(grid) - grid
     before, after = distance(grid).mean(), distance(grid + arrows).mean()
     print(f"noise {level}: mean distance from the spiral {before:.3f} before, {after:.3f} after")
-    ax.plot(*curve.T, color="C1", linewidth=3, alpha=0.5)
+    ax.plot(*curve.T, color="C1", linewidth=2, alpha=0.5)
     ax.quiver(*grid.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.005)
     ax.set(title=f"noise {level}", xticks=[], yticks=[], aspect="equal")
 plt.show()

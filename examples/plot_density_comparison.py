@@ -56,7 +56,7 @@ for name, estimate in tighter.items():
 # %%
 # Further right is better. A difference of one nat makes each held-out digit e times as likely.
 
-figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
+figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
 axis.plot(list(scores.values()), list(scores), "o", markersize=9, label="score")
 axis.plot(list(tighter.values()), list(tighter), "D", label="log_likelihood, a tighter bound")
 for name, score in scores.items():

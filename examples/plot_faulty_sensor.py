@@ -91,7 +91,7 @@ print(f"largest distance from the mean: {by_distance:.0%} of all faulty rows")
 # Three faulty rows. A bar of length 1 is an average training error, and few training rows exceed a
 # tick. A wrong sensor also misleads the code, and so raises the errors of the others, but less.
 
-figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+figure, axes = plt.subplots(3, 1, figsize=(5, 8), layout="constrained")
 for axis, sensor in zip(axes, ("pressure (bar)", "motor (°C)", "flow (l/s)"), strict=True):
     row = np.flatnonzero(found & is_wrong[:, train.columns.get_loc(sensor)])[0]
     FeatureErrorsDisplay.from_estimator(detector, faulty, row=row, n_features=6, ax=axis)

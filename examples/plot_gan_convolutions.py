@@ -56,7 +56,7 @@ for kind, penalty, rate in product(kinds, penalties, rates):
 # %%
 # Samples of the small steps, with the penalty.
 
-figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
+figure, axes = plt.subplots(3, 1, figsize=(4.5, 11), layout="constrained")
 for penalty in penalties:
     for color, kind in zip(("C0", "C1"), kinds, strict=True):
         scores = [[gan.score(X_test) for gan in fits[kind, penalty, rate]] for rate in rates]

@@ -79,7 +79,7 @@ quality = {name: (coverage(X_test, rows), density(X_test, rows)) for name, rows 
 for name, values in quality.items():
     print(f"{name:31} coverage {values[0]:.2f}, density {values[1]:.2f}")
 
-figure, axes = plt.subplots(1, 3, figsize=(9, 2.6), sharey=True, layout="constrained")
+figure, axes = plt.subplots(3, 1, figsize=(6, 6.5), sharey=True, layout="constrained")
 axes[0].barh(list(quality), [covered for covered, _ in quality.values()])
 axes[1].barh(list(quality), [dense for _, dense in quality.values()])
 axes[2].barh(list(quality), [seconds.get(name, 0) for name in quality])

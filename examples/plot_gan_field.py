@@ -58,7 +58,7 @@ def draw(gan, ax, title):
 # cannot know when training ends, so its step size stays constant; that of `fit` falls to zero, and
 # the game converges. The score is the fraction of rows with a sample nearby.
 
-figure, axes = plt.subplots(2, 3, figsize=(9, 6.4), layout="constrained")
+figure, axes = plt.subplots(3, 2, figsize=(6, 8.8), layout="constrained")
 
 
 def show(gan, ax, name):

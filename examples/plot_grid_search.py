@@ -76,7 +76,7 @@ print(
 results = search.cv_results_
 colors = {"PCA": "C0", "Autoencoder": "C1", "SparseAutoencoder": "C2"}
 names = []
-figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
+figure, axis = plt.subplots(figsize=(6, 3.8), layout="constrained")
 for row, params in enumerate(results["params"]):
     kind = type(params["reduce"]).__name__
     (name,) = set(params) - {"reduce"}

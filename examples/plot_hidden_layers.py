@@ -36,7 +36,7 @@ def best_of_three(**params):
 
 
 print(f"PCA(1) explains {explained_variance(PCA(1).fit(X), X_test):.3f}")
-figure, axes = plt.subplots(2, 4, figsize=(9, 5.4), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(2, 4, figsize=(6, 4.6), sharex=True, sharey=True, layout="constrained")
 for row, activation in zip(axes, ("relu", "tanh"), strict=True):
     for axis, sizes in zip(row, layers, strict=True):
         autoencoder = best_of_three(hidden_layer_sizes=sizes, activation=activation)
@@ -44,7 +44,7 @@ for row, activation in zip(axes, ("relu", "tanh"), strict=True):
         curve = autoencoder.inverse_transform(np.linspace(codes.min(), codes.max(), 500)[:, None])
         axis.plot(*X_test.T, ".", markersize=3, color="0.7")
         axis.plot(*curve.T, linewidth=2)
-        axis.set_title(f"{sizes}: {autoencoder.score(X_test):.3f}", fontsize=11)
+        axis.set_title(f"{sizes}\n{autoencoder.score(X_test):.3f}", fontsize=10)
         axis.set(aspect="equal", xticks=[], yticks=[])
     row[0].set_ylabel(f'activation="{activation}"')
 figure.suptitle("hidden_layer_sizes: variance explained by one number")

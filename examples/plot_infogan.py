@@ -38,7 +38,7 @@ steps = np.linspace(-1, 1, 6)
 numbers = np.vstack([np.column_stack([steps, 0 * steps]), np.column_stack([0 * steps, steps])])
 noise = np.random.default_rng(0).normal(size=gan.n_components_)
 
-figure, axes = plt.subplots(10, len(numbers), figsize=(8, 7), layout="constrained")
+figure, axes = plt.subplots(10, len(numbers), figsize=(6, 5.4), layout="constrained")
 for category, row in enumerate(axes):
     categories = np.tile(np.eye(10)[category], (len(numbers), 1))
     Z = np.hstack([np.tile(noise, (len(numbers), 1)), categories, numbers])

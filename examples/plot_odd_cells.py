@@ -68,11 +68,11 @@ print(f"the largest error of a spoilt row is at a wrong cell in {share:.0%} of t
 # circles mark swapped ones. Rows without a circle are tumours that are unusual by themselves.
 
 worst_rows = errors.sum(axis=1).argsort()[::-1][:12]
-figure, axis = plt.subplots(figsize=(9, 4.6), layout="constrained")
+figure, axis = plt.subplots(figsize=(6, 5.4), layout="constrained")
 image = axis.imshow(errors[worst_rows], cmap="Greys", norm=PowerNorm(0.5, vmin=0, clip=True))
-axis.plot(*np.argwhere(wrong[worst_rows]).T[::-1], "o", mfc="none", mec="tab:red", ms=14)
-axis.set_xticks(range(table.shape[1]), table.columns, rotation=60, ha="right", fontsize=8)
-axis.set_yticks(range(12), worst_rows, fontsize=8)
+axis.plot(*np.argwhere(wrong[worst_rows]).T[::-1], "o", mfc="none", mec="tab:red", ms=11)
+axis.set_xticks(range(table.shape[1]), table.columns, rotation=60, ha="right")
+axis.set_yticks(range(12), worst_rows)
 figure.colorbar(image, label="nats", shrink=0.8, ticks=[0, 2, 5, 10, 20, 40])
 
 # %%

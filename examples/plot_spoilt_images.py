@@ -59,7 +59,7 @@ errors = detector.feature_errors(spoilt)
 hits = is_spoilt[np.arange(600), errors.argmax(axis=1)].mean()
 print(f"the largest error is at a spoilt pixel in {hits:.0%} of the images")
 
-figure, axes = plt.subplots(1, 5, figsize=(9, 3.1), layout="constrained")
+figure, axes = plt.subplots(1, 5, figsize=(6, 2.2), layout="constrained")
 for row, axis in enumerate(axes):
     FeatureErrorsDisplay.from_estimator(detector, spoilt, row=row, ax=axis)
 plt.show()

@@ -54,7 +54,7 @@ for name, T in directions.items():
 # %%
 # Three digits and their six leading tangents: red pixels darken while blue ones fade.
 
-figure, axes = plt.subplots(6, 7, figsize=(7, 6.2), layout="constrained")
+figure, axes = plt.subplots(6, 7, figsize=(6, 5.6), layout="constrained")
 for block, name in zip((axes[:3], axes[3:]), fits, strict=True):
     for row, digit, tangents in zip(block, X[:3], directions[name], strict=False):
         row[0].imshow(digit.reshape(8, 8), cmap="gray_r")

@@ -78,18 +78,16 @@ for name, steps in features.items():
 # come close to the SVD of counts with a third of its cells; the SVD of tf-idf is better than both,
 # and all words are better than every summary.
 
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(9, 2.8), sharey=True, width_ratios=(1, 1.6), layout="constrained"
-)
-bars = left.barh(list(filled), list(filled.values()), color="0.7")
-left.bar_label(bars, [f"{share:.0%}" for share in filled.values()], padding=3)
-left.set(xlabel="cells filled", xlim=(0, 1.25), xticks=[])
+figure, (above, below) = plt.subplots(2, 1, figsize=(6, 5), sharey=True, layout="constrained")
+bars = above.barh(list(filled), list(filled.values()), color="0.7")
+above.bar_label(bars, [f"{share:.0%}" for share in filled.values()], padding=3)
+above.set(xlabel="cells filled", xlim=(0, 1.25), xticks=[])
 for name, values in scores.items():
-    right.plot(values, [name] * len(values), "o", color="C0", alpha=0.4)
-    right.plot(np.mean(values), name, "D", color="C1")
-right.set(xlabel="accuracy on passages of unseen classes")
-right.grid(axis="x", alpha=0.4)
-left.invert_yaxis()
+    below.plot(values, [name] * len(values), "o", color="C0", alpha=0.4)
+    below.plot(np.mean(values), name, "D", color="C1")
+below.set(xlabel="accuracy on passages of unseen classes")
+below.grid(axis="x", alpha=0.4)
+above.invert_yaxis()
 
 # %%
 # A component can be interpreted, since it adds to the log-odds of words. For each module, we show

@@ -74,7 +74,7 @@ walks = {
     "a walk, pixels": (1 - steps) * X_test[0] + steps * X_test[3],
 }
 rows = {"held-out digits": X_test, **drawn, **walks}
-figure, axes = plt.subplots(len(rows), 10, figsize=(8.5, 4.5), layout="constrained")
+figure, axes = plt.subplots(len(rows), 10, figsize=(6, 3.8), layout="constrained")
 for line, (name, images) in zip(axes, rows.items(), strict=True):
     for axis, image in zip(line, images, strict=False):
         axis.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)

@@ -52,7 +52,7 @@ for component in chosen:
 # %%
 # Above, the nats of each component, in order; below, the six components.
 
-figure = plt.figure(figsize=(7, 6.4), layout="constrained")
+figure = plt.figure(figsize=(6, 5.6), layout="constrained")
 above, below = figure.subfigures(2, 1, height_ratios=(1, 3))
 bars = above.subplots()
 bars.bar(range(len(nats)), nats[order], color=np.where(np.isin(order, chosen), "C1", "C0"))

@@ -19,6 +19,8 @@ MODULES = [
     *("networks", "tables", "datasets", "metrics", "inspection", "base", "distributed", "onnx"),
 ]
 
+EXAMPLES = sorted((ROOT / "examples").glob("plot_*.py"))
+
 # What a page's code imports that is no part of the extra `test`.
 NEEDED = {"user_guide/deployment.rst": ("onnxscript", "skl2onnx", "onnxruntime")}
 
@@ -85,6 +87,15 @@ def test_every_page_with_code_is_found():
     for page, n_blocks in marked.items():
         assert len(BLOCK.findall(page.read_text(encoding="utf-8"))) == n_blocks, page
     assert sum(marked.values()) > 20
+
+
+# A screen of 400 pixels shows 10 points as 9 pixels then.
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_pictures_are_at_most_six_inches_wide(example):
+    if example.stem == "plot_eight_problems":
+        pytest.xfail("eight columns of images, whose names need nine inches")
+    widths = re.findall(r"figsize=\(([\d.]+),", example.read_text(encoding="utf-8"))
+    assert max(map(float, widths), default=6) <= 6
 
 
 def public_names():
