@@ -7,6 +7,8 @@ error message, looks at what has been learnt, and lets a grid search choose how 
 needs of it. Each step is a cell of the notebook that can be downloaded at the end.
 """
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -38,12 +40,13 @@ print(table.head())
 # The first error message
 # -----------------------
 #
-# A plain autoencoder does not take missing cells. It names a column, and says which estimators do.
+# A plain autoencoder does not take missing cells. It names the columns
+# that have some, and says which estimators take them.
 
 try:
     Autoencoder(2).fit(table)
 except ValueError as error:
-    print(error)
+    print(textwrap.fill(str(error), 75))
 
 # %%
 # The first fit
