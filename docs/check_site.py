@@ -26,7 +26,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 WORD = "contractive"
-SECONDS = 600  # for all pages in the browser
+SECONDS = 900  # for all pages in the browser
 SEARCH_SECONDS = 10  # for the search's results to appear
 LEFT_OUT = {
     "chromium": "links are checked, pages are not opened",
