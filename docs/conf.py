@@ -52,6 +52,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "backreferences_dir": "gallery/backreferences",
+    "capture_repr": ("__repr__",),  # scikit-learn's diagrams have links within what one can click
     "doc_module": ("skae",),
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"quickstart\.py",
