@@ -55,7 +55,7 @@ axis.add_patch(plt.Rectangle((-edge, -edge), 2 * edge, 2 * edge, fill=False, col
 axis.set(title="codes of held-out digits, by label", xlim=(-3, 4), ylim=(-3, 3))
 
 # %%
-# What is decoded from the square. Steps are equal in probability, so that they are small in the
+# Images decoded from the square. Steps have equal probability, so they are small in the
 # middle, where most digits lie.
 
 figure, axis = plt.subplots(figsize=(5, 5), layout="constrained")
