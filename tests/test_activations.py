@@ -16,7 +16,7 @@ def cells(a):
 
 
 @pytest.mark.parametrize("shape", [(4, 9), (2, 4, 9)])
-@pytest.mark.parametrize("activation", ["identity", "relu", "tanh"])
+@pytest.mark.parametrize("activation", ["identity", "relu", "softplus", "tanh"])
 def test_derivatives_of_the_largest_units_are_autograds(activation, shape):
     top, a, gradient = TopK(activation, 2), normal(*shape), normal(*shape, seed=1)
     leaf = a.clone().requires_grad_()
@@ -53,3 +53,4 @@ def test_layers_compute_the_function_and_print_it(function):
 def test_names_say_what_is_cut_and_what_is_normalised():
     assert str(TopK("relu", 2)) == "top 2 relu"
     assert str(BLOCKS) == "softmax in 2 blocks of 5 columns"
+    assert str(BlockSoftmax((1, 0, 2))) == "softmax in 2 blocks of 3 columns"

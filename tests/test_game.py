@@ -213,8 +213,13 @@ def test_categories_are_drawn_by_their_probabilities(dtype):
     n, logits = 20_000, torch.tensor([0.5, -1.0, 2.0, 0.0, 3.0], dtype=dtype)
     output = logits.expand(n, 5)
     noise = gumbel(output, torch.Generator().manual_seed(0))
-    constants = {"blocks": blocks_of((3, 2), output), "factor": 1.0, "offset": torch.zeros(5)}
+    constants = {
+        "blocks": blocks_of((3, 2), output),
+        "factor": 1.0,
+        "offset": torch.zeros(5, dtype=dtype),
+    }
     drawn, _ = chosen_cells(output, noise, **constants)
+    assert drawn.dtype == dtype
     p = torch.cat([torch.softmax(part, dim=0) for part in logits.split([3, 2])]).double()
     error = (drawn.double().mean(dim=0) - p) / (p * (1 - p) / n).sqrt()
     assert error.abs().max() < 4

@@ -127,6 +127,15 @@ def test_draws_have_the_means_that_they_are_drawn_around(name, dtype):
         assert (drawn.sum(axis=1) == 10).all()
 
 
+def test_counts_are_drawn_though_rounded_proportions_add_up_to_more_than_one():
+    means = np.random.default_rng(0).uniform(size=(50, 1000)).astype(np.float32)
+    means[:, -1] = 0.0
+    rounded = means / means.sum(axis=1, keepdims=True)
+    assert (rounded.astype(np.float64).sum(axis=1) > 1.0).any()
+    drawn = LOSSES["categorical_cross_entropy"].draw(means, np.random.default_rng(1), 7)
+    assert (drawn.sum(axis=1) == 7).all()
+
+
 def test_outputs_are_compared_by_what_they_are():
     assert Gaussian("shared") != SquaredError()
     assert Gaussian(0.1) == Gaussian(0.2)  # training may go on with another one
@@ -138,6 +147,10 @@ def test_an_output_without_a_name_is_called_by_its_class():
         pass
 
     assert str(Cubed()) == "Cubed"
+    assert Cubed().n_extra(3, False) == 0
+    message = "^Cubed says nothing of single cells: give Cubed a method loss_of_cells, if its loss"
+    with pytest.raises(NotImplementedError, match=message):
+        Cubed().loss_of_cells(torch.zeros(1, 3), torch.zeros(1, 3))
 
 
 @pytest.mark.parametrize(
@@ -300,6 +313,11 @@ def test_the_best_constant_of_counts_is_of_proportions():
     rows = np.random.default_rng(0).poisson(2.0, size=(40, 5)).astype(float)
     constant = LOSSES["categorical_cross_entropy"].best_constant(rows)
     assert np.exp(constant).sum() == pytest.approx(1.0, rel=1e-12)
+
+
+def test_the_best_constant_of_a_column_of_ones_is_that_of_one_more_half():
+    (found,) = LOSSES["binary_cross_entropy"].best_constant(np.ones((3, 1)))
+    assert found == pytest.approx(np.log(3.5 / 0.5))
 
 
 def test_rounding_beyond_the_unit_interval_leaves_a_constant_finite():
