@@ -1,0 +1,84 @@
+"""Of formulas that are changed on purpose, how many changes the tests notice.
+
+Run in the top folder with `python docs/benchmarks/mutants.py`, with mutmut installed (`pip install
+mutmut`; the figures are of 3.8.1). pyproject.toml says what it changes and which tests it runs. It
+works in a folder `mutants` and goes on there if it was interrupted. Writes mutants.md.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+
+from _report import table, write
+
+RESULTS = Path("mutants")
+NOTICED = {1, 3, -24, 24, 36, 152, 255}  # a test failed, or did not end
+# Parts of changed lines whose numbers stay what they were, and why.
+SAME = {
+    "dim=+1": "rows are the first dimension of two, so that the last one is number 1, too",
+    "topk(self.n_active, )": "the last dimension is torch's default",
+    "requires_grad=None": "torch takes it for False",
+    "torch.empty_like(like, )": "False is torch's default",
+    "means - np.sqrt(spread": "the noise is symmetric",
+    "rng.random(means.shape) <= means": "no uniform number is one of the means, but for chance",
+    "goes_on=True": "every caller says which",
+    "strict=": "there are as many parts as widths",
+    "means.sum() or 2.0": "0 is divided by it",
+    'of="XXXX"': "estimators say what it is of",
+}
+
+
+def outcomes(path):
+    """Of the changes to a module: name of each, and whether a test noticed it."""
+    codes = json.loads(path.read_text())["exit_code_by_key"]
+    return {name: code in NOTICED for name, code in codes.items()}
+
+
+def change(name):
+    """The lines that mutmut has changed, as they are then."""
+    shown = subprocess.run(["mutmut", "show", name], capture_output=True, text=True, check=True)
+    added = [line[1:] for line in shown.stdout.split("\n") if line.startswith("+")]
+    return " ".join(line.strip() for line in added if not line.startswith("++"))
+
+
+def reason(changed):
+    return next((why for part, why in SAME.items() if part in changed), "")
+
+
+def by_module(found):
+    """Rows of a table, and their sums."""
+    rows = [
+        (f"`{path.relative_to(RESULTS).with_suffix('')}`", len(changes), sum(changes.values()))
+        for path, changes in found.items()
+    ]
+    return [*rows, ("all", *(sum(row[i] for row in rows) for i in (1, 2)))]
+
+
+def unnoticed(found):
+    """Rows of a table: a changed line, and why its numbers are the same, where they are."""
+    names = [name for changes in found.values() for name, is_ in changes.items() if not is_]
+    lines = sorted(change(name) for name in names)
+    return [("`" + line.replace("|", "\\|") + "`", reason(line)) for line in lines]
+
+
+def main():
+    subprocess.run(["mutmut", "run", "--max-children", "1"], check=True)
+    found = {path: outcomes(path) for path in sorted(RESULTS.glob("skae/**/*.meta"))}
+    modules, left = by_module(found), unnoticed(found)
+    _, n, n_noticed = modules[-1]
+    write(
+        __file__,
+        "# Changed formulas that tests notice",
+        "mutmut changes the code of formulas, one place at a time (`+` to `-`, 1.0 to 2.0, an "
+        "argument to None), and runs the tests that are of these formulas alone. A change is "
+        "noticed if one of them fails. The bar is 90 % of all changes.",
+        f"{100 * n_noticed / n:.1f} % of {n} changes are noticed. Of the {len(left)} others, "
+        f"{sum(bool(why) for _, why in left)} leave every number as it is.",
+        table(("module", "changes", "noticed"), modules),
+        "What was not noticed, as the line is then, and why the numbers are the same:",
+        table(("changed line", "why"), left),
+    )
+
+
+if __name__ == "__main__":
+    main()
