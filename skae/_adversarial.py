@@ -261,8 +261,7 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
                 scale = float(np.sqrt(column_variances(data.X).mean()))
             if not math.isfinite(scale):
                 raise ValueError(
-                    "X varies by too much for its variance to be finite: scale X, for example "
-                    "with StandardScaler."
+                    "The variance of X is not finite: scale X, for example with StandardScaler."
                 )
             self._mean_, self._scale_ = column_means(data.X).astype(data.X.dtype), scale or 1.0
 
@@ -288,9 +287,9 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         front, back = self._describe_blocks(n_features, n_features, n_features)
         if len(front.shape_out) > 1:
             raise InvalidParameterError(
-                f"network={self.network!r} makes an image of shape {front.shape_out} of each row, "
-                f"but {type(self).__name__} judges a row as a whole: let its encoder end in a "
-                "vector, as ConvNet's does with code='vector'."
+                f"network={self.network!r} makes an image of shape {front.shape_out} from each "
+                f"row, but {type(self).__name__} judges a row as a whole: make its encoder end in "
+                "a vector, as ConvNet's does with code='vector'."
             )
         return front, back
 
@@ -307,7 +306,9 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
     def _check_output_of_tables(self):
         if self.network is not None:
             self._refuse_for_tables(
-                "network", self.network, "leave network=None, as its columns have no neighbours"
+                "network",
+                self.network,
+                ("leave network=None, since the columns of a table have no neighbours"),
             )
 
     def _inputs(self, x):
@@ -345,9 +346,9 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         found = self._coverage(some.X, some.target) if len(data) > NEIGHBORS else 1.0
         if found < COLLAPSED:
             warn(
-                f"The generator has collapsed: its samples come near {found:.1%} of the training "
-                "rows. If columns of X differ in scale, put a StandardScaler before it; if not, "
-                f"raise max_iter (now {self.max_iter_}) or gradient_penalty (now "
+                f"The generator has collapsed: its samples are close to only {found:.1%} of the "
+                "training rows. If columns of X differ in scale, put a StandardScaler before it; "
+                f"if not, raise max_iter (now {self.max_iter_}) or gradient_penalty (now "
                 f"{self.gradient_penalty:g}), or lower learning_rate_init (now "
                 f"{self.learning_rate_init_:g}).",
                 ConvergenceWarning,

@@ -262,7 +262,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
             matrix = self._as_matrix(target, reset=False)
         except ValueError as error:
             error.add_note(
-                "This is about target, which must have the columns of X where X is a table."
+                "This error concerns target: if X is a table, target must have the columns of X."
             )
             raise
         return target if matrix is None else matrix
@@ -376,7 +376,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
             return self._as_table(reconstructions, like=X)
         if self._table is None:
             raise ValueError(
-                "proba=True is for data frames with categories, but fit got an array of numbers: "
+                "proba=True needs a data frame with categories, but fit got an array of numbers: "
                 "leave it out."
             )
         return reconstructions
@@ -501,8 +501,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
             score = (weighted_r2 if self._table is None else mean_d2)(errors, deviations)
         if not np.isfinite(score):
             raise ValueError(
-                "The squared errors of the reconstructions of X are not finite, so that there "
-                "is no score: its values are too far from those seen in fit. Scale X as in "
+                "The squared errors of the reconstructions of X are not finite, so the score is "
+                "undefined: the values of X are too far from those seen in fit. Scale X as in "
                 "training."
             )
         return score
@@ -547,15 +547,15 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     def _check_parameters(self):
         if self.network is not None and self.tied_weights:
             raise InvalidParameterError(
-                "tied_weights=True does not go with a network, whose decoder has weights of its "
-                "own: set tied_weights=False or network=None."
+                "tied_weights=True cannot be combined with a network, since its decoder has "
+                "weights of its own: set tied_weights=False or network=None."
             )
 
     def _refuse_lbfgs(self, what, instead):
         if self.solver == "lbfgs":
             raise InvalidParameterError(
-                f"{what} does not go with solver='lbfgs', whose objective must not change from one "
-                f"iteration to the next: use {instead} or another solver."
+                f"{what} cannot be combined with solver='lbfgs', whose objective must not change "
+                f"from one iteration to the next: use {instead} or another solver."
             )
 
     def _describe_perceptron(self, n_features):
@@ -631,14 +631,16 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     def _check_output_of_tables(self):
         if isinstance(getattr(self, "network", None), ConvNet):
             self._refuse_for_tables(
-                "network", self.network, "leave network=None, as its columns have no neighbours"
+                "network",
+                self.network,
+                ("leave network=None, since the columns of a table have no neighbours"),
             )
         if getattr(self, "loss", "squared_error") != "squared_error":
             self._refuse_for_tables(
                 "loss",
                 self.loss,
-                "leave loss='squared_error', which is for numbers, as categories "
-                "always cost their cross-entropy",
+                "leave loss='squared_error', which applies to numbers only: categories always "
+                "have their cross-entropy as loss",
             )
 
     _output_parameter = "loss"  # the parameter that chooses the output

@@ -140,10 +140,9 @@ def check_units(whose, X, name="X"):
     found = beyond_unit_interval(X)
     if found is not None:
         raise ValueError(
-            f"{whose} needs {name} in [0, 1], as its units are on or off, but found "
-            f"values from {found[0]} to {found[1]}: scale it, for example with "
-            "MinMaxScaler(clip=True); where it is the code of the layer below, let that have "
-            "code_activation='logistic'."
+            f"{whose} needs {name} in [0, 1], as its units are on or off, but found values from "
+            f"{found[0]} to {found[1]}: scale it, for example with MinMaxScaler(clip=True); if it "
+            "is the code of the layer below, set that layer's code_activation='logistic'."
         )
 
 
@@ -476,6 +475,6 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
     def _check_output_of_tables(self):
         self._refuse_tables(
             type(self).__name__,
-            "make its columns numbers in [0, 1] first, for example with OneHotEncoder, and leave "
-            "table='auto', or use DenoisingAutoencoder(), which takes tables",
+            "convert its columns to numbers in [0, 1] first, for example with OneHotEncoder, and "
+            "leave table='auto', or use DenoisingAutoencoder(), which takes tables",
         )

@@ -83,8 +83,9 @@ def check_weights(machine, sample_weight):
     if sample_weight is not None and np.ptp(sample_weight) > 0:
         raise ValueError(
             f"estimator={machine!r} takes no sample_weight: leave it out, or pretrain this layer "
-            "by an autoencoder, such as DenoisingAutoencoder(). A classifier or regressor may "
-            "weigh rows: give it the stack, fitted without weights, in a FrozenEstimator."
+            "with an autoencoder, such as DenoisingAutoencoder(). To weigh the rows of a "
+            "classifier or regressor, give it the stack, fitted without weights, in a "
+            "FrozenEstimator."
         )
 
 

@@ -32,9 +32,9 @@ except ImportError:
             if not callbacks:
                 return self
             raise ImportError(
-                "set_callbacks needs scikit-learn 1.9 or later, which brings "
-                f"sklearn.callback; this is scikit-learn {sklearn.__version__}. "
-                "Upgrade it, or follow the training with verbose=True."
+                "set_callbacks needs scikit-learn 1.9 or later, which provides sklearn.callback, "
+                f"but found scikit-learn {sklearn.__version__}: upgrade it, or follow the "
+                "training with verbose=True."
             )
 
         def _init_callback_context(self, max_subtasks=0):

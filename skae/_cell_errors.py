@@ -91,9 +91,9 @@ class _Rows:
         rows = dense(self.numbers[some])
         if rows.shape != restored.shape:
             raise ValueError(
-                f"The reconstructions by {type(self.steps[-1]).__name__} have "
-                f"{restored.shape[1]} columns, but X has {rows.shape[1]}: errors need a "
-                "transformer that was trained to give back the rows that it gets."
+                f"The reconstructions by {type(self.steps[-1]).__name__} have {restored.shape[1]} "
+                f"columns, but X has {rows.shape[1]}: errors need a transformer that reconstructs "
+                "the rows of X."
             )
         return rows
 

@@ -107,8 +107,8 @@ def sorted_levels_of(values):
 def no_kind(name, dtype):
     """The error for a column with other values."""
     return ValueError(
-        f"Column {name!r} is of dtype {dtype}, which is neither numbers, times, booleans, strings "
-        "nor categories: convert it to one of these, or drop it."
+        f"Column {name!r} has dtype {dtype}, but must hold numbers, times, booleans, strings or "
+        "categories: convert it to one of these, or drop it."
     )
 
 
@@ -140,12 +140,12 @@ def numbers_as(values, dtype, missing):
 
 @dataclass(frozen=True)
 class Fill:
-    """Values for the missing cells of a column.
+    """Replacements for the missing values of a column.
 
     Parameters
     ----------
     gaps : ndarray of shape (n,), bool
-        Positions of the missing cells.
+        Positions of the missing values.
     values : ndarray of shape (gaps.sum(),)
     levels : list, default=()
         The categories seen in `fit`, in order.

@@ -39,7 +39,7 @@ def weighs_no_class_by_all_rows(classifier):
     if classifier.class_weight == "balanced":
         raise AttributeError(
             "AutoencoderClassifier has no partial_fit with class_weight='balanced', since no call "
-            "sees all rows: pass {label: weight}, which compute_class_weight of scikit-learn finds."
+            "sees all rows: pass {label: weight}, computed by scikit-learn's compute_class_weight."
         )
     return trains_by_epochs(classifier)
 
@@ -475,13 +475,13 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         labels = dense(y)[has_label(y, self.unlabeled)]
         if not is_known(labels).all():
             raise ValueError(
-                "y has rows without a label (NaN or None): set unlabeled=np.nan, so that they "
-                "serve the pretraining alone, or leave them out."
+                "y has rows without a label (NaN or None): set unlabeled=np.nan, so that only the "
+                "pretraining uses them, or leave them out."
             )
         if not len(labels):
             raise ValueError(
-                f"All {y.shape[0]} rows of y are unlabelled (unlabeled={self.unlabeled!r}): give "
-                "at least some of them their label."
+                f"All {y.shape[0]} rows of y are unlabelled (unlabeled={self.unlabeled!r}): label "
+                "at least some of them."
             )
         if y.ndim == 2 or (not reset and self._is_multilabel_):
             return self._among_indicators(y, known_classes(self, reset))
@@ -495,8 +495,8 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
             self._check_type_of_unlabeled(classes)
         if len(classes) < 2:
             raise ValueError(
-                f"{type(self).__name__} needs rows of at least 2 classes, but y has 1 class "
-                f"among its labels, {classes.tolist()[0]!r}: give it rows of others."
+                f"{type(self).__name__} needs rows of at least 2 classes, but y has 1 class among "
+                f"its labels, {classes.tolist()[0]!r}: add rows of another class."
             )
         compute_class_weight(self.class_weight, classes=classes, y=labels)  # for its errors
         return y
@@ -505,15 +505,15 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
         """An indicator matrix, with as many columns as classes if these are known."""
         if self.class_weight is not None:
             raise ValueError(
-                f"class_weight={self.class_weight!r} is for y with one class for each row, but in "
-                "an indicator matrix a row may have several: set class_weight=None, and weigh rows "
-                "by sample_weight."
+                f"class_weight={self.class_weight!r} needs y with one class for each row, but in "
+                "an indicator matrix a row may have several classes: set class_weight=None, and "
+                "weigh rows by sample_weight."
             )
         goes_on_with_labels = self.__sklearn_is_fitted__() and not self._is_multilabel_
         if known is not None and (goes_on_with_labels or y.shape[1:] != (len(known),)):
             raise ValueError(
-                f"y has shape {y.shape}, but training goes on with "
-                f"{'labels of one dimension' if goes_on_with_labels else 'an indicator matrix'} of "
+                f"y has shape {y.shape}, but training continues with "
+                f"{'one-dimensional labels' if goes_on_with_labels else 'an indicator matrix'} of "
                 f"{len(known)} classes. Give y of the same kind, or call fit without warm_start."
             )
         check_indicators(y, self.unlabeled, all_known=known is None)
@@ -525,9 +525,9 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
             return
         if isinstance(self.unlabeled, str) != isinstance(classes[0], str):
             raise ValueError(
-                f"unlabeled={self.unlabeled!r} is nowhere in y, whose labels are of another type, "
-                f"such as {classes.tolist()[0]!r}: mark rows without a label by a value of the "
-                "same type, or make y an array of dtype object."
+                f"unlabeled={self.unlabeled!r} does not occur in y, whose labels are of another "
+                f"type, such as {classes.tolist()[0]!r}: mark rows without a label by a value of "
+                "the same type, or make y an array of dtype object."
             )
 
     def _is_labelled(self, y):

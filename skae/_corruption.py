@@ -86,5 +86,7 @@ def _apply_users(corruption, generator, x):
             f"{tuple(x.shape)}, but returned {found}."
         )
     if not math.isfinite(corrupted.sum()) and not corrupted.isfinite().all():
-        raise ValueError(f"corruption={corruption!r} returned NaN or infinity: return numbers.")
+        raise ValueError(
+            f"corruption={corruption!r} returned NaN or infinity: return finite numbers."
+        )
     return corrupted.to(x)

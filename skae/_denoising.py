@@ -47,7 +47,7 @@ def warn_of_pairs(X, y, target):
     shape = getattr(y, "shape", ())
     if target is None and len(shape) == 2 and shape[1] > 1 and shape == getattr(X, "shape", None):
         warn(
-            "y is ignored, but has the shape of X: if rows of X are to become rows of y, pass "
+            "y is ignored, but has the shape of X: to reconstruct rows of y from rows of X, pass "
             "target=y.",
         )
 
@@ -587,8 +587,8 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
             return self._corrupted_copy(dense(X), generator)
         if self.corruption not in ("swap", None):
             raise ValueError(
-                f"corruption={self.corruption!r} makes every row dense, so that it cannot corrupt "
-                "a sparse X as a whole: pass some rows of it, as in X[:100].toarray()."
+                f"corruption={self.corruption!r} makes every row dense, so it cannot corrupt all "
+                "rows of a sparse X at once: pass some of them, as in X[:100].toarray()."
             )
         n_rows = max(200, CHUNK_SIZE // X.shape[1])  # a batch at least: 'swap' needs rows
         chunks = [X[start : start + n_rows].toarray() for start in range(0, X.shape[0], n_rows)]
@@ -650,8 +650,8 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
             )
         if self._table is None and self.n_features_out_ != self.n_features_in_:
             raise ValueError(
-                f"There is no chain to sample from, as rows of {self.n_features_in_} features "
-                f"become others of {self.n_features_out_}: fit without target."
+                f"There is no chain to sample from, since rows of {self.n_features_in_} features "
+                f"are mapped to {self.n_features_out_} features: fit without target."
             )
 
     def _objective(self, network, x, noise, target=None):
@@ -705,9 +705,9 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
     def _check_width(self, target):
         if target.shape[1] != self.n_features_out_:
             raise ValueError(
-                f"Rows were trained to become others of {self.n_features_out_} features, but are "
-                f"compared with ones of {target.shape[1]}: use score(X, target=...) with a target "
-                f"of {self.n_features_out_} columns."
+                f"The fitted {type(self).__name__} maps rows to {self.n_features_out_} features, "
+                f"which cannot be compared with rows of {target.shape[1]} features: use score(X, "
+                f"target=...) with a target of {self.n_features_out_} columns."
             )
 
     def _resume(self, data, held_out_fraction=0):
@@ -715,7 +715,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         if width != self.n_features_out_:
             raise ValueError(
                 f"target has {width} columns, but the fitted {type(self).__name__} reconstructs "
-                f"{self.n_features_out_}: pass a target of that width."
+                f"{self.n_features_out_}: pass a target with that many columns."
             )
         return super()._resume(data, held_out_fraction)
 
@@ -735,8 +735,8 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         n_features, n_outputs = data.X.shape[1], data.targets.shape[1]
         if self.tied_weights and n_outputs != n_features:
             raise InvalidParameterError(
-                f"tied_weights=True needs a target as wide as X, but X has {n_features} features "
-                f"and target has {n_outputs}: set tied_weights=False."
+                "tied_weights=True needs the same number of columns in X and target, but X has "
+                f"{n_features} and target has {n_outputs}: set tied_weights=False."
             )
         return data
 
@@ -771,8 +771,8 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         nowhere = np.flatnonzero(column_sums(data.targets)[1] == 0)
         if len(nowhere):
             warn(
-                f"Columns {nowhere.tolist()} have no observed cell in training: their "
-                "reconstructions mean nothing. Leave them out.",
+                f"Columns {nowhere.tolist()} have no observed value in training, so their "
+                "reconstructions mean nothing: leave them out.",
             )
 
     def _check_parameters(self):
@@ -780,7 +780,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         if self.corruption in ("masking", "salt_and_pepper", "swap") and self.corruption_level > 1:
             raise InvalidParameterError(
                 f"corruption_level={self.corruption_level} must be at most 1 with "
-                f"corruption={self.corruption!r}, where it is the fraction of cells destroyed."
+                f"corruption={self.corruption!r}, which destroys this fraction of the cells."
             )
 
     def __sklearn_tags__(self):

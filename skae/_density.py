@@ -243,7 +243,7 @@ class DensityMixin:
         mean = float(np.average(data.X[:, 0].astype(np.float64), weights=data.sample_weight))
         if not math.isfinite(mean):
             raise ValueError(
-                "The ELBO of X is not finite: its values are too far from those seen in fit. "
+                "The ELBO of X is not finite: the values of X are too far from those seen in fit. "
                 "Scale X as in training."
             )
         return mean
@@ -308,8 +308,8 @@ class DensityMixin:
         output = self._perceptron.output
         if not isinstance(output, (Gaussian, MixedDensity)) or output.n_heads == 2:
             raise AttributeError(
-                "noise_variance_ is there only with likelihood='gaussian', and not with "
-                "noise_variance='heteroscedastic', where each cell has its own."
+                "noise_variance_ exists only with likelihood='gaussian', and not with "
+                "noise_variance='heteroscedastic', which gives each cell its own variance."
             )
         variance = output.variance(self._fitted_network()).numpy()
         is_one = variance.size == 1 and output.noise_variance != "per_feature"

@@ -41,14 +41,17 @@ def renamed_parameter(estimator, old, new, *, since):
     if isinstance(value, str) and value == DEPRECATED:
         return getattr(estimator, new)
     if not _has_default(estimator, new):
-        raise ValueError(f"{old} is an older name of {new}, and both are set. Set {new} alone.")
+        raise ValueError(f"{old} is an older name of {new}, and both are set. Set only {new}.")
     warnings.warn(_sentence(old, since, f"`{new}`"), FutureWarning, stacklevel=2)
     return value
 
 
 def _sentence(name, since, instead):
     gone = removal(since)
-    return f"`{name}` is deprecated since skae {since} and goes in {gone}. Use {instead} instead."
+    return (
+        f"`{name}` is deprecated since skae {since} and will be removed in {gone}. Use {instead} "
+        "instead."
+    )
 
 
 def _has_default(estimator, name):

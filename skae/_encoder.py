@@ -36,8 +36,8 @@ class EncoderMixin:
         check_is_fitted(self)
         if self._perceptron.front is not None:
             raise AttributeError(
-                f"{attribute} is there only where all layers are dense, without a network: see the "
-                "parameters of its torch modules, such as encoder_."
+                f"{attribute} exists only if all layers are dense, without a network: see the "
+                "parameters of the torch modules, such as encoder_."
             )
         network = self._fitted_network()
         return [*network.encoder_layers, *network.decoder_layers]

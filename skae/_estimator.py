@@ -67,7 +67,7 @@ def draw_seed(random_state):
     check_random_state(random_state)  # for the errors it raises
     if random_state is np.random:
         raise ValueError(
-            "random_state=np.random is NumPy's global generator, which skae leaves alone: pass an "
+            "random_state=np.random is NumPy's global generator, which skae does not use: pass an "
             "int, a RandomState or None."
         )
     return int(random_state)
@@ -113,7 +113,7 @@ def trains_by_epochs(estimator):
     """Whether the estimator has `partial_fit`; AttributeError if not."""
     if estimator.solver == "lbfgs":
         raise AttributeError(
-            f"{type(estimator).__name__} has no partial_fit with solver='lbfgs', which takes all "
+            f"{type(estimator).__name__} has no partial_fit with solver='lbfgs', which needs all "
             "rows at once: use 'adam' or 'sgd'."
         )
     return True
@@ -242,8 +242,9 @@ class NetworkEstimator(
         X = self._matrix_or_array(off_torch(X), reset, weights, dtype=dtype, **self._accepted)
         if self.precision == "bf16" and lacks_bfloat16(device):
             warn(
-                "precision='bf16' is slower than 'float' here, many times for most networks: this "
-                "processor has no bfloat16 instructions, and torch emulates them.",
+                "precision='bf16' is slower than 'float' on this processor, many times for most "
+                "networks, since torch emulates the missing bfloat16 instructions: set "
+                "precision='float'.",
             )
         if lacks_float64(device) and X.dtype == np.float64:
             warn(

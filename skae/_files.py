@@ -64,7 +64,7 @@ def warn_of_order(estimator, X):
     size = size_on_file(own(X))
     if size and size > (free := free_memory()):
         warn(
-            f"X is a memory map of {size / 1e9:.3g} GB, of which memory that is free holds "
-            f"{free / 1e9:.3g} GB, and shuffle={shuffle!r} takes rows one by one from all over the "
-            "file, so that training waits for the disk: set shuffle='windows'."
+            f"X is a memory map of {size / 1e9:.3g} GB, but only {free / 1e9:.3g} GB of memory "
+            f"are free, and shuffle={shuffle!r} takes rows one by one from all over the file, so "
+            "training waits for the disk: set shuffle='windows'."
         )

@@ -12,7 +12,7 @@ CHUNK = 10_000_000  # how many cells of the matrix are rebuilt at a time
 
 
 def gaps_of(X):
-    """Mask of the missing cells of a table, in its shape."""
+    """Mask of the missing values of a table, in its shape."""
     frame = frame_of(X)
     return np.column_stack([frame.gaps(X, place) for place in range(X.shape[1])])
 

@@ -92,7 +92,7 @@ def complaint_of_little(estimator, some, explained):
     if not isinstance(estimator._perceptron.output, SquaredError) or some.target is not None:
         if explained >= LITTLE:
             return None
-        return f"{max(explained, 0.0):.2g} of what there is to explain beyond the columns' means"
+        return f"{max(explained, 0.0):.2g} of the deviance from the columns' means"
     if explained >= HALF:
         return None
     n_components = min(estimator._n_components_at_once, MOST_COMPONENTS, some.X.shape[1])
@@ -101,7 +101,7 @@ def complaint_of_little(estimator, some, explained):
         return None
     theirs = f"{n_components} principal components explain"
     theirs = "a principal component explains" if n_components == 1 else theirs
-    return f"{explained:.2g} of the variance of X, where {theirs} {possible:.2g}"
+    return f"{explained:.2g} of the variance of X, while {theirs} {possible:.2g}"
 
 
 def remedy(estimator, explained):
@@ -147,8 +147,8 @@ def complaint_of_scales(X, names):
     if FAR[0] < typical < FAR[1]:
         return None
     return (
-        f"The columns of X have standard deviations of about {typical:.2g}, far from 1, which "
-        "the default step sizes and weights are made for"
+        f"The columns of X have standard deviations of about {typical:.2g}, far from 1, for which "
+        "the default step sizes and weights are chosen"
     )
 
 

@@ -2,7 +2,7 @@
 
 A library is imported only when one of its tables is read or made. A table's content is `Cells` per
 column; its appearance is a frame, which makes such tables again. What a column's dtype does not
-tell, such as how it marks missing cells, is its `marker`. `plain` describes a frame and its table
+tell, such as how it marks missing values, is its `marker`. `plain` describes a frame and its table
 without classes of the library: an encoder stores this.
 """
 

@@ -158,7 +158,7 @@ def recall_index(matrix):
 
 
 def _marker(series):
-    """The object in the first missing cell of a column of objects."""
+    """The object that marks the first missing value in a column of objects."""
     missing = series[series.isna()] if types.is_object_dtype(series.dtype) else ()
     return missing.iloc[0] if len(missing) else None
 
@@ -260,7 +260,7 @@ def _filled(series, fill):
 
 
 def _cell(marker):
-    """A missing cell's object in an array, without NumPy's conversion."""
+    """The object that marks a missing value in an array, without NumPy's conversion."""
     cell = np.empty((), dtype=object)
     cell[()] = marker
     return cell

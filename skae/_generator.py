@@ -198,12 +198,12 @@ class GeneratorMixin:
             Z = check_array(Z, dtype=self._state.weights.dtype, input_name="Z", **options)
         if Z.shape[1] != n_columns:
             raise ValueError(
-                f"Z has {Z.shape[1]} columns, but {type(self).__name__}.generate expects noise of "
+                f"Z has {Z.shape[1]} columns, but {type(self).__name__}.generate expects "
                 f"{n_columns}: {self._columns_of_noise}."
             )
         return Z
 
-    _columns_of_noise = "n_components of them"
+    _columns_of_noise = "n_components of noise"
 
     def _rows_like(self, X, *given):
         """As many samples as rows, with the same seed each time, as an array."""

@@ -44,18 +44,19 @@ class hints:
         if _is_list_of_tables(self._X):
             n = len(self._X)
             return (
-                f"This list of {n} arrays is no array of rows: pass np.concatenate of it, or "
-                f"{PART_BY_PART}."
+                f"This list of {n} arrays is not an array of rows: join them with np.concatenate, "
+                f"or {PART_BY_PART}."
             )
         if getattr(self._X, "ndim", 2) > 2:
             return (
-                "Every sample is a row, images too: pass X.reshape(len(X), -1), and their shape as "
-                "network=ConvNet(image_shape=...) if there are to be convolutions."
+                "Every sample must be a row, even if it is an image: pass X.reshape(len(X), -1). "
+                "For convolutions, pass the shape of the images as "
+                "network=ConvNet(image_shape=...)."
             )
         if "contains NaN" in message:
             return (
-                "DenoisingAutoencoder takes missing cells (NaN), and fills them; so does VAE with "
-                "table=TableEncoder(), and AutoencoderImputer, as a step before others."
+                "DenoisingAutoencoder takes missing values (NaN), and fills them. So do VAE with "
+                "table=TableEncoder(), and AutoencoderImputer as a step before other estimators."
             )
         return note_on_columns(columns_without_numbers(self._X), hasattr(self._X, "columns"))
 
@@ -71,7 +72,7 @@ def refuse_streams(X):
     if isinstance(X, Iterable) or any(hasattr(X, name) for name in STREAMS):
         raise TypeError(
             "X must be an array, a data frame or a CSR matrix, but found an object of type "
-            f"{type(X).__name__}, which gives rows a part at a time: {PART_BY_PART}."
+            f"{type(X).__name__}, which yields rows in parts: {PART_BY_PART}."
         )
 
 
@@ -108,12 +109,12 @@ def note_on_columns(values, is_frame):
         return None
     names = ", ".join([*map(repr, values)][:FEW]) + ", ..." * (len(values) > FEW)
     subject = f"Columns {names} hold" if len(values) > 1 else f"Column {names} holds"
-    remedy = "pass fit a data frame, such as pandas.DataFrame(X): it encodes their categories"
+    remedy = "pass a data frame to fit, such as pandas.DataFrame(X): fit encodes their categories"
     if is_frame:
-        remedy = "let fit have such a data frame, with table='auto': it encodes their categories"
+        remedy = "pass such a data frame to fit, with table='auto': fit encodes their categories"
     return (
-        f"{subject} values that are no numbers, such as {next(iter(values.values()))!r}. Make "
-        f"them numbers first, or {remedy}."
+        f"{subject} non-numeric values, such as {next(iter(values.values()))!r}. Convert them to "
+        f"numbers first, or {remedy}."
     )
 
 
@@ -136,8 +137,8 @@ def remedy_for_prototype(found, owner, parameter):
         *before, _ = [type(step).__name__ for _, step in found.steps]
         steps = ", ".join(f"{step}()" for step in before if step not in ("NoneType", "str"))
         return (
-            f"put the scaler, or whatever comes before the autoencoder, before {name}, for example "
-            f"make_pipeline({steps or 'StandardScaler()'}, {name}({example}))."
+            f"put the scaler, or any other steps before the autoencoder, before {name}, for "
+            f"example make_pipeline({steps or 'StandardScaler()'}, {name}({example}))."
         )
     # Not for the imputer, since a stack takes no missing values.
     if isinstance(found, BernoulliRBM) and not get_tags(owner).input_tags.allow_nan:
@@ -146,10 +147,10 @@ def remedy_for_prototype(found, owner, parameter):
         return f"pass an object, such as {found.__name__}()."
     if hasattr(found, "get_params") and {"estimator", "refit"} <= {*found.get_params(deep=False)}:
         return (
-            "pass best_estimator_ of this search, once it is fitted, or search over "
+            "pass best_estimator_ of this search after fitting it, or search over "
             f"{name}({example}) as a whole."
         )
-    return f"use for example {example}."
+    return f"use {example}, for example."
 
 
 def check_parts(estimator, params):
@@ -167,15 +168,15 @@ def check_parts(estimator, params):
         name, nested, its = key.partition("__")
         if nested and name in own and not hasattr(own[name], "set_params"):
             raise ValueError(
-                f"{key} is a parameter of what {name} is, but {name} is {own[name]!r}, "
-                f"which has none: {_remedy_for_part(estimator, name, own[name], its)}"
+                f"{key} belongs to the object passed as {name}, but {name} is {own[name]!r}, "
+                f"which has no parameters: {_remedy_for_part(estimator, name, own[name], its)}"
             )
 
 
 def _remedy_for_part(estimator, name, value, its):
     example = estimator._parts.get(name)
     if isinstance(value, list):
-        return f"set {its} of what is in the list."
+        return f"set {its} of the objects in the list."
     if example is None:
         return f"leave out {name}__{its}."
     return f"pass {type(estimator).__name__}({example})."

@@ -364,11 +364,11 @@ class AutoencoderImputer(
         if not isinstance(self.autoencoder, BaseAutoencoder):
             remedy = remedy_for_prototype(self.autoencoder, self, "autoencoder")
         elif not self._takes_gaps(of_table):
-            remedy = f"use for example {self._parts['autoencoder']}."
+            remedy = f"use {self._parts['autoencoder']}, for example."
         else:
             return
         raise InvalidParameterError(
-            "autoencoder must be an autoencoder of skae that takes missing cells, but found "
+            "autoencoder must be an autoencoder of skae that takes missing values, but found "
             f"{self.autoencoder!r}: {remedy}"
         )
 
@@ -407,11 +407,12 @@ class AutoencoderImputer(
         names = vars(self).get("feature_names_in_", np.arange(len(has_any)))
         empty = names[~has_any].tolist()
         if not has_any.any():
-            raise ValueError("X has no observed cell, so that there is nothing to learn from.")
+            raise ValueError("X has no observed value, so there is nothing to learn from.")
         if empty:
             warn(
-                f"Columns {empty} have no observed cell: transform leaves them out. To have them "
-                "filled with a constant, use SimpleImputer(keep_empty_features=True) before.",
+                f"Columns {empty} have no observed value: transform leaves them out. To fill them "
+                "with a constant, put SimpleImputer(keep_empty_features=True) before "
+                f"{type(self).__name__}.",
             )
 
     def _reconstruct(self, X):

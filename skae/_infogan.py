@@ -372,7 +372,7 @@ class InfoGAN(BaseGAN):
         codes = self._codes(self._validate_rows(X))
         return codes[:, : self._n_categories_].argmax(axis=1)
 
-    _columns_of_noise = "n_components of them, then the codes"
+    _columns_of_noise = "n_components of noise, then the codes"
 
     # The game.
 
@@ -430,9 +430,9 @@ class InfoGAN(BaseGAN):
         super()._prepare(data, continues)
         if continues and self._n_categories_ != self.n_categories:  # perhaps as wide in all
             raise ValueError(
-                f"Training cannot go on with n_categories={self.n_categories}, as the fitted "
-                f"network has {self._n_categories_}: restore it, or call fit with "
-                "warm_start=False."
+                f"Training cannot continue with n_categories={self.n_categories}, since the "
+                f"fitted network has {self._n_categories_}: restore n_categories, or call fit "
+                "with warm_start=False."
             )
         self._n_categories_ = int(self.n_categories)
 
@@ -485,8 +485,8 @@ class InfoGAN(BaseGAN):
         codes = check_array(np.atleast_2d(codes), dtype="numeric", input_name="codes")
         if codes.shape[1] != self._n_codes:
             raise ValueError(
-                f"codes has {codes.shape[1]} columns, but there are {self._n_codes} codes: one "
-                f"for each of {self._n_categories_} categories, then the continuous ones."
+                f"codes has {codes.shape[1]} columns, but needs {self._n_codes}: one for each of "
+                f"{self._n_categories_} categories, then the continuous codes."
             )
         if len(codes) not in (1, n_samples):
             raise ValueError(

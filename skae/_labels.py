@@ -61,23 +61,22 @@ def check_indicators(y, unlabeled, all_known=True):
     """
     if unlabeled in (0, 1):
         raise ValueError(
-            f"unlabeled={unlabeled!r} is a value that the cells of an indicator matrix have: mark "
-            "unknown cells by -1 or NaN."
+            f"unlabeled={unlabeled!r} cannot mark unknown values of an indicator matrix, whose "
+            "known values are 0 and 1: mark them by -1 or NaN."
         )
     known, y = has_label(y, unlabeled), dense(y)
     others = y[known & (y != 0) & (y != 1)]
     if len(others):
         raise ValueError(
-            f"y has {y.shape[1]} columns, but with values other than 0 and 1, such as "
-            f"{others.tolist()[0]!r}: give labels in one dimension, or an indicator matrix with a "
+            f"y has {y.shape[1]} columns and values other than 0 and 1, such as "
+            f"{others.tolist()[0]!r}: give one-dimensional labels, or an indicator matrix with a "
             "column of zeros and ones for each class. For several outputs with classes of their "
             "own use sklearn.multioutput.MultiOutputClassifier."
         )
     nowhere = np.flatnonzero(~known.any(axis=0))
     if all_known and len(nowhere):
         raise ValueError(
-            f"Columns {nowhere.tolist()} of y, classes to predict, are unlabelled in every row: "
-            "leave them out."
+            f"Columns {nowhere.tolist()} of y are unlabelled in every row: leave these classes out."
         )
 
 
@@ -92,7 +91,7 @@ def check_among(classes, known):
     unseen = np.setdiff1d(classes, known)
     if len(unseen):
         raise ValueError(
-            f"`y` has classes not in `self.classes_`, {unseen.tolist()}: training goes on with "
-            f"those of before, {known.tolist()}. Give the first partial_fit all classes, or "
+            f"`y` has classes not in `self.classes_`, {unseen.tolist()}: training continues with "
+            f"the earlier classes, {known.tolist()}. Give the first partial_fit all classes, or "
             "call fit without warm_start."
         )

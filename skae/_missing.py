@@ -57,7 +57,7 @@ class GapsMixin:
     _lacks_cells_ = _takes_mask_ = False
 
     def _learn_means(self, data, continues, makes_gaps=False):
-        """Learn the values for missing cells, and whether any are or will be missing."""
+        """Learn the replacements for missing values, and whether any are or will be missing."""
         sums, n_observed = column_sums(data.X, data.sample_weight)
         means = ratio(sums, n_observed)
         if continues:

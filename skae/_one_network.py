@@ -40,9 +40,10 @@ class OneNetworkMixin:
         perceptron = self._describe_perceptron(data.X.shape[1])
         if perceptron != self._perceptron:
             raise ValueError(
-                "Training cannot go on, as the parameters now describe another network, "
-                f"{perceptron}, than the fitted one, {self._perceptron}: restore what decides its "
-                "sizes, activations, tied weights and output, or call fit with warm_start=False."
+                "Training cannot continue, since the parameters now describe the network "
+                f"{perceptron}, but the fitted one is {self._perceptron}: restore the parameters "
+                "that decide its sizes, activations, tied weights and output, or call fit with "
+                "warm_start=False."
             )
         split = split_rows(len(data), held_out_fraction, self._state.seed)
         self._prepare(split.seen(data), continues=True)

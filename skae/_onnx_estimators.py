@@ -67,8 +67,9 @@ def parse(scope, model, inputs, custom_parsers=None):
     """Declare the outputs of an estimator."""
     if hasattr(model, "table_"):
         raise NotImplementedError(
-            f"This {type(model).__name__} encodes data frames, which ONNX has no operators for: "
-            "fit it to the matrix that a TableEncoder makes of them, and convert that."
+            f"This {type(model).__name__} encodes data frames, for which ONNX has no operators: "
+            "fit the estimator to the matrix that a TableEncoder returns, and convert that "
+            "estimator."
         )
     names = names_of_outputs(model, scope.get_options(model, {}))
     if LABEL in names:  # skl2onnx appends its ZipMap
@@ -218,7 +219,7 @@ def _encoded(graph, model, x):
 
 
 def _filling(model):
-    """Values for missing cells, if `encoder_` does not fill them in."""
+    """Replacements for missing values, if `encoder_` does not fill them in."""
     source = model.autoencoder_ if isinstance(model, BaseSupervised) else model
     if isinstance(source, DenoisingAutoencoder) and not source._takes_mask_:
         return [FillMissing(torch.tensor(source.data_mean_), with_mask=False)]

@@ -22,7 +22,7 @@ def run(graph, module, x, shape):
     """The output of a module for rows x, each of this shape; a pair if it has two heads."""
     convert = LAYERS.get(type(module))  # derived classes may compute something else
     if convert is None:
-        raise _unknown(module, "is of a kind that skae.onnx does not know")
+        raise _unknown(module, "it does not know this class")
     return convert(graph, module, x, shape)
 
 
@@ -36,8 +36,9 @@ def shape_after(graph, module, shape):
 
 def _unknown(module, why):
     return NotImplementedError(
-        f"{module}, a {type(module).__module__}.{type(module).__qualname__}, {why}. To export it "
-        "otherwise, see torch.onnx.export(model.encoder_, ...)."
+        f"skae.onnx cannot convert {module}, a "
+        f"{type(module).__module__}.{type(module).__qualname__}: {why}. For another way to export "
+        "it, see torch.onnx.export(model.encoder_, ...)."
     )
 
 
@@ -110,7 +111,7 @@ def softplus(graph, module, x, shape):
 def gelu(graph, module, x, shape):
     """x Phi(x)."""
     if module.approximate != "none":
-        raise _unknown(module, "has approximate='tanh', which skae.onnx does not know")
+        raise _unknown(module, "it does not know approximate='tanh'")
     return x * 0.5 * (graph.add_single("Erf", x * 0.5**0.5) + 1.0)
 
 
@@ -125,7 +126,7 @@ def top_k(graph, module, x, shape):
     """The largest units of each row; the others are 0."""
     kept = module.function
     if not isinstance(kept, TopK):
-        raise _unknown(module, "is not the top-k activation")
+        raise _unknown(module, "it is not the top-k activation")
     h = run(graph, ACTIVATIONS[kept.activation].layer(), x, shape)
     values, indices = graph.add("TopK", h, [int(kept.n_active)], n_outputs=2, axis=-1)
     zeros = graph.add("Expand", 0.0, h.map("Shape"))
@@ -206,7 +207,7 @@ def _convolution(graph, kind, module, x, **attributes):
 def convolution(graph, module, x, shape):
     """With zeros around the image."""
     if module.padding_mode != "zeros":
-        raise _unknown(module, "pads with other numbers than zeros, which skae.onnx does not know")
+        raise _unknown(module, "it knows only padding with zeros")
     stride, dilation = _window(module, shape, "stride", "dilation")
     if isinstance(module.padding, str):
         around = {"auto_pad": {"same": "SAME_UPPER", "valid": "VALID"}[module.padding]}
@@ -239,7 +240,7 @@ def max_pool(graph, module, x, shape):
 def upsample(graph, module, x, shape):
     """Repeated pixels, found by letting torch enlarge an image of pixel indices."""
     if module.mode != "nearest":
-        raise _unknown(module, f"has mode={module.mode!r}, which skae.onnx does not know")
+        raise _unknown(module, f"it does not know mode={module.mode!r}")
     for axis, size in enumerate(shape[1:]):
         numbers = torch.arange(float(size), device="cpu").reshape(
             -1, *(1,) * (len(shape) - 2 - axis)

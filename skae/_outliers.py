@@ -301,7 +301,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         if not (np.isfinite(codes).all() and np.isfinite(sums).all()):
             raise ValueError(
                 f"The codes or errors of X by {type(self.autoencoder_).__name__} are not finite, "
-                "so that nothing is normal: scale X."
+                "so normal rows cannot be defined: scale X."
             )
         self._code_mean_, self._n_codes_ = codes.mean(axis=0), len(codes)
         self._code_precision_, self._own_share_ = inverse_covariance(codes)
@@ -500,9 +500,9 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
     def _check_table(self, has_table):
         if self.table != "auto" and not has_table:
             raise InvalidParameterError(
-                f"table={self.table!r} is for an autoencoder of skae that is to be trained, but "
-                f"autoencoder is {self.autoencoder!r}: leave table='auto', and let this take data "
-                "frames, as make_pipeline(TableEncoder(), PCA()) does."
+                f"table={self.table!r} is only for an unfitted autoencoder of skae, but "
+                f"autoencoder is {self.autoencoder!r}: leave table='auto', and pass an "
+                "autoencoder that takes data frames, such as make_pipeline(TableEncoder(), PCA())."
             )
 
     def _validated(self, X, steps, reset):

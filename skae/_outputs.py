@@ -93,8 +93,8 @@ class Output:
             it.
         """
         raise NotImplementedError(
-            f"{self} says nothing of single cells: give {type(self).__name__} a method "
-            "loss_of_cells, if its loss is a sum over features."
+            f"{self} has no loss per cell: give {type(self).__name__} a method loss_of_cells, if "
+            "its loss is a sum over features."
         )
 
     def loss_of_rows(self, output, x) -> torch.Tensor:
@@ -498,8 +498,8 @@ class CategoricalCrossEntropy(Output):
         low, _ = value_range(X)
         if low < 0:
             raise ValueError(
-                f"{of}{parameter}={self.name!r} needs {name} of counts or proportions, but found "
-                f"values down to {low}: do not centre it, or choose another {parameter}."
+                f"{of}{parameter}={self.name!r} needs {name} with counts or proportions, but "
+                f"found values down to {low}: do not centre it, or choose another {parameter}."
             )
 
     def reconstructed(self, reconstructions, x) -> torch.Tensor:

@@ -31,7 +31,7 @@ def check_transformer(estimator, who, methods=("transform", "inverse_transform")
         its = ("transform",) if decodes_alone and step is not steps[-1] else methods
         for method in its:
             if not hasattr(step, method):
-                before = " Of a pipeline that predicts, pass pipeline[:-1]."
+                before = " If the pipeline predicts, pass pipeline[:-1]."
                 raise TypeError(
                     f"{who} needs a transformer with {' and '.join(methods)}, but "
                     f"{type(step).__name__} has no {method}.{before * hasattr(step, 'predict')}"

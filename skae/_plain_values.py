@@ -38,7 +38,7 @@ def _tagged(value):
             tagged = {tag: [_tagged(argument) for argument in arguments(value)]}
             if repr(back(*arguments(value))) == repr(value):  # a time zone may prevent this
                 return tagged
-    raise NotPlainError(f"{value!r} is none of the values that text can give back.")
+    raise NotPlainError(f"{value!r} cannot be represented as text.")
 
 
 def _untagged(tagged):

@@ -314,19 +314,19 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
             y = column_or_1d(y, warn=True)
         if not self._is_labelled(y).any():
             raise ValueError(
-                f"All {len(y)} rows of y are unlabelled (NaN): give at least some rows a number."
+                f"All {len(y)} rows of y are unlabelled (NaN): give at least some of them a number."
             )
         nowhere = np.isnan(y.reshape(len(y), -1)).all(axis=0)
         if nowhere.any() and reset:
             raise ValueError(
-                f"Columns {np.flatnonzero(nowhere).tolist()} of y, outputs to predict, are NaN in "
-                "every row: leave them out."
+                f"Columns {np.flatnonzero(nowhere).tolist()} of y are NaN in every row: leave "
+                "these outputs out."
             )
         n_outputs, n_fitted = len(nowhere), len(vars(self).get("_target_mean_", nowhere))
         if not reset and n_outputs != n_fitted:
             raise ValueError(
-                f"y has {n_outputs} outputs, but training cannot go on with others than the "
-                f"{n_fitted} of before: give y as many columns, or call fit without warm_start."
+                f"y has {n_outputs} outputs, but training continues with {n_fitted}: give y that "
+                "many columns, or call fit without warm_start."
             )
         return y
 

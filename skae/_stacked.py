@@ -47,8 +47,8 @@ def _check_image_shape(layer, code_shape):
     expected = layer.network.image_shape
     if np.ndim(expected) == 1 and tuple(expected) != code_shape:
         raise ValueError(
-            f"image_shape={expected!r} is not what the layer below gives, codes that are images of "
-            f"shape {code_shape}: set image_shape={code_shape}."
+            f"image_shape={expected!r} does not match the codes of the layer below, which are "
+            f"images of shape {code_shape}: set image_shape={code_shape}."
         )
 
 
@@ -425,7 +425,7 @@ class StackedAutoencoder(BaseAutoencoder):
     def _check_parameters(self):
         if self.warm_start and not self.fine_tune:
             raise InvalidParameterError(
-                "warm_start=True needs fine_tune=True: it goes on with the joint training, which "
+                "warm_start=True needs fine_tune=True: it continues the joint training, which "
                 "fine_tune=False leaves out. Set one of the two."
             )
         given = self._given()
@@ -443,8 +443,8 @@ class StackedAutoencoder(BaseAutoencoder):
         if not is_one or isinstance(layer, StackedAutoencoder):
             remedy = remedy_for_prototype(layer, self, "estimator")
             raise InvalidParameterError(
-                "estimator must be an autoencoder of skae that has one code of its own, or "
-                f"scikit-learn's BernoulliRBM, but found {layer!r}: {remedy}"
+                "estimator must be an autoencoder of skae with a single code, or scikit-learn's "
+                f"BernoulliRBM, but found {layer!r}: {remedy}"
             )
         layer._validate_params()
 
@@ -452,14 +452,14 @@ class StackedAutoencoder(BaseAutoencoder):
         convolves = any(p.network is not None for p in prototypes)
         if convolves and any(p.tied_weights for p in prototypes[:-1]):
             raise InvalidParameterError(
-                "tied_weights=True does not go with a network in the same stack, unless it is of "
-                "the last layer: set tied_weights=False. A Boltzmann machine, whose weights are "
-                "tied, can only be the last layer, too."
+                "In a stack with a network, only the last layer can have tied_weights=True: set "
+                "tied_weights=False for the others. A Boltzmann machine has tied weights, so it "
+                "can only be the last layer, too."
             )
         if any(prototype._output.has_totals for prototype in prototypes[1:]):
             raise InvalidParameterError(
-                "loss='categorical_cross_entropy' is for the first layer alone, since codes are "
-                "no counts: give estimator a list with another loss from the second layer on."
+                "loss='categorical_cross_entropy' is only for the first layer, since codes are "
+                "not counts: give estimator a list with another loss from the second layer on."
             )
 
     def _check_values(self, X, name="X", output=None):

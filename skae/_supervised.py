@@ -74,7 +74,7 @@ def labelled_rows(is_labelled, X, y, sample_weight):
     if is_labelled.all():
         return X, y, sample_weight
     if not is_labelled.any():
-        raise ValueError("No row of y has a label, so that there is nothing to score.")
+        raise ValueError("No row of y has a label, so there is nothing to score.")
     rows = np.flatnonzero(is_labelled)
     return [
         table if table is None else _safe_indexing(table, rows) for table in (X, y, sample_weight)

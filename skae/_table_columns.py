@@ -51,7 +51,8 @@ class Column:
     def _check_finite(self, cells):
         if cells.family == "floats" and np.isinf(cells.values).any():
             raise ValueError(
-                f"Column {self.name!r} contains infinity: make it a number, or missing, first."
+                f"Column {self.name!r} contains infinity: replace it by a number or a missing "
+                "value first."
             )
 
     def _kind(self, kind):
@@ -62,7 +63,7 @@ class Column:
         by_dtype = "numeric" if self.family in NUMERIC else "category"
         if kind == "numeric" != by_dtype:
             raise ValueError(
-                f"kinds[{self.name!r}] is 'numeric', but the column is of dtype {self.dtype}: "
+                f"kinds[{self.name!r}] is 'numeric', but the column has dtype {self.dtype}: "
                 "convert it to numbers first."
             )
         return by_dtype if kind == "from_dtype" else kind
@@ -72,8 +73,8 @@ class Column:
             return Categories(cells, most, weights)
         except TypeError as error:
             raise ValueError(
-                f"Column {self.name!r} holds values that are no categories ({error}): convert them "
-                "to strings, or drop it."
+                f"Column {self.name!r} holds values that are not categories ({error}): convert "
+                "them to strings, or drop it."
             ) from error
 
     def _refuse_names_of_rows(self, n_rows, asked_for):
@@ -81,7 +82,7 @@ class Column:
         if n_levels == n_rows > SURELY_NAMES and not asked_for:
             raise ValueError(
                 f"Column {self.name!r} has {n_levels} categories in {n_rows} rows: drop it, or "
-                f"pass kinds={{{self.name!r}: 'category'}} if they are to be categories."
+                f"pass kinds={{{self.name!r}: 'category'}} to encode these categories."
             )
 
     def like_fit(self, cells, dtype):
@@ -111,8 +112,8 @@ class Column:
     def _changed(self, cells, dtype):
         example = f", with values such as {cells.known.tolist()[0]!r}" if len(cells.known) else ""
         return ValueError(
-            f"Column {self.name!r} was of dtype {self.dtype} in fit, and is of {dtype}{example}: "
-            "convert it to the dtype of fit."
+            f"Column {self.name!r} had dtype {self.dtype} in fit, but now has dtype "
+            f"{dtype}{example}: convert it to the dtype of fit."
         )
 
     def refuse_unknown(self, cells):
@@ -125,7 +126,7 @@ class Column:
             shown = [levels[code] for code in unseen[:FEW]]
             raise ValueError(
                 f"Column {self.name!r} has categories that fit did not see: {shown}. Pass "
-                "TableEncoder(unknown='missing') to take them for missing cells."
+                "TableEncoder(unknown='missing') to treat them as missing values."
             )
 
     def names_out(self, name):
@@ -143,7 +144,7 @@ def check_names(names, kinds):
         raise ValueError(f"Columns must have different names, but {twice[0]!r} occurs twice.")
     for name in kinds:
         if name not in names:
-            raise ValueError(f"kinds has {name!r}, which is none of the columns: {names}.")
+            raise ValueError(f"kinds has {name!r}, but the columns are {names}: leave it out.")
 
 
 def warn_of_columns(columns):
@@ -151,8 +152,8 @@ def warn_of_columns(columns):
     for column in columns:
         if not column.encoder.width:
             warn(
-                f"Column {column.name!r} has no value at all: it has no part in the matrix, and "
-                "comes back missing. Drop it."
+                f"Column {column.name!r} has no observed value: it is left out of the matrix, and "
+                "its values come back missing. Drop it."
             )
         elif column.encoder.is_constant:
             warn(f"Column {column.name!r} has the same value in all rows: drop it.")

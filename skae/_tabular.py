@@ -150,7 +150,7 @@ class TabularMixin:
         names = self._table.columns_
         if not is_frame(X) and self._table._frame["library"] != "numpy":
             raise ValueError(
-                f"{type(self).__name__} was fitted on a data frame of columns {names}, but got "
+                f"{type(self).__name__} was fitted on a data frame with columns {names}, but got "
                 f"{type(X).__name__}: pass a data frame with these columns."
             )
         try:
@@ -164,9 +164,9 @@ class TabularMixin:
         if np.isnan(values.sum()):
             names = self._table._names_of_gaps(matrix)
             raise ValueError(
-                f"Input X contains NaN: columns {names} have missing cells, and "
-                f"{type(self).__name__} takes none. DenoisingAutoencoder and VAE do; or put "
-                "AutoencoderImputer before it, which fills them."
+                f"Input X contains NaN: columns {names} have missing values, but "
+                f"{type(self).__name__} takes none. Use DenoisingAutoencoder or VAE, which take "
+                "them, or fill them with AutoencoderImputer as a step before."
             )
 
     def _check_output_of_tables(self):
@@ -179,8 +179,8 @@ class TabularMixin:
         kinds = self._table.kinds_
         name = min(kinds, key=kinds.get)  # a category, if there is one
         raise InvalidParameterError(
-            f"{what} is for arrays, but X is a table, whose column {name!r} is "
-            f"{kinds[name]!r}: {instead}."
+            f"{what} needs an array, but X is a table, whose column {name!r} is {kinds[name]!r}: "
+            f"{instead}."
         )
 
     def _remember(self, codes, X):

@@ -83,7 +83,7 @@ def shared(estimator, continues, X, target, sample_weight, group):
     check_facts([facts for _, facts in told])
     counts = [n for n, _ in told]
     if not all(counts):
-        raise ValueError(f"Rank {counts.index(0)} has no rows: give each rank one at least.")
+        raise ValueError(f"Rank {counts.index(0)} has no rows: give each rank at least one.")
 
     def shard(rows):
         return Shard.of(rows if hasattr(rows, "shape") else np.asarray(rows), counts, group)
@@ -124,8 +124,8 @@ def facts_of(estimator, continues, X, target, sample_weight):
         "the estimator": type(estimator).__name__,
         **of_parameters,
         **of_data,
-        "whether training goes on": continues,
-        "the state that training goes on from": state,
+        "whether training continues": continues,
+        "the state from which training continues": state,
         "the classes": classes,
     }
 

@@ -417,7 +417,7 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
         if self._output.n_heads == 2 and self.tied_weights:
             raise InvalidParameterError(
                 "noise_variance='heteroscedastic' needs tied_weights=False: the decoder's last "
-                "layer has outputs that no weights of the encoder belong to."
+                "layer has outputs without matching weights in the encoder."
             )
 
     def _check_budget(self):
@@ -499,15 +499,15 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
             self._refuse_for_tables(
                 "likelihood",
                 self.likelihood,
-                "leave likelihood='gaussian', which is for numbers, "
-                "as categories always have softmax probabilities",
+                "leave likelihood='gaussian', which applies to numbers only: categories always "
+                "have softmax probabilities",
             )
         if self.noise_variance == "heteroscedastic":
             self._refuse_for_tables(
                 "noise_variance",
                 self.noise_variance,
-                "leave noise_variance='shared', by which "
-                "each number of a table has a variance of its own",
+                "leave noise_variance='shared', which gives each number of a table a variance of "
+                "its own",
             )
 
     _auto_numeric = "quantile"

@@ -92,13 +92,13 @@ def _shared_fits(timeout):
 def _processes(timeout):
     """A context in which torch knows the processes; an existing process group is kept."""
     if not dist.is_available():
-        raise RuntimeError("This build of torch has no torch.distributed: install another one.")
+        raise RuntimeError("This build of torch has no torch.distributed: install one that has it.")
     if dist.is_initialized():
         yield
         return
     if "RANK" not in os.environ:
         raise RuntimeError(
-            "There are no processes to train together with: start the script with torchrun, as in "
+            "There are no other processes to train with: start the script with torchrun, as in "
             "'torchrun --nproc-per-node 2 train.py', or call init_process_group of "
             "torch.distributed first."
         )

@@ -28,8 +28,8 @@ __all__ = ["coverage", "density", "explained_variance", "neg_reconstruction_erro
 # How many cells of a sparse X are made dense at a time.
 CHUNK_SIZE = 2**22
 TABLES = (
-    "use an autoencoder that encodes such a data frame itself, or encode X before it is compared, "
-    "with a TableEncoder"
+    "use an autoencoder that encodes such a data frame itself, or encode X with a TableEncoder "
+    "before the comparison"
 )
 N_NEIGHBORS = {"n_neighbors": [Interval(Integral, 1, None, closed="left")]}
 
@@ -337,7 +337,7 @@ def _comparable(metric, X, samples):
     if samples.shape[1] != X.shape[1]:
         raise ValueError(
             f"samples has {samples.shape[1]} columns, but X has {X.shape[1]}: {metric.__name__} "
-            "needs the same."
+            "needs the same number of columns."
         )
     if issparse(X) or issparse(samples):
         return csr_matrix(X), csr_matrix(samples)
@@ -359,7 +359,9 @@ def _radii(X, k):
     """
     n_rows, n_features = X.shape
     if n_rows <= k:
-        raise ValueError(f"X has {n_rows} rows, but n_neighbors={k} needs more than {k}.")
+        raise ValueError(
+            f"X has {n_rows} rows, but n_neighbors={k} needs more than {k}: lower n_neighbors."
+        )
     squared_norms = row_norms(X, squared=True)
     if not np.isfinite(squared_norms).all():
         raise ValueError("Squares of X are too large for a distance: scale X and samples alike.")
@@ -383,8 +385,8 @@ def _given_to_the_last(estimator, X):
 def _refuse_tables(metric, X, name, remedy):
     for column, value in columns_without_numbers(X).items():
         raise ValueError(
-            f"{metric.__name__} compares numbers, but column {column!r} of {name} holds others, "
-            f"such as {value!r}: {remedy}."
+            f"{metric.__name__} compares numbers, but column {column!r} of {name} holds other "
+            f"values, such as {value!r}: {remedy}."
         )
 
 
@@ -419,7 +421,8 @@ def _pairs(steps, X, codes):
         if reconstructions.shape != rows.shape:
             raise ValueError(
                 f"The reconstructions by {type(steps[-1]).__name__} have shape "
-                f"{reconstructions.shape}, but X has {rows.shape}: a score needs the same."
+                f"{reconstructions.shape}, but X has shape {rows.shape}: they must be equal for a "
+                "score."
             )
         yield rows, reconstructions, ~np.isnan(rows) if lacks_cells else True
 
@@ -433,5 +436,5 @@ def _check_finite(estimator, *sums):
     if not all(np.isfinite(values).all() for values in sums):
         raise ValueError(
             f"The squared errors of the reconstructions by {type(estimator).__name__} are not "
-            "finite, so that there is no score: scale X as in training."
+            "finite, so the score is undefined: scale X as in training."
         )

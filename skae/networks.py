@@ -227,14 +227,14 @@ class ConvNet(DocumentedMixin, BaseEstimator):
             )
         if prod(shape) != n_features:
             raise ValueError(
-                f"image_shape={shape} is of {prod(shape)} numbers, but X has {n_features} "
-                "features: give the shape of one row's image, as (channels, height, width)."
+                f"image_shape={shape} has {prod(shape)} numbers, but X has {n_features} features: "
+                "give the shape of one row's image, as (channels, height, width)."
             )
         if n_outputs % prod(shape[1:]):
             raise ValueError(
-                f"image_shape={shape} is of {prod(shape[1:])} pixels, but target has {n_outputs} "
-                "columns, which are no multiple of that: the images in target must have the same "
-                "height and width, with any number of channels."
+                f"image_shape={shape} has {prod(shape[1:])} pixels, but target has {n_outputs} "
+                "columns, which is not a multiple of that number: the images in target must have "
+                "the same height and width, with any number of channels."
             )
         self._check_downsampling(shape)
 

@@ -236,7 +236,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         except ValueError as error:
             if "could not convert" in str(error) or "strings" in str(error):
                 error.add_note(
-                    "Arrays must be of numbers: pass a DataFrame, whose columns have dtypes."
+                    "An array must contain numbers: pass a DataFrame, whose columns have dtypes."
                 )
             raise
 
@@ -365,7 +365,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         if matrix.shape[1] != self._n_columns:
             raise ValueError(
                 f"X has {matrix.shape[1]} columns, but the matrix of this table has "
-                f"{self._n_columns}: pass what transform gives."
+                f"{self._n_columns}: pass a matrix returned by transform."
             )
         frame, places = frame_from(self._frame), range(len(self._columns))
         return frame.build([self._column(frame, place, matrix, exact) for place in places], like)

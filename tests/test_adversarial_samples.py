@@ -166,7 +166,7 @@ def test_samples_are_generated_from_noise(name):
 @pytest.mark.parametrize(
     ("Z", "message"),
     [
-        (np.zeros((2, 2)), r"Z has 2 columns, but \w+.generate expects noise of [36]: n_comp"),
+        (np.zeros((2, 2)), r"Z has 2 columns, but \w+.generate expects [36]: n_comp"),
         (np.zeros((2, 9)), "Z has 9 columns"),
         (np.full((2, 3), np.nan), "Input Z contains NaN"),
         (np.full((2, 3), np.inf), "Input Z contains infinity"),

@@ -81,7 +81,7 @@ def test_a_pass_after_a_fit_is_one_more_epoch(name):
 def test_training_cannot_go_on_with_another_network(name, method, other):
     gan = fitted(name, warm_start=True)
     before = fitted_state(gan)
-    with pytest.raises(ValueError, match="describe another network"):
+    with pytest.raises(ValueError, match="now describe the network"):
         getattr(gan.set_params(**other), method)(X, LABELS)
     assert fitted_state(gan) == before
     assert gan.n_components_ == 3 and drawn(gan, 2).shape == (2, 6)
@@ -203,7 +203,9 @@ def test_it_is_no_autoencoder(name):
         skae.AutoencoderImputer(gan),
         skae.AutoencoderOutlierDetector(gan),
     ):
-        with pytest.raises(ValueError, match=rf"(?s)must be .*but found {name}.*: use for "):
+        with pytest.raises(
+            ValueError, match=rf"(?s)must be .*but found {name}.*: use .*, for example"
+        ):
             model.fit(X, LABELS)
 
 

@@ -100,7 +100,7 @@ def test_bad_input_to_a_fitted_estimator(name, case):
     assert fitted_state(estimator) == before
 
 
-NOTES = {"NaN": "DenoisingAutoencoder takes missing cells", "three dimensions": r"X\.reshape"}
+NOTES = {"NaN": "DenoisingAutoencoder takes missing values", "three dimensions": r"X\.reshape"}
 
 
 @pytest.mark.parametrize("case", NOTES)
@@ -405,7 +405,9 @@ def test_training_cannot_go_on_with_another_network(name, method):
     estimator = small(name, warm_start=True).fit(X)
     before = fitted_state(estimator)
     old = "6-.*" if name in ("Autoencoder", "StackedAutoencoder", "VAE") else "6-[38]"
-    with pytest.raises(ValueError, match=rf"another network, 6-.*4 .*{old}.*warm_start=False"):
+    with pytest.raises(
+        ValueError, match=rf"now describe the network 6-.*4 .*{old}.*warm_start=False"
+    ):
         getattr(estimator.set_params(**OTHER_NETWORK[name]), method)(X)
     assert fitted_state(estimator) == before
     assert estimator.transform(X).shape == (60, estimator.n_components_)

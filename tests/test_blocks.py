@@ -669,7 +669,7 @@ def test_build_must_return_two_modules(built):
 
 
 def test_a_decoder_of_another_width():
-    with pytest.raises(ValueError, match=r"Spec's decoder gives rows of shape \(7,\).*\(6,\)"):
+    with pytest.raises(ValueError, match=r"Spec's decoder returns rows of shape \(7,\).*\(6,\)"):
         pair(lambda i, o: (nn.Linear(i, 4), nn.Linear(4, o + 1)))
 
 

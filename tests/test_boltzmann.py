@@ -374,7 +374,7 @@ def test_tables_are_refused(table):
     frame = pd.DataFrame({"size": UNIT_X[:, 0], "city": ["Paris", "Rome", "Oslo"] * 20})
     machine = RestrictedBoltzmannMachine(3, **FAST, table=table)
     for model in (machine, StackedAutoencoder((3,), estimator=machine)):
-        with pytest.raises(InvalidParameterError, match=r"is for arrays, .*'city'.*OneHotEncoder"):
+        with pytest.raises(InvalidParameterError, match=r"needs an array, .*'city'.*OneHotEncoder"):
             model.fit(frame, LABELS)
 
 

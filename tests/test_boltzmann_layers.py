@@ -346,7 +346,7 @@ def test_tables_are_refused(table):
     frame.loc[3, "city"] = None
     model = stacked((5,), table=table)
     for whole in (model, AutoencoderClassifier(model)):
-        with pytest.raises(InvalidParameterError, match=r"is for arrays, .*'city'.*Denoising"):
+        with pytest.raises(InvalidParameterError, match=r"needs an array, .*'city'.*Denoising"):
             whole.fit(frame, LABELS)
 
 
@@ -391,5 +391,5 @@ def test_machines_alone_are_told_where_to_go(whole, wrapped):
 
 
 def test_the_imputer_is_for_others():
-    with pytest.raises(InvalidParameterError, match=r"use for example DenoisingAutoencoder\(\)"):
+    with pytest.raises(InvalidParameterError, match=r"use DenoisingAutoencoder\(\), for example"):
         AutoencoderImputer(BernoulliRBM()).fit(UNIT_X)

@@ -43,7 +43,7 @@ except ImportError as error:
 
 def test_set_callbacks_says_what_it_needs():
     message = run_python(WITHOUT_CALLBACKS)
-    for part in ("set_callbacks needs scikit-learn 1.9", "Upgrade", "verbose=True"):
+    for part in ("set_callbacks needs scikit-learn 1.9", "upgrade it", "verbose=True"):
         assert part in message
 
 

@@ -91,7 +91,7 @@ def test_values_below_zero_are_an_error(estimator, counts):
 
 def test_codes_are_no_counts(counts):
     stacked = StackedAutoencoder((8, 3), estimator=DenoisingAutoencoder(**COUNTS))
-    with pytest.raises(ValueError, match="first layer alone"):
+    with pytest.raises(ValueError, match="only for the first layer"):
         stacked.fit(counts)
 
 

@@ -259,7 +259,7 @@ def test_small_noise_is_a_penalty_of_the_jacobian_of_the_reconstruction(X):
 def test_counts_are_made_of_counts(X):
     """Since a reconstruction has the total of its row."""
     denoising = DenoisingAutoencoder(**FAST, loss="categorical_cross_entropy")
-    with pytest.raises(ValueError, match="needs X of counts"):
+    with pytest.raises(ValueError, match="needs X with counts"):
         denoising.fit(X - 10, target=np.abs(X))
 
 

@@ -46,7 +46,8 @@ class Scaler(BaseEstimator):
 
 
 def warns(name, instead):
-    message = f"`{name}` is deprecated since skae 0.2 and goes in 0.3. Use `{instead}` instead."
+    since = f"`{name}` is deprecated since skae 0.2 and will be removed in 0.3."
+    message = f"{since} Use `{instead}` instead."
     return pytest.warns(FutureWarning, match=re.escape(message))
 
 

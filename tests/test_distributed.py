@@ -273,7 +273,7 @@ WORDS = {
     "length": "has 5",
     "raised": "the disk is gone",
     "at the end": "the disk is full",
-    "state": "the state that training goes on from",
+    "state": "the state from which training continues",
 }
 
 

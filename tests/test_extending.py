@@ -189,7 +189,7 @@ def test_the_weight_rises_in_the_warmup(wasserstein):
 
 def test_a_warmup_with_lbfgs_is_an_error(wasserstein):
     model = wasserstein.WassersteinAutoencoder(3, solver="lbfgs", mmd_warmup=2, **SHORT)
-    with pytest.raises(ValueError, match="mmd_warmup=2 does not go with solver='lbfgs'"):
+    with pytest.raises(ValueError, match="mmd_warmup=2 cannot be combined with solver='lbfgs'"):
         model.fit(X)
     assert_not_fitted(model)
     model.set_params(mmd_warmup=0).fit(X)

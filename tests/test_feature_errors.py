@@ -165,7 +165,7 @@ def test_rows_that_the_loss_is_not_for_are_an_error():
 
 def test_rows_that_become_others_are_an_error():
     pairs = small("DenoisingAutoencoder").fit(X, target=X[:, :2])
-    with pytest.raises(ValueError, match="compared with ones of 6"):
+    with pytest.raises(ValueError, match="cannot be compared with rows of 6"):
         pairs.feature_errors(X)
 
 
@@ -184,7 +184,7 @@ def test_a_loss_that_is_no_sum_says_so():
 
     robust = Robust(3, max_iter=2, batch_size=16).fit(X)
     assert (robust.score_samples(X) <= 0).all()
-    with pytest.raises(NotImplementedError, match="norm says nothing of single cells: give Norm"):
+    with pytest.raises(NotImplementedError, match="norm has no loss per cell: give Norm"):
         robust.feature_errors(X)
 
 

@@ -353,6 +353,6 @@ def test_a_list_of_parts_is_no_array():
     for parts in (list(batches(X)), [X[:20], X[20:]], [torch.from_numpy(X)] * 2):
         with pytest.raises(ValueError) as raised:
             small("Autoencoder").fit(parts)
-        assert f"list of {len(parts)} arrays is no array" in raised.value.__notes__[0]
+        assert f"list of {len(parts)} arrays is not an array" in raised.value.__notes__[0]
         assert "open_memmap" in raised.value.__notes__[0]
     small("Autoencoder").fit([*X])

@@ -195,16 +195,14 @@ OTHER_LOSSES = {name: it.set_params(**STILL) for name, it in OTHER_LOSSES.items(
 @pytest.mark.parametrize("estimator", OTHER_LOSSES.values(), ids=OTHER_LOSSES)
 def test_other_losses_say_so(estimator):
     message = the_warning_of(estimator, np.round(UNIT_X))
-    assert re.match(
-        rf"{LITTLE} [0-9.e-]+ of what there is to explain beyond the columns' ", message
-    )
+    assert re.match(rf"{LITTLE} [0-9.e-]+ of the deviance from the columns' ", message)
     assert "principal components" not in message
 
 
 def test_a_fit_with_a_target_says_so():
     target = np.random.default_rng(0).normal(size=(60, 2))
     message = the_warning_of(UNTRAINED["denoising"], X, target=target)
-    assert "of what there is to explain beyond the columns' means" in message
+    assert "of the deviance from the columns' means" in message
 
 
 @pytest.mark.parametrize("kind", [AutoencoderClassifier, AutoencoderRegressor])
@@ -241,7 +239,7 @@ def test_it_has_the_numbers_of_the_fit_and_of_pca():
     for name, estimator in UNTRAINED.items():
         message = the_warning_of(estimator, X)
         found = re.match(
-            rf"{LITTLE} {NUMBER} of the variance of X, where (\d+) principal components explain "
+            rf"{LITTLE} {NUMBER} of the variance of X, while (\d+) principal components explain "
             rf"{NUMBER}: {type(estimator).__name__} has learnt little\. ",
             message,
         )
@@ -345,8 +343,9 @@ def test_x_that_is_far_from_scale_one_says_so(estimator, factor, iris):
     name = type(estimator).__name__
     assert warning.category is UserWarning
     assert str(warning.message) == (
-        f"{FAR} {typical:.2g}, far from 1, which the default step sizes and weights are made for: "
-        f"put a StandardScaler before {name}, as in make_pipeline(StandardScaler(), {name}())."
+        f"{FAR} {typical:.2g}, far from 1, for which the default step sizes and weights are "
+        f"chosen: put a StandardScaler before {name}, as in "
+        f"make_pipeline(StandardScaler(), {name}())."
     )
 
 
@@ -377,7 +376,7 @@ def test_constant_columns_have_no_scale(estimator):
     assert FAR not in beginnings(warnings_of(clone(estimator).fit, rows))
 
 
-@pytest.mark.filterwarnings("ignore:Columns .* have no observed cell:UserWarning")
+@pytest.mark.filterwarnings("ignore:Columns .* have no observed value:UserWarning")
 def test_missing_cells_have_no_scale():
     gaps = np.where(np.random.default_rng(0).uniform(size=X.shape) < 0.2, np.nan, X)
     gaps[:, 2] = np.nan

@@ -134,14 +134,14 @@ def test_other_dtypes_of_pandas_are_refused(dtype):
     pd = pytest.importorskip("pandas")
     values = [0.5, 1.5] if dtype[0] == "S" else pd.period_range("2020-01-01", periods=2)
     X = pd.DataFrame({"x": pd.Series(values, dtype=dtype)})
-    with pytest.raises(ValueError, match=r"Column 'x' is of dtype .* convert it to one of these"):
+    with pytest.raises(ValueError, match=r"Column 'x' has dtype .* convert it to one of these"):
         TableEncoder().fit(X)
 
 
 def test_other_dtypes_of_polars_and_arrow_are_refused():
     pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
     for table in (pl.DataFrame({"x": [[1], [2, 3]]}), pa.table({"x": [[1], [2, 3]]})):
-        with pytest.raises(ValueError, match=r"Column 'x' is of dtype .*convert it"):
+        with pytest.raises(ValueError, match=r"Column 'x' has dtype .*convert it"):
             TableEncoder().fit(table)
 
 
@@ -155,7 +155,7 @@ def test_empty_and_constant_columns_warn(kind):
     else:
         X = X.set_column(1, "none", module.array([None, None], "float64"))
     with (
-        pytest.warns(UserWarning, match="'none' has no value"),
+        pytest.warns(UserWarning, match="'none' has no observed value"),
         pytest.warns(UserWarning, match="'same' has the same value"),
     ):
         assert round_trip(X).equals(X)
@@ -181,7 +181,7 @@ def test_arrow_views_of_strings_come_back():
     assert round_trip(X).equals(X)
 
 
-@pytest.mark.filterwarnings("ignore:Column '.*' has no value:UserWarning")
+@pytest.mark.filterwarnings("ignore:Column '.*' has no observed value:UserWarning")
 @pytest.mark.parametrize("dtype", ["String", "Categorical", "Boolean", "Enum"])
 def test_polars_columns_of_nothing_come_back(dtype):
     pl = pytest.importorskip("polars")
@@ -190,7 +190,7 @@ def test_polars_columns_of_nothing_come_back(dtype):
     assert round_trip(X).equals(X)
 
 
-@pytest.mark.filterwarnings("ignore:Column '.*' has no value:UserWarning")
+@pytest.mark.filterwarnings("ignore:Column '.*' has no observed value:UserWarning")
 def test_arrow_columns_of_nothing_come_back():
     pa = pytest.importorskip("pyarrow")
     for dtype in (pa.string(), pa.bool_(), pa.dictionary(pa.int8(), pa.string())):

@@ -190,14 +190,14 @@ def test_labels_may_be_a_column_of_the_table():
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_missing_cells_are_refused_by_name(name, method):
     gan = small(name)
-    with pytest.raises(ValueError, match=f"'job'.* have missing cells, and {name} takes none"):
+    with pytest.raises(ValueError, match=f"'job'.* have missing values, but {name} takes none"):
         getattr(gan, method)(holes(), LABELS)
     assert_not_fitted(gan)
 
 
 @each_generator
 def test_other_tables_are_refused_and_leave_it_as_it_was(name):
-    table, wrong = simple(), r"feature names should match|was of dtype|missing cells|data frame"
+    table, wrong = simple(), r"feature names should match|had dtype|missing values|data frame"
     gan = fitted(name, table)
     before = fitted_state(gan)
     for other in (
@@ -224,6 +224,6 @@ def test_without_an_encoder_categories_are_an_error(name):
 @each_generator
 def test_convolutions_are_not_for_tables(name):
     gan = small(name, network=ConvNet((1, 2, 2)))
-    with pytest.raises(ValueError, match=r"(?s)network=.* is for arrays.*leave network=None"):
+    with pytest.raises(ValueError, match=r"(?s)network=.* needs an array.*leave network=None"):
         gan.fit(simple(), LABELS)
     assert_not_fitted(gan)

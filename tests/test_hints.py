@@ -41,7 +41,7 @@ NO_PARTS = {
         "autoencoder__estimator__max_iter",
     ),
     "pass VAE(network=ConvNet(image_shape=(1, 28, 28))).": (VAE(), "network__channels"),
-    "set max_iter of what is in the list.": (
+    "set max_iter of the objects in the list.": (
         StackedAutoencoder(estimator=[Autoencoder()] * 2),
         "estimator__max_iter",
     ),
@@ -55,7 +55,7 @@ def test_parameters_of_no_part_say_what_to_pass(remedy):
     with pytest.raises(ValueError) as error:
         estimator.set_params(**{parameter: 3})
     assert str(error.value).endswith(remedy)
-    with pytest.raises(ValueError, match="which has none: "):
+    with pytest.raises(ValueError, match="which has no parameters: "):
         GridSearchCV(estimator, {parameter: [3]}).fit(X, LABELS)
 
 
@@ -79,7 +79,7 @@ COMPOSITES = [
     (SEARCH, "pass best_estimator_ .* or search over {name}"),
     (FrozenEstimator(SEARCH), "pass best_estimator_"),
     (Autoencoder, r"pass an object, such as Autoencoder\(\)"),
-    (LogisticRegression(), "use for example "),
+    (LogisticRegression(), ", for example."),
 ]
 
 
@@ -116,7 +116,7 @@ def test_columns_of_strings_are_named():
             DenoisingAutoencoder(table=None).fit(frame)
         (note,) = error.value.__notes__
         what = "Timestamp('2020" if "day" in names else "'Paris'"
-        assert note.startswith(f"{names} values that are no numbers, such as {what}")
+        assert note.startswith(f"{names} non-numeric values, such as {what}")
         assert ("table='auto'" if hasattr(frame, "columns") else "pandas.DataFrame(X)") in note
 
 

@@ -138,7 +138,7 @@ def test_many_rows_are_passed_less_often(n_rows, epochs):
 # SimpleImputer's conventions.
 
 
-@pytest.mark.filterwarnings("ignore:Columns .* have no observed cell:UserWarning")
+@pytest.mark.filterwarnings("ignore:Columns .* have no observed value:UserWarning")
 @pytest.mark.filterwarnings("ignore:Skipping features without any observed values:UserWarning")
 @pytest.mark.parametrize("add_indicator", [False, True])
 @pytest.mark.parametrize("holes", [HOLES, EMPTY], ids=["holes", "empty column"])
@@ -156,16 +156,16 @@ def test_names_shapes_and_indicators_are_those_of_simple_imputer(holes, add_indi
 
 def test_columns_without_an_observed_cell_are_left_out_with_a_warning():
     pd = pytest.importorskip("pandas")
-    with pytest.warns(UserWarning, match=r"Columns \[2\] have no observed cell"):
+    with pytest.warns(UserWarning, match=r"Columns \[2\] have no observed value"):
         fitted = imputer().fit(EMPTY)
     assert fitted.n_features_in_ == 7 and fitted.autoencoder_.n_features_in_ == 6
     np.testing.assert_array_equal(fitted.transform(EMPTY), imputer().fit_transform(HOLES))
-    with pytest.warns(UserWarning, match=r"Columns \['c'\] have no observed cell"):
+    with pytest.warns(UserWarning, match=r"Columns \['c'\] have no observed value"):
         imputer().fit(pd.DataFrame(EMPTY, columns=list("abcdefg")))
 
 
 def test_what_they_have_in_new_rows_is_left_out_too():
-    with pytest.warns(UserWarning, match="no observed cell"):
+    with pytest.warns(UserWarning, match="no observed value"):
         fitted = imputer(add_indicator=True).fit(EMPTY)
     filled = fitted.transform(np.nan_to_num(EMPTY))
     assert filled.shape == (60, 6 + 7) and (filled[:, 6:] == 0).all()
@@ -234,20 +234,20 @@ def test_its_seed_replaces_the_autoencoders():
 @pytest.mark.parametrize(
     ("autoencoder", "found", "remedy"),
     [
-        (Autoencoder(), r"Autoencoder\(\)", "use for example DenoisingAutoencoder"),
-        (StackedAutoencoder(), r"StackedAutoencoder\(\)", "use for example DenoisingAuto"),
-        (KNNImputer(), r"KNNImputer\(\)", "use for example DenoisingAutoencoder"),
+        (Autoencoder(), r"Autoencoder\(\)", "use DenoisingAutoencoder"),
+        (StackedAutoencoder(), r"StackedAutoencoder\(\)", "use DenoisingAutoencoder"),
+        (KNNImputer(), r"KNNImputer\(\)", "use DenoisingAutoencoder"),
         (
             make_pipeline(StandardScaler(), DenoisingAutoencoder()),
             "Pipeline",
             "before AutoencoderImputer",
         ),
-        (FrozenEstimator(DenoisingAutoencoder()), "Frozen", "use for example Denoising"),
+        (FrozenEstimator(DenoisingAutoencoder()), "Frozen", "use DenoisingAutoencoder"),
         (DenoisingAutoencoder, "<class", r"pass an object, such as DenoisingAutoencoder\(\)"),
     ],
 )
 def test_what_takes_no_missing_cells_is_an_error(autoencoder, found, remedy):
-    with pytest.raises(ValueError, match="takes missing cells") as error:
+    with pytest.raises(ValueError, match="takes missing values") as error:
         AutoencoderImputer(autoencoder).fit(HOLES)
     assert error.match(found) and error.match(remedy)
 
@@ -280,5 +280,5 @@ def test_rows_that_it_is_not_for(method):
 
 
 def test_no_observed_cell_at_all_is_an_error():
-    with pytest.raises(ValueError, match="X has no observed cell"):
+    with pytest.raises(ValueError, match="X has no observed value"):
         imputer().fit(np.full((5, 3), np.nan))

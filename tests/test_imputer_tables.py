@@ -248,7 +248,7 @@ def test_indicators_and_columns_without_a_cell(library):
         "polars": lambda: pytest.importorskip("polars").DataFrame(X),
         "pyarrow": lambda: pytest.importorskip("pyarrow").table(X),
     }[library]()
-    with pytest.warns(UserWarning, match=r"Columns \['none'\] have no observed cell"):
+    with pytest.warns(UserWarning, match=r"Columns \['none'\] have no observed value"):
         fitted = imputer(add_indicator=True).fit(X)
     filled = fitted.transform(X)
     names = ["a", "b", "c", *(f"missingindicator_{name}" for name in ("a", "none", "b"))]
@@ -371,7 +371,7 @@ def test_rows_that_it_is_not_for():
     for rows, message in (
         (X.to_numpy(), "fitted on a data frame, but got an array"),
         (X.rename(columns={"age": "years"}), "feature names"),
-        (X.assign(job=1.5), "Column 'job' was of dtype object in fit, and is of float64"),
+        (X.assign(job=1.5), "Column 'job' had dtype object in fit, but now has dtype float64"),
         (X.assign(weight=np.inf), "Column 'weight' contains infinity"),
         (X[:0], "0 sample"),
     ):
@@ -383,7 +383,7 @@ def test_frames_that_it_cannot_learn_from():
     X = people()
     with pytest.raises(ValueError, match="Column 'id' has 40 categories in 40 rows"):
         imputer().fit(X.assign(id=[f"number {row}" for row in range(40)]))
-    with pytest.raises(ValueError, match="X has no observed cell"):
+    with pytest.raises(ValueError, match="X has no observed value"):
         imputer().fit(pd.DataFrame({"a": pd.Categorical([None, None])}))
-    with pytest.raises(ValueError, match="takes missing cells, but found Autoencoder"):
+    with pytest.raises(ValueError, match="takes missing values, but found Autoencoder"):
         AutoencoderImputer(Autoencoder(2)).fit(X)

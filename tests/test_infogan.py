@@ -166,7 +166,7 @@ def test_codes_stay_what_they_are(method, other):
     """Even where as many columns might be others."""
     gan = fitted(warm_start=True)
     before = fitted_state(gan)
-    with pytest.raises(ValueError, match=r"(?s)Training cannot go on.*warm_start=False"):
+    with pytest.raises(ValueError, match=r"(?s)Training cannot continue.*warm_start=False"):
         getattr(gan.set_params(**other), method)(X)
     assert fitted_state(gan) == before
     assert gan.predict(X).max() <= 2 and gan.sample(2)[1].shape == (2, 4)
@@ -203,7 +203,7 @@ def test_codes_that_are_asked_for():
 @pytest.mark.parametrize(
     ("codes", "message"),
     [
-        ([1.0, 0.0, 0.0], "codes has 3 columns, but there are 4 codes: one for each of 3"),
+        ([1.0, 0.0, 0.0], "codes has 3 columns, but needs 4: one for each of 3"),
         (1.0, "codes has 1 columns"),
         (np.eye(4), "codes has 4 rows, but there are 3 samples"),
         (np.zeros((0, 4)), r"0 sample\(s\)"),
@@ -238,7 +238,7 @@ def test_noise_and_codes_decide_on_a_row():
     np.testing.assert_array_equal(made, gan.generate(Z))
     other = gan.generate(np.hstack([Z[:, :3], np.roll(Z[:, 3:], 1, axis=1)]))
     assert not np.allclose(made, other)
-    with pytest.raises(ValueError, match="noise of 6: n_components of them, then the codes"):
+    with pytest.raises(ValueError, match="expects 6: n_components of noise, then the codes"):
         gan.generate(Z[:, :5])
 
 

@@ -241,7 +241,9 @@ def test_estimators_that_decode_nothing(scorer):
 
 @each_scorer
 def test_reconstructions_of_another_width(scorer):
-    with pytest.raises(ValueError, match=r"by Wrong have shape \(60, 4\), but X has \(60, 6\)"):
+    with pytest.raises(
+        ValueError, match=r"by Wrong have shape \(60, 4\), but X has shape \(60, 6\)"
+    ):
         scorer(Wrong(0.0, (60, 4)).fit(X), X)
     colours = DenoisingAutoencoder(3, max_iter=1).fit(UNIT_X, target=UNIT_X[:, :2])
     with pytest.raises(ValueError, match=r"by DenoisingAutoencoder have shape \(60, 2\)"):

@@ -212,7 +212,7 @@ def test_a_column_of_the_target_that_is_hidden_is_not_learned():
     target = WHOLE.copy()
     target[:, 2] = np.nan
     estimator = denoising(corruption=None)
-    with pytest.warns(UserWarning, match=r"Columns \[2\] have no observed cell"):
+    with pytest.warns(UserWarning, match=r"Columns \[2\] have no observed value"):
         estimator.fit(WHOLE, target=target)
     untrained = denoising(corruption=None, **STILL).fit(WHOLE)
     np.testing.assert_allclose(estimator.coefs_[-1][:, 2], untrained.coefs_[-1][:, 2], rtol=1e-9)
@@ -358,7 +358,7 @@ def test_a_column_without_observed_cells_warns():
     lacking = X.copy()
     lacking[:, [1, 4]] = np.nan
     estimator = denoising()
-    with pytest.warns(UserWarning, match=r"Columns \[1, 4\] have no observed cell"):
+    with pytest.warns(UserWarning, match=r"Columns \[1, 4\] have no observed value"):
         estimator.fit(lacking)
     assert np.isnan(lacking[:, [1, 4]]).all()
     assert np.isfinite(estimator.transform(lacking)).all()

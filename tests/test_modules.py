@@ -139,7 +139,7 @@ def test_training_a_module_leaves_the_origin(name):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
 def test_another_dtype_is_an_error_that_says_what_to_do(name, attribute, dtype):
     module, rows = published(name, attribute)
-    message = rf"of {dtype}, but .* of torch.float64.*: pass X\.to\(torch.float64\)"
+    message = rf"dtype {dtype}, but .* dtype torch.float64: pass X\.to\(torch.float64\)"
     with pytest.raises(TypeError, match=message):
         module(rows.to(dtype))
 

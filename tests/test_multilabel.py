@@ -180,15 +180,15 @@ def test_score_is_of_rows_that_are_known_altogether():
 # Errors.
 
 BAD = {
-    "other numbers": (Y + np.eye(60, 4), {}, "4 columns, but with values other than 0 and 1.* 2.0"),
+    "other numbers": (Y + np.eye(60, 4), {}, "4 columns and values other than 0 and 1.* 2.0"),
     "strings": (np.where(Y, "a", "b"), {}, r"such as 'a': .*MultiOutputClassifier"),
     "infinity": (np.where(Y, np.inf, 0), {}, "other than 0 and 1, such as inf"),
     "unmarked": (PARTLY, {}, "set unlabeled=np.nan"),
     "marked otherwise": (PARTLY, {"unlabeled": -1}, "set unlabeled=np.nan"),
     "nothing known": (Y * np.nan, {"unlabeled": np.nan}, "All 60 rows of y are unlabelled"),
     "a class unknown": (Y * [1, 1, np.nan, 1], {"unlabeled": np.nan}, r"Columns \[2\] of y"),
-    "marked by a label": (Y, {"unlabeled": 0}, "unlabeled=0 is a value that the cells"),
-    "class_weight": (Y, {"class_weight": "balanced"}, "class_weight='balanced' is for y with one"),
+    "marked by a label": (Y, {"unlabeled": 0}, "unlabeled=0 cannot mark unknown values"),
+    "class_weight": (Y, {"class_weight": "balanced"}, "class_weight='balanced' needs y with one"),
     "too short": (Y[:-1], {}, "inconsistent numbers of samples"),
     "three dimensions": (Y[None], {}, "dim 3"),
 }
@@ -261,10 +261,10 @@ def test_warm_start_goes_on():
 def test_training_goes_on_with_as_many_classes(method):
     model = classifier(warm_start=True).fit(X, Y)
     for y in (Y[:, :3], Y[:, 0]):
-        with pytest.raises(ValueError, match="goes on with an indicator matrix of 4 classes"):
+        with pytest.raises(ValueError, match="continues with an indicator matrix of 4 classes"):
             getattr(model, method)(X, y)
     model = classifier(warm_start=True).fit(X, Y[:, 0])
-    with pytest.raises(ValueError, match="goes on with labels of one dimension of 2 classes"):
+    with pytest.raises(ValueError, match="continues with one-dimensional labels of 2 classes"):
         getattr(model, method)(X, Y[:, :2])
     with pytest.raises(ValueError, match=r"y has shape \(60, 4\).* matrix of 3 classes"):
         classifier().partial_fit(X, Y, classes=range(3))

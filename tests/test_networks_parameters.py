@@ -100,7 +100,7 @@ def test_training_cannot_go_on_with_another_network(method, changed):
     model = of_kind("Autoencoder", clone(CONV), warm_start=True).fit(X)
     before, codes = fitted_state(model), model.transform(X)
     model.set_params(**changed)
-    with pytest.raises(ValueError, match="another network"):
+    with pytest.raises(ValueError, match="now describe the network"):
         getattr(model, method)(X)
     assert fitted_state(model) == before
     np.testing.assert_array_equal(model.transform(X), codes)
@@ -114,7 +114,7 @@ def test_training_goes_on_with_an_equal_network():
 
 def test_a_perceptron_cannot_go_on_as_a_convnet():
     model = Autoencoder(3, warm_start=True, **FAST).fit(X)
-    with pytest.raises(ValueError, match="another network"):
+    with pytest.raises(ValueError, match="now describe the network"):
         model.set_params(network=CONV).fit(X)
 
 
@@ -252,7 +252,7 @@ def test_a_network_must_be_a_specification(network):
 
 
 REFUSED = {
-    "decoder's width": (lambda i, o: (nn.Linear(i, 4), nn.Linear(4, o + 1)), "decoder gives"),
+    "decoder's width": (lambda i, o: (nn.Linear(i, 4), nn.Linear(4, o + 1)), "decoder returns"),
     "encoder's shapes": (lambda i, o: (nn.Linear(i + 1, 4), nn.Linear(4, o)), "encoder"),
     "decoder's shapes": (lambda i, o: (nn.Linear(i, 4), nn.Linear(5, o)), "decoder"),
     "dropout": (

@@ -186,7 +186,9 @@ def test_a_row_that_overflows_is_an_outlier():
     fitted = detector(PCA(2)).fit(X)
     far = np.full((1, 6), 1e200)
     assert fitted.score_samples(far) == -np.inf and fitted.predict(far) == -1
-    with pytest.raises(ValueError, match="are not finite, so that nothing is normal: scale X"):
+    with pytest.raises(
+        ValueError, match="are not finite, so normal rows cannot be defined: scale X"
+    ):
         detector(FrozenEstimator(PCA(2).fit(X))).fit(np.full((3, 6), 1e200))
 
 
@@ -496,7 +498,7 @@ def test_its_table_replaces_the_autoencoders():
     with pytest.raises(ValueError, match="could not convert"):
         detector(PLAIN, table=None).fit(table)
     for other in (PCA(1), FrozenEstimator(clone(PLAIN).fit(X))):
-        with pytest.raises(ValueError, match="is for an autoencoder of skae that is to be trained"):
+        with pytest.raises(ValueError, match="is only for an unfitted autoencoder of skae"):
             detector(other, table=as_category).fit(table)
 
 
@@ -522,7 +524,7 @@ def test_an_encoder_of_tables_may_be_the_first_step(last):
 
 
 def test_gaps_of_tables_that_it_does_not_take():
-    with pytest.raises(ValueError, match="missing cells, and Autoencoder takes none"):
+    with pytest.raises(ValueError, match="missing values, but Autoencoder takes none"):
         detector().fit(people())
 
 
@@ -596,7 +598,7 @@ def test_wrong_contamination_is_named(contamination):
     ("autoencoder", "found", "remedy"),
     [
         (StandardScaler, "class", r"pass an object, such as StandardScaler\(\)"),
-        (LogisticRegression(), "LogisticRegression", "use for example Denoising"),
+        (LogisticRegression(), "LogisticRegression", "use DenoisingAutoencoder"),
         (make_pipeline(StandardScaler(), LogisticRegression()), "Pipeline", "Autoencoder"),
         (make_pipeline(TableEncoder()), "TableEncoder", "Autoencoder"),
         (make_pipeline("passthrough"), "passthrough", "Autoencoder"),

@@ -114,7 +114,7 @@ def test_wrong_extraction_is_refused(image, patch_shape, step, message):
 @pytest.mark.parametrize(
     ("shape", "image_shape", "parameters", "message"),
     [
-        ((3, 9), (6, 6), {}, r"3 patches, but image_shape=\(6, 6\) has 2 lines of 2 patches"),
+        ((3, 9), (6, 6), {}, r"3 rows, but image_shape=\(6, 6\) has 2 lines of 2 patches"),
         ((4, 8), (6, 6), {}, "8 columns, which cannot be square patches with 1 channels"),
         ((4, 9), (6, 6, 3), {}, "9 columns"),
         ((4, 9), (6, 6), {"patch_shape": (3, 2)}, r"patches of patch_shape=\(3, 2\)"),

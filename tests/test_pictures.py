@@ -105,7 +105,7 @@ def test_grey_values_of_bytes_are_fractions(change):
         ("sky.png", "must be a list of grey pictures, but found 'sky.png'"),
         (PICTURE, r"pictures\[0\] has shape \(40,\).* put a single picture into a list"),
         ([PICTURE, np.zeros((9, 9, 3))], r"pictures\[1\] has shape \(9, 9, 3\).*make it grey"),
-        ([PICTURE, np.zeros((3, 40))], r"pictures\[1\] has 3 x 40 pixels, less than .* 4 x 4"),
+        ([PICTURE, np.zeros((3, 40))], r"pictures\[1\] has 3 x 40 pixels, fewer than .* 4 x 4"),
         ([np.full((9, 9), 0.3)], r"pictures\[0\] has no patch of 4 x 4 .*min_std=0.1 .*is 0.00\)"),
         ([PICTURE, PICTURE * 255], r"pictures\[1\] needs .* in \[0, 1\].*0.0 to 255.0.* 255"),
         ([PICTURE - 0.5], r"pictures\[0\] needs grey values in \[0, 1\], but found -0.5"),

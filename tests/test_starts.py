@@ -404,7 +404,7 @@ def test_the_origin_of_a_code_that_is_an_image_is_the_mean_of_each_channel(gaps)
 def test_a_column_without_an_observed_cell_has_the_origin_zero():
     rows = GAPS + 5.0
     rows[:, 2] = np.nan
-    with pytest.warns(UserWarning, match=r"Columns \[2\] have no observed cell"):
+    with pytest.warns(UserWarning, match=r"Columns \[2\] have no observed value"):
         model = clone(AUTOENCODERS["masking"]).fit(rows)
     assert origin(model)[2] == 0.0 and np.isfinite(model.reconstruct(rows)).all()
 

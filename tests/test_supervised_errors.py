@@ -74,7 +74,9 @@ def test_missing_labels_are_named_where_they_have_no_mark(missing):
     "y", [CLASSES.astype(str), ["-1", "a", "b"] * 20], ids=["plain", "with -1"]
 )
 def test_a_number_cannot_mark_rows_among_strings(y):
-    with pytest.raises(ValueError, match=r"unlabeled=-1 is .*mark .*dtype object"):
+    with pytest.raises(
+        ValueError, match=r"unlabeled=-1 does not occur in y, .*mark .*dtype object"
+    ):
         classifier(unlabeled=-1).fit(X, y)
 
 
@@ -141,7 +143,7 @@ def test_a_wrong_parameter_is_named_and_leaves_the_model_as_it_was(name):
 BAD_DATA = {
     "continuous": (X, X[:, 0], "Unknown label type"),
     "too short": (X, CLASSES[:-1], "inconsistent numbers of samples"),
-    "two columns": (X, OUTPUTS, "2 columns, but with values other than 0 and 1"),
+    "two columns": (X, OUTPUTS, "2 columns and values other than 0 and 1"),
     "missing": (np.where(X > 2, np.nan, X), CLASSES, "X contains NaN"),
     "infinite": (np.where(X > 2, np.inf, X), CLASSES, "X contains infinity"),
 }

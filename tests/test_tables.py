@@ -282,7 +282,7 @@ def test_auto_of_numbers_can_be_set():
     assert (TableEncoder().fit(X)._encode(X) == standard)[~np.isnan(standard)].all()
 
 
-@pytest.mark.filterwarnings("ignore:Column 'nothing' has no value:UserWarning")
+@pytest.mark.filterwarnings("ignore:Column 'nothing' has no observed value:UserWarning")
 def test_widths_leave_empty_columns_out():
     X = some_jobs().assign(nothing=np.nan, happy=[True, False, True, None])
     assert TableEncoder().fit(X)._widths == (0, 3, 2)
@@ -391,7 +391,7 @@ def test_constant_columns_warn():
 @pytest.mark.parametrize("dtype", ["float64", "Int64", object, "category"])
 def test_empty_columns_warn(dtype):
     X = some_jobs().assign(nothing=pd.Series([None] * 4, dtype=dtype))
-    with pytest.warns(UserWarning, match="Column 'nothing' has no value at all"):
+    with pytest.warns(UserWarning, match="Column 'nothing' has no observed value"):
         encoder = TableEncoder().fit(X)
     assert encoder.get_feature_names_out()[-1] == "job=nurse"
     pd.testing.assert_frame_equal(encoder.inverse_transform(encoder.transform(X)), X)
@@ -401,11 +401,11 @@ def test_empty_columns_warn(dtype):
     ("columns", "parameters", "message"),
     [
         ({"x": [1.0, np.inf]}, {}, "Column 'x' contains infinity"),
-        ({"x": [1.0 + 2.0j, 2.0]}, {}, "Column 'x' is of dtype complex128"),
-        ({"x": [[1], [2]]}, {}, "Column 'x' holds values that are no categories"),
+        ({"x": [1.0 + 2.0j, 2.0]}, {}, "Column 'x' has dtype complex128"),
+        ({"x": [[1], [2]]}, {}, "Column 'x' holds values that are not categories"),
         ({"x": ["a", "b"]}, {"kinds": {"x": "numeric"}}, r"kinds\['x'\] is 'numeric', but"),
         ({"x": ["a", "b"]}, {"kinds": {"x": "ordinal"}}, "must be 'numeric', 'category'"),
-        ({"x": [1, 2]}, {"kinds": {"y": "numeric"}}, "kinds has 'y', which is none of the columns"),
+        ({"x": [1, 2]}, {"kinds": {"y": "numeric"}}, "kinds has 'y', but the columns are"),
         ({"x": []}, {}, r"0 sample\(s\)"),
     ],
 )
@@ -446,9 +446,9 @@ def test_columns_of_another_dtype_are_refused():
     encoder = TableEncoder().fit(X)
     others = {"age": X["job"], "job": 1.5, "stay": 3, "seen": X["since"]}
     for name, other in others.items():
-        with pytest.raises(ValueError, match=f"Column '{name}' was of dtype .* in fit, and is"):
+        with pytest.raises(ValueError, match=f"Column '{name}' had dtype .* in fit, but now"):
             encoder.transform(X.assign(**{name: other}))
-    with pytest.raises(ValueError, match=r"'age' was of dtype int64 .* values such as 2\.5"):
+    with pytest.raises(ValueError, match=r"'age' had dtype int64 .* values such as 2\.5"):
         encoder.transform(X.assign(age=2.5))
 
 

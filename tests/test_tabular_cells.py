@@ -168,7 +168,7 @@ def test_missing_cells_are_no_matter_of_what_else_is_in_them(name):
 @pytest.mark.parametrize("name", TAKE_NONE)
 def test_others_refuse_missing_cells_by_name(name):
     estimator = fitted(name, simple())
-    message = r"contains NaN: columns \['job', 'smokes'\] have missing cells, and \w+ takes none"
+    message = r"contains NaN: columns \['job', 'smokes'\] have missing values, but \w+ takes none"
     table = holes()
     table[["age", "weight"]] = simple()[["age", "weight"]]
     for use in (estimator.transform, estimator.score, small(name).fit):

@@ -15,21 +15,25 @@ pd = pytest.importorskip("pandas")
 pytestmark = [may_collapse, may_be_dead]
 
 REFUSED = [
-    ("Autoencoder", {"loss": "binary_cross_entropy"}, "loss='binary_cross_entropy' is for arrays"),
+    ("Autoencoder", {"loss": "binary_cross_entropy"}, "loss='binary_cross_entropy' needs an array"),
     ("SparseAutoencoder", {"loss": "categorical_cross_entropy"}, "loss='categorical_cross"),
     ("DenoisingAutoencoder", {"loss": "binary_cross_entropy"}, "loss='binary_cross_entropy'"),
     ("StackedAutoencoder", {"estimator__loss": "binary_cross_entropy"}, "loss='binary_cross"),
     (
         "AutoencoderClassifier",
         {"autoencoder__estimator__loss": "binary_cross_entropy"},
-        "loss='binary_cross_entropy' is for arrays",
+        "loss='binary_cross_entropy' needs an array",
     ),
-    ("VAE", {"likelihood": "bernoulli"}, "likelihood='bernoulli' is for arrays"),
-    ("VAE", {"likelihood": "bernoulli", "binarize": True}, "likelihood='bernoulli' is for arrays"),
-    ("VAE", {"likelihood": "categorical"}, "likelihood='categorical' is for arrays"),
-    ("VAE", {"noise_variance": "heteroscedastic"}, "noise_variance='heteroscedastic' is for"),
-    ("VAE", {"network": ConvNet((1, 1, 7))}, r"network=ConvNet\(.*\) is for arrays"),
-    ("Autoencoder", {"network": ConvNet((1, 1, 7))}, r"network=ConvNet\(.*\) is for arrays"),
+    ("VAE", {"likelihood": "bernoulli"}, "likelihood='bernoulli' needs an array"),
+    ("VAE", {"likelihood": "bernoulli", "binarize": True}, "likelihood='bernoulli' needs an array"),
+    ("VAE", {"likelihood": "categorical"}, "likelihood='categorical' needs an array"),
+    (
+        "VAE",
+        {"noise_variance": "heteroscedastic"},
+        "noise_variance='heteroscedastic' needs an array",
+    ),
+    ("VAE", {"network": ConvNet((1, 1, 7))}, r"network=ConvNet\(.*\) needs an array"),
+    ("Autoencoder", {"network": ConvNet((1, 1, 7))}, r"network=ConvNet\(.*\) needs an array"),
 ]
 
 
@@ -50,16 +54,16 @@ WRONG = {
     "another order": (lambda t: t[["job", "age", "weight", "smokes"]], "in the same order"),
     "words for numbers": (
         lambda t: t.assign(age=t["age"].astype(str)),
-        r"'age' was of dtype int64 in fit, and is of \w+, with values such as '\d+': convert it",
+        r"'age' had dtype int64 in fit, but now has dtype \w+, with values such as '\d+'",
     ),
-    "fractions for integers": (lambda t: t.assign(age=t["age"] + 0.5), r"'age' was of dtype int64"),
+    "fractions for integers": (lambda t: t.assign(age=t["age"] + 0.5), r"'age' had dtype int64"),
     "numbers for words": (
         lambda t: t.assign(job=1),
-        r"'job' was of dtype \w+ in fit, and is of int",
+        r"'job' had dtype \w+ in fit, but now has dtype int",
     ),
     "times for numbers": (
         lambda t: t.assign(age=pd.Timestamp("2020-01-01")),
-        r"'age' was of dtype int64 in fit, and is of datetime64",
+        r"'age' had dtype int64 in fit, but now has dtype datetime64",
     ),
     "infinity": (lambda t: t.assign(weight=np.inf), "'weight' contains infinity"),
     "an array": (lambda t: t.to_numpy(), r"columns \['age', .*, but got ndarray: pass a data"),
@@ -113,25 +117,27 @@ def test_tables_where_numbers_were_fitted(name):
         estimator = fitted(name, numbers)
         with pytest.raises(ValueError, match="could not convert string") as caught:
             estimator.transform(table[["age", "weight", "job"]].set_axis([0, 1, 2], axis=1))
-        assert "let fit have such a data frame, with table='auto'" in caught.value.__notes__[0]
+        assert "pass such a data frame to fit, with table='auto'" in caught.value.__notes__[0]
 
 
 @each
 def test_tables_where_none_are_wanted(name):
     with pytest.raises(ValueError, match="could not convert string") as caught:
         fitted(name, simple(), table=None)
-    assert "Column 'job' holds values that are no numbers" in caught.value.__notes__[0]
+    assert "Column 'job' holds non-numeric values" in caught.value.__notes__[0]
 
 
 def test_arrays_of_objects():
     with pytest.raises(ValueError, match="could not convert string to float") as caught:
         Autoencoder(2, **FAST).fit(simple().to_numpy())
-    assert "pass fit a data frame" in caught.value.__notes__[0]
+    assert "pass a data frame to fit" in caught.value.__notes__[0]
 
 
 @each
 def test_parameters_of_an_encoder_that_is_not_there(name):
-    with pytest.raises(ValueError, match=rf"'auto', which has none: pass {name}\(table=TableE"):
+    with pytest.raises(
+        ValueError, match=rf"'auto', which has no parameters: pass {name}\(table=TableE"
+    ):
         small(name).set_params(table__numeric="quantile")
 
 
@@ -139,7 +145,7 @@ BAD_TABLES = {
     "a word": ("frame", "The 'table' parameter of Autoencoder must be a str among {'auto'}"),
     "a class": (TableEncoder, "The 'table' parameter of Autoencoder must be"),
     "a bad parameter": (TableEncoder(numeric="log"), "The 'numeric' parameter of TableEncoder"),
-    "an unknown column": (TableEncoder({"x": "category"}), "kinds has 'x', which is none of"),
+    "an unknown column": (TableEncoder({"x": "category"}), "kinds has 'x', but the columns are"),
     "a wrong kind": (TableEncoder({"job": "numeric"}), r"kinds\['job'\] is 'numeric', but"),
 }
 
@@ -152,8 +158,8 @@ def test_encoders_that_are_none(spec, message):
 
 BAD_COLUMNS = {
     "names of rows": ([f"r{i}" for i in range(N)], r"'new' has 60 categories in 60 rows: drop it"),
-    "lists": ([[1]] * N, r"'new' holds values that are no categories \(unhashable"),
-    "complex": ([1j] * N, "'new' is of dtype complex128, which is neither"),
+    "lists": ([[1]] * N, r"'new' holds values that are not categories \(unhashable"),
+    "complex": ([1j] * N, "'new' has dtype complex128, but must hold"),
     "infinity": ([np.inf] * N, "'new' contains infinity"),
 }
 
@@ -173,5 +179,5 @@ def test_columns_of_one_name():
 
 
 def test_probabilities_are_of_tables():
-    with pytest.raises(ValueError, match="proba=True is for data frames with categories"):
+    with pytest.raises(ValueError, match="proba=True needs a data frame with categories"):
         Autoencoder(2, **FAST).fit(X).reconstruct(X, proba=True)

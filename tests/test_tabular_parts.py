@@ -138,7 +138,7 @@ def test_frozen_autoencoders_refuse_other_tables():
     classifier = AutoencoderClassifier(frozen, **FAST)
     with pytest.raises(ValueError, match="now missing:\n- smokes"):
         classifier.fit(table[["age", "weight", "job"]], LABELS)
-    with pytest.raises(ValueError, match=r"data frame of columns .*but got ndarray"):
+    with pytest.raises(ValueError, match=r"data frame with columns .*but got ndarray"):
         classifier.fit(X[:, :4], LABELS)
     of_array = FrozenEstimator(Autoencoder(2, **FAST).fit(X[:, :4]))
     with pytest.raises(ValueError, match="could not convert string to float"):

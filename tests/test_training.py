@@ -523,7 +523,7 @@ def test_divergence_names_the_first_batch_that_is_not_finite():
     assert "the objective of batch 3 of 4, which has 16 rows, is inf in epoch 1. Lower" in message
     diverging = {**DIVERGING, "learning_rate_init": 1e200, "activation": "identity"}
     assert error_of(None, **diverging).startswith(
-        "Training diverged: with the weights that batch 1 has left, the objective of batch 2 of 4, "
+        "Training diverged: with the weights after batch 1, the objective of batch 2 of 4, "
         "which has 16 rows, is "
     )
 
@@ -532,7 +532,7 @@ def test_divergence_in_a_small_last_batch_is_not_taken_for_its_size():
     """With weights that are still finite, that batch has an objective like the others'."""
     diverging = {**DIVERGING, "learning_rate_init": 1e200, "activation": "identity"}
     message = error_of(None, X[:17], **diverging)
-    assert "with the weights that batch 1 has left, the objective of batch 2 of 2, which" in message
+    assert "with the weights after batch 1, the objective of batch 2 of 2, which" in message
     assert "Lower learning_rate_init (now 1e+200)" in message
 
 
@@ -541,8 +541,8 @@ def test_a_gradient_that_is_not_finite_is_named():
     assert "the gradient of batch 1 of 1, which has 16 rows, is not finite, although" in message
     assert "in epoch 1. Lower learning_rate_init (now 0.001)" in message
     assert "square root" in message
-    assert "with the weights that batch 1 has left, the" in error_of("gradient", X)
-    assert "with the weights that the line search" in error_of("gradient", X, solver="lbfgs")
+    assert "with the weights after batch 1, the" in error_of("gradient", X)
+    assert "with the weights after the line search" in error_of("gradient", X, solver="lbfgs")
 
 
 def test_weights_that_are_not_finite_are_named():

@@ -502,7 +502,7 @@ def test_training_cannot_go_on_with_another_kind_of_variance(first, other, digit
     if first == other:
         vae.partial_fit(digits)
         return
-    with pytest.raises(ValueError, match="another network"):
+    with pytest.raises(ValueError, match="now describe the network"):
         vae.partial_fit(digits)
 
 

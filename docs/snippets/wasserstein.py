@@ -122,8 +122,8 @@ class WassersteinAutoencoder(BaseAutoencoder):
         super()._check_parameters()
         if self.mmd_warmup > 0 and self.solver == "lbfgs":
             raise InvalidParameterError(
-                f"mmd_warmup={self.mmd_warmup} does not go with solver='lbfgs', whose objective "
-                "must not change from one epoch to the next: set mmd_warmup=0."
+                f"mmd_warmup={self.mmd_warmup} cannot be combined with solver='lbfgs', whose "
+                "objective must not change from one epoch to the next: set mmd_warmup=0."
             )
 
     def sample(self, n_samples=1, random_state=None):

@@ -90,7 +90,7 @@ def describe(source, shape_in, module=None):
         raise RuntimeError("it changes them in place: begin with a layer without inplace=True")
     if not isinstance(rows, torch.Tensor) or rows.ndim < 2 or rows.numel() == 0 or len(rows) != 2:
         found = f"a tensor of shape {tuple(rows.shape)}" if hasattr(rows, "shape") else type(rows)
-        raise RuntimeError(f"for two of them it gives {found} instead of a tensor of two rows")
+        raise RuntimeError(f"for two of them it returns {found} instead of a tensor of two rows")
     return Block(
         source,
         structure=str(module),
@@ -142,8 +142,9 @@ def atoms_of(module):
     for layer in layers:
         if is_parametrized(layer, "weight"):
             raise ValueError(
-                f"The decoder's {layer} computes its weight from others, as weight_norm's do, so "
-                "that its atoms cannot be kept at norm 1: build the layer without."
+                f"The decoder's {layer} computes its weight from other parameters, as layers with "
+                "weight_norm do, so its atoms cannot be kept at norm 1: build the layer without "
+                "such a parametrization."
             )
     return [(layer.weight, inputs_axis(layer)) for layer in layers]
 
@@ -186,13 +187,13 @@ class FromSpec:
         for module in (*encoder.modules(), *decoder.modules()):
             if _changes(module):
                 raise ValueError(
-                    f"{self._name} builds {module}, which computes one thing in training and "
-                    "another afterwards: leave it out, or use GroupNorm or LayerNorm."
+                    f"{self._name} builds {module}, which behaves differently in training and in "
+                    "evaluation: leave it out, or use GroupNorm or LayerNorm."
                 )
         if set(encoder.parameters()) & set(decoder.parameters()):
             raise ValueError(
                 f"{self._name} builds an encoder and a decoder that share parameters, which would "
-                "be trained apart: give each its own."
+                "be trained separately: give each its own parameters."
             )
 
     @property
@@ -226,8 +227,8 @@ def describe_pair(spec, **arguments):
     back = _described(sources[1], front.shape_out, decoder)
     if back.shape_out != (arguments["n_outputs"],):
         raise ValueError(
-            f"{name}'s decoder gives rows of shape {back.shape_out}, but must give "
-            f"({arguments['n_outputs']},): it has to undo what its encoder does to shapes."
+            f"{name}'s decoder returns rows of shape {back.shape_out}, but must return rows of "
+            f"shape ({arguments['n_outputs']},): it must reverse its encoder's changes of shape."
         )
     return front, back
 

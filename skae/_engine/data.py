@@ -85,8 +85,8 @@ def split_rows(n_samples, fraction, seed, strata=None):
     n_held_out = math.ceil(fraction * n_samples)
     if n_held_out >= n_samples:
         raise ValueError(
-            f"early_stopping=True with validation_fraction={fraction} leaves no rows to train "
-            f"on: n_samples = {n_samples}, of a classifier or regressor those with labels. Give "
+            f"early_stopping=True with validation_fraction={fraction} leaves no rows to train on: "
+            f"n_samples = {n_samples} (a classifier or regressor counts labelled rows only). Give "
             "more rows, lower validation_fraction or set early_stopping=False."
         )
     order = torch.randperm(n_samples, generator=stream(seed, "split"), device="cpu")

@@ -56,7 +56,7 @@ def _of_objective(trainer, losses, batches, kind=""):
     before = ""
     if was_finite and not kind:
         left_by = f"batch {number}" if number else "the line search"
-        before = f"with the weights that {left_by} has left, "
+        before = f"with the weights after {left_by}, "
     return (
         f"{before}the objective of {kind}{_batch(batches, number)}, is {value} "
         f"in {_epoch_and_remedy(trainer)}"

@@ -76,8 +76,8 @@ def _check_dtype(module, x):
         return
     if not torch.is_autocast_enabled(x.device.type):
         raise TypeError(
-            f"The input is of {x.dtype}, but the weights are of {dtype}, the dtype of the fit "
-            f"unless the module has been converted: pass X.to({dtype})."
+            f"The input has dtype {x.dtype}, but the weights have dtype {dtype}: pass "
+            f"X.to({dtype})."
         )
 
 

@@ -14,8 +14,8 @@ import torch.distributed as dist
 
 ROLL_CALL = 5.0  # seconds within which remaining ranks notice a lost one
 APART = (
-    "The processes have parted after an error: leave data_parallel() in all of them, and enter it "
-    "anew."
+    "The processes have separated after an error: leave data_parallel() in all of them, and enter "
+    "it again."
 )
 
 

@@ -23,7 +23,8 @@ KINDS = {
     "top_k": TopK,
 }
 REMEDY = (
-    "this version of skae, and was saved by another: load it with that one, or fit the model again."
+    "this version of skae, and was saved by another: load it with that version, or fit the model "
+    "again."
 )
 
 

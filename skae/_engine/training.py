@@ -66,7 +66,7 @@ class State:
 
 
 UNWEIGHED = (
-    "{} does not weigh rows, so that fit takes no sample_weight: let its objective take means over "
+    "{} does not weigh rows, so fit takes no sample_weight: make its objective take means over "
     "rows with network.mean, and mark formulas with averages_rows."
 )
 

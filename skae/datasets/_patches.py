@@ -132,8 +132,9 @@ def average_patches(patches, image_shape, *, step, patch_shape=None) -> np.ndarr
     top, left = _corners(image_shape, (height, width), step)
     if len(patches) != len(top) * len(left):
         raise ValueError(
-            f"There are {len(patches)} patches, but image_shape={tuple(image_shape)} has "
-            f"{len(top)} lines of {len(left)} patches of {(height, width)} at step={step}."
+            f"patches has {len(patches)} rows, but image_shape={tuple(image_shape)} has "
+            f"{len(top)} lines of {len(left)} patches of {(height, width)} at step={step}: give "
+            "all patches of one picture, and the step with which they were cut."
         )
     image = np.zeros((*image_shape[:2], n_channels), patches.dtype)
     counts = np.zeros((*image_shape[:2], 1), patches.dtype)
@@ -153,7 +154,7 @@ def _corners(image_shape, patch_shape, step):
     if any(patch > size for patch, size in zip(patch_shape, image_shape, strict=False)):
         raise ValueError(
             f"patch_shape={tuple(patch_shape)} is larger than the picture of "
-            f"{tuple(image_shape[:2])} pixels."
+            f"{tuple(image_shape[:2])} pixels: use smaller patches."
         )
     if step > min(patch_shape):
         raise ValueError(

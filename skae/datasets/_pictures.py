@@ -212,8 +212,8 @@ def _check_picture(picture, number, side):
     picture, name = np.asarray(picture), f"pictures[{number}]"
     if picture.ndim == 3:
         raise ValueError(
-            f"{name} has shape {picture.shape}, of which the last seems to be colours: "
-            "make it grey, such as by picture.mean(axis=2)."
+            f"{name} has shape {picture.shape}, whose last axis seems to be colours: make it "
+            "grey, for example with picture.mean(axis=2)."
         )
     if picture.ndim != 2:
         raise ValueError(
@@ -222,15 +222,17 @@ def _check_picture(picture, number, side):
         )
     if min(picture.shape) < side:
         raise ValueError(
-            f"{name} has {picture.shape[0]} x {picture.shape[1]} pixels, less than the images' "
-            f"{side} x {side}: leave it out, or enlarge it."
+            f"{name} has {picture.shape[0]} x {picture.shape[1]} pixels, fewer than the {side} x "
+            f"{side} pixels of the images: leave it out, or enlarge it."
         )
     return _grey_values(picture, name)
 
 
 def _grey_values(picture, name):
     if picture.dtype.kind not in "buif":
-        raise ValueError(f"{name} has dtype {picture.dtype}, but grey values are numbers.")
+        raise ValueError(
+            f"{name} has dtype {picture.dtype}, but grey values must be numbers: convert it first."
+        )
     values = picture / (255 if picture.dtype == np.uint8 else 1)
     if not (values.min() >= 0 and values.max() <= 1):  # also refuses NaN
         raise ValueError(

@@ -116,8 +116,8 @@ def make_rectangles(
     if not is_wanted(np.array([(a, b) for a in lengths for b in lengths]).reshape(-1, 2)).any():
         raise ValueError(
             f"No rectangle with sides from min_length={min_length} to side={side} has a width and "
-            f"a height that differ by min_difference={min_difference}, and an area in area_range="
-            f"{area_range}; lower the first or the second, or widen the range."
+            f"a height that differ by min_difference={min_difference}, and an area in "
+            f"area_range={area_range}; lower min_length or min_difference, or widen area_range."
         )
     random_state = check_random_state(random_state)
     sizes = draw_until(

@@ -45,8 +45,8 @@ def find_image_shape(image_shape, steps, n_features):
     shape = tuple(image_shape)
     if len(shape) not in (2, 3) or n_features % prod(shape[-2:]):
         raise ValueError(
-            f"image_shape={shape} must be (height, width) or (channels, height, width), and rows "
-            f"of {n_features} numbers a multiple of height * width."
+            f"image_shape={shape} must be (height, width) or (channels, height, width), and the "
+            f"{n_features} numbers of a row must be a multiple of height * width."
         )
     return shape
 

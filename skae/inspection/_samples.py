@@ -180,7 +180,9 @@ def _classes(sampler, y):
     if y is None:
         return getattr(sampler, "classes_", None) if takes_y else None
     if not takes_y:
-        raise ValueError(f"y={y!r}, but `sample` of {type(sampler).__name__} takes no y.")
+        raise ValueError(
+            f"y={y!r}, but `sample` of {type(sampler).__name__} takes no y: leave it out."
+        )
     return np.atleast_1d(y)
 
 
@@ -201,7 +203,7 @@ def _image_shape(image_shape, steps, n_features):
     shape = find_image_shape(image_shape, steps, n_features)
     if shape is None:
         raise ValueError(
-            f"SamplesDisplay draws images, but rows of {n_features} numbers are not known to be "
-            "any: pass image_shape=(height, width) or (channels, height, width)."
+            f"SamplesDisplay draws images, but rows of {n_features} numbers have no known image "
+            "shape: pass image_shape=(height, width) or (channels, height, width)."
         )
     return shape

@@ -296,8 +296,8 @@ def _space_of_prior(steps):
     if not steps or not isinstance(steps[-1], VAE):
         found = type(steps[-1]).__name__ if steps else "no step"
         raise ValueError(
-            "LatentTraversalDisplay needs X, to know where codes are: only a VAE has a prior "
-            f"that says so, but found {found}."
+            "LatentTraversalDisplay needs X to find where codes are: only a VAE has a prior to "
+            f"use instead, but found {found}."
         )
     nats = steps[-1].kl_per_component_
     return Space(np.zeros(len(nats)), nats, lambda component, shares: ndtri(shares))
@@ -308,7 +308,7 @@ def _walk(codes, between, n_steps):
     pair = list(between)
     n_rows = 0 if codes is None else len(codes)
     if len(pair) != 2 or not all(isinstance(i, Integral) and 0 <= i < n_rows for i in pair):
-        where = "X, which is None" if codes is None else f"X, from 0 to {n_rows - 1}"
+        where = "X, but X is None: pass X" if codes is None else f"X, from 0 to {n_rows - 1}"
         raise ValueError(f"between={between!r} must be the numbers of two rows of {where}.")
     shares = np.linspace(0, 1, n_steps)
     start, end = codes[pair]

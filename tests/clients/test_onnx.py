@@ -398,7 +398,7 @@ def test_targets_of_another_width_have_no_scores():
     X = DATA["normal"].astype(np.float32)
     model = DenoisingAutoencoder(3, **TRAINING).fit(X, target=X[:, :2])
     assert_equal(in_onnxruntime(model, X, {"reconstruct": True})(X)[1], model.reconstruct(X))
-    with pytest.raises(ValueError, match="become others of 2 features"):
+    with pytest.raises(ValueError, match="maps rows to 2 features"):
         to_onnx(model, X[:1], options={"score_samples": True})
 
 

@@ -167,4 +167,4 @@ def test_other_estimators_of_tables_name_the_column():
     for draw in (ReconstructionDisplay, LatentTraversalDisplay):
         with pytest.raises(ValueError, match="could not convert string to float") as caught:
             draw.from_estimator(pipeline, table)
-        assert "Column 'letter' holds values that are no numbers" in caught.value.__notes__[0]
+        assert "Column 'letter' holds non-numeric values" in caught.value.__notes__[0]

@@ -75,13 +75,15 @@ def test_samples_of_some_classes(autoencoder):
 
 def test_samples_that_are_no_images():
     rows = KernelDensity().fit(IMAGES[:, :10])
-    with pytest.raises(ValueError, match="rows of 10 numbers are not known to be any: pass image_"):
+    with pytest.raises(
+        ValueError, match="rows of 10 numbers have no known image shape: pass image_"
+    ):
         SamplesDisplay.from_estimator(rows)
     assert SamplesDisplay.from_estimator(rows, image_shape=(2, 5)).image_shape == (2, 5)
     pd = pytest.importorskip("pandas")
     table = pd.DataFrame(IMAGES).rename(columns=str).assign(kind=list("abcd") * 10)
     vae = VAE(3, **SHORT).fit(table.iloc[:, 1:])  # 36 columns
-    with pytest.raises(ValueError, match="rows of 36 numbers are not known to be any"):
+    with pytest.raises(ValueError, match="rows of 36 numbers have no known image shape"):
         SamplesDisplay.from_estimator(vae)
 
 

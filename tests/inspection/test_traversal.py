@@ -113,7 +113,7 @@ def test_components_that_are_not_there(components, autoencoder):
 def test_rows_that_are_not_there(between, autoencoder, vae):
     with pytest.raises(ValueError, match="two rows of X, from 0 to 39"):
         LatentTraversalDisplay.from_estimator(autoencoder, IMAGES, between=between)
-    with pytest.raises(ValueError, match="two rows of X, which is None"):
+    with pytest.raises(ValueError, match="two rows of X, but X is None"):
         LatentTraversalDisplay.from_estimator(vae, between=between)
 
 
