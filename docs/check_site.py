@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import defaultdict
 from contextlib import contextmanager
 from functools import partial
 from html.parser import HTMLParser
@@ -181,14 +182,23 @@ def check_in_browser(site, chromium, axe=None):
             browser.terminate()
     if not finished:
         return [f"{chromium} did not come to an end within {SECONDS} seconds"]
-    found = [
-        f"{path}: {problem}" for path, all in server.report["pages"].items() for problem in all
-    ]
+    found = [*once(server.report["pages"])]
     print(f"{len(server.report['pages'])} pages opened; the search for {WORD!r} finds:")
     print("  " + "\n  ".join(server.report["search"][:5]))
     if not server.report["search"]:
         found.append(f"/search.html: does not find {WORD!r}")
     return found + server.refused
+
+
+def once(problems):
+    """A line for each problem of some pages, since what they share would be told for each page."""
+    pages = defaultdict(list)
+    for path, found in problems.items():
+        for problem in found:
+            pages[problem].append(path)
+    for problem, paths in pages.items():
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+        yield f"{paths[0]}{more}: {problem}"
 
 
 def screenshots(site, chromium, folder):

@@ -89,4 +89,4 @@ def test_what_axe_finds(check_site, write_site):
     found = check_site.check_in_browser(site, "chromium", site / "axe.js")
     colours = [f"{theme}, {width} px" for width in (400, 1200) for theme in ("light", "dark")]
     places = "; ".join(["400 px", "1200 px", *colours])
-    assert found == [f"/{page}: is-serious: img: no name ({places})" for page in PAGES]
+    assert found == [f"/{PAGES[0]} and 1 more: is-serious: img: no name ({places})"]
