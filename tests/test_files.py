@@ -1,5 +1,6 @@
 """Memory maps: read a batch at a time, whatever they hold, and shuffled within windows."""
 
+import mmap
 import pickle
 
 import numpy as np
@@ -26,7 +27,7 @@ from skae import (
     StackedAutoencoder,
     _files,
 )
-from skae._engine import order
+from skae._engine import files, order
 from skae._engine.data import Split
 from skae._engine.files import OnFile, in_memory, is_on_file, size_on_file
 from skae._engine.memory import free_memory
@@ -210,7 +211,7 @@ def windows_of_X(monkeypatch):
 
 def windows(n, seed=0):
     generator = stream(seed, "shuffle", 0)
-    return order.shuffled_in_windows(torch.arange(n), 64, generator).numpy()
+    return torch.cat(order.shuffled_windows(torch.arange(n), 64, generator)).numpy()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 47, 300, 1000])
@@ -231,6 +232,43 @@ def test_blocks_of_a_window_lie_all_over_the_file(small_windows):
     means = windows(9600).reshape(200, 48).mean(axis=1)
     expected = 9600 / np.sqrt(12 * 16)  # of 16 uniform positions
     np.testing.assert_allclose(means.std(), expected, rtol=0.2)
+
+
+class Advised(mmap.mmap):
+    """A memory map that keeps the advice that it is given."""
+
+    def madvise(self, option, start, length):
+        super().madvise(option, start, length)
+        self.asked = [*getattr(self, "asked", []), (start, start + length)]
+
+
+@pytest.mark.skipif(not hasattr(mmap.mmap, "madvise"), reason="the system takes no advice")
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_each_window_is_asked_for_before_its_first_batch(dtype, tmp_path):
+    n_rows, row = 5000, 100 * np.dtype(dtype).itemsize
+    (tmp_path / "rows").write_bytes(bytes(77 * row + n_rows * row))
+    with open(tmp_path / "rows", "rb") as file:
+        memory = Advised(file.fileno(), 0, access=mmap.ACCESS_READ)
+    X = np.ndarray((77 + n_rows, 100), dtype, memory)[77:]
+    held_out = np.arange(n_rows) % 10 == 0
+    taken = files.on_file(X, np.float32).only(np.flatnonzero(~held_out))
+    windows = [torch.arange(3000, 4500), torch.arange(0, 3000)]
+    batches = torch.cat(windows).split(400)
+    asked = []
+    for batch in files.reading_ahead(taken, windows, batches):
+        asked.append(len(memory.asked))
+        for place in 77 * row + taken.rows[batch] * row:
+            assert any(start <= place and place + row <= stop for start, stop in memory.asked)
+    assert asked == [1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2]
+    assert (
+        sum(stop - start for start, stop in memory.asked) < 1.02 * n_rows * row + 2 * mmap.PAGESIZE
+    )
+
+
+def test_what_is_asked_for_leaves_large_gaps_out():
+    rows = np.array([0, 1, 2, 5, 40, 41, 90])
+    assert files.spans_of(rows, 3) == [(0, 6), (40, 42), (90, 91)]
+    assert files.spans_of(rows, 1) == [(0, 3), (5, 6), (40, 42), (90, 91)]
 
 
 def test_small_data_are_one_window():

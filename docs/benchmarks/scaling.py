@@ -21,15 +21,16 @@ from _report import table, write
 
 from skae import Autoencoder
 from skae._engine.data import rows_of
-from skae._engine.files import on_file
-from skae._engine.order import shuffled, shuffled_in_windows
+from skae._engine.files import on_file, reading_ahead
+from skae._engine.order import shuffled, shuffled_windows
 
 N_FEATURES, BATCH_SIZE, N_FITTED = 784, 256, 50_000
 RANDOM = "random order"
+WINDOWS = "windows"
 ORDERS = {
-    RANDOM: shuffled,
-    "windows": lambda rows, generator: shuffled_in_windows(rows, N_FEATURES, generator),
-    "in their order": lambda rows, generator: rows,
+    RANDOM: lambda rows, generator: [shuffled(rows, generator)],
+    WINDOWS: lambda rows, generator: shuffled_windows(rows, N_FEATURES, generator),
+    "in their order": lambda rows, generator: [rows],
 }
 DTYPES = {"float32": "f4", "uint8": "u1"}
 
@@ -59,10 +60,12 @@ def read(path, label, seconds):
     """Rows per second of a pass in batches; in random order, of so many seconds of one."""
     forget(path)
     file = np.load(path, mmap_mode="r")
-    rows = rows_of(on_file(file, np.float32), torch.device("cpu"))
-    indices = ORDERS[label](torch.arange(len(file)), torch.Generator().manual_seed(0))
+    X = on_file(file, np.float32)
+    rows = rows_of(X, torch.device("cpu"))
+    windows = ORDERS[label](torch.arange(len(file)), torch.Generator().manual_seed(0))
+    batches = torch.cat(windows).split(BATCH_SIZE)
     started, n_rows = time.perf_counter(), 0
-    for batch in indices.split(BATCH_SIZE):
+    for batch in reading_ahead(X, windows, batches) if label == WINDOWS else batches:
         n_rows += len(rows.take(batch))
         elapsed = time.perf_counter() - started
         if label == RANDOM and elapsed > seconds:
@@ -111,7 +114,7 @@ def lines(known, gigabytes):
         rates = {label: known[key_of(label, name, gigabytes)] for label in (*ORDERS, "fit")}
         for label in ORDERS:
             times = f"{rates[label] / rates[RANDOM]:.0f}x"
-            fitted = f"{rates['fit']:.0f}" if label == "windows" else ""
+            fitted = f"{rates['fit']:.0f}" if label == WINDOWS else ""
             yield name, label, f"{rates[label]:.0f}", times, fitted
 
 

@@ -4,6 +4,8 @@ import mmap
 
 import numpy as np
 
+GAP = 2**16  # bytes that are rather read than left out
+
 
 class OnFile:
     """Rows of a memory map, converted when they are read, without a copy of all of them.
@@ -99,6 +101,51 @@ def only(X, rows):
     if X is None or not (is_on_file(X) and X.ndim == 2):
         return None if X is None else X[rows]
     return on_file(X, X.dtype).only(rows)
+
+
+def reading_ahead(X, windows, batches):
+    """Batches; the system is asked for each window of a memory map before its first batch.
+
+    Rows of a window lie close together, but batches take them in random order. If the system reads
+    the window as a whole, training need not wait for the disk at each row.
+
+    Parameters
+    ----------
+    X : array-like
+    windows, batches : sequence of Tensor of int
+        Rows of X, the same ones in the same order.
+    """
+    windows, n_asked, n_taken = iter(windows), 0, 0
+    for batch in batches:
+        n_taken += len(batch)
+        while n_asked < n_taken:
+            window = next(windows)
+            ask_for(X, window.numpy())
+            n_asked += len(window)
+        yield batch
+
+
+def ask_for(X, rows):
+    """Ask the system to read rows of a memory map from the disk, if it takes such advice."""
+    file, rows_of_file = getattr(X, "file", X), getattr(X, "rows", None)
+    if not hasattr(mmap.mmap, "madvise") or not file.flags.c_contiguous:
+        return
+    rows = rows if rows_of_file is None else rows_of_file[rows]
+    memory = file
+    while not isinstance(memory, mmap.mmap):
+        memory = memory.base
+    first = file.ctypes.data - np.frombuffer(memory, np.uint8).ctypes.data
+    for start, stop in spans_of(np.sort(rows), max(1, GAP // file.strides[0])):
+        start, stop = (first + row * file.strides[0] for row in (start, stop))
+        start -= start % mmap.PAGESIZE
+        memory.madvise(mmap.MADV_WILLNEED, start, stop - start)
+
+
+def spans_of(rows, gap):
+    """Pairs (start, stop) that cover sorted rows, without gaps of more than so many rows."""
+    breaks = np.flatnonzero(np.diff(rows) > gap)
+    starts, stops = rows[[0, *(breaks + 1)]], rows[[*breaks, -1]] + 1
+    return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
 
 def in_memory(X):

@@ -15,8 +15,8 @@ def shuffled(rows, generator):
     return rows[torch.randperm(len(rows), generator=generator, device="cpu")]
 
 
-def shuffled_in_windows(rows, n_features, generator):
-    """Rows in random order within windows, which consist of random blocks of neighbouring rows.
+def shuffled_windows(rows, n_features, generator):
+    """Windows of rows in random order, which consist of random blocks of neighbouring rows.
 
     Parameters
     ----------
@@ -30,4 +30,4 @@ def shuffled_in_windows(rows, n_features, generator):
     drawn = torch.randperm(len(blocks), generator=generator, device="cpu")
     windows = drawn.tensor_split(max(1, len(blocks) // N_BLOCKS))
     of_each = (torch.cat([blocks[block] for block in window.tolist()]) for window in windows)
-    return torch.cat([shuffled(window, generator) for window in of_each])
+    return [shuffled(window, generator) for window in of_each]

@@ -16,9 +16,10 @@ import torch
 from skae._engine.data import OtherRows, dense, rows_of
 from skae._engine.devices import as_tensor, switch_gradients
 from skae._engine.divergence import divergence
+from skae._engine.files import is_on_file, reading_ahead
 from skae._engine.network import Network
 from skae._engine.optimizers import SOLVERS, schedule
-from skae._engine.order import shuffled, shuffled_in_windows
+from skae._engine.order import shuffled, shuffled_windows
 from skae._engine.parallel import Part
 from skae._engine.phases import say
 from skae._engine.settings import Settings
@@ -213,10 +214,15 @@ class Trainer:
         self._tape.n_epochs, self._tape.active, self._tape.noted = epoch, None, []
         self.estimator._begin_epoch(self, (number or 0) / self.settings.max_iter)
         noise = stream(seed, "noise", epoch, device=self.device)
-        batches = self._order(seed, epoch).to(self.device).split(self.settings.batch_size)
+        windows = self._windows(seed, epoch)
+        batches = torch.cat(windows).to(self.device).split(self.settings.batch_size)
+        if self.settings.in_windows and is_on_file(self.data.X):
+            taken = reading_ahead(self.data.X, windows, batches)
+        else:
+            taken = batches
         losses = []
         with self._enough_threads():
-            for batch, indices in enumerate(batches):
+            for batch, indices in enumerate(taken):
                 rate = self._rate_after(number, batch / len(batches))
                 losses.append(self._kept(self._step(indices, noise, rate)))
         losses = as_floats(losses)
@@ -244,14 +250,14 @@ class Trainer:
         self._tape.progress = progress = (number + part) / self.settings.max_iter
         return rate * schedule(self.settings.learning_rate, progress)
 
-    def _order(self, seed, epoch):
-        """The training rows in the order of this epoch."""
+    def _windows(self, seed, epoch):
+        """The training rows in the order of this epoch, in parts to read one after another."""
         rows, generator = self.split.training, stream(seed, "shuffle", epoch)
         if not self.settings.shuffle:
-            return rows
+            return [rows]
         if self.settings.in_windows:
-            return shuffled_in_windows(rows, self.data.X.shape[1], generator)
-        return shuffled(rows, generator)
+            return shuffled_windows(rows, self.data.X.shape[1], generator)
+        return [shuffled(rows, generator)]
 
     def _step(self, indices, noise, learning_rate):
         """Take one step of the optimiser; return the batch's objective, still on the device."""
