@@ -42,6 +42,14 @@ def rows_for_units(request, monkeypatch):
             monkeypatch.setattr(request.module, name, rows)
 
 
+@pytest.fixture(autouse=True)
+def close_figures():
+    """In any order of the tests, matplotlib's warning of too many figures is not theirs."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
 @pytest.fixture(scope="session")
 def digits():
     """Grey values of 1797 digits, 8 x 8, in [0, 1]; float64."""
@@ -75,6 +83,5 @@ def small_data(monkeypatch):
     monkeypatch.setattr(sklearn.datasets, "load_digits", load_some_digits)
     monkeypatch.syspath_prepend(DOCS / "snippets")
     yield
-    pyplot.close("all")
     for path in DOCS.glob("snippets/*.py"):
         sys.modules.pop(path.stem, None)

@@ -1,16 +1,9 @@
 """Estimators whose pictures several tests draw."""
 
-import matplotlib.pyplot as plt
 import pytest
 from drawn import IMAGES, SHORT
 
 from skae import VAE, Autoencoder, DenoisingAutoencoder
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="package")
