@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn
 import torch
 
 BENCHMARKS = Path(__file__).parents[1] / "docs" / "benchmarks"
@@ -134,3 +135,50 @@ def test_larochelle_destroys_the_part_that_it_says(script):
     kept = methods.destroy(torch.ones(100, 100), torch.Generator().manual_seed(0), 0.25)
     assert set(kept.unique().tolist()) == {0.0, 1.0}
     assert kept.mean().item() == pytest.approx(0.75, abs=0.02)
+
+
+@pytest.fixture
+def others(script, monkeypatch, tmp_path):
+    """A function that runs the script, and returns its records and its page."""
+    module, file = script("others"), tmp_path / "others.json"
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["others.py", *arguments, "--out", str(file)])
+        module.main()
+        return json.loads(file.read_text()), file.with_suffix(".md").read_text()
+
+    return run
+
+
+def test_others_keeps_answers_and_errors_with_versions(others):
+    known, page = others("ways", "models", "--libraries", "PCA", "MLPRegressor")
+    assert known["ways | PCA | `clone`"]["answer"] == "yes"
+    assert known["ways | PCA | `clone`"]["version"] == sklearn.__version__
+    assert known["ways | MLPRegressor | `set_output`"]["answer"].startswith("no: AttributeError")
+    assert "\n| PCA | 0 of " in page and "`AttributeError: 'MLPRegressor' object has no" in page
+    assert "| Boltzmann machine | MLPRegressor: `BernoulliRBM` |" in page
+    assert others("--report") == (known, page)  # what is not measured is said to be so
+    assert "| PCA | not run |" in page
+
+
+def test_others_measures_in_the_units_that_it_says(script):
+    figures, libraries = script("_others_figures"), script("_others_libraries")
+    pca = libraries.LIBRARIES["PCA"]
+    assert figures.linear(pca)["ratio"] == pytest.approx(1, abs=1e-5)
+    assert 0.95 < figures.kept(pca, "iris", None) < 1
+
+
+def test_others_finds_who_touches_global_generators(script):
+    questions, library = script("_others_questions"), script("_others_library")
+
+    class Careless(library.Library):
+        def model(self, n_features, network):
+            return np.random.seed(network.seed)
+
+        def train(self, model, X):
+            raise ValueError("`a|b`\n" + "c" * 100)
+
+    assert questions.answer(questions.pickled, Careless()) == "no: ValueError: 'a/b'"
+    Careless.train = lambda self, model, X: None
+    assert questions.answer(questions.leaves_generators, Careless()) == "no: numpy"
+    assert questions.answer(questions.checks, Careless()) == "(not an estimator)"
