@@ -6,8 +6,8 @@ Read in the documentation or source of the version that is named, where it is no
 BETTER = {
     "PCA (scikit-learn 1.9)": (
         "It has a closed form: there is one solution, found in milliseconds, with ordered "
-        "components. It passes every check. On tables that lie near a plane it explains as much as "
-        "an autoencoder or more, as on iris above."
+        "components. It passes every check. On tables that lie near a plane an autoencoder "
+        "gains little, as on wine above."
     ),
     "MLPRegressor (scikit-learn 1.9)": (
         "It needs no torch, which is the larger part of what skae installs and imports. It is "
@@ -19,15 +19,15 @@ BETTER = {
         "loss is one of a list, and only the outer layers are the user's."
     ),
     "pyod 3.6": (
-        "Its summary counts 61 detectors, of which autoencoders are three or four, and it combines "
-        "them. skae has one detector, and [benchmarks of outliers](outliers.md) find the distance "
+        "Its summary counts 61 detectors, most of which are no networks, and it combines them. "
+        "skae has one detector, and [benchmarks of outliers](outliers.md) find the distance "
         "to a row's neighbours about as good."
     ),
     "pythae 0.1": (
-        "It has some 25 variants of VAEs (VQ-VAE, VAMP, hierarchical, Riemannian, with normalising "
-        "flows) and ten ways to sample from a trained one; skae has one VAE and two ways. Its "
-        "convolutional networks for MNIST, CIFAR and CelebA come with settings that reach "
-        "published figures."
+        "It has two dozen models, most of them VAEs (VQ-VAE, VAMP, hierarchical, Riemannian, with "
+        "normalising flows) and ten ways to sample from a trained one; skae has one VAE and two "
+        "ways. Its convolutional networks for MNIST, CIFAR and CelebA come with settings that "
+        "reach published figures."
     ),
     "scvi-tools 1.5": (
         "It is made for counts of genes: likelihoods for zero-inflated counts, batches as "
@@ -36,7 +36,7 @@ BETTER = {
     ),
     "SAELens 6": (
         "It is made for the activations of language models: it streams them from the model while "
-        "it trains, has BatchTopK, JumpReLU, gated and Matryoshka autoencoders and transcoders, "
+        "it trains, has BatchTopK, JumpReLU and gated autoencoders and transcoders, "
         "and loads many that others have published. skae has top-k, L1 and KL sparsity on arrays."
     ),
     "H2O 3.46": (

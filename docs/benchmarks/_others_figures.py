@@ -1,6 +1,8 @@
 """What others.py measures in numbers: speed, defaults, agreement with closed forms, lines."""
 
+import contextlib
 import inspect
+import tempfile
 import time
 
 import _others_snippets
@@ -20,7 +22,6 @@ N_ROUNDS = 5
 N_EPOCHS, BATCH = 20, 200
 TABLES = {"iris": load_iris, "wine": load_wine, "digits": load_digits, "cancer": load_breast_cancer}
 WIDTHS = {"iris": 2, "wine": 3, "digits": 16, "cancer": 8}
-SCALERS = {"[0, 1]": MinMaxScaler, "standardised": StandardScaler}
 SPLIT = 0  # its seed
 LINEAR = Network(3, hidden=(), max_iter=1000, batch_size=50, is_linear=True)
 
@@ -66,20 +67,29 @@ def defaults(table, is_scaled):
     """A function: the share of a table's variance that held-out rows keep."""
 
     def measure(library):
-        return {"kept": float(kept(library, table, SCALERS[library.wants] if is_scaled else None))}
+        return {"kept": float(kept(library, table, is_scaled))}
 
     return measure
 
 
-def kept(library, table, scaler):
-    """1 less the squared error over the total variance, in the units of the scaled columns."""
+def kept(library, table, is_scaled):
+    """1 less the squared error over the total variance, of standardised columns if scaled."""
     X = TABLES[table]().data.astype(np.float32)
     train, test = train_test_split(X, random_state=SPLIT)
-    if scaler is not None:
-        scaler = scaler().fit(train)
-        train, test = (scaler.transform(rows).astype(np.float32) for rows in (train, test))
-    model = trained(library, Network(WIDTHS[table]), train)
-    return r2_score(test, library.restored(model, test), multioutput="variance_weighted")
+    if is_scaled:
+        standardise = StandardScaler().fit(train)
+        train, test = standardise.transform(train), standardise.transform(test)
+    restored = restored_by(library, train, test, Network(WIDTHS[table]), is_scaled)
+    return r2_score(test, restored, multioutput="variance_weighted")
+
+
+def restored_by(library, train, test, network, is_scaled):
+    """Held-out rows, by a model for which columns are scaled to [0, 1] if it wants that."""
+    if not (is_scaled and library.wants_unit_range):
+        return library.restored(trained(library, network, train), test)
+    to_unit = MinMaxScaler().fit(train)
+    model = trained(library, network, to_unit.transform(train))
+    return to_unit.inverse_transform(library.restored(model, to_unit.transform(test)))
 
 
 def linear(library):
@@ -108,7 +118,8 @@ def lines(library):
     if snippet is None:
         raise NotOffered("no autoencoder of this kind")
     X = images()
-    codes, restored = snippet(X)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # some write files
+        codes, restored = snippet(X)
     if np.shape(codes) != (len(X), 8) or np.shape(restored) != X.shape:
         raise ValueError("the program gives something else")
     source = inspect.getsource(snippet).splitlines()[1:]

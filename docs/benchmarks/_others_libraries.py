@@ -2,7 +2,19 @@
 
 from _others_sklearn import Components, Perceptron, Skae, Skorch
 from _others_tables import CTGAN, H2O
-from _others_torch import PyOD, Pythae
+from _others_torch import Encdr, PyOD, Pythae, SAELens, ScviTools
 
-ALL = (Skae(), Perceptron(), Components(), Skorch(), PyOD(), Pythae(), H2O(), CTGAN())
+ALL = (
+    Skae(),
+    Perceptron(),
+    Components(),
+    Skorch(),
+    Encdr(),
+    PyOD(),
+    Pythae(),
+    H2O(),
+    CTGAN(),
+    ScviTools(),
+    SAELens(),
+)
 LIBRARIES = {one.name: one for one in ALL}

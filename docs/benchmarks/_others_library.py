@@ -34,9 +34,10 @@ class Library:
 
     name = ""  # on the page
     about = ""  # what of it is asked
+    released = ""  # the month of the version that others.json has
     distribution = ""  # on the Python Package Index
     module = ""
-    wants = "standardised"  # what its defaults take X to be
+    wants_unit_range = False  # by default, its reconstructions lie in [0, 1]
     trains_network = True  # 64-32-8-32-64, by the squared error
     to_pickle = None  # a network, if it is not the one that all train
     grid = {}  # of a parameter that a search might try

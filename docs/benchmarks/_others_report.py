@@ -1,9 +1,10 @@
 """The report of others.py: a table for each part, written from the records."""
 
 from _others_better import BETTER
-from _others_figures import BATCH, LINEAR, N_EPOCHS, N_ROUNDS, SCALERS, TABLES, WIDTHS
+from _others_figures import BATCH, LINEAR, N_EPOCHS, N_ROUNDS, TABLES, WIDTHS
 from _others_libraries import LIBRARIES
 from _others_models import MODELS
+from _others_questions import QUESTIONS
 from _report import table
 
 NOT_RUN = "not run"
@@ -29,11 +30,6 @@ class Answers:
         """One of its records, for what all of them say."""
         return next(r for key, r in self.records.items() if key.split(" | ")[1] == library)
 
-    def questions(self, part):
-        """Those of a part that have been asked, in the order in which they were."""
-        keys = [key.split(" | ") for key in self.records]
-        return list(dict.fromkeys(question for p, _, question in keys if p == part))
-
 
 def paragraphs(records):
     answers = Answers(records)
@@ -57,13 +53,14 @@ def beginning(answers):
         "did: it is no judgement of a library that is made for something else, and the last "
         "section says where others are the better choice."
     )
-    yield table(["library", "version", "licence", "asked about"], libraries(answers))
+    yield table(["", "version", "of", "licence", "asked about"], libraries(answers))
 
 
 def libraries(answers):
     for name in answers.libraries():
         record = answers.first(name)
-        yield name, record["version"], record["licence"], LIBRARIES[name].about
+        library = LIBRARIES[name]
+        yield name, record["version"], library.released, record["licence"], library.about
 
 
 PARTS = {
@@ -71,9 +68,8 @@ PARTS = {
         "## In scikit-learn's ways",
         "The first column has the checks of `sklearn.utils.estimator_checks.check_estimator` that "
         "fail, of those that are run: which ones are depends on what an estimator says that it is. "
-        "The two of skae, and two of MLPRegressor's, ask that a weight of 2 be the same as a row "
-        'that is there twice, which no training in batches can be; with `solver="lbfgs"` skae '
-        "passes them.",
+        "Those about weights ask that a weight of 2 be the same as a row that is there twice, "
+        'which training in batches does not give; with `solver="lbfgs"` skae passes them, too.',
     ),
     "rows": (
         "## Rows",
@@ -93,7 +89,7 @@ PARTS = {
 def yes_and_no(answers):
     """For each part a table of short answers, and below it what the errors were."""
     for part, (title, words) in PARTS.items():
-        questions = answers.questions(part)
+        questions = QUESTIONS[part]
         yield title
         yield words
         yield table(["", *questions], short_rows(answers, part, questions))
@@ -139,11 +135,12 @@ def model_rows(answers):
     for model in MODELS:
         found = {name: answers.of("models", name, model) for name in answers.libraries()}
         there = [
-            f"{name}: `{cls}`"
+            f"{LIBRARIES[name].distribution}: `{cls}`"
             for name, cls in found.items()
             if not cls.startswith(("(", "no:", NOT_RUN))
         ]
-        yield model, "; ".join(there)
+        if there:
+            yield model, "; ".join(there)
 
 
 def speed(answers):
@@ -182,21 +179,15 @@ def defaults(answers):
         "The share of the variance of held-out rows that reconstructions explain, with nothing set "
         f"but the width of the code ({widths}); a quarter of the rows is held out, the same for "
         "all. 0 is what the column means explain, and negative is worse. "
-        "*Raw* are the columns as they are. *Scaled* are columns that were scaled before, as the "
-        f"library's defaults want them: {scaled_for()}. "
-        "MLPRegressor has the code as its one hidden layer; pyod has its 64 units before it."
+        "*Raw* are the columns as they are. *Scaled* are standardised ones; "
+        "pythae gets them in [0, 1], where its decoder's last layer has its values, and its "
+        "reconstructions are brought back. "
+        "MLPRegressor has the code as its one hidden layer; pyod and H2O have their first default "
+        "layer before it, of 64 and 200 units."
     )
     for how in ("raw", "scaled"):
         yield f"### {how.capitalize()}"
         yield table(["", *TABLES], default_rows(answers, how))
-
-
-def scaled_for():
-    by_scaler = {
-        how: [one.name for one in LIBRARIES.values() if one.wants == how] for how in SCALERS
-    }
-    others = f"{', '.join(by_scaler['[0, 1]'])} to [0, 1]"
-    return f"{others}, the others to mean 0 and variance 1"
 
 
 def default_rows(answers, how):

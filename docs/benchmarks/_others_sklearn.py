@@ -58,6 +58,7 @@ class Perceptron(Library):
     """MLPRegressor, trained to return its input."""
 
     about = "`MLPRegressor`, fitted to return its input"
+    released = "2026-09"
     name, distribution, module = "MLPRegressor", "scikit-learn", "sklearn"
 
     grid = {"hidden_layer_sizes": [(1,), (2,)]}
@@ -92,6 +93,7 @@ class Components(Library):
     """PCA, which is what a linear autoencoder finds."""
 
     about = "`PCA`"
+    released = "2026-09"
     name, distribution, module = "PCA", "scikit-learn", "sklearn"
     trains_network = False
 
@@ -111,6 +113,7 @@ class Skorch(Library):
     """A network of the user's in skorch's regressor; seeds are torch's, set by the user."""
 
     about = "`NeuralNetRegressor` around a network of the user's"
+    released = "2026-05"
     name, distribution, module = "skorch", "skorch", "skorch"
 
     grid = {"lr": [1e-3, 1e-2]}

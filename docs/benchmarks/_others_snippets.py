@@ -44,6 +44,13 @@ def skorch(X):
     return codes, model.predict(X)
 
 
+def encdr(X):
+    from encdr import ENCDR
+
+    model = ENCDR([32], 8, batch_size=200, max_epochs=20, validation_split=0).fit(X)
+    return model.transform(X), model.predict(X)
+
+
 def pyod(X):
     import torch
     from pyod.models.auto_encoder import AutoEncoder
@@ -110,6 +117,7 @@ SNIPPETS = {
     "skae": skae,
     "MLPRegressor": perceptron,
     "skorch": skorch,
+    "encdr": encdr,
     "pyod": pyod,
     "pythae": pythae,
     "H2O": h2o,

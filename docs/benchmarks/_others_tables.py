@@ -11,6 +11,7 @@ class H2O(Library):
     """Its autoencoder; `hidden` of it are the layers of the whole network."""
 
     about = "`H2OAutoEncoderEstimator`, of `h2o.sklearn` where scikit-learn's ways are asked about"
+    released = "2026-08"
     name, distribution, module = "H2O", "h2o", "h2o"
     grid = {"hidden": [[1], [2]]}
 
@@ -68,6 +69,7 @@ class CTGAN(Library):
     """Its VAE, which only makes rows up: what is used are samples."""
 
     about = "`TVAE`, which draws samples and has neither codes nor reconstructions"
+    released = "2026-02"
     name, distribution, module = "ctgan", "ctgan", "ctgan"
     trains_network = False
 

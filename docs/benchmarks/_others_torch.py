@@ -11,6 +11,7 @@ class PyOD(Library):
     """Its detector of outliers; reconstructions are those of its network, a public attribute."""
 
     about = "`AutoEncoder`, a detector of outliers"
+    released = "2026-10"
     name, distribution, module = "pyod", "pyod", "pyod"
     grid = {"hidden_neuron_list": [[1], [2]]}
 
@@ -44,6 +45,50 @@ class PyOD(Library):
         return model.decision_function(X)
 
 
+class Encdr(Library):
+    about = "`ENCDR`"
+    released = "2025-09"
+    name, distribution, module = "encdr", "encdr", "encdr"
+    grid = {"latent_dim": [1, 2]}
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False}
+
+    def estimator(self, max_iter=5):
+        from encdr import ENCDR
+
+        return ENCDR(latent_dim=2, max_epochs=max_iter, random_state=0, trainer_kwargs=self.quiet)
+
+    def model(self, n_features, network):
+        from encdr import ENCDR
+
+        parameters = given(max_epochs=network.max_iter, batch_size=network.batch_size)
+        if not network.is_default:  # the network that all train
+            hidden = list(network.hidden)
+            parameters.update(hidden_dims=hidden, validation_split=0, standardize=False)
+        return ENCDR(
+            latent_dim=network.width,
+            random_state=network.seed,
+            trainer_kwargs=self.quiet,
+            **parameters,
+        )
+
+    def restored(self, model, X):
+        return model.predict(X)
+
+
+class ScviTools(Library):
+    about = "only which classes it has: it is for counts of genes"
+    released = "2026-09"
+    name, distribution, module = "scvi-tools", "scvi-tools", "scvi"
+    trains_network = False
+
+
+class SAELens(Library):
+    about = "only which classes it has: it is for activations of language models"
+    released = "2026-10"
+    name, distribution, module = "SAELens", "sae-lens", "sae_lens"
+    trains_network = False
+
+
 class Trainer:
     """pythae's, which keeps its files in a folder that is removed afterwards."""
 
@@ -65,8 +110,9 @@ class Pythae(Library):
     """Its plain autoencoder; where layers are not its defaults, they are modules of the user's."""
 
     about = "`AE`, with modules of the user's"
+    released = "2023-09"
     name, distribution, module = "pythae", "pythae", "pythae"
-    wants = "[0, 1]"
+    wants_unit_range = True  # its decoder ends in a sigmoid
     to_pickle = Network(8, max_iter=2)  # of its own modules
 
     def model(self, n_features, network):

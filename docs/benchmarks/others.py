@@ -15,7 +15,7 @@ Libraries exclude one another, so that each may have an environment of its own:
 and `PYTHONPATH=. python docs/benchmarks/others.py` in each. Names of parts after it measure those
 alone, `--libraries` some libraries, `--again` what is known, too; `--report` measures nothing and
 `--out FILE` keeps records in another file, with the report beside it. An answer that takes longer
-than four minutes is given up.
+than ten minutes is given up; on a quiet machine most take seconds.
 """
 
 import argparse
