@@ -67,7 +67,8 @@ PARTS = {
     "ways": (
         "## In scikit-learn's ways",
         "The first column has the checks of `sklearn.utils.estimator_checks.check_estimator` that "
-        "fail, of those that are run: which ones are depends on what an estimator says that it is. "
+        "fail, of those that are run, counted by name: which ones are run depends on what an "
+        "estimator says that it is. "
         "Those about weights ask that a weight of 2 be the same as a row that is there twice, "
         'which training in batches does not give; with `solver="lbfgs"` skae passes them, too.',
     ),
@@ -201,7 +202,8 @@ def closed_forms(answers):
     yield (
         "*PCA*: the variance of wine, standardised, that a linear autoencoder of "
         f"{LINEAR.width} components explains after {LINEAR.max_iter} epochs of batches of "
-        f"{LINEAR.batch_size}, over that of PCA: 1 is the most that there is. *Probabilistic PCA*: "
+        f"{LINEAR.batch_size}, over that of PCA: 1 is the most that there is, and "
+        "where skae starts. *Probabilistic PCA*: "
         "by how many nats a row the likelihood of a linear VAE, after 200 epochs, or its bound, "
         "stays below the greatest, on 3000 rows of 10 features whose noise has variance 1."
     )

@@ -13,6 +13,7 @@ from skae import VAE, Autoencoder, DenoisingAutoencoder
 class Skae(Library):
     about = "`Autoencoder`"
     name, distribution, module = "skae", "skae", "skae"
+    grid = {"n_components": [1, 2]}
 
     def version(self):
         import skae
@@ -21,8 +22,6 @@ class Skae(Library):
 
     def licence(self):
         return "BSD-3-Clause"  # of the checkout that is measured, perhaps not installed
-
-    grid = {"n_components": [1, 2]}
 
     def estimator(self, max_iter=5):
         return Autoencoder(2, max_iter=max_iter, random_state=0)
@@ -60,11 +59,13 @@ class Perceptron(Library):
     about = "`MLPRegressor`, fitted to return its input"
     released = "2026-09"
     name, distribution, module = "MLPRegressor", "scikit-learn", "sklearn"
-
     grid = {"hidden_layer_sizes": [(1,), (2,)]}
 
     def estimator(self, max_iter=5):
         return MLPRegressor(hidden_layer_sizes=(2,), max_iter=max_iter, random_state=0)
+
+    def to_check(self):
+        return MLPRegressor(random_state=0)  # one of the checks is how well it predicts
 
     def target(self, X):
         return X
@@ -96,7 +97,6 @@ class Components(Library):
     released = "2026-09"
     name, distribution, module = "PCA", "scikit-learn", "sklearn"
     trains_network = False
-
     grid = {"n_components": [1, 2]}
 
     def estimator(self, max_iter=None):
@@ -115,7 +115,6 @@ class Skorch(Library):
     about = "`NeuralNetRegressor` around a network of the user's"
     released = "2026-05"
     name, distribution, module = "skorch", "skorch", "skorch"
-
     grid = {"lr": [1e-3, 1e-2]}
 
     def estimator(self, max_iter=5):
