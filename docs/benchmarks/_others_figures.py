@@ -43,7 +43,7 @@ def seconds(library):
     return {
         "seconds": wall[library.name],
         "times": wall[library.name] / wall[Skae.name],
-        "CPU times": cpu[library.name] / cpu[Skae.name],
+        "CPU times": cpu[library.name] / cpu[Skae.name] if library.computes_here else None,
     }
 
 

@@ -40,6 +40,7 @@ class Library:
     wants_unit_range = False  # by default, its reconstructions lie in [0, 1]
     trains_network = True  # 64-32-8-32-64, by the squared error
     to_pickle = None  # a network, if it is not the one that all train
+    computes_here = True  # in this process, whose processor time is measured
     grid = {}  # of a parameter that a search might try
 
     def is_installed(self):

@@ -7,22 +7,22 @@ from _others_library import NotOffered
 MODELS = {
     "plain": {
         "skae": "skae.Autoencoder",
-        "encdr": "encdr.ENCDR",
+        "encdr": "encdr.encdr.ENCDR",
         "pyod": "pyod.models.auto_encoder.AutoEncoder",
         "pythae": "pythae.models.AE",
         "H2O": "h2o.estimators.H2OAutoEncoderEstimator",
     },
     "sparse": {
         "skae": "skae.SparseAutoencoder",
-        "encdr": "encdr.SENCDR",
+        "encdr": "encdr.encdr.SENCDR",
         "SAELens": "sae_lens.TopKTrainingSAE",
     },
-    "denoising": {"skae": "skae.DenoisingAutoencoder", "encdr": "encdr.DENCDR"},
+    "denoising": {"skae": "skae.DenoisingAutoencoder", "encdr": "encdr.encdr.DENCDR"},
     "contractive": {"skae": "skae.ContractiveAutoencoder"},
     "stacked": {"skae": "skae.StackedAutoencoder"},
     "variational": {
         "skae": "skae.VAE",
-        "encdr": "encdr.VENCDR",
+        "encdr": "encdr.encdr.VENCDR",
         "pyod": "pyod.models.vae.VAE",
         "pythae": "pythae.models.VAE",
         "scvi-tools": "scvi.model.SCVI",

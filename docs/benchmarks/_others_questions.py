@@ -264,7 +264,9 @@ def generators():
 
 def interrupted(library):
     """Whether a model can be used after Ctrl-C in its fit."""
+    trained(library)  # so that all modules are imported
     model = library.model(images().shape[1], ENDLESS)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in background jobs
     keys = CtrlC()
     keys.start()
     try:

@@ -21,9 +21,10 @@ class Answers:
         record = self.records.get(f"{part} | {library} | {question}", {})
         return record.get("answer", NOT_RUN)
 
-    def libraries(self):
-        """Those that have been measured, in the order of the page."""
-        known = {key.split(" | ")[1] for key in self.records}
+    def libraries(self, part=None):
+        """Those that have been asked, in all or for one part, in the order of the page."""
+        keys = (key.split(" | ") for key in self.records)
+        known = {library for asked, library, _ in keys if part in (None, asked)}
         return [name for name in LIBRARIES if name in known]
 
     def first(self, library):
@@ -51,7 +52,8 @@ def beginning(answers):
         "What each library answers to the same questions, asked by a program "
         "(`docs/benchmarks/others.py`) in an environment of its own. A cell says what that version "
         "did: it is no judgement of a library that is made for something else, and the last "
-        "section says where others are the better choice."
+        "section says where others are the better choice. A dash stands where there is nothing to "
+        "ask, or where it was not asked."
     )
     yield table(["", "version", "of", "licence", "asked about"], libraries(answers))
 
@@ -100,7 +102,7 @@ def yes_and_no(answers):
 
 
 def short_rows(answers, part, questions):
-    for name in answers.libraries():
+    for name in answers.libraries(part):
         yield name, *(short(answers.of(part, name, question)) for question in questions)
 
 
@@ -112,11 +114,11 @@ def short(answer):
 
 
 def what_was_said(answers, part, questions):
-    for name in answers.libraries():
+    for name in answers.libraries(part):
         found = {q: answers.of(part, name, q).partition(": ")[2] for q in questions}
         by_reason = {}
         for question, reason in found.items():
-            if reason:
+            if reason and not reason.startswith("AttributeError"):  # it has no such method
                 by_reason.setdefault(reason, []).append(question)
         for reason, asked in by_reason.items():
             yield f"- {name}, {'; '.join(asked)}: {as_code(reason)}"
@@ -159,7 +161,7 @@ def speed(answers):
 
 
 def speed_rows(answers):
-    for name in answers.libraries():
+    for name in answers.libraries("speed"):
         found = answers.of("speed", name, "64-32-8-32-64")
         fields = {"seconds": ".2f", "times": ".1f", "CPU times": ".1f"}
         figures = [figure(found, *field) for field in fields.items()]
@@ -169,7 +171,7 @@ def speed_rows(answers):
 def figure(answer, field, form):
     """A number of an answer, or what there is in its place."""
     if isinstance(answer, dict):
-        return f"{answer[field]:{form}}"
+        return NOTHING if answer[field] is None else f"{answer[field]:{form}}"
     return NOTHING if answer.startswith("(") else answer.partition(":")[2].strip() or answer
 
 
@@ -183,8 +185,8 @@ def defaults(answers):
         "*Raw* are the columns as they are. *Scaled* are standardised ones; "
         "pythae gets them in [0, 1], where its decoder's last layer has its values, and its "
         "reconstructions are brought back. "
-        "MLPRegressor has the code as its one hidden layer; pyod and H2O have their first default "
-        "layer before it, of 64 and 200 units."
+        "MLPRegressor has the code as its one hidden layer; pyod has the 64 units of its default "
+        "before it, and divides by standard deviations, which are 0 for some pixels of the digits."
     )
     for how in ("raw", "scaled"):
         yield f"### {how.capitalize()}"
@@ -192,7 +194,7 @@ def defaults(answers):
 
 
 def default_rows(answers, how):
-    for name in answers.libraries():
+    for name in answers.libraries("defaults"):
         found = [answers.of("defaults", name, f"{data}, {how}") for data in TABLES]
         yield name, *(figure(one, "kept", ".3f") for one in found)
 
@@ -204,11 +206,12 @@ def closed_forms(answers):
         f"{LINEAR.width} components explains after {LINEAR.max_iter} epochs of batches of "
         f"{LINEAR.batch_size}, over that of PCA: 1 is the most that there is, and "
         "where skae starts. *Probabilistic PCA*: "
-        "by how many nats a row the likelihood of a linear VAE, after 200 epochs, or its bound, "
+        "by how many nats a row the likelihood of a linear VAE, after 200 epochs (of pythae with "
+        "steps of 0.001), or its bound, "
         "stays below the greatest, on 3000 rows of 10 features whose noise has variance 1."
     )
     rows = []
-    for name in answers.libraries():
+    for name in answers.libraries("closed forms"):
         ratio = figure(answers.of("closed forms", name, "PCA"), "ratio", ".5f")
         nats = figure(answers.of("closed forms", name, "probabilistic PCA"), "nats below", ".3f")
         rows.append((name, ratio, nats))

@@ -10,16 +10,13 @@ from _others_library import Library, NotOffered, given
 class H2O(Library):
     """Its autoencoder; `hidden` of it are the layers of the whole network."""
 
-    about = "`H2OAutoEncoderEstimator`, of `h2o.sklearn` where scikit-learn's ways are asked about"
+    about = "`H2OAutoEncoderEstimator`, not its wrapper for scikit-learn"
     released = "2026-08"
     name, distribution, module = "H2O", "h2o", "h2o"
-    grid = {"hidden": [[1], [2]]}
+    computes_here = False
 
     def estimator(self, max_iter=5):
-        self._start()
-        from h2o.sklearn import H2OAutoEncoderEstimator
-
-        return H2OAutoEncoderEstimator(hidden=[2], epochs=max_iter, seed=0)
+        raise NotOffered("its wrapper is not asked")
 
     @staticmethod
     def _start():
@@ -37,9 +34,10 @@ class H2O(Library):
 
         if network.is_linear:
             raise NotOffered("no linear activation")
-        hidden = [200] if network.is_default else list(network.hidden)  # 200 is its default
+        if network.is_default:
+            raise NotOffered("its default layers, 200 and 200, have no code")
         parameters = given(epochs=network.max_iter, mini_batch_size=network.batch_size)
-        hidden = [*hidden, network.width, *hidden[::-1]]
+        hidden = [*network.hidden, network.width, *network.hidden[::-1]]
         return H2OAutoEncoderEstimator(
             hidden=hidden, seed=network.seed, reproducible=True, **parameters
         )
@@ -90,7 +88,10 @@ class CTGAN(Library):
 
     def train(self, model, X):
         """Of ten columns: each costs a mixture of Gaussians first."""
-        model.fit(X[:, 2:12])
+        import joblib
+
+        with joblib.parallel_config("sequential"):  # its processes, once interrupted, stay broken
+            model.fit(X[:, 2:12])
 
     def used(self, model, X):
         if X.shape[1] != 64:

@@ -165,7 +165,7 @@ class Pythae(Library):
         )
         trainer.train(X)
         with torch.no_grad():
-            return float(np.mean(vae.eval().get_nll(torch.tensor(X[:500]), n_samples=100)))
+            return float(np.mean(vae.eval().get_nll(torch.tensor(X), n_samples=100)))
 
 
 def coder_pair(encode, decode, log_variance=None):
