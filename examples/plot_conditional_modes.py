@@ -69,7 +69,7 @@ for ax, (name, several) in zip(axes, fits.items(), strict=True):
     ax.plot(*X.T, ".", color="0.8", markersize=3)
     ax.plot(*draw(several[middle]).T, ".", color="C0", markersize=2)
     n, _ = found[name][middle]
-    ax.set(title=f"{name}\n{n} clusters", xticks=[], yticks=[], aspect="equal")
+    ax.set(title=f"{name}\nreaches {n} of 25", xticks=[], yticks=[], aspect="equal")
     ax.set(xlim=(-2.6, 2.6), ylim=(-2.6, 2.6))
 plt.show()
 

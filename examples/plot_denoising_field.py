@@ -30,7 +30,7 @@ def distance(points):
     return np.linalg.norm(points[:, None] - curve, axis=2).min(axis=1)
 
 
-lines = np.linspace(-1.2, 1.2, 33)
+lines = np.linspace(-1.2, 1.2, 25)
 grid = np.column_stack([axis.ravel() for axis in np.meshgrid(lines, lines)])
 grid = grid[distance(grid) < 0.25]
 

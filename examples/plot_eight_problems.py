@@ -48,12 +48,12 @@ problems = {
     "convex": make_convex_shapes(N_SHOWN, random_state=0)[0],
 }
 
-figure, axes = plt.subplots(N_SHOWN, len(problems), figsize=(9, 4.9), layout="constrained")
-for column, (name, images) in zip(axes.T, problems.items(), strict=True):
-    column[0].set_title(name)
-    for ax, image in zip(column, images, strict=True):
+figure, axes = plt.subplots(len(problems), N_SHOWN, figsize=(4.5, 7.6), layout="constrained")
+for row, (name, images) in zip(axes, problems.items(), strict=True):
+    row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    for ax, image in zip(row, images, strict=True):
         ax.imshow(image.reshape(28, 28), cmap="gray", vmin=0, vmax=1)
-        ax.set_axis_off()
+        ax.set(xticks=[], yticks=[])
 plt.show()
 
 # %%
@@ -103,7 +103,7 @@ for name in problems:
 # Filled marks are measured here, hollow ones are the paper's, with its own pictures and wider
 # networks.
 
-figure, ax = plt.subplots(figsize=(8, 5), layout="constrained")
+figure, ax = plt.subplots(figsize=(6, 5), layout="constrained")
 places = np.arange(len(problems))[::-1]
 for number, method in enumerate(list(methods)[1:], start=1):
     offset = 0.3 - 0.15 * number

@@ -96,4 +96,5 @@ for axis, sensor in zip(axes, ("pressure (bar)", "motor (°C)", "flow (l/s)"), s
     row = np.flatnonzero(found & is_wrong[:, train.columns.get_loc(sensor)])[0]
     FeatureErrorsDisplay.from_estimator(detector, faulty, row=row, n_features=6, ax=axis)
     axis.set_title(f"wrong: {sensor}", fontsize=10)
+    axis.get_legend().set_loc("lower right")
 plt.show()

@@ -69,11 +69,12 @@ print(f"the largest error of a spoilt row is at a wrong cell in {share:.0%} of t
 
 worst_rows = errors.sum(axis=1).argsort()[::-1][:12]
 figure, axis = plt.subplots(figsize=(6, 5.4), layout="constrained")
-image = axis.imshow(errors[worst_rows], cmap="Greys", norm=PowerNorm(0.5, vmin=0, clip=True))
+scale = PowerNorm(0.5, vmin=0, clip=True)
+image = axis.imshow(errors[worst_rows], cmap="Greys", norm=scale, aspect="auto")
 axis.plot(*np.argwhere(wrong[worst_rows]).T[::-1], "o", mfc="none", mec="tab:red", ms=11)
 axis.set_xticks(range(table.shape[1]), table.columns, rotation=60, ha="right")
 axis.set_yticks(range(12), worst_rows)
-figure.colorbar(image, label="nats", shrink=0.8, ticks=[0, 2, 5, 10, 20, 40])
+figure.colorbar(image, label="nats", ticks=[0, 2, 5, 10, 20, 40])
 
 # %%
 # The cells of the worst row, their original values, and the autoencoder's predictions from the

@@ -76,19 +76,20 @@ for penalty, n_epochs in [(0, 1), (0, 5), (0, 30), (1, 30)]:
 # rows to learn from.
 
 x = np.linspace(-3, 3.5, 300)
-figure, (above, below) = plt.subplots(2, 1, figsize=(5.5, 7), layout="constrained")
+figure, (above, below) = plt.subplots(2, 1, figsize=(5.5, 7.5), layout="constrained")
 above.plot(x, p(x), label="data, p")
 above.plot(x, q(x), label="generator, q")
 above.set(ylabel="density", ylim=(0, None))
 below.plot(x, p(x) / (p(x) + q(x)), "k", linewidth=4, alpha=0.3, label="p / (p + q)")
 for (penalty, n_epochs), (gan, *_) in found.items():
     label = f"penalty {penalty}, {79 * n_epochs} steps"
-    color = {1: "0.7", 5: "C2", 30: "C3" if penalty else "C4"}[n_epochs]
+    color = {1: "C5", 5: "C2", 30: "C3" if penalty else "C4"}[n_epochs]
     below.plot(x, gan.discriminate(x[:, np.newaxis]), color, label=label)
 below.set(ylabel="probability that a row is real", ylim=(0, 1))
 for ax in (above, below):
     ax.set(xlabel="x")
-    ax.legend()
+above.legend()
+figure.legend(*below.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 plt.show()
 
 # %%

@@ -64,7 +64,7 @@ pictures = {**whole, **{f"+ part {i}": part for i, part in enumerate(parts, star
 figure, axes = plt.subplots(2, 6, figsize=(6, 2.6), layout="constrained")
 for axis, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
     axis.imshow(picture.reshape(8, 8), cmap="RdBu_r", vmin=-0.5, vmax=0.5)
-    axis.set_title(name, fontsize=9)
+    axis.set_title(name, fontsize=10)
 for axis in axes.flat:
     axis.set_axis_off()
 plt.show()

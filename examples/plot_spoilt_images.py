@@ -53,13 +53,14 @@ figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
 OutlierScoresDisplay.from_estimator(detector, images, kind, ax=axis)
 
 # %%
-# Five spoilt images, and the errors of their pixels.
+# Four spoilt images, and the errors of their pixels.
 
 errors = detector.feature_errors(spoilt)
 hits = is_spoilt[np.arange(600), errors.argmax(axis=1)].mean()
 print(f"the largest error is at a spoilt pixel in {hits:.0%} of the images")
 
-figure, axes = plt.subplots(1, 5, figsize=(6, 2.2), layout="constrained")
+figure, axes = plt.subplots(1, 4, figsize=(6, 2.6), layout="constrained")
 for row, axis in enumerate(axes):
     FeatureErrorsDisplay.from_estimator(detector, spoilt, row=row, ax=axis)
+    axis.label_outer()  # names of rows at the first axes alone
 plt.show()

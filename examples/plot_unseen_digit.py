@@ -79,5 +79,5 @@ axis.axhline(by_neighbours, color="0.5", linestyle=":", label="distance of the f
 axis.set_xscale("log", base=2)
 axis.set_xticks(widths, widths)
 axis.set(xlabel="components of the code", ylabel="area under the ROC curve", ylim=(0.2, 1))
-axis.legend(fontsize=8, loc="lower right")
+axis.legend(loc="lower right")
 plt.show()

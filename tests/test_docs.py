@@ -92,8 +92,6 @@ def test_every_page_with_code_is_found():
 # A screen of 400 pixels shows 10 points as 9 pixels then.
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_pictures_are_at_most_six_inches_wide(example):
-    if example.stem == "plot_eight_problems":
-        pytest.xfail("eight columns of images, whose names need nine inches")
     widths = re.findall(r"figsize=\(([\d.]+),", example.read_text(encoding="utf-8"))
     assert max(map(float, widths), default=6) <= 6
 
