@@ -40,7 +40,7 @@ BETTER = {
         "and loads many that others have published. skae has top-k, L1 and KL sparsity on arrays."
     ),
     "H2O 3.46": (
-        "It trains on the rows of a cluster, takes categories and missing cells in its frames, "
+        "It trains on the rows of a cluster, takes categories and missing values in its frames, "
         "and exports models to Java."
     ),
     "ctgan 0.12": (

@@ -62,7 +62,7 @@ class Library:
         raise NotOffered("not an estimator")
 
     def for_gaps(self):
-        """One that takes missing cells, if there is one."""
+        """One that takes missing values, if there is one."""
         return self.estimator()
 
     def to_check(self):
