@@ -1,8 +1,8 @@
-"""Of formulas that are changed on purpose, how many changes the tests notice.
+"""How many changes to formulas, made on purpose, the tests notice.
 
 Run in the top folder with `python docs/benchmarks/mutants.py`, with mutmut installed (`pip install
 mutmut`; the figures are of 3.8.1). pyproject.toml says what it changes and which tests it runs. It
-works in a folder `mutants` and goes on there if it was interrupted. Writes mutants.md.
+works in a folder `mutants`, and continues there if it was interrupted. Writes mutants.md.
 """
 
 import json
@@ -13,21 +13,21 @@ from _report import table, write
 
 RESULTS = Path("mutants")
 NOTICED = {1, 3, -24, 24, 36, 152, 255}  # a test failed, or did not end
-# Parts of changed lines that come to the same, and why.
+# Parts of changed lines that make no difference, and why.
 SAME = {
-    "dim=+1": "rows are the first dimension of two, so that the last one is number 1, too",
+    "dim=+1": "there are two dimensions, so that the last one is number 1",
     "topk(self.n_active, )": "the last dimension is torch's default",
-    "requires_grad=None": "torch takes it for False",
+    "requires_grad=None": "torch treats None as False",
     "torch.empty_like(like, )": "False is torch's default",
-    "means - np.sqrt(spread": "the noise is symmetric",
-    "rng.random(means.shape) <= means": "no uniform number is one of the means, but for chance",
-    "goes_on=True": "every caller says which",
+    "means - np.sqrt(spread": "the noise is symmetric around 0",
+    "rng.random(means.shape) <= means": "a uniform number almost never equals a mean",
+    "goes_on=True": "every caller passes this argument",
     ".to(None)": "torch multiplies True and False as 1 and 0",
     "progress <= 0.3": "both formulas give 1 there",
     "self.widths, )": "there are as many parts as widths",
     "strict=": "there are as many parts as widths",
-    "means.sum() or 2.0": "0 is divided by it",
-    'of="XXXX"': "estimators say what it is of",
+    "means.sum() or 2.0": "only 0 is divided by it",
+    'of="XXXX"': "every caller passes this argument",
 }
 
 
@@ -58,7 +58,7 @@ def by_module(found):
 
 
 def unnoticed(found):
-    """Rows of a table: a changed line, and why it comes to the same, where it does."""
+    """Rows of a table: a changed line, and why it makes no difference, if it makes none."""
     names = [name for changes in found.values() for name, is_ in changes.items() if not is_]
     lines = sorted(change(name) for name in names)
     return [("`" + line.replace("|", "\\|") + "`", reason(line)) for line in lines]
@@ -71,16 +71,17 @@ def main():
     _, n, n_noticed = modules[-1]
     write(
         __file__,
-        "# Changed formulas that tests notice",
+        "# Changes to formulas that the tests notice",
         "mutmut changes the code of formulas, one place at a time (`+` to `-`, 1.0 to 2.0, an "
-        "argument to None), and runs the tests that are of these formulas alone. A change is "
-        "noticed if one of them fails. The bar is 90 % of all changes.",
-        f"{100 * n_noticed / n:.1f} % of {n} changes are noticed. Of the {len(left)} others, "
-        f"{sum(bool(why) for _, why in left)} come to the same.",
+        "argument to None), and runs only the tests of these formulas. A change is noticed if one "
+        "of them fails. The bar is 90 % of all changes.",
+        f"{100 * n_noticed / n:.1f} % of {n} changes are noticed. Of the other {len(left)}, "
+        f"{sum(bool(why) for _, why in left)} make no difference.",
         table(("module", "changes", "noticed"), modules),
-        "What was not noticed, as the line is then, and why that comes to the same. Where no "
-        "reason stands, it does not, and is left to tests of whole fits, not run here.",
-        table(("changed line", "why"), left),
+        "No test noticed the changes below. The second column says why a change makes no "
+        "difference; where it is empty, the change is left to tests of whole fits, which were not "
+        "run here.",
+        table(("changed line", "why it makes no difference"), left),
     )
 
 
