@@ -148,7 +148,7 @@ def machines_table(draws):
 def calibration_table(draws):
     found = records(draws, CALIBRATION)
     lines = ([name, ", ".join(f"{one[name]:.2f}" for one in found)] for name in found[0])
-    return table(["", "errors, draw by draw"], lines)
+    return table(["", "errors in %, by draw"], lines)
 
 
 # Bars
@@ -257,9 +257,10 @@ def write_report(script, known, processors):
     if records(results.get("basic", {}), CALIBRATION):
         paragraphs += [
             "## Pictures",
-            f"What one RBF SVM (C={C}, gamma={GAMMA}) makes of images with pictures, whose patches "
-            "are drawn with min_std=0.1 where nothing else is said; the paper's errs on 22.61% of "
-            "digits (bg-img) and on 24.04% of rectangles (rect-img).",
+            f"How hard images with pictures are for one RBF SVM (C={C}, gamma={GAMMA}). Patches "
+            "vary by at least min_std=0.1, unless a line says otherwise. Pictures as they are have "
+            "their full size and their own range of grey values. The paper's SVM errs on 22.61% of "
+            "the digits (bg-img) and on 24.04% of the rectangles (rect-img).",
             calibration_table(results["basic"]),
         ]
     paragraphs += [
