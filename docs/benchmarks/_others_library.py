@@ -33,6 +33,7 @@ class Library:
     """One library; `model`, `train` and `restored` are as a user would write them."""
 
     name = ""  # on the page
+    purpose = ""  # what it is made for
     about = ""  # what of it is asked
     released = ""  # the month of the version that others.json has
     distribution = ""  # on the Python Package Index

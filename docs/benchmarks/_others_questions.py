@@ -80,7 +80,7 @@ def trained(library: Library, network=SMALL, X=None):
     return library.train(model, X) or model
 
 
-# Scikit-learn's ways
+# With scikit-learn
 
 
 def checks(library):
@@ -88,7 +88,7 @@ def checks(library):
     failed = sorted({one["check_name"] for one in found if one["status"] == "failed"})
     n_run = len({one["check_name"] for one in found if one["status"] != "skipped"})
     names = f": {', '.join(failed)}" if 0 < len(failed) <= N_NAMED else ""
-    return f"{len(failed)} of {n_run}{names}"
+    return f"{len(failed)} of {n_run} fail{names}"
 
 
 def cloned(library):
@@ -183,7 +183,7 @@ def categories(library):
 
 
 def missing(library):
-    """Rows with gaps, to be learnt from."""
+    """Rows with missing values, to be learnt from."""
     X = flowers()
     X[::7, 1] = np.nan
     return fits_all(library.for_gaps(), X, library)
@@ -195,7 +195,7 @@ def fits_all(estimator, X, library):
 
 
 def gaps(library):
-    """An array with a NaN: a clear error is right, or a fit that knows of gaps."""
+    """An array with a NaN: either a clear error or a fit that allows for it is right."""
     X = images()
     X[3, 5] = np.nan
     model = library.model(X.shape[1], SMALL)
@@ -205,7 +205,7 @@ def gaps(library):
         raise
     except Exception as error:
         return clear(error, ("nan", "missing"))
-    return "no error" + ("" if np.isfinite(found).all() else ", and what it gives is NaN")
+    return "no error" + ("" if np.isfinite(found).all() else "; output is NaN")
 
 
 def other_width(library):
@@ -309,27 +309,27 @@ def yes(holds):
 
 QUESTIONS = {
     "ways": {
-        "`check_estimator`: failed checks": checks,
+        "`check_estimator`": checks,
         "`clone`": cloned,
-        "before a classifier in a Pipeline": in_pipeline,
+        "in a Pipeline": in_pipeline,
         "GridSearchCV": in_search,
         "`set_output`": frames_out,
         "`get_feature_names_out`": names_out,
         "`inverse_transform`": inverse,
     },
     "rows": {
-        "categories in a data frame": categories,
-        "rows with gaps": missing,
+        "data frame with categories": categories,
+        "missing values": missing,
         "sparse X": sparse,
         "`sample_weight`": weights,
         "`partial_fit`": by_parts,
-        "clear error: NaN": gaps,
-        "clear error: a feature too few": other_width,
+        "clear error for NaN": gaps,
+        "clear error for a missing column": other_width,
     },
     "state": {
         "same seed, same bits": same_bits,
-        "global generators left alone": leaves_generators,
-        "of use after Ctrl-C": interrupted,
+        "leaves global generators alone": leaves_generators,
+        "usable after Ctrl-C": interrupted,
         "pickle": pickled,
         "skl2onnx": to_onnx,
     },

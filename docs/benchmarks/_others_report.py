@@ -32,6 +32,11 @@ class Answers:
         return next(r for key, r in self.records.items() if key.split(" | ")[1] == library)
 
 
+def with_answers(rows):
+    """The rows that have more than a name and dashes."""
+    return [row for row in rows if set(row[1:]) != {NOTHING}]
+
+
 def paragraphs(records):
     answers = Answers(records)
     return [
@@ -49,53 +54,70 @@ def paragraphs(records):
 def beginning(answers):
     yield "# skae and other libraries"
     yield (
-        "What each library answers to the same questions, asked by a program "
-        "(`docs/benchmarks/others.py`) in an environment of its own. A cell says what that version "
-        "did: it is no judgement of a library that is made for something else, and the last "
-        "section says where others are the better choice. A dash stands where there is nothing to "
-        "ask, or where it was not asked."
+        "A program (`docs/benchmarks/others.py`) asked each library the same questions, each "
+        "library in an environment of its own. A cell says what the version named here did. It "
+        "does not judge a library that is made for something else; the "
+        "[last section](#where-others-are-better) says where others are the better choice. A dash "
+        "means that a question does not apply, or was not asked; a library with dashes alone is "
+        "left out."
     )
-    yield table(["", "version", "of", "licence", "asked about"], libraries(answers))
+    yield table(["", "made for", "asked about", "version", "licence"], libraries(answers))
 
 
 def libraries(answers):
     for name in answers.libraries():
-        record = answers.first(name)
-        library = LIBRARIES[name]
-        yield name, record["version"], library.released, record["licence"], library.about
+        record, library = answers.first(name), LIBRARIES[name]
+        month = f" ({library.released})" if library.released else ""
+        yield name, library.purpose, library.about, record["version"] + month, record["licence"]
 
 
 PARTS = {
     "ways": (
-        "## In scikit-learn's ways",
-        "The first column has the checks of `sklearn.utils.estimator_checks.check_estimator` that "
-        "fail, of those that are run, counted by name: which ones are run depends on what an "
-        "estimator says that it is. "
-        "Those about weights ask that a weight of 2 be the same as a row that is there twice, "
-        'which training in batches does not give; with `solver="lbfgs"` skae passes them, too.',
+        "## With scikit-learn",
+        "The kind of estimator decides which checks of scikit-learn's `check_estimator` run. skae "
+        "fails two: they demand that a row of weight 2 have the effect of two equal rows, which "
+        'training in batches cannot give. With `solver="lbfgs"` skae passes these as well. '
+        "*In a Pipeline* means as the step before a classifier, and GridSearchCV uses the "
+        "estimator's own score. H2O's wrapper for scikit-learn was not asked.",
     ),
     "rows": (
-        "## Rows",
-        "Weights count if other weights give another fit. skae's `DenoisingAutoencoder` is asked "
-        "about rows with gaps. An error is clear if it is a ValueError or an ArithmeticError "
-        "that names NaN, or the features.",
+        "## Data",
+        "`sample_weight` counts if other weights give another fit. For missing values, skae's "
+        "estimator is `DenoisingAutoencoder`. The last two columns show what happens if an array "
+        "contains NaN, and if a fitted model gets a column too few. An error is clear if it is a "
+        "ValueError or ArithmeticError that names NaN or the features. pythae, H2O and ctgan were "
+        "asked about these two alone: H2O fills in missing values and columns, and H2O and ctgan "
+        "take categories.",
     ),
     "state": (
         "## Seeds and state",
-        "Two fits with one seed, between which others draw random numbers; the global generators "
-        "of `random`, NumPy and torch before and after a fit; a fit that is interrupted after a "
-        "few seconds, and then used; a copy by `pickle` that gives the same numbers.",
+        "*Same seed, same bits*: two fits with one seed give equal results, although other code "
+        "draws random numbers between them. *Global generators* are those of `random`, NumPy and "
+        "torch, compared before and after a fit. *Usable after Ctrl-C*: a fit is interrupted after "
+        "a few seconds, and then the model is used. *pickle*: a copy gives the same numbers. "
+        "skl2onnx was not installed beside encdr.",
     ),
 }
+# Parts of error messages that say no more than the cell's "no".
+EXPECTED = (
+    "AttributeError",  # there is no such method
+    "All intermediate steps should be transformers",
+    "If no scoring is specified",
+    "could not convert string to float",
+    "contains NaN",
+    "Sparse data was passed",
+    "unexpected keyword argument",
+    "MissingShapeCalculator",  # skl2onnx does not know the class
+)
 
 
 def yes_and_no(answers):
-    """For each part a table of short answers, and below it what the errors were."""
+    """For each part a table of short answers, and below it the errors that say more."""
     for part, (title, words) in PARTS.items():
         questions = QUESTIONS[part]
         yield title
         yield words
-        yield table(["", *questions], short_rows(answers, part, questions))
+        yield table(["", *questions], with_answers(short_rows(answers, part, questions)))
         reasons = list(what_was_said(answers, part, questions))
         if reasons:
             yield "\n".join(reasons)
@@ -114,14 +136,15 @@ def short(answer):
 
 
 def what_was_said(answers, part, questions):
+    """A line for each reason of a "no", with all libraries that gave it."""
+    by_reason = {}
     for name in answers.libraries(part):
-        found = {q: answers.of(part, name, q).partition(": ")[2] for q in questions}
-        by_reason = {}
-        for question, reason in found.items():
-            if reason and not reason.startswith("AttributeError"):  # it has no such method
-                by_reason.setdefault(reason, []).append(question)
-        for reason, asked in by_reason.items():
-            yield f"- {name}, {'; '.join(asked)}: {as_code(reason)}"
+        for question in questions:
+            reason = answers.of(part, name, question).partition(": ")[2]
+            if reason and not any(words in reason for words in EXPECTED):
+                by_reason.setdefault((question, reason), []).append(name)
+    for (question, reason), names in by_reason.items():
+        yield f"- {question} ({', '.join(names)}): {as_code(reason)}"
 
 
 def as_code(text):
@@ -130,7 +153,10 @@ def as_code(text):
 
 def models(answers):
     yield "## Models"
-    yield "Classes that are there in the versions above."
+    yield (
+        "Classes that the versions above have. A class can be in several rows, if a parameter or "
+        "a method makes it so."
+    )
     yield table(["model", "classes"], model_rows(answers))
 
 
@@ -138,9 +164,9 @@ def model_rows(answers):
     for model in MODELS:
         found = {name: answers.of("models", name, model) for name in answers.libraries()}
         there = [
-            f"{LIBRARIES[name].distribution}: `{cls}`"
-            for name, cls in found.items()
-            if not cls.startswith(("(", "no:", NOT_RUN))
+            f"{LIBRARIES[name].distribution}: `{classes.replace(', ', '`, `')}`"
+            for name, classes in found.items()
+            if not classes.startswith(("(", "no:", NOT_RUN))
         ]
         if there:
             yield model, "; ".join(there)
@@ -149,15 +175,15 @@ def model_rows(answers):
 def speed(answers):
     yield "## Speed and length"
     yield (
-        f"A fit of the digits by 64-32-8-32-64, {N_EPOCHS} epochs of batches of {BATCH}, by one "
-        f"thread: medians of {N_ROUNDS} rounds in which skae and the other library take turns in "
-        "one process. Other programs were running on the machine, so that the processor's time, as "
-        "a multiple of skae's, says more than seconds. Lines are those of a program that "
-        "trains this network and returns codes and reconstructions, imports included "
+        f"A fit of 64-32-8-32-64 to the digits, with {N_EPOCHS} epochs in batches of {BATCH} and "
+        f"one thread: medians of {N_ROUNDS} rounds, in which skae and the other library take turns "
+        "in one process. Other programs were running on the machine, so the ratios of processor "
+        "time say more than the seconds. *Lines* is the length of a program, imports included, "
+        "that trains this network and returns codes and reconstructions "
         "(`docs/benchmarks/_others_snippets.py`)."
     )
-    header = ["", "seconds", "times skae's, by the clock", "times skae's, processor", "lines"]
-    yield table(header, speed_rows(answers))
+    header = ["", "seconds", "time / skae's", "processor time / skae's", "lines"]
+    yield table(header, with_answers(speed_rows(answers)))
 
 
 def speed_rows(answers):
@@ -172,25 +198,26 @@ def figure(answer, field, form):
     """A number of an answer, or what there is in its place."""
     if isinstance(answer, dict):
         return NOTHING if answer[field] is None else f"{answer[field]:{form}}"
-    return NOTHING if answer.startswith("(") else answer.partition(":")[2].strip() or answer
+    if answer.startswith("("):
+        return NOTHING
+    return "error" if answer.startswith("no:") else answer
 
 
 def defaults(answers):
     widths = ", ".join(f"{name} {width}" for name, width in WIDTHS.items())
     yield "## Defaults"
     yield (
-        "The share of the variance of held-out rows that reconstructions explain, with nothing set "
-        f"but the width of the code ({widths}); a quarter of the rows is held out, the same for "
-        "all. 0 is what the column means explain, and negative is worse. "
-        "*Raw* are the columns as they are. *Scaled* are standardised ones; "
-        "pythae gets them in [0, 1], where its decoder's last layer has its values, and its "
-        "reconstructions are brought back. "
-        "MLPRegressor has the code as its one hidden layer; pyod has the 64 units of its default "
-        "before it, and divides by standard deviations, which are 0 for some pixels of the digits."
+        "The fraction of the variance of held-out rows that reconstructions explain, if only the "
+        f"width of the code is set ({widths}). A quarter of the rows is held out, the same for "
+        "all. Column means would explain 0; negative numbers are worse than that. *Raw* are the "
+        "columns as they are; *scaled* are standardised. pythae's decoder ends in [0, 1], so it "
+        "gets scaled columns in that range, and its reconstructions are transformed back. "
+        "MLPRegressor's only hidden layer is the code; pyod's code follows a layer of 64 units, "
+        "the first of its default."
     )
     for how in ("raw", "scaled"):
         yield f"### {how.capitalize()}"
-        yield table(["", *TABLES], default_rows(answers, how))
+        yield table(["", *TABLES], with_answers(default_rows(answers, how)))
 
 
 def default_rows(answers, how):
@@ -202,25 +229,29 @@ def default_rows(answers, how):
 def closed_forms(answers):
     yield "## Closed forms"
     yield (
-        "*PCA*: the variance of wine, standardised, that a linear autoencoder of "
-        f"{LINEAR.width} components explains after {LINEAR.max_iter} epochs of batches of "
-        f"{LINEAR.batch_size}, over that of PCA: 1 is the most that there is, and "
-        "where skae starts. *Probabilistic PCA*: "
-        "by how many nats a row the likelihood of a linear VAE, after 200 epochs (of pythae with "
-        "steps of 0.001), or its bound, "
-        "stays below the greatest, on 3000 rows of 10 features whose noise has variance 1."
+        "*PCA*: no linear autoencoder explains more variance than PCA with as many components. The "
+        "figure is the variance that one explains, divided by PCA's, for standardised wine and "
+        f"{LINEAR.width} components, after {LINEAR.max_iter} epochs in batches of "
+        f"{LINEAR.batch_size}; 1 is the best possible. skae starts there, since its first weights "
+        "are the principal components. *Probabilistic PCA*: no linear VAE is more likely than it, "
+        "given the variance of the noise. The figure is how many nats per row the likelihood of "
+        "one, or a bound of it, stays below this maximum after 200 epochs, on 3000 rows of 10 "
+        "features with noise of variance 1. pythae's learning rate is 0.001."
     )
     rows = []
     for name in answers.libraries("closed forms"):
         ratio = figure(answers.of("closed forms", name, "PCA"), "ratio", ".5f")
         nats = figure(answers.of("closed forms", name, "probabilistic PCA"), "nats below", ".3f")
         rows.append((name, ratio, nats))
-    yield table(["", "PCA: ratio", "probabilistic PCA: nats below"], rows)
+    yield table(["", "PCA, ratio", "probabilistic PCA, nats below"], with_answers(rows))
 
 
 def better_elsewhere():
     yield "## Where others are better"
-    yield "Read in documentation or source of these versions, where it is not measured above."
+    yield (
+        "What is not measured above is from the source or documentation of these versions. "
+        "scvi-tools was not installed."
+    )
     yield "\n".join(f"- **{library}**: {words}" for library, words in BETTER.items())
 
 

@@ -11,6 +11,7 @@ from skae import VAE, Autoencoder, DenoisingAutoencoder
 
 
 class Skae(Library):
+    purpose = "autoencoders as scikit-learn transformers"
     about = "`Autoencoder`"
     name, distribution, module = "skae", "skae", "skae"
     grid = {"n_components": [1, 2]}
@@ -56,7 +57,8 @@ class Skae(Library):
 class Perceptron(Library):
     """MLPRegressor, trained to return its input."""
 
-    about = "`MLPRegressor`, fitted to return its input"
+    purpose = "regression with a neural network"
+    about = "`MLPRegressor`, trained to return its input"
     released = "2026-09"
     name, distribution, module = "MLPRegressor", "scikit-learn", "sklearn"
     grid = {"hidden_layer_sizes": [(1,), (2,)]}
@@ -93,6 +95,7 @@ class Perceptron(Library):
 class Components(Library):
     """PCA, which is what a linear autoencoder finds."""
 
+    purpose = "linear dimension reduction"
     about = "`PCA`"
     released = "2026-09"
     name, distribution, module = "PCA", "scikit-learn", "sklearn"
@@ -112,7 +115,8 @@ class Components(Library):
 class Skorch(Library):
     """A network of the user's in skorch's regressor; seeds are torch's, set by the user."""
 
-    about = "`NeuralNetRegressor` around a network of the user's"
+    purpose = "your own torch modules as scikit-learn estimators"
+    about = "`NeuralNetRegressor` with the user's network"
     released = "2026-05"
     name, distribution, module = "skorch", "skorch", "skorch"
     grid = {"lr": [1e-3, 1e-2]}

@@ -1,4 +1,4 @@
-"""For others.py: H2O, whose networks are a Java server's, and ctgan, which makes tables up."""
+"""For others.py: H2O, whose networks run in a Java server, and ctgan, which draws tables."""
 
 import contextlib
 import io
@@ -10,7 +10,8 @@ from _others_library import Library, NotOffered, given
 class H2O(Library):
     """Its autoencoder; `hidden` of it are the layers of the whole network."""
 
-    about = "`H2OAutoEncoderEstimator`, not its wrapper for scikit-learn"
+    purpose = "machine learning on a cluster"
+    about = "`H2OAutoEncoderEstimator`"
     released = "2026-08"
     name, distribution, module = "H2O", "h2o", "h2o"
     computes_here = False
@@ -64,9 +65,10 @@ class H2O(Library):
 
 
 class CTGAN(Library):
-    """Its VAE, which only makes rows up: what is used are samples."""
+    """Its VAE, which can only draw rows: samples stand for its reconstructions."""
 
-    about = "`TVAE`, which draws samples and has neither codes nor reconstructions"
+    purpose = "synthetic rows of a table"
+    about = "`TVAE`"
     released = "2026-02"
     name, distribution, module = "ctgan", "ctgan", "ctgan"
     trains_network = False

@@ -10,7 +10,8 @@ from _others_library import Library, Network, given
 class PyOD(Library):
     """Its detector of outliers; reconstructions are those of its network, a public attribute."""
 
-    about = "`AutoEncoder`, a detector of outliers"
+    purpose = "outlier detection"
+    about = "`AutoEncoder`"
     released = "2026-10"
     name, distribution, module = "pyod", "pyod", "pyod"
     grid = {"hidden_neuron_list": [[1], [2]]}
@@ -36,7 +37,7 @@ class PyOD(Library):
     def restored(self, model, X):
         import torch
 
-        mean, std = (model.X_mean, model.X_std) if model.preprocessing else (0, 1)
+        mean, std = (model.X_mean, model.X_std + 1e-8) if model.preprocessing else (0, 1)
         with torch.no_grad():
             rows = torch.tensor((X - mean) / std, dtype=torch.float32)
             return model.model.eval()(rows).numpy() * std + mean
@@ -46,6 +47,7 @@ class PyOD(Library):
 
 
 class Encdr(Library):
+    purpose = "autoencoders with scikit-learn's methods"
     about = "`ENCDR`"
     released = "2025-09"
     name, distribution, module = "encdr", "encdr", "encdr"
@@ -76,14 +78,16 @@ class Encdr(Library):
 
 
 class ScviTools(Library):
-    about = "only which classes it has: it is for counts of genes"
+    purpose = "gene counts of single cells"
+    about = "only its classes"
     released = "2026-09"
     name, distribution, module = "scvi-tools", "scvi-tools", "scvi"
     trains_network = False
 
 
 class SAELens(Library):
-    about = "only which classes it has: it is for activations of language models"
+    purpose = "sparse autoencoders of a language model's activations"
+    about = "only its classes"
     released = "2026-10"
     name, distribution, module = "SAELens", "sae-lens", "sae_lens"
     trains_network = False
@@ -109,7 +113,8 @@ class Trainer:
 class Pythae(Library):
     """Its plain autoencoder; where layers are not its defaults, they are modules of the user's."""
 
-    about = "`AE`, with modules of the user's"
+    purpose = "comparing variational autoencoders"
+    about = "`AE` with the user's modules"
     released = "2023-09"
     name, distribution, module = "pythae", "pythae", "pythae"
     wants_unit_range = True  # its decoder ends in a sigmoid
