@@ -178,9 +178,9 @@ def speed(answers):
         f"A fit of 64-32-8-32-64 to the digits, with {N_EPOCHS} epochs in batches of {BATCH} and "
         f"one thread: medians of {N_ROUNDS} rounds, in which skae and the other library take turns "
         "in one process. Other programs were running on the machine, so the ratios of processor "
-        "time say more than the seconds. *Lines* is the length of a program, imports included, "
-        "that trains this network and returns codes and reconstructions "
-        "(`docs/benchmarks/_others_snippets.py`)."
+        "time say more than the seconds. H2O's seconds include sending the rows to its server. "
+        "*Lines* is the length of a program, imports included, that trains this network and "
+        "returns codes and reconstructions (`docs/benchmarks/_others_snippets.py`)."
     )
     header = ["", "seconds", "time / skae's", "processor time / skae's", "lines"]
     yield table(header, with_answers(speed_rows(answers)))
