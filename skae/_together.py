@@ -7,6 +7,7 @@ from contextvars import ContextVar
 import numpy as np
 from scipy.sparse import issparse, vstack
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _num_features, _num_samples
 
@@ -18,7 +19,7 @@ from skae._tabular import holds_more_than_numbers, is_shared
 from skae._version import __version__
 
 LOCAL = ("device", "verbose")  # parameters that may differ between ranks
-PLAIN = (bool, int, float, str, tuple, list, dict, type(None))
+PLAIN = (bool, int, float, str, type(None))
 TRAINED = ("_state", "autoencoder_")  # attributes that a fit sets once it has trained
 group_of_fits = ContextVar("group_of_fits", default=None)
 
@@ -37,8 +38,8 @@ def alone():
 def together(estimator, continues, X, target=None, sample_weight=None):
     """A context that gives X, targets and weights of all processes that share a fit.
 
-    Without other processes they are unchanged. A failure in any process leaves the estimator
-    unchanged if training was being continued, and not fitted if it started anew.
+    Without other processes they are unchanged. After a failure in any process the estimator is as
+    it was before if training was to continue or had not begun; otherwise it is not fitted.
 
     Parameters
     ----------
@@ -104,12 +105,8 @@ def refuse_other_lengths(n_rows, **of_rows):
 
 def facts_of(estimator, continues, X, target, sample_weight):
     """Facts that must agree in all processes, by name."""
-    parameters = estimator.get_params(deep=True).items()
-    of_parameters = {
-        f"the parameter {name}": told_of(value)
-        for name, value in parameters
-        if name.rpartition("__")[2] not in LOCAL
-    }
+    parameters = told_parameters(estimator, deep=True).items()
+    of_parameters = {f"the parameter {name}": told for name, told in parameters}
     of_data = {
         "columns of X": _num_features(X),
         "the names of columns": frame_of(X).names if is_frame(X) else None,
@@ -117,8 +114,9 @@ def facts_of(estimator, continues, X, target, sample_weight):
         "whether there is a target": target is not None,
         "whether there is a sample_weight": sample_weight is not None,
     }
-    state = told_of(estimator) if continues else None
-    classes = told_of(list(vars(estimator).get("classes_", ())))
+    state = told_of_weights(estimator) if continues else None
+    begins_anew = "_state" in vars(estimator) and not continues  # and forgets its classes
+    classes = () if begins_anew else vars(estimator).get("classes_", ())
     return {
         "skae's version": __version__,
         "the estimator": type(estimator).__name__,
@@ -126,21 +124,49 @@ def facts_of(estimator, continues, X, target, sample_weight):
         **of_data,
         "whether training continues": continues,
         "the state from which training continues": state,
-        "the classes": classes,
+        "the classes": told_of(classes),
+    }
+
+
+def told_parameters(estimator, deep):
+    """Parameters that must be the same in all processes, as `told_of` tells them, by name."""
+    parameters = estimator.get_params(deep=deep).items()
+    return {
+        name: told_of(value) for name, value in parameters if name.rpartition("__")[2] not in LOCAL
     }
 
 
 def told_of(value):
-    """A string that shows other processes whether a parameter has the same value."""
+    """A string that shows other processes whether a parameter has the same value.
+
+    Python's own strings would tell addresses of functions, and devices of a list's estimators.
+    """
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return f"({', '.join(map(told_of, value))})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{k!r}: {told_of(v)}' for k, v in value.items())}}}"
     if isinstance(value, PLAIN):
         return repr(value)
-    name = type(value).__name__
     if isinstance(value, BaseEstimator):
-        state = vars(value).get("_state")
-        if state is None:
-            return name
-        return f"{name} fitted to weights {zlib.crc32(state.weights.tobytes()):08x}"
-    return getattr(value, "__qualname__", name)
+        return told_of_estimator(value)
+    return getattr(value, "__qualname__", type(value).__name__)
+
+
+def told_of_estimator(estimator):
+    """The same for an estimator: its parameters, and the weights of a frozen one."""
+    of_class = type(estimator).__name__
+    if isinstance(estimator, FrozenEstimator):
+        return f"{of_class} of {told_of_weights(estimator.estimator)}"
+    parameters = told_parameters(estimator, deep=False).items()
+    return f"{of_class}({', '.join(f'{name}={told}' for name, told in parameters)})"
+
+
+def told_of_weights(estimator):
+    """The same for the weights of a fitted estimator, if it has any."""
+    name, state = type(estimator).__name__, vars(estimator).get("_state")
+    return name if state is None else f"{name} with weights {zlib.crc32(state.weights):08x}"
 
 
 def check_facts(facts):

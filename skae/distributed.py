@@ -15,12 +15,12 @@ __all__ = ["data_parallel"]
 def data_parallel(*, timeout=300.0) -> AbstractContextManager:
     """Let each fit train one model on the rows of all processes.
 
-    Each process calls `fit` or `partial_fit` of the same estimator, any one of skae, with its own
-    rows, its shard. The result is identical to the bit in all processes and, up to rounding, that
-    of one process with the concatenated shards. Each batch is drawn from all rows, and each
-    process computes the gradient for its own; once per step, the gradients are added up.
-    Statistics, encoders of tables, held-out rows, thresholds, stopping and noise also refer to
-    all rows.
+    Each process calls `fit` or `partial_fit` of the same estimator, any one of skae except a
+    `TableEncoder` on its own, with its own rows, its shard. The result is identical to the bit in
+    all processes and, up to rounding, that of one process with the concatenated shards. Each batch
+    is drawn from all rows, and each process computes the gradient for its own; once per step, the
+    gradients are added up. Statistics, encoders of tables, held-out rows, thresholds, stopping and
+    noise also refer to all rows.
 
     The processes are those of `torch.distributed`. If its `init_process_group` has not
     been called, they are those that `torchrun` started.
@@ -40,8 +40,8 @@ def data_parallel(*, timeout=300.0) -> AbstractContextManager:
     ------
     RuntimeError
         If there are no such processes. In a fit, if another process fails, ends or does not
-        answer: the error names its rank, and the estimator is not fitted (if training was being
-        continued, it is unchanged).
+        answer: the error names its rank, and the estimator is not fitted (if training was to
+        continue, or had not begun, it is unchanged).
     ValueError
         In a fit, if the processes differ in the estimator, its parameters or the columns of X:
         their number, names or, if they are encoded, dtypes.

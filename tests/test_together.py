@@ -13,8 +13,9 @@ from ranks import BOUNDS, N_ROWS, TRAINING, assert_close, assert_equal, caught, 
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skae import (
     GAN,
@@ -26,11 +27,12 @@ from skae import (
     DenoisingAutoencoder,
     InfoGAN,
     RestrictedBoltzmannMachine,
+    StackedAutoencoder,
 )
 from skae._adversarial import BaseGAN
 from skae._engine.network import Network
 from skae._engine.shards import Shard
-from skae._together import group_of_fits
+from skae._together import check_facts, facts_of, group_of_fits
 from skae.distributed import data_parallel
 from skae.tables import TableEncoder
 
@@ -249,3 +251,46 @@ def test_an_error_in_one_rank_is_one_in_all(tmp_path):
             told = name in ("infinite", "label") or (name in ("detector", "imputer") and rank == 1)
             assert told or "Rank 1" in message, name
             assert is_fitted == (name == "imputer"), name  # of before
+
+
+def doubled_first(n_components, **local):
+    """A detector; each call makes the function in its pipeline anew, as each process does."""
+
+    def double(rows):
+        return 2.0 * rows
+
+    steps = FunctionTransformer(double), clone(PLAIN).set_params(n_components=n_components, **local)
+    return AutoencoderOutlierDetector(make_pipeline(*steps))
+
+
+def differ(*estimators):
+    """Whether ranks refuse to fit these together."""
+    try:
+        check_facts([facts_of(estimator, False, ROWS, None, None) for estimator in estimators])
+    except ValueError:
+        return True
+    return False
+
+
+def test_parameters_of_parts_differ_only_in_values():
+    """Neither in addresses nor in what may differ, such as devices."""
+    detector = doubled_first(3)
+    assert not differ(detector, doubled_first(np.int64(3), device="auto", verbose=True))
+    assert differ(detector, doubled_first(np.int64(4)))
+    layers = [clone(PLAIN).set_params(alpha=alpha) for alpha in (0.0, 0.1)]
+    assert differ(*(StackedAutoencoder((3,), estimator=[layer]) for layer in layers))
+
+
+def test_only_weights_of_frozen_parts_count():
+    fitted = [clone(PLAIN).set_params(random_state=seed).fit(ROWS) for seed in (0, 1)]
+    for its in fitted:
+        its.random_state = 0
+    assert not differ(*map(AutoencoderOutlierDetector, fitted))
+    assert differ(*(AutoencoderOutlierDetector(FrozenEstimator(its)) for its in fitted))
+
+
+def test_classes_of_an_earlier_fit_do_not_count():
+    classifiers = [AutoencoderClassifier(LAYER, **TRAINING) for _ in range(2)]
+    for classifier, labels in zip(classifiers, (LABELS, LABELS + 1), strict=True):
+        classifier.fit(ROWS, labels)
+    assert not differ(*classifiers)
