@@ -31,6 +31,7 @@ from skae._engine import files, order
 from skae._engine.data import Split
 from skae._engine.files import OnFile, in_memory, is_on_file, size_on_file
 from skae._engine.memory import free_memory
+from skae._engine.shards import Shard
 from skae._engine.streams import stream
 
 PIXELS, DIGITS = load_digits(return_X_y=True)
@@ -237,12 +238,33 @@ def test_blocks_of_a_window_lie_all_over_the_file(small_windows):
 class Advised(mmap.mmap):
     """A memory map that keeps the advice that it is given."""
 
+    asked = ()
+
     def madvise(self, option, start, length):
         super().madvise(option, start, length)
-        self.asked = [*getattr(self, "asked", []), (start, start + length)]
+        self.asked = [*self.asked, (start, start + length)]
 
 
-@pytest.mark.skipif(not hasattr(mmap.mmap, "madvise"), reason="the system takes no advice")
+class Refusing(mmap.mmap):
+    """A memory map of a system that refuses such advice."""
+
+    def madvise(self, *advice):
+        raise OSError("Cannot allocate memory")
+
+
+needs_advice = pytest.mark.skipif(
+    not hasattr(mmap.mmap, "madvise"), reason="the system takes no advice"
+)
+
+
+def zeros_in(kind, path, shape):
+    """A map of zeros, of float32."""
+    path.write_bytes(bytes(4 * np.prod(shape)))
+    with open(path, "rb") as file:
+        return np.ndarray(shape, np.float32, kind(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+@needs_advice
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
 def test_each_window_is_asked_for_before_its_first_batch(dtype, tmp_path):
     n_rows, row = 5000, 100 * np.dtype(dtype).itemsize
@@ -265,10 +287,52 @@ def test_each_window_is_asked_for_before_its_first_batch(dtype, tmp_path):
     )
 
 
+FEW = np.array([0, 3, 900, 901])
+VIEWS = {
+    "every other row": (lambda X: X[1::2], True),
+    "some columns": (lambda X: X[:, 5:], True),
+    "in reverse": (lambda X: X[::-1], False),
+    "one row in reverse": (lambda X: X[:1][::-1], False),
+    "columns one after the other": (lambda X: X.reshape(50, -1).T, False),
+    "far apart": (lambda X: X[::1000], False),
+}
+
+
+@needs_advice
+@pytest.mark.parametrize("view", VIEWS)
+def test_rows_close_together_are_asked_for(view, tmp_path):
+    select, is_asked = VIEWS[view]
+    X = zeros_in(Advised, tmp_path / "rows", (4000, 50))
+    memory, some = X.base, select(X)
+    rows = FEW[len(some) > FEW]
+    files.ask_for(some, rows)
+    assert bool(memory.asked) == is_asked
+    for row in rows if is_asked else ():
+        place = some[row].ctypes.data - X.ctypes.data
+        assert any(low <= place < high for low, high in memory.asked)
+
+
+@needs_advice
+def test_a_shard_asks_for_its_own_rows(tmp_path):
+    X = zeros_in(Advised, tmp_path / "rows", (4000, 50))
+    shard = Shard(X, np.arange(8000) % 2 == 1, group=None)
+    files.ask_for(shard, np.arange(0, 8000, 2))
+    assert not X.base.asked
+    files.ask_for(shard, np.array([7999]))
+    [(low, high)] = X.base.asked
+    assert low <= 3999 * 200 and high == 4000 * 200
+
+
+@needs_advice
+def test_a_system_may_refuse(tmp_path):
+    files.ask_for(zeros_in(Refusing, tmp_path / "rows", (4000, 50)), FEW)
+
+
 def test_what_is_asked_for_leaves_large_gaps_out():
     rows = np.array([0, 1, 2, 5, 40, 41, 90])
     assert files.spans_of(rows, 3) == [(0, 6), (40, 42), (90, 91)]
     assert files.spans_of(rows, 1) == [(0, 3), (5, 6), (40, 42), (90, 91)]
+    assert files.spans_of(rows[:0], 1) == []
 
 
 def test_small_data_are_one_window():

@@ -1,6 +1,7 @@
 """Rows in a file, read in parts: memory maps, and selections from them."""
 
 import mmap
+from contextlib import suppress
 
 import numpy as np
 
@@ -111,7 +112,8 @@ def reading_ahead(X, windows, batches):
 
     Parameters
     ----------
-    X : array-like
+    X : ndarray, `OnFile` or `Shard`
+        Rows in a file; of a `Shard`, this process's.
     windows, batches : sequence of Tensor of int
         Rows of X, the same ones in the same order.
     """
@@ -126,26 +128,33 @@ def reading_ahead(X, windows, batches):
 
 
 def ask_for(X, rows):
-    """Ask the system to read rows of a memory map from the disk, if it takes such advice."""
+    """Ask the system to read rows of a memory map from the disk, if it takes such advice.
+
+    Rows need not follow each other at once, as in `file[rank::2]`, but must not lie far apart.
+    """
+    if hasattr(X, "own_among"):  # a `Shard`
+        X, rows = X.own, X.own_among(rows)
     file, rows_of_file = getattr(X, "file", X), getattr(X, "rows", None)
-    if not hasattr(mmap.mmap, "madvise") or not file.flags.c_contiguous:
+    row, step = file[:1], file.strides[0]
+    is_near = row.flags.c_contiguous and 0 <= step - row.nbytes <= GAP
+    if not hasattr(mmap.mmap, "madvise") or not is_near:
         return
     rows = rows if rows_of_file is None else rows_of_file[rows]
     memory = file
     while not isinstance(memory, mmap.mmap):
         memory = memory.base
     first = file.ctypes.data - np.frombuffer(memory, np.uint8).ctypes.data
-    for start, stop in spans_of(np.sort(rows), max(1, GAP // file.strides[0])):
-        start, stop = (first + row * file.strides[0] for row in (start, stop))
+    for start, stop in spans_of(np.sort(rows), max(1, GAP // step)):
+        start, stop = first + start * step, first + stop * step
         start -= start % mmap.PAGESIZE
-        memory.madvise(mmap.MADV_WILLNEED, start, stop - start)
+        with suppress(OSError):  # a system that refuses reads row by row
+            memory.madvise(mmap.MADV_WILLNEED, start, stop - start)
 
 
 def spans_of(rows, gap):
     """Pairs (start, stop) that cover sorted rows, without gaps of more than so many rows."""
-    breaks = np.flatnonzero(np.diff(rows) > gap)
-    starts, stops = rows[[0, *(breaks + 1)]], rows[[*breaks, -1]] + 1
-    return list(zip(starts.tolist(), stops.tolist(), strict=True))
+    parts = np.split(rows, np.flatnonzero(np.diff(rows) > gap) + 1)
+    return [(int(part[0]), int(part[-1]) + 1) for part in parts if len(part)]
 
 
 def in_memory(X):

@@ -66,7 +66,7 @@ class Shard:
         n_own = self.own.shape[0]
         found = function(self.own if n_own else np.zeros((1, self.shape[1]), self.dtype))
         found = found if n_own else found[:0]
-        dtype = np.dtype(found.dtype).name if hasattr(found, "dtype") else None  # of no table
+        dtype = np.dtype(found.dtype).name if hasattr(found, "dtype") else None  # a table has none
         kinds = self.group.gather((found.shape[1], dtype))
         for rank, (width, dtype) in enumerate(kinds):
             if (width, dtype) != kinds[0]:
@@ -83,6 +83,10 @@ class Shard:
     def part(self, indices):
         """This process's `Part` of the batch of rows at some indices, a tensor."""
         return Part(self.group, indices, torch.from_numpy(self.is_own[indices.cpu().numpy()]))
+
+    def own_among(self, rows):
+        """Positions in `own` of this process's rows among some indices, as arrays."""
+        return self._places[rows[self.is_own[rows]]]
 
     def places(self, indices):
         """Positions of this process's rows among some indices, as tensors."""

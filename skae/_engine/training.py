@@ -23,7 +23,7 @@ from skae._engine.order import shuffled, shuffled_windows
 from skae._engine.parallel import Part
 from skae._engine.phases import say
 from skae._engine.settings import Settings
-from skae._engine.shards import Shard
+from skae._engine.shards import Shard, own
 from skae._engine.stopping import Stopping
 from skae._engine.streams import stream
 from skae._engine.tape import Tape
@@ -216,10 +216,9 @@ class Trainer:
         noise = stream(seed, "noise", epoch, device=self.device)
         windows = self._windows(seed, epoch)
         batches = torch.cat(windows).to(self.device).split(self.settings.batch_size)
-        if self.settings.in_windows and is_on_file(self.data.X):
+        taken = batches
+        if self.settings.in_windows and is_on_file(own(self.data.X)):
             taken = reading_ahead(self.data.X, windows, batches)
-        else:
-            taken = batches
         losses = []
         with self._enough_threads():
             for batch, indices in enumerate(taken):
