@@ -6,7 +6,7 @@ every page loads without an error in its console, no image is broken, the search
 "contractive", and a screen of 400 pixels needs no scrolling sideways. With axe-core, too
 (`npm pack axe-core && tar xzf axe-core-*.tgz`, then `--axe package/axe.min.js`): nothing on a page
 keeps out those who see little or use the keyboard, on a small screen and a large one, in the light
-theme and the dark one. Exits with 1 if something is wrong, and with 2 if `--need-all` is given and
+theme and the dark one. Exits with 1 if something is wrong, and with 3 if `--need-all` is given and
 Chromium or axe-core is lacking.
 """
 
@@ -225,6 +225,8 @@ def main():
     site = options.site.resolve()
     if not (site / "index.html").is_file():
         parser.error(f"{site} holds no site: build it with sphinx-build -W docs docs/_build")
+    if options.axe and not options.axe.is_file():
+        parser.error(f"{options.axe} is not there: get it with npm pack axe-core")
     problems = list(check_links(site))
     lacking = [name for name in ("chromium", "axe") if not getattr(options, name)]
     if options.chromium:
@@ -234,7 +236,7 @@ def main():
     for name in lacking:
         print(f"No {name}: {LEFT_OUT[name]}.")
     print("\n".join(problems) or "Nothing is wrong.")
-    return 1 if problems else 2 if options.need_all and lacking else 0
+    return 1 if problems else 3 if options.need_all and lacking else 0
 
 
 if __name__ == "__main__":
