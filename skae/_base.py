@@ -164,8 +164,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data. float32 is computed in float32, and so is a memory map of integers or
-            of halves; everything else in float64.
+            Training data. Computations use float32 for float32 data, data frames with categories
+            and memory maps of integers or float16, float64 for all other data.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -167,7 +167,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
     max_iter : int or 'auto', default='auto'
         Maximum number of epochs, that is, passes over X. Reaching it is not an error and does not
         warn. 'auto' is 20 epochs or 2,000 steps, whichever is longer; large networks and tables
-        with many more columns than rows get fewer steps, and none gets more than 20,000. See
+        with fewer than 20 rows per column get fewer steps, and none gets more than 20,000. See
         :ref:`auto`.
     shuffle : bool or 'windows', default=True
         Whether each epoch takes the rows in a new random order; if not, all epochs have the same
@@ -391,8 +391,9 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data; NaN is a missing value. Computations use float32 for float32 data and
-            for memory maps of integers or float16, float64 for all other data.
+            Training data; NaN is a missing value. Computations use float32 for float32 data, data
+            frames with categories and memory maps of integers or float16, float64 for all other
+            data.
         y : None
             Ignored; pass targets as the keyword `target`.
         sample_weight : array-like of shape (n_samples,), default=None

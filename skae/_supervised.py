@@ -108,8 +108,9 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         Parameters
         ----------
         X : array-like or CSR matrix of shape (n_samples, n_features)
-            Training data, labelled and unlabelled. Computations use float32 for float32 data and
-            for memory maps of integers or float16, float64 for all other data.
+            Training data, labelled and unlabelled. Computations use float32 for float32 data, data
+            frames with categories and memory maps of integers or float16, float64 for all other
+            data.
         y : array-like or CSR matrix of shape (n_samples,) or (n_samples, n_outputs)
             Labels or numbers to predict; for a classifier, two dimensions are an indicator matrix.
             Mark rows without y by `unlabeled` for a classifier, by NaN for a regressor.

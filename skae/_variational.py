@@ -59,19 +59,19 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
         'categorical' for rows of counts, multinomial given their total, where decoded
         rows are proportions. Data outside its domain raise ValueError.
     noise_variance : {'shared', 'per_feature', 'heteroscedastic'} or float, default='shared'
-        Variance of the 'gaussian' likelihood, in squared units of X. 'shared' learns one number
-        for all cells, which balances reconstruction against the KL divergence automatically (with
-        solver='sgd', set `learning_rate_init` to 3e-4 or less). 'per_feature' learns one number
-        per feature, as factor analysis does, which suits data with some noisy columns.
+        Variance of the 'gaussian' likelihood, in squared units of X. 'shared' learns one number for
+        all cells, which balances reconstruction against the KL divergence automatically (with
+        solver='sgd', set `learning_rate_init` to 3e-4 or less). 'per_feature' learns one number per
+        feature, as factor analysis does, which suits data with some noisy columns.
         'heteroscedastic' makes the decoder output one per cell, beside its mean. A float fixes it:
-        smaller values give more exact reconstructions and more informative codes. Other
-        likelihoods ignore it. For data frames with categories, 'shared' means 'per_feature', as
-        their columns have no common scale.
+        smaller values give more exact reconstructions and more informative codes. Other likelihoods
+        ignore it. For data that `table` encodes, 'shared' means 'per_feature', as their columns
+        have no common scale, and 'heteroscedastic' raises ValueError.
     beta : float or 'auto', default='auto'
         Weight of the KL divergence in training. 1 maximises the ELBO; larger values give smoother,
         more independent codes and worse reconstructions; 0 leaves only the reconstruction. Scores
-        always use 1. 'auto' is 1, or 0.5 for data frames with categories: these hold so few nats
-        that codes would carry almost nothing.
+        always use 1. 'auto' is 1, or 0.5 for data that `table` encodes: these hold so few nats that
+        codes would carry almost nothing.
     kl_warmup : int, default=0
         Number of epochs over which the weight of the KL divergence rises from 0 to
         `beta`, in equal steps. This helps if the code collapses; try a tenth of
@@ -150,7 +150,7 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
     max_iter : int or 'auto', default='auto'
         Maximum number of epochs, that is, passes over X. Reaching it is not an error and does not
         warn. 'auto' is 20 epochs or 2,000 steps, whichever is longer; large networks and tables
-        with many more columns than rows get fewer steps, and none gets more than 20,000. See
+        with fewer than 20 rows per column get fewer steps, and none gets more than 20,000. See
         :ref:`auto`.
     shuffle : bool or 'windows', default=True
         Whether each epoch takes the rows in a new random order; if not, all epochs have the same

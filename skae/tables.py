@@ -59,7 +59,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
     numeric : {'auto', 'standard', 'quantile'}, default='auto'
         How numbers enter the matrix. 'standard' gives mean 0 and variance 1. 'quantile' gives
         normal scores of their quantiles, so that any distribution becomes normal. 'auto' is
-        'standard'.
+        'standard', but 'quantile' if the encoder is the `table` of a VAE or a GAN.
     max_categories : int or None, default=100
         Maximum number of columns in a block. If there are more categories, the rarer ones share
         the last column and come back as the most frequent of them. With None, each category has
