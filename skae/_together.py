@@ -20,6 +20,7 @@ from skae._version import __version__
 
 LOCAL = ("device", "verbose")  # parameters that may differ between ranks
 PLAIN = (bool, int, float, str, type(None))
+STRINGS = "UST"  # kinds of NumPy's dtypes, to which it would convert numbers
 TRAINED = ("_state", "autoencoder_")  # attributes that a fit sets once it has trained
 group_of_fits = ContextVar("group_of_fits", default=None)
 
@@ -112,6 +113,7 @@ def facts_of(estimator, continues, X, target, sample_weight):
         "the names of columns": frame_of(X).names if is_frame(X) else None,
         "whether columns hold more than numbers": holds_more_than_numbers(X),
         "whether there is a target": target is not None,
+        "the shape of the target's rows": np.shape(target)[1:],
         "whether there is a sample_weight": sample_weight is not None,
     }
     state = told_of_weights(estimator) if continues else None
@@ -189,6 +191,8 @@ def gathered(rows, group, n_rows=None):
 
 def stacked(parts):
     """Rows of several arrays, or sparse matrices, one after the other's."""
+    if len({part.dtype.kind in STRINGS for part in parts if part.dtype != object}) > 1:
+        raise ValueError("Some ranks have strings where others have numbers: give all the same.")
     return vstack(parts).tocsr() if issparse(parts[0]) else np.concatenate(parts)
 
 

@@ -102,6 +102,7 @@ def test_tables(size, tmp_path):
 # Of other kinds than networks that are trained in one go on arrays.
 PLAIN = DenoisingAutoencoder(3, **TRAINING)
 DETECTOR = AutoencoderOutlierDetector(PLAIN)
+CLASSIFIER = AutoencoderClassifier(LAYER, **TRAINING)
 IMPUTER = AutoencoderImputer(PLAIN, add_indicator=True)
 GAME = {"n_components": 3, "hidden_layer_sizes": (8,), **TRAINING, "max_iter": 2}
 SEVERAL = np.stack([LABELS, ROWS[:, 1] > 0], axis=1).astype(int)
@@ -124,7 +125,7 @@ OTHERS = {
     "ConditionalGAN": (ConditionalGAN(**GAME), ROWS, {"y": LABELS}),
     "InfoGAN": (InfoGAN(**GAME, n_categories=3, n_continuous=1), ROWS, {}),
     "machine": (RestrictedBoltzmannMachine(4, **TRAINING), UNIT, {}),
-    "multilabel": (AutoencoderClassifier(LAYER, **TRAINING), ROWS, {"y": SEVERAL}),
+    "multilabel": (CLASSIFIER, ROWS, {"y": SEVERAL}),
 }
 
 
@@ -218,6 +219,7 @@ def fail(rank, size):
     second, imputer = rank == 1, AutoencoderImputer(PLAIN)
     infinite, no_label = TABLE.copy(), LABELS.astype(float)
     infinite.loc[900, "size"], no_label[900] = np.inf, np.nan
+    words = LABELS.astype(str) if second else LABELS
     with data_parallel(timeout=60):
         imputer.fit(shard_of(rank, size, GAPS))
     return {
@@ -229,6 +231,10 @@ def fail(rank, size):
         "infinite": caught(PLAIN, rank, size, infinite),
         "detector": caught(DETECTOR, rank, size, GAPS * [1.0, np.inf][rank]),
         "imputer": caught(imputer, rank, size, GAPS * [1.0, np.inf][rank]),
+        "strings": caught(CLASSIFIER, rank, size, ROWS, y=shard_of(rank, size, words)),
+        "columns": caught(
+            CLASSIFIER, rank, size, ROWS, y=shard_of(rank, size, SEVERAL[:, : 1 + rank])
+        ),
         "label": caught(ConditionalGAN(**GAME), rank, size, ROWS, y=shard_of(rank, size, no_label)),
     }
 
@@ -240,6 +246,8 @@ WORDS = {
     "infinite": "Column 'size' contains infinity",
     "detector": "infinity",
     "imputer": "infinity",
+    "strings": "Some ranks have strings where others have numbers",
+    "columns": "Rank 1 differs from rank 0 in the shape of the target's rows: (2,) instead of (1,)",
     "label": "y has rows without a label",
 }
 
@@ -248,7 +256,9 @@ def test_an_error_in_one_rank_is_one_in_all(tmp_path):
     for name, found in results(fail, 2, tmp_path).items():
         for rank, (_, message, is_fitted) in enumerate(found):
             assert WORDS[name] in message, name
-            told = name in ("infinite", "label") or (name in ("detector", "imputer") and rank == 1)
+            told = name in ("infinite", "strings", "label") or (
+                name in ("detector", "imputer") and rank == 1
+            )
             assert told or "Rank 1" in message, name
             assert is_fitted == (name == "imputer"), name  # of before
 
