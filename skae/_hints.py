@@ -53,11 +53,12 @@ class hints:
                 "For convolutions, pass the shape of the images as "
                 "network=ConvNet(image_shape=...)."
             )
+        if "contains infinity" in message:
+            return note_on_infinity(self._X)
         if "contains NaN" in message:
-            return (
-                "DenoisingAutoencoder takes missing values (NaN), and fills them. So do VAE with "
-                "table=TableEncoder(), and AutoencoderImputer as a step before other estimators."
-            )
+            return note_on_missing(self._X)
+        if is_records(self._X):
+            return "Pass a data frame with these columns, such as pandas.DataFrame(X)."
         return note_on_columns(columns_without_numbers(self._X), hasattr(self._X, "columns"))
 
 
@@ -76,16 +77,56 @@ def refuse_streams(X):
         )
 
 
+def is_records(X):
+    """Whether X is a dict of columns, or a list of dicts, one for each row."""
+    return isinstance(X, Mapping) or (
+        isinstance(X, Sequence) and len(X) > 0 and isinstance(X[0], Mapping)
+    )
+
+
+def note_on_infinity(X):
+    """A note with the columns of infinite numbers; None if they cannot be told."""
+    found = _columns_where(X, lambda X: np.isinf([np.fmin.reduce(X), np.fmax.reduce(X)]).any(0))
+    return f"{_subject(found)} infinity: replace it by a number first." if found else None
+
+
+def note_on_missing(X):
+    """A note with the columns of missing numbers, if they can be told, and a remedy."""
+    found = _columns_where(X, lambda X: np.isnan(np.minimum.reduce(X)))
+    return (f"{_subject(found)} NaN. " if found else "") + (
+        "DenoisingAutoencoder takes missing values (NaN), and fills them. So do VAE with "
+        "table=TableEncoder(), and AutoencoderImputer as a step before other estimators."
+    )
+
+
+def _columns_where(X, test):
+    """Names of the columns of an array, a list or a frame of numbers that pass a test."""
+    if not isinstance(X, np.ndarray | list) and not hasattr(X, "columns"):
+        return []
+    try:
+        values = np.asarray(X, dtype=None if _is_numeric(X) else float)
+        return [name for name, it in zip(_names(X, values), test(values), strict=True) if it]
+    except (TypeError, ValueError):  # no numbers
+        return []
+
+
+def _is_numeric(X):
+    return getattr(getattr(X, "dtype", None), "kind", None) in NUMBERS
+
+
+def _names(X, values):
+    return getattr(X, "column_names", getattr(X, "columns", range(values.shape[1])))
+
+
 def columns_without_numbers(X):
     """The non-numeric columns of a table: their names and first such values."""
-    if issparse(X) or getattr(getattr(X, "dtype", None), "kind", None) in NUMBERS:
+    if issparse(X) or _is_numeric(X):
         return {}
     X = X if hasattr(X, "columns") else np.asarray(X, dtype=object)
     if len(X.shape) != 2:
         return {}
-    names = getattr(X, "column_names", getattr(X, "columns", range(X.shape[1])))
     found = {}
-    for number, name in enumerate(names):
+    for number, name in enumerate(_names(X, X)):
         for value in first_without_number(_safe_indexing(X, number, axis=1)):
             found[name] = value
     return found
@@ -103,18 +144,26 @@ def first_without_number(column):
     return []
 
 
+def _subject(names):
+    """The beginning of a sentence about columns, with the verb."""
+    shown = ", ".join([*map(repr, names)][:FEW]) + ", ..." * (len(names) > FEW)
+    return f"Columns {shown} hold" if len(names) > 1 else f"Column {shown} holds"
+
+
 def note_on_columns(values, is_frame):
     """A note with names of columns, their content and a remedy; None if there are no columns."""
     if not values:
         return None
-    names = ", ".join([*map(repr, values)][:FEW]) + ", ..." * (len(values) > FEW)
-    subject = f"Columns {names} hold" if len(values) > 1 else f"Column {names} holds"
-    remedy = "pass a data frame to fit, such as pandas.DataFrame(X): fit encodes their categories"
+    remedy = (
+        "pass a data frame to fit, such as pandas.DataFrame(X).infer_objects(): fit encodes their "
+        "categories"
+    )
     if is_frame:
         remedy = "pass such a data frame to fit, with table='auto': fit encodes their categories"
+    value = next(iter(values.values()))
     return (
-        f"{subject} non-numeric values, such as {next(iter(values.values()))!r}. Convert them to "
-        f"numbers first, or {remedy}."
+        f"{_subject(values)} non-numeric values, such as {value!r}. Convert them to numbers first, "
+        f"or {remedy}."
     )
 
 

@@ -1,6 +1,7 @@
 """What `TableEncoder` knows about a column: its kind, its encoder, and valid replacements."""
 
 from collections import Counter
+from numbers import Number
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from skae._cells import NUMERIC, Rounding
 from skae._engine.notice import warn
 from skae._numbers import Numbers
 
-SURELY_NAMES = 20  # number of distinct categories, one per row, beyond which these are row names
+SURELY_NAMES = 20  # number of categories beyond which, if they are one per row, they name rows
 FEW = 5  # maximum of values that an error shows
 UNITS = ("ns", "us", "ms", "s", "m", "h", "D")
 FACTORS = (1000, 1000, 1000, 60, 60, 24)  # units of time, in multiples of the one before
@@ -46,7 +47,8 @@ class Column:
             self.encoder = Numbers(cells.known, scale, Rounding(cells.precision), coarser, its)
         else:
             self.encoder = self._categories(cells, table.max_categories, weights)
-            self._refuse_names_of_rows(len(cells.missing), asked_for=name in kinds)
+            if name not in kinds:
+                self._judge_categories(cells)
 
     def _check_finite(self, cells):
         if cells.family == "floats" and np.isinf(cells.values).any():
@@ -77,13 +79,28 @@ class Column:
                 "them to strings, or drop it."
             ) from error
 
-    def _refuse_names_of_rows(self, n_rows, asked_for):
-        n_levels = len(self.encoder.kept) + len(self.encoder.rare)
-        if n_levels == n_rows > SURELY_NAMES and not asked_for:
-            raise ValueError(
-                f"Column {self.name!r} has {n_levels} categories in {n_rows} rows: drop it, or "
-                f"pass kinds={{{self.name!r}: 'category'}} to encode these categories."
+    def _judge_categories(self, cells):
+        """Refuse categories that are names of rows; warn if they are suspiciously many."""
+        levels, n_rows = [*self.encoder.kept, *self.encoder.rare], len(cells.missing)
+        as_categories = f"pass kinds={{{self.name!r}: 'category'}} to encode these categories."
+        if len(levels) <= SURELY_NAMES:
+            return
+        if cells.family == "strings" and all(isinstance(level, Number) for level in levels):
+            complaint = (
+                f"Column {self.name!r} holds numbers, but its dtype is {self.dtype}, which makes "
+                f"them {len(levels)} categories: convert it to a numeric dtype (in pandas, "
+                f"X.infer_objects() does so), or {as_categories}"
             )
+        elif 2 * len(levels) > n_rows - cells.missing.sum():
+            complaint = (
+                f"Column {self.name!r} has {len(levels)} categories in {n_rows} rows: drop it, or "
+                f"{as_categories}"
+            )
+        else:
+            return
+        if len(levels) == n_rows:
+            raise ValueError(complaint)
+        warn(complaint)
 
     def like_fit(self, cells, dtype):
         """Cells of another table in the dtype of `fit`; ValueError if they do not fit into it."""
@@ -156,4 +173,5 @@ def warn_of_columns(columns):
                 "its values come back missing. Drop it."
             )
         elif column.encoder.is_constant:
-            warn(f"Column {column.name!r} has the same value in all rows: drop it.")
+            where = "in all rows that have one" if column.missing_fraction else "in all rows"
+            warn(f"Column {column.name!r} has the same value {where}: drop it.")

@@ -117,7 +117,8 @@ def test_columns_of_strings_are_named():
         (note,) = error.value.__notes__
         what = "Timestamp('2020" if "day" in names else "'Paris'"
         assert note.startswith(f"{names} non-numeric values, such as {what}")
-        assert ("table='auto'" if hasattr(frame, "columns") else "pandas.DataFrame(X)") in note
+        remedy = "table='auto'" if hasattr(frame, "columns") else "DataFrame(X).infer_objects()"
+        assert remedy in note
 
 
 @pytest.mark.parametrize("name", [*TRAINED, *SUPERVISED])
@@ -139,6 +140,48 @@ def test_codes_and_targets_name_columns_of_strings():
         with pytest.raises(ValueError, match="could not convert string to float") as error:
             attempt()
         assert error.value.__notes__[0].startswith("Column 2 holds")
+
+
+# Columns with numbers that are not finite.
+
+
+@pytest.mark.parametrize("as_rows", [np.array, np.ndarray.tolist, "frame"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_columns_that_are_not_finite_are_named(as_rows, value):
+    rows, names = X.copy(), range(X.shape[1])
+    rows[3, 2] = rows[5, 4] = value
+    if as_rows == "frame":
+        pd, names = pytest.importorskip("pandas"), "abcdef"
+        rows = pd.DataFrame(rows, columns=[*names])
+    else:
+        rows = as_rows(rows)
+    with pytest.raises(ValueError) as error:
+        small("Autoencoder").fit(rows)
+    (note,) = error.value.__notes__
+    what = "NaN. Denoising" if np.isnan(value) else "infinity: replace it"
+    assert note.startswith(f"Columns {names[2]!r}, {names[4]!r} hold {what}")
+
+
+def test_infinity_is_named_beside_missing_values():
+    rows = X.copy()
+    rows[:2, 3] = np.nan, np.inf
+    with pytest.raises(ValueError, match="contains infinity") as error:
+        small("DenoisingAutoencoder").fit(rows)
+    assert error.value.__notes__ == ["Column 3 holds infinity: replace it by a number first."]
+
+
+def test_sparse_rows_that_are_not_finite_have_the_note_without_columns():
+    rows = csr_array(np.where(X > 1, np.nan, X))
+    with pytest.raises(ValueError, match="contains NaN") as error:
+        small("Autoencoder").fit(rows)
+    assert error.value.__notes__[0].startswith("DenoisingAutoencoder takes")
+
+
+@pytest.mark.parametrize("records", [{"a": [1, 2], "b": [3, 4]}, [{"a": 1, "b": 3}] * 3])
+def test_records_should_be_a_data_frame(records):
+    with pytest.raises(TypeError) as error:
+        Autoencoder().fit(records)
+    assert error.value.__notes__[0].endswith("such as pandas.DataFrame(X).")
 
 
 @pytest.mark.parametrize("numbers", [X, X.tolist(), [[None, "1.5"]], csr_array(X), X[0], "Paris"])

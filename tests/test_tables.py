@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -382,10 +383,36 @@ def test_names_of_rows_are_refused():
     assert round_trip(X, kinds={"id": "category"}).equals(X)
 
 
+def test_columns_that_are_nearly_names_of_rows_warn():
+    X = pd.DataFrame({"id": ["person 1", *(f"person {i}" for i in range(29))]})
+    with pytest.warns(UserWarning, match="Column 'id' has 29 categories in 30 rows: drop it"):
+        TableEncoder().fit(X)
+    TableEncoder(kinds={"id": "category"}).fit(X)
+    TableEncoder().fit(pd.concat([X, X]))  # most persons have two rows
+
+
+@pytest.mark.parametrize("convert", [float, int, Decimal])
+def test_numbers_of_dtype_object_are_named(convert):
+    X = pd.DataFrame({"age": pd.Series([*map(convert, range(30))], dtype=object)})
+    with pytest.raises(ValueError, match=r"Column 'age' holds numbers, but its dtype is object"):
+        TableEncoder().fit(X)
+    with pytest.warns(UserWarning, match=r"makes them 30 categories.*X\.infer_objects\(\)"):
+        TableEncoder().fit(pd.concat([X] * 5))
+    TableEncoder(kinds={"age": "category"}).fit(X)
+    TableEncoder().fit(pd.concat([X.head(5)] * 5))  # few, as of grades
+
+
+def test_numbers_of_dtype_category_are_categories():
+    TableEncoder().fit(pd.DataFrame({"zip": [*range(30)] * 2}, dtype="category"))
+
+
 def test_constant_columns_warn():
     X = some_jobs().assign(land="DE")
-    with pytest.warns(UserWarning, match="Column 'land' has the same value in all rows"):
+    with pytest.warns(UserWarning, match="Column 'land' has the same value in all rows: drop it"):
         assert round_trip(X).equals(X)
+    X.loc[1, "land"] = None
+    with pytest.warns(UserWarning, match="'land' has the same value in all rows that have one"):
+        TableEncoder().fit(X)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "Int64", object, "category"])
