@@ -17,6 +17,15 @@ FACTORS = (1000, 1000, 1000, 60, 60, 24)  # units of time, in multiples of the o
 TIMES = ("datetimes", "durations")
 
 
+def reads_as_number(value):
+    """Whether a value is a number, or a string of one."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 class Column:
     """A column of the table in `fit`.
 
@@ -82,22 +91,19 @@ class Column:
     def _judge_categories(self, cells):
         """Refuse categories that are names of rows; warn if they are suspiciously many."""
         levels, n_rows = [*self.encoder.kept, *self.encoder.rare], len(cells.missing)
-        as_categories = f"pass kinds={{{self.name!r}: 'category'}} to encode these categories."
+        found = f"Column {self.name!r} has {len(levels)} categories in {n_rows} rows"
         if len(levels) <= SURELY_NAMES:
             return
         if cells.family == "strings" and all(isinstance(level, Number) for level in levels):
-            complaint = (
-                f"Column {self.name!r} holds numbers, but its dtype is {self.dtype}, which makes "
-                f"them {len(levels)} categories: convert it to a numeric dtype (in pandas, "
-                f"X.infer_objects() does so), or {as_categories}"
-            )
-        elif 2 * len(levels) > n_rows - cells.missing.sum():
-            complaint = (
-                f"Column {self.name!r} has {len(levels)} categories in {n_rows} rows: drop it, or "
-                f"{as_categories}"
-            )
-        else:
+            found += f", which are numbers of dtype {self.dtype}"
+            remedy = "convert it to a numeric dtype (in pandas, X.infer_objects() does so)"
+        elif 2 * len(levels) <= n_rows - cells.missing.sum():
             return
+        else:
+            are_read = 2 * sum(map(reads_as_number, levels)) > len(levels)
+            remedy = "convert it to a numeric dtype, drop it" if are_read else "drop it"
+        told = f"TableEncoder(kinds={{{self.name!r}: 'category'}})"
+        complaint = f"{found}: {remedy}, or pass {told} to encode these categories."
         if len(levels) == n_rows:
             raise ValueError(complaint)
         warn(complaint)

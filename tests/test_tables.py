@@ -394,12 +394,18 @@ def test_columns_that_are_nearly_names_of_rows_warn():
 @pytest.mark.parametrize("convert", [float, int, Decimal])
 def test_numbers_of_dtype_object_are_named(convert):
     X = pd.DataFrame({"age": pd.Series([*map(convert, range(30))], dtype=object)})
-    with pytest.raises(ValueError, match=r"Column 'age' holds numbers, but its dtype is object"):
+    with pytest.raises(ValueError, match=r"'age' has 30 categories .* numbers of dtype object"):
         TableEncoder().fit(X)
-    with pytest.warns(UserWarning, match=r"makes them 30 categories.*X\.infer_objects\(\)"):
+    with pytest.warns(UserWarning, match=r"numeric dtype \(in pandas, X\.infer_objects\(\)"):
         TableEncoder().fit(pd.concat([X] * 5))
     TableEncoder(kinds={"age": "category"}).fit(X)
     TableEncoder().fit(pd.concat([X.head(5)] * 5))  # few, as of grades
+
+
+def test_strings_of_numbers_are_not_dropped_first():
+    X = pd.DataFrame({"total": [" ", *(f"{i / 8}" for i in range(30))]})
+    with pytest.raises(ValueError, match="rows: convert it to a numeric dtype, drop it, or pass"):
+        TableEncoder().fit(X)
 
 
 def test_numbers_of_dtype_category_are_categories():
