@@ -114,7 +114,8 @@ def test_larochelle_measures_all_methods_and_goes_on(larochelle, capsys):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_larochelle_says_how_hard_pictures_make_a_problem(larochelle, monkeypatch):
     grey = np.random.default_rng(0).integers(0, 256, (40, 40)).astype(float)
-    monkeypatch.setattr(sys.modules["_larochelle_pictures"], "pictures_as_they_are", lambda: [grey])
+    for name in ("_larochelle_pictures", "_larochelle_calibration"):
+        monkeypatch.setattr(sys.modules[name], "pictures_as_they_are", lambda: [grey])
     known = larochelle("basic", "--draws", "0", "--methods", "calibration")
     found = known["basic | 0 | calibration"]
     assert len(found) == 4 and all(0 < error < 100 for error in found.values())

@@ -148,7 +148,7 @@ def test_an_output_without_a_name_is_called_by_its_class():
 
     assert str(Cubed()) == "Cubed"
     assert Cubed().n_extra(3, False) == 0
-    message = "^Cubed says nothing of single cells: give Cubed a method loss_of_cells, if its loss"
+    message = "^Cubed has no loss per cell: give Cubed a method loss_of_cells, if its loss"
     with pytest.raises(NotImplementedError, match=message):
         Cubed().loss_of_cells(torch.zeros(1, 3), torch.zeros(1, 3))
 
