@@ -367,7 +367,9 @@ def test_machines_of_wrong_parameters_are_refused():
 @pytest.mark.parametrize("machine", [RBM, RestrictedBoltzmannMachine()])
 def test_machines_below_convolutions_are_refused(machine, digits):
     layers = [machine, DenoisingAutoencoder(network=ConvNet((1, 8, 8)))]
-    with pytest.raises(InvalidParameterError, match=r"machine has tied weights, .* only be the last layer"):
+    with pytest.raises(
+        InvalidParameterError, match=r"machine has tied weights, .* only be the last layer"
+    ):
         stacked((64, 3), layers).fit(digits[:100])
 
 
