@@ -163,6 +163,7 @@ class NetworkEstimator(
     _fixed = {}  # training parameters missing in the constructor, with their values
     _minimizes = True  # whether a lower loss is better
     _n_steps = None  # for max_iter="auto"; None chooses by the work
+    _few_steps_suffice = False  # whether max_iter="auto" takes the fewest steps, or 20 epochs
     _rows_per_row = 1  # rows that the objective makes from each: the work of a batch
     _warmup_epochs = 0  # first epochs, whose objective is not yet the final one
     _output_units = None  # (scale, offset) of outputs that are trained in other units

@@ -95,6 +95,8 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         "fine_tune": ["boolean"],
         **TRAINING_CONSTRAINTS,
     }
+    # A row has a whole vector to be reconstructed but a single target: noise is soon memorised.
+    _few_steps_suffice = True
     _parts = {"autoencoder": "StackedAutoencoder()", "table": "table=TableEncoder()"}
     _target_is_gathered = True
 

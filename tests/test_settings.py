@@ -508,10 +508,10 @@ def test_callbacks_are_told_the_epochs_of_the_output_layer_and_of_the_fine_tunin
     estimator = small(name, **AUTO, fine_tune=fine_tune, autoencoder=SMALL["Autoencoder"])
     estimator.set_params(n_iter_no_change=1, tol=1e3, batch_size=30)
     told = [task for task in tasks(estimator, LABELS) if task[0] not in ("epoch", "pretraining")]
-    # 2000 steps on codes, of which there are 3 columns, and 1000 on rows of 6.
-    expected = [("fit", 2 + fine_tune), ("output layer", 1000), ("fine-tuning", 500)]
+    # 500 steps each.
+    expected = [("fit", 2 + fine_tune), ("output layer", 250), ("fine-tuning", 250)]
     assert told == expected[: 2 + fine_tune]
-    assert estimator.max_iter_ == (500 if fine_tune else 1000)
+    assert estimator.max_iter_ == 250
 
 
 # What they must not be.

@@ -22,7 +22,11 @@ from helpers import (
     weights,
 )
 from sklearn.base import clone
+from sklearn.datasets import load_diabetes
 from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from small_supervised import (
     CLASSES,
     CONVEX,
@@ -42,7 +46,7 @@ from small_supervised import (
     tuned_or_not,
 )
 
-from skae import Autoencoder
+from skae import Autoencoder, AutoencoderRegressor
 from skae._engine.data import split_rows
 from skae._engine.streams import stream_seed
 
@@ -366,3 +370,14 @@ def test_a_wide_decay_leaves_nothing_but_frequencies():
 
     assert deviation(1e4) < 1e-4
     assert deviation(1e3) == pytest.approx(10 * deviation(1e4), rel=0.01)
+
+
+def test_defaults_learn_a_noisy_target_without_its_noise():
+    """Linear models explain half of its variance; 2000 steps, less than its mean does."""
+    X, y = load_diabetes(return_X_y=True)
+    scores = []
+    for seed in range(3):
+        train, test, targets, others = train_test_split(X, y, random_state=seed)
+        regressor = make_pipeline(StandardScaler(), AutoencoderRegressor(random_state=seed))
+        scores.append(regressor.fit(train, targets).score(test, others))
+    assert np.mean(scores) > 0.1

@@ -90,6 +90,8 @@ class Settings:
             batch_size * estimator._rows_per_row + ROWS_PER_UPDATE
         )
         least = least_steps(3 * work, n_rows / perceptron.n_inputs)
+        if estimator._few_steps_suffice:
+            least = FEW_STEPS
         max_iter = 200 if solver == "lbfgs" else n_epochs_for(n_batches, least)
         if estimator._n_steps is not None:
             max_iter = math.ceil(estimator._n_steps / n_batches)
