@@ -106,8 +106,8 @@ def test_nothing_is_drawn_outside_of_the_figure(name, denoiser):
 # Data frames with categories: what is drawn is the matrix of the encoder.
 
 
-def frames(n_rows=25):
-    """As many columns in the matrix, too, which is no image."""
+def frames(n_rows=50):
+    """The matrix has 25 columns, which are no image."""
     pd = pytest.importorskip("pandas")
     letters = np.array(list("abcdefghijklmnopqrstuvw"))
     rng = np.random.default_rng(0)
