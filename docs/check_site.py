@@ -31,7 +31,7 @@ SECONDS = 900  # for all pages in the browser
 SEARCH_SECONDS = 10  # for the search's results to appear
 LEFT_OUT = {
     "chromium": "links are checked, pages are not opened",
-    "axe": "nobody looks whether pages keep people out",
+    "axe": "accessibility is not checked",
 }
 LENIENT = {"ignore_cleanup_errors": True}  # the browser's last processes may still write
 

@@ -33,7 +33,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skae import AutoencoderClassifier, AutoencoderRegressor
-from skae._engine.settings import EPOCHS, batch_size_for
+from skae._engine.settings import EPOCHS, batch_size_for, n_epochs_for
 
 N_FOLDS = 5
 STEPS = (250, 500, 1000, 2000)
@@ -60,8 +60,7 @@ def halves(images):
 
 def epochs(n_rows, steps):
     """`max_iter` for at least so many steps, and at least 20 epochs."""
-    n_batches = math.ceil(n_rows / min(n_rows, batch_size_for(n_rows)))
-    return math.ceil(max(EPOCHS * n_batches, steps) / n_batches)
+    return n_epochs_for(math.ceil(n_rows / batch_size_for(n_rows)), steps)
 
 
 def models(ours, linear, network, n_rows):

@@ -86,12 +86,12 @@ class Settings:
         solver = asked["solver"]
         batch_size = int(min(_auto(asked["batch_size"], batch_size_for(n_rows)), len(data)))
         n_batches = math.ceil(n_rows / batch_size)
-        work = perceptron.n_products_in_all * (
-            batch_size * estimator._rows_per_row + ROWS_PER_UPDATE
-        )
-        least = least_steps(3 * work, n_rows / perceptron.n_inputs)
-        if estimator._few_steps_suffice:
-            least = FEW_STEPS
+        least = FEW_STEPS
+        if not estimator._few_steps_suffice:
+            work = perceptron.n_products_in_all * (
+                batch_size * estimator._rows_per_row + ROWS_PER_UPDATE
+            )
+            least = least_steps(3 * work, n_rows / perceptron.n_inputs)
         max_iter = 200 if solver == "lbfgs" else n_epochs_for(n_batches, least)
         if estimator._n_steps is not None:
             max_iter = math.ceil(estimator._n_steps / n_batches)
