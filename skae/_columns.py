@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.linear_model import RidgeCV
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
@@ -148,6 +149,20 @@ def explained_by_components(X, n_components, sample_weight=None):
     """The fraction of the variance of an array that `n_components` components explain."""
     _, deviations = principal_components(X, n_components, sample_weight)
     return float(np.square(deviations).sum() / column_variances(X, sample_weight).sum())
+
+
+def explained_by_line(X, y, sample_weight=None):
+    """The fraction of the variance of y that a linear model of X explains, at least 0.
+
+    Both are arrays, whose missing cells count as column means. It is a ridge regression, judged on
+    rows that it has not seen: each row is left out once.
+    """
+    X, y = (np.nan_to_num(table - column_means(table, sample_weight)) for table in (X, y))
+    deviations = np.sqrt(column_variances(X, sample_weight))
+    weights = np.ones(len(X)) if sample_weight is None else sample_weight / sample_weight.mean()
+    ridge = RidgeCV(np.logspace(-2, 6, 9))
+    ridge.fit(X / np.where(deviations > 0, deviations, 1.0), y, weights)
+    return max(0.0, 1.0 + ridge.best_score_ / (weights @ np.square(y)).mean() * len(y))
 
 
 def _summed(X):

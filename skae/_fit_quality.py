@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skae._columns import column_ranges, explained_by_components
+from skae._columns import column_ranges, explained_by_components, explained_by_line
 from skae._engine.data import Data, sample
 from skae._engine.devices import as_tensor
+from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._engine.threads import enough_threads
 from skae._outputs import SquaredError
@@ -23,6 +24,7 @@ LEARNT = 0.05  # of the deviance, before `tol` may stop a training
 LITTLE = 0.01  # of it counts as nothing, without a PCA to compare with
 HALF = 0.5  # of what principal components explain
 FAR_OFF = -1.0  # is worse than untrained: steps were too large
+LARGE = 0.05  # a step of Adam, rather too large than too small
 RATIO = 1000.0  # ratio between column scales that no step size suits
 FAR = 1e-2, 1e3  # scales of X that are too far from 1
 _is_judged = ContextVar("is_judged", default=True)
@@ -66,17 +68,28 @@ def explained_deviance(estimator, network, data):
 
 def warn_of_little(estimator, data):
     """Warn if the fit has learnt much less than could be expected."""
+    _judge(estimator, data, complaint_of_little, may_scale=_takes_any_numbers(estimator))
+
+
+def warn_of_poor_predictions(estimator, data):
+    """Warn if a classifier or regressor has learnt much less of its targets than a linear model."""
+    _judge(estimator, data, complaint_of_predictions, may_scale=True)
+
+
+def _judge(estimator, data, complaint, may_scale):
+    """Warn with `complaint(estimator, rows, explained)` of some rows, unless it is None."""
     if not _is_judged.get() or estimator._is_held_back or len(data) < 2:
         return
     some = sample(data, ROWS, estimator._state.seed)
-    explained = explained_deviance(estimator, estimator._fitted_network(), some)
-    found = None if explained is None else complaint_of_little(estimator, some, explained)
+    network = Network(estimator._fitted_perceptron, as_tensor(estimator._state.weights))
+    explained = explained_deviance(estimator, network, some)
+    found = None if explained is None else complaint(estimator, some, explained)
     if found is not None:
-        is_scaled = estimator._table is not None or not _takes_any_numbers(estimator)
         scaled = "If columns of X differ in scale, put a StandardScaler before it; if not, "
+        is_scaled = estimator._table is not None or not may_scale
         what_to_do = ("" if is_scaled else scaled) + remedy(estimator, explained)
         warn(
-            f"The reconstructions explain {found}: {type(estimator).__name__} has learnt little. "
+            f"The {found}: {type(estimator).__name__} has learnt little. "
             f"{what_to_do[0].upper()}{what_to_do[1:]}.",
             ConvergenceWarning,
         )
@@ -92,7 +105,8 @@ def complaint_of_little(estimator, some, explained):
     if not isinstance(estimator._perceptron.output, SquaredError) or some.target is not None:
         if explained >= LITTLE:
             return None
-        return f"{max(explained, 0.0):.2g} of the deviance from the columns' means"
+        part = f"{max(explained, 0.0):.2g}"
+        return f"reconstructions explain {part} of the deviance from the columns' means"
     if explained >= HALF:
         return None
     n_components = min(estimator._n_components_at_once, MOST_COMPONENTS, some.X.shape[1])
@@ -101,7 +115,24 @@ def complaint_of_little(estimator, some, explained):
         return None
     theirs = f"{n_components} principal components explain"
     theirs = "a principal component explains" if n_components == 1 else theirs
-    return f"{explained:.2g} of the variance of X, while {theirs} {possible:.2g}"
+    ours = f"reconstructions explain {explained:.2g} of the variance of X"
+    return f"{ours}, while {theirs} {possible:.2g}"
+
+
+def complaint_of_predictions(estimator, some, explained):
+    """The warning for predictions that explain this much of y; None if it is enough."""
+    if explained >= HALF:
+        return None
+    inputs = some.X if estimator.fine_tune else estimator.autoencoder_._codes(some.X)
+    possible = explained_by_line(inputs, some.targets, some.sample_weight)
+    if explained >= HALF * possible - LEARNT:  # the latter is an estimate
+        return None
+    is_squared = isinstance(estimator._output, SquaredError)
+    measure = "variance of y" if is_squared else "deviance of y from the classes' frequencies"
+    return (
+        f"predictions explain {explained:.2g} of the {measure}, while those of a linear model "
+        f"explain {possible:.2g}"
+    )
 
 
 def remedy(estimator, explained):
@@ -109,7 +140,8 @@ def remedy(estimator, explained):
     if estimator.solver == "lbfgs":
         return f"raise max_iter (now {estimator.max_iter_})"
     rate = f"learning_rate_init (now {estimator.learning_rate_init_:g})"
-    if explained < FAR_OFF:
+    leaps = estimator.solver == "adam" and estimator.learning_rate_init_ > LARGE
+    if leaps or explained < FAR_OFF:
         return f"lower {rate}"
     return (
         f"raise max_iter (now {estimator.max_iter_}) or n_iter_no_change (now "

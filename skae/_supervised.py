@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
-from skae._base import BaseAutoencoder
+from skae._base import STRONG_DECAY, BaseAutoencoder
 from skae._columns import has_missing
 from skae._compat import HasMethods, InvalidParameterError, available_if, fit_context
 from skae._constraints import TRAINING_CONSTRAINTS
@@ -27,6 +27,7 @@ from skae._engine.shards import map_rows, own
 from skae._engine.streams import stream, stream_seed
 from skae._engine.training import State
 from skae._estimator import NetworkEstimator, make_trainer, trains_by_epochs
+from skae._fit_quality import warn_of_poor_predictions
 from skae._hints import remedy_for_prototype
 from skae._sample_weight import weighted
 from skae._stacked import StackedAutoencoder
@@ -327,6 +328,13 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         trainer = make_trainer(self, layer, state, codes, split)
         trainer.alpha = self.alpha / self._scale_**2  # decays the unscaled weights
         return trainer
+
+    @property
+    def _is_held_back(self):
+        return self.alpha >= STRONG_DECAY
+
+    def _warn_of_fit(self, data):
+        warn_of_poor_predictions(self, self._labelled(data)[0])
 
     def _attributes_after(self, trainer):
         return {**super()._attributes_after(trainer), **self._network_after(trainer)}
