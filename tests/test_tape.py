@@ -688,6 +688,19 @@ def test_batches_may_differ_in_size():
     torch.testing.assert_close(gradient, expected, **EXACT)
 
 
+def place_of_code(tape, rows):
+    code = tape.encode(rows)
+    place = code.data_ptr()
+    backward(tape, code.sum())
+    return place
+
+
+def test_batches_of_all_sizes_use_the_same_memory():
+    tape = Tape(Network(DEEP, flat_and_gradient(DEEP)[0]), torch.zeros(DEEP.length, **DOUBLE))
+    largest, *others = (place_of_code(tape, BATCH[:n]) for n in (20, 5, *range(1, 20), 20))
+    assert {*others} == {largest}
+
+
 def reversal(code):
     """Its input itself, whose gradient is reversed."""
     return code, lambda gradient: (-gradient,)

@@ -1,7 +1,8 @@
 """Passes through dense layers, forwards and backwards, with reused memory.
 
 A step of a small network spends as much time on new memory and views as on its
-products. So a pass reuses the memory of the last one with the same number of rows.
+products. So a pass reuses the memory of the last step, whatever its number of rows: if
+processes share batches, it changes with every step.
 """
 
 from functools import partial
@@ -11,7 +12,7 @@ import torch
 
 from skae._engine.activations import IDENTITY, Activation
 
-MAX_SIZES = 8  # number of batch sizes whose workspaces are kept
+MAX_WORKSPACES = 64  # number of workspaces that are kept
 
 
 class Layer(NamedTuple):
@@ -54,7 +55,7 @@ class Layers:
         pairs = zip(layers, gradients, strict=True)
         self._layers = [Layer(*layer, *gradient[:2]) for layer, gradient in pairs]
         self._is_rounded = is_rounded
-        self._spare, self._in_use = {}, []
+        self._rooms, self._made, self._in_use = {}, {}, []
 
     def __call__(self, x, plain):
         """The record of a pass of x, of shape (..., fan_in), with its numbers in `plain`."""
@@ -82,7 +83,6 @@ class Layers:
         """Release the workspaces of the last passes for the next ones."""
         for workspace in self._in_use:
             workspace.inputs = workspace._rows = None  # otherwise they would keep a graph
-            self._spare.setdefault(workspace.n_rows, []).append(workspace)
         self._in_use.clear()
 
     @property
@@ -94,15 +94,27 @@ class Layers:
         return tensor.flatten(0, -2).to(self._layers[0].weight.dtype)
 
     def _workspace(self, n_rows):
-        spare = self._spare.get(n_rows)
-        if spare:
-            workspace = spare.pop()
-        else:
-            if len(self._spare) >= MAX_SIZES:
-                self._spare.clear()
-            workspace = Workspace(self._layers, n_rows, self._is_rounded)
+        number = len(self._in_use)  # of the pass in this step
+        room = self._room(number, n_rows)
+        workspace = self._made.get((number, n_rows))
+        if workspace is None:
+            if len(self._made) >= MAX_WORKSPACES:
+                self._made.clear()
+            workspace = Workspace(self._layers, n_rows, self._is_rounded, room)
+            self._made[number, n_rows] = workspace
         self._in_use.append(workspace)
         return workspace
+
+    def _room(self, number, n_rows):
+        """Memory for a pass, the same in every step unless it has become too small."""
+        room = self._rooms.get(number)
+        if room is None or len(room[0][0]) < n_rows:
+            self._made.clear()  # views of less memory
+            n_rows += 0 if room is None else n_rows // 8  # so that it seldom grows
+            weights = [layer.weight for layer in self._layers]
+            room = [[w.new_empty(n_rows, len(w)) for _ in range(3)] for w in weights]
+            self._rooms[number] = room
+        return room
 
 
 def _shaped(rows, like):
@@ -121,6 +133,8 @@ class Workspace:
     n_rows : int
     is_rounded : bool
         See `Layers`.
+    room : list of list of Tensor
+        For each layer three tensors of shape (n, fan_out), with n >= n_rows.
 
     Attributes
     ----------
@@ -128,14 +142,12 @@ class Workspace:
         The output, detached from autograd.
     """
 
-    def __init__(self, layers, n_rows, is_rounded):
-        self.n_rows = n_rows
+    def __init__(self, layers, n_rows, is_rounded, room):
         self._ones = layers[0].weight.new_ones(n_rows)
         self._forward, self._backward, below, gradient_below = [], [], None, None
-        for layer in layers:
-            a = layer.weight.new_empty(n_rows, len(layer.weight))
-            h, activate, pull_back = _bound(layer.activation, a)
-            at_h = torch.empty_like(a)  # memory for the gradient at h
+        for layer, tensors in zip(layers, room, strict=True):
+            a, h, at_h = (tensor[:n_rows] for tensor in tensors)  # at_h: the gradient at h
+            h, activate, pull_back = _bound(layer.activation, a, h)
             self._forward.append((layer.bias, below, layer.weight.t(), a, activate))
             # Pulled back to a, it overwrites h.
             transposed = at_h.t() if pull_back is None else h.t()
@@ -203,8 +215,8 @@ def _rounded_adds(layer):
     return add_mm, add_mv
 
 
-def _bound(activation, a):
-    """h(a), and functions that compute it in place and pull a gradient at h back to a.
+def _bound(activation, a, h):
+    """h(a), in the memory of a or h, and functions that compute it and pull a gradient back to a.
 
     The latter overwrites h, which is no longer needed: passes go backwards from the last
     computation.
@@ -212,7 +224,6 @@ def _bound(activation, a):
     if activation is IDENTITY:
         return a, None, None
     if activation.in_place is None:
-        h = torch.empty_like(a)
 
         def activate():
             h.copy_(activation.function(a))
