@@ -80,9 +80,9 @@ def flat_and_gradient(perceptron, dtype=torch.float64):
     return flat, torch.zeros_like(flat)
 
 
-def backward(tape, objective):
+def backward(tape, objective, factor=1.0):
     with torch.no_grad():
-        tape.backward(objective)
+        tape.backward(objective, factor)
 
 
 def by_autograd(perceptron, objective, dtype=torch.float64):
@@ -699,6 +699,13 @@ def test_batches_of_all_sizes_use_the_same_memory():
     tape = Tape(Network(DEEP, flat_and_gradient(DEEP)[0]), torch.zeros(DEEP.length, **DOUBLE))
     largest, *others = (place_of_code(tape, BATCH[:n]) for n in (20, 5, *range(1, 20), 20))
     assert {*others} == {largest}
+
+
+def test_backward_multiplies_the_gradient():
+    flat, gradient = flat_and_gradient(TIED)
+    tape = Tape(Network(TIED, flat), gradient)
+    backward(tape, two_passes(tape), 0.25)
+    torch.testing.assert_close(gradient, 0.25 * by_autograd(TIED, two_passes)[1], **EXACT)
 
 
 def reversal(code):

@@ -189,8 +189,11 @@ class Part:
 
     def mean(self, means):
         """Means over the batch from those over its parts, in place."""
-        means = means.mul_(self.share) if self.n_own else means.zero_()
-        return self.group.add_up(means)
+        return self.added_up(means.mul_(self.share))
+
+    def added_up(self, terms):
+        """Sums over the batch's parts, in place; a part without rows has no terms."""
+        return self.group.add_up(terms if self.n_own else terms.zero_())
 
     def in_proportion(self, sums):
         """Sums over the batch, times the share of this part, from those over its parts."""

@@ -111,15 +111,15 @@ class Tape(Network):
         self._records.append(Record(inputs, outputs, pullback))
         return outputs if isinstance(value, tuple) else outputs[0]
 
-    def backward(self, objective):
+    def backward(self, objective, factor=1.0):
         """Add the gradient of a scalar, computed since the last call, and forget the rest.
 
-        It must be called with gradients switched off.
+        It must be called with gradients switched off. The gradient is multiplied by a factor.
         """
         records, self._records = self._records, []
         self._passes.clear()
         arrived = {}
-        _bring(objective, 1.0, arrived)
+        _bring(objective, factor, arrived)
         while records:
             record = records.pop()
             pulled = _pulled(record, arrived)

@@ -278,10 +278,12 @@ class Trainer:
     def _differentiate(self, loss, part):
         """The objective, including weight decay; its gradient is left in `gradient`."""
         self.gradient.zero_()
-        self._tape.backward(loss)
-        if part is not None:
-            self._sums[-1] = loss.detach()
-            loss = part.mean(self._sums)[-1].clone()
+        if part is None:
+            self._tape.backward(loss)
+        else:
+            self._tape.backward(loss, part.share)
+            self._sums[-1] = loss.detach() * part.share
+            loss = part.added_up(self._sums)[-1].clone()
         return self._with_decay(loss)
 
     def take(self, indices):
