@@ -363,6 +363,22 @@ def test_a_callback_of_one_rank_saves_and_stops(tmp_path):
     np.testing.assert_array_equal(pickle.loads(saved[-1][1])._state.weights, weights)
 
 
+def take_from_first(rank, size):
+    large = np.arange(2**18) + rank * np.float64(1)  # 2 MiB
+    sent = [large, large[:3], large.reshape(2, -1).T, large.view(), rank]
+    sent[3].flags.writeable = False
+    with data_parallel(timeout=60):
+        return group_of_fits.get().from_first(sent)
+
+
+def test_large_and_small_values_of_the_first(tmp_path):
+    expected, *others = run(take_from_first, 3, tmp_path)
+    np.testing.assert_array_equal(expected[0], np.arange(2**18))
+    for found in others:
+        for its, theirs in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(its, theirs)
+
+
 PAGE = DOCS / "user_guide/distributed.rst"
 PROGRAMS = dict(sections_of(PAGE.read_text(encoding="utf-8")))
 NEEDED = {"Dask": "distributed", "Ray": "ray", "Searches": "distributed"}

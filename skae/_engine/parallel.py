@@ -4,6 +4,7 @@ All of them call the same methods in the same order. If one waits in vain, an er
 that caused this.
 """
 
+import pickle
 import time
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,6 +14,7 @@ import torch
 import torch.distributed as dist
 
 ROLL_CALL = 5.0  # seconds within which remaining ranks notice a lost one
+LARGE = 2**20  # bytes of an array whose copies take longer than a message of its own
 APART = (
     "The processes have separated after an error: leave data_parallel() in all of them, and enter "
     "it again."
@@ -53,11 +55,16 @@ class Group:
         return values
 
     def from_first(self, value):
-        """The value of rank 0."""
-        values = [value if self.rank == 0 else None]
+        """The value of rank 0; large arrays in it are sent from where they lie."""
+        apart = []
+        told = [_pickled(value, apart) if self.rank == 0 else None]
         with self._answered() as group:
-            dist.broadcast_object_list(values, src=0, group=group)
-        return value if self.rank == 0 else values[0]
+            dist.broadcast_object_list(told, src=0, group=group)
+            pickled, sizes = told[0]
+            apart = apart or [torch.empty(size, dtype=torch.uint8) for size in sizes]
+            for memory in apart:
+                dist.broadcast(memory, src=0, group=group)
+        return value if self.rank == 0 else pickle.loads(pickled, buffers=map(np.asarray, apart))
 
     @contextmanager
     def _answered(self):
@@ -80,6 +87,20 @@ class Group:
         if self._group is not None:
             dist.destroy_process_group(self._group)
             self._group = None
+
+
+def _pickled(value, apart):
+    """A value as bytes without its large arrays, and the sizes of these, whose memory is listed."""
+
+    def is_small(buffer):
+        memory = np.frombuffer(buffer.raw(), np.uint8)
+        if memory.nbytes < LARGE or not memory.flags.writeable:
+            return True
+        apart.append(torch.from_numpy(memory))
+        return False
+
+    pickled = pickle.dumps(value, protocol=5, buffer_callback=is_small)
+    return pickled, [memory.numel() for memory in apart]
 
 
 class LostRankError(RuntimeError):
