@@ -16,9 +16,8 @@ from skae._compat import Interval, InvalidParameterError, StrOptions, fit_contex
 from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS, as_sizes
 from skae._engine.data import Data, sample
 from skae._engine.devices import as_tensor
-from skae._engine.initial import initial_weights
+from skae._engine.initial import initial_network
 from skae._engine.modules import Standardize
-from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._engine.parallel import of_batch
 from skae._engine.perceptron import Perceptron
@@ -58,9 +57,9 @@ def calibrating_offset(scores):
     return brentq(excess, -high - 1.0, -low + 1.0, maxiter=MOST_HALVINGS)
 
 
-def complaint_of_largest(X, names):
+def complaint_of_largest(scales, ranges, names):
     """The warning about columns that differ in scale, as one number divides them all."""
-    found = complaint_of_ratio(X, names)
+    found = complaint_of_ratio(scales, ranges, names)
     return found and f"{found}. Only the largest ones are learnt"
 
 
@@ -297,11 +296,11 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
     def _output(self):
         return "identity" if self._table is None else Mixed(self._widths_of_table)
 
-    def _initial_weights(self, perceptron, generator, data):
-        weights = initial_weights(perceptron, generator, output_scale=1.0)
-        loss, penalty = Network(perceptron, weights).game
+    def _initial_network(self, perceptron, generator, data):
+        network = initial_network(perceptron, generator, output_scale=1.0)
+        loss, penalty = network.game
         loss.fill_(LOSS_AT_START), penalty.fill_(1.0)
-        return weights
+        return network
 
     def _check_output_of_tables(self):
         if self.network is not None:

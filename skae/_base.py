@@ -23,11 +23,10 @@ from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS, as_size
 from skae._encoder import EncoderMixin
 from skae._engine.data import Data, dense, sample
 from skae._engine.devices import off_torch
-from skae._engine.initial import initial_weights, n_linear_components, start_linear
+from skae._engine.initial import initial_network, start_linear
 from skae._engine.modules import decoder_module, published
 from skae._engine.network import ENCODER, Network, matching_tensors
 from skae._engine.perceptron import Perceptron
-from skae._engine.shards import own
 from skae._estimator import ACCEPTED, NetworkEstimator, trains_by_epochs
 from skae._files import check_rows
 from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
@@ -94,10 +93,10 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     `_describe_perceptron(n_features)`
         Returns the layers: the description from `super()` with some fields changed, such as two
         heads for the encoder.
-    `_initial_weights(perceptron, generator, data)`
-        Returns the initial weights as one vector: that from `super()`, changed in place.
-        Afterwards, the network is started at principal components if possible, and the output's
-        biases are set to where the data lie.
+    `_initial_network(perceptron, generator, data)`
+        Returns the network with its initial weights: that from `super()`, changed in place.
+        Afterwards, the encoder's origin is set, the network is started at principal components if
+        possible, and the output's biases are set to where the data lie.
     `_mean_inputs(data)`
         Returns the column means of the encoder's inputs for these rows, in float64: the origin
         that its first layer subtracts.
@@ -226,9 +225,9 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     def _validate(self, X, target, sample_weight, reset):
         self._check_parameters()
         X = self._validate_X(X, reset, sample_weight=sample_weight)
-        data = Data(X, self._validate_target(target, X))
+        data = Data(X, None if target is None else self._validate_target(target, X))
         self._check_values(data.targets, "X" if target is None else "target")
-        if self._output.has_totals and target is not None:
+        if target is not None and self._output.has_totals:
             self._check_values(data.X)  # its total scales the reconstruction
         if reset:
             self._check_network_spec(data)
@@ -242,12 +241,10 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
             self._describe_blocks(n_features, n_features, n_outputs)
 
     def _validate_target(self, target, X):
-        """The targets of rows of X, in the dtype of X; None for the rows themselves."""
-        if target is None:
-            return None
+        """The targets of rows of X, in the dtype of X."""
         target = self._target_as_numbers(off_torch(target))
         check = partial(check_array, input_name="target")
-        with hints(own(target)):
+        with hints(target):
             target = check_rows(check, target, X.dtype, **self._accepted)
         if target.shape[0] != X.shape[0]:
             raise ValueError(
@@ -298,7 +295,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     @hook
     def _n_components_at_once(self):
         """How many components of the code a row may use."""
-        return self.n_components_
+        return prod(self._perceptron.code_shape)
 
     def _has_learnt(self, trainer):
         some = sample(trainer.data, ROWS, trainer.state.seed, among=trainer.split.training)
@@ -560,10 +557,11 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
 
     def _describe_perceptron(self, n_features):
         n_inputs, n_outputs = self._widths(n_features)
-        n_extra = self._output.n_extra(n_outputs, has_back=self.network is not None)
+        output = self._output
+        n_extra = output.n_extra(n_outputs, has_back=self.network is not None)
         front, back, into_back = None, None, ()
         if self.network is not None:
-            n_given = n_outputs * self._output.n_heads
+            n_given = n_outputs * output.n_heads
             front, back = self._describe_blocks(n_features, n_inputs, n_given)
             n_inputs = n_outputs = front.shape_out[0]
             into_back = (self.activation,)
@@ -573,36 +571,39 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         return Perceptron(
             sizes=(n_inputs, *sizes),
             encoder_activations=(*hidden, self._auto_code_activation if code == "auto" else code),
-            decoder_activations=(*hidden, *into_back, self._output),
+            decoder_activations=(*hidden, *into_back, output),
             tied=(bool(self.tied_weights),) * len(sizes),
-            output_heads=self._output.n_heads,
+            output_heads=output.n_heads,
             n_extra=n_extra,
             decoder_sizes=(*sizes[::-1], n_outputs),
             front=front,
             back=back,
-            log_inputs=self._output.has_totals,
+            log_inputs=output.has_totals,
         )
 
     def _widths(self, n_features):
         """Widths of the encoder's inputs and of the rows compared with the decoder's output."""
         return n_features, n_features
 
-    def _initial_weights(self, perceptron, generator, data):
-        weights, origin = initial_weights(perceptron, generator), self._mean_inputs(data)
-        if perceptron.image:  # equal at all pixels, so that codes shift with images
-            convolves, n_features = isinstance(self.network, ConvNet), data.X.shape[1]
-            n_pixels = prod(self.network.image_shape[1:]) if convolves else n_features
-            origin = origin.reshape(-1, n_pixels).mean(axis=1).repeat(n_pixels)
-        Network(perceptron, weights).origin.copy_(torch.from_numpy(origin))
-        return weights
+    def _initial_network(self, perceptron, generator, data):
+        return initial_network(perceptron, generator)
 
     def _set_out(self, network, data):
+        self._set_origin(network, data)
         self._start_linear(network, data)
         network.perceptron.output.start(network, data)
 
+    def _set_origin(self, network, data):
+        origin = self._mean_inputs(data)
+        if network.perceptron.image:  # equal at all pixels, so that codes shift with images
+            convolves, n_features = isinstance(self.network, ConvNet), data.X.shape[1]
+            n_pixels = prod(self.network.image_shape[1:]) if convolves else n_features
+            origin = origin.reshape(-1, n_pixels).mean(axis=1).repeat(n_pixels)
+        network.origin.copy_(torch.from_numpy(origin))
+
     def _start_linear(self, network, data):
         """Start at principal components if the network can and its loss is similar to theirs."""
-        n_most, is_theirs = n_linear_components(network.perceptron), data.target is None
+        n_most, is_theirs = network.perceptron.n_linear_components, data.target is None
         output = network.perceptron.output
         if n_most and is_theirs and isinstance(output, (SquaredError, Mixed)):
             rows = sample(data, ROWS_FOR_COMPONENTS, seed=0)
@@ -625,8 +626,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     @hook
     def _output(self):
         """Meaning of the decoder's output, according to the parameters."""
-        widths = self._widths_of_table
-        return LOSSES[self.loss] if widths is None else Mixed(widths)
+        table = self._table
+        return LOSSES[self.loss] if table is None else Mixed(table._widths)
 
     def _check_output_of_tables(self):
         if isinstance(getattr(self, "network", None), ConvNet):

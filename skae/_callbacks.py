@@ -54,28 +54,25 @@ class Progress:
     Parameters
     ----------
     estimator : NetworkEstimator
-    X, y : ndarray
-        The data shown to callbacks.
-    context : CallbackContext or None
+    context : CallbackContext, default=None
         None if scikit-learn has no callbacks or none is set.
+    X, y : ndarray, default=None
+        The data shown to callbacks.
     """
 
-    def __init__(self, estimator, X, y, context):
-        self.estimator = estimator
+    def __init__(self, estimator, context=None, X=None, y=None):
         self.context = context
         self.stop = False
         self._data = {"estimator": estimator, "X": X, "y": y}
 
     @classmethod
-    @contextmanager
-    def of_fit(cls, estimator, X, y, max_subtasks):
-        """The whole fit as a task; once per call of a public method."""
+    def of_fit(cls, estimator, shown, max_subtasks):
+        """The whole fit as a task, whose X and y `shown()` gives; once per public method."""
         context = estimator._init_callback_context(max_subtasks=max_subtasks)
-        if not getattr(context, "_callbacks", True):
-            context = None  # without listeners, as contexts take as long as a step per epoch
-        progress = cls(estimator, X, y, context)
-        with progress._announced(dict):
-            yield progress
+        # Not without listeners, as contexts take as long as a step per epoch.
+        if context is None or not getattr(context, "_callbacks", True):
+            return nullcontext(cls(estimator))
+        return cls(estimator, context, *shown())._announced(dict)
 
     def task(self, name, attributes=None, max_subtasks=0, runs=None):
         """A subtask: a context that gives its `Progress`.
@@ -101,8 +98,7 @@ class Progress:
 
     @contextmanager
     def _subtask(self, attributes, runs, **names):
-        context = self.context.subcontext(**names)
-        progress = Progress(self.estimator, self._data["X"], self._data["y"], context)
+        progress = Progress(context=self.context.subcontext(**names), **self._data)
         with progress._handed_to(runs), progress._announced(attributes):
             yield progress
 
@@ -113,10 +109,8 @@ class Progress:
 
     @contextmanager
     def _announced(self, attributes):
-        if self.context is not None:
-            self.context.call_on_fit_task_begin(**self._data)
-        yield
-        if self.context is not None:
-            self.stop = self.context.call_on_fit_task_end(
-                **self._data, reconstruction_attributes=attributes
-            )
+        self.context.call_on_fit_task_begin(**self._data)
+        yield self
+        self.stop = self.context.call_on_fit_task_end(
+            **self._data, reconstruction_attributes=attributes
+        )

@@ -44,8 +44,9 @@ def column_sums(X, sample_weight=None):
         return np.nan_to_num(means.astype(np.float64)) * n_observed, n_observed.astype(np.float64)
     if sample_weight is not None:
         return _weighted_sums(X, sample_weight)
-    if not has_missing(X):
-        return X.sum(axis=0, dtype=np.float64), np.full(n_columns, float(n_rows))
+    sums = X.sum(axis=0, dtype=np.float64)
+    if not np.isnan(sums).any():
+        return sums, np.full(n_columns, float(n_rows))
     observed = ~np.isnan(X)
     return X.sum(axis=0, dtype=np.float64, where=observed), observed.sum(axis=0, dtype=np.float64)
 

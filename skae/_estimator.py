@@ -24,11 +24,11 @@ from skae._callbacks import CALLBACK_CONTEXT, CallbackSupportMixin, Progress
 from skae._compat import DocumentedMixin
 from skae._engine.devices import (
     as_tensor,
+    explain_memory,
     find_device,
     find_device_or_cpu,
     lacks_bfloat16,
     lacks_float64,
-    memory_errors,
     off_torch,
     own_modes,
 )
@@ -37,7 +37,7 @@ from skae._engine.inference import in_chunks
 from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._engine.saved import REMEDY, plain, restored
-from skae._engine.settings import AUTO
+from skae._engine.settings import AUTO, Settings
 from skae._engine.shards import Shard, own
 from skae._engine.training import Trainer
 from skae._files import check_rows, warn_of_order
@@ -75,8 +75,9 @@ def draw_seed(random_state):
 
 def make_trainer(estimator, perceptron, state, data, split):
     """The trainer for the parameter `solver`."""
-    trainer = FullBatchTrainer if estimator._setting("solver") == "lbfgs" else Trainer
-    return trainer(estimator, perceptron, state, data, split)
+    settings = Settings.of(estimator, perceptron, data, split)
+    trainer = FullBatchTrainer if settings.solver == "lbfgs" else Trainer
+    return trainer(estimator, settings, perceptron, state, data, split)
 
 
 @lru_cache
@@ -179,16 +180,16 @@ class NetworkEstimator(
 
     def _fit_to(self, X, target, sample_weight):
         continues = self._continues_training
-        with self._transaction():
+        with self._transaction() as before:
             self._check_budget()
             data = self._validate(X, target, sample_weight, reset=not continues)
             if not continues:
                 self._check_weights(data)
             self._warn_of_data(data)
             warn_of_order(self, data.X)
-        if not continues:
-            self._forget()
-        with self._transaction():
+            if not continues:
+                self._forget()
+                before.clear(), before.update(vars(self))
             self._fit(data, continues)
         self._warn_of_fit(data)
         return self
@@ -225,10 +226,12 @@ class NetworkEstimator(
 
     def _progress(self, data, n_tasks):
         """A context that gives the `Progress` of a fit with this many tasks."""
+        return Progress.of_fit(self, partial(self._shown, data), n_tasks)
+
+    def _shown(self, data):
+        """X and y for callbacks; this process's rows if several share the fit."""
         X, y = self._shown_to_callbacks(data)
-        if data.group is not None:
-            X, y = own_of_both(X, y)
-        return Progress.of_fit(self, X, y, n_tasks)
+        return (X, y) if data.group is None else own_of_both(X, y)
 
     def _draw_seed(self, data):
         """The seed of a fit to these data."""
@@ -247,7 +250,7 @@ class NetworkEstimator(
                 "networks, since torch emulates the missing bfloat16 instructions: set "
                 "precision='float'.",
             )
-        if lacks_float64(device) and X.dtype == np.float64:
+        if X.dtype == np.float64 and lacks_float64(device):
             warn(
                 f"device={self.device!r} has no float64: X is computed in float32.",
             )
@@ -263,9 +266,10 @@ class NetworkEstimator(
             raise
         self._commit(trainer)
 
-    def _setting(self, name):
-        """The value of a training parameter."""
-        return self._fixed[name] if name in self._fixed else getattr(self, name)
+    def _settings(self, names):
+        """The values of training parameters, by name."""
+        fixed = self._fixed
+        return {name: fixed[name] if name in fixed else getattr(self, name) for name in names}
 
     @property
     def _held_out_fraction(self):
@@ -281,16 +285,20 @@ class NetworkEstimator(
 
     @contextmanager
     def _transaction(self):
-        """A failure inside leaves the estimator unchanged, unless it has committed."""
+        """A failure inside leaves the estimator unchanged, unless it has committed.
+
+        The context gives the attributes that the estimator then has.
+        """
         before = dict(vars(self))
         try:
-            with own_modes(gradients=True), memory_errors(self._memory_remedy):
-                yield
-        except BaseException:
+            with own_modes(gradients=True):
+                yield before
+        except BaseException as error:
             if vars(self).get("_state") is before.get("_state"):
                 told = {k: v for k, v in vars(self).items() if k in CALLBACK_CONTEXT}
                 vars(self).clear()
                 vars(self).update(before | told)
+            explain_memory(error, self._memory_remedy)
             raise
 
     def _commit(self, trainer):
@@ -321,9 +329,9 @@ class NetworkEstimator(
         """Drop the results of an earlier fit."""
         # Fitted attributes end in "_", even private ones: all of them are dropped before a new
         # fit, except what the new fit already knows of the features.
-        fitted = [name for name in vars(self) if name.endswith("_")]
-        for name in {*fitted, "_perceptron", "_state"} - {*NAMES, "table_"}:
-            vars(self).pop(name, None)
+        for name in {*vars(self)} - {*NAMES, "table_"}:
+            if name.endswith("_") or name in ("_perceptron", "_state"):
+                vars(self).pop(name)
 
     # Methods that read the fitted state: codes and weights.
 
@@ -365,7 +373,7 @@ class NetworkEstimator(
         matrix = self._as_matrix(X, reset, sample_weight)
         if matrix is None:
             check = partial(validate_data, self, reset=reset)
-            with hints(own(X)):
+            with hints(X):
                 return check_rows(check, X, **options)
         options["ensure_all_finite"] = "allow-nan"  # refuses unsupported NaN
         check = partial(check_array, estimator=self, input_name="X")

@@ -57,14 +57,19 @@ def _float_for(dtype):
 
 def warn_of_order(estimator, X):
     """Warn if rows are to be read one by one from a file larger than the free memory."""
-    shuffle = estimator._setting("shuffle")
-    in_order = not shuffle and not estimator._held_out_fraction  # held-out rows are random, too
-    if in_order or isinstance(shuffle, str) or estimator._setting("solver") == "lbfgs":
-        return
     size = size_on_file(own(X))
-    if size and size > (free := free_memory()):
+    if not size or not _is_read_one_by_one(estimator):
+        return
+    if size > (free := free_memory()):
         warn(
             f"X is a memory map of {size / 1e9:.3g} GB, but only {free / 1e9:.3g} GB of memory "
-            f"are free, and shuffle={shuffle!r} takes rows one by one from all over the file, so "
-            "training waits for the disk: set shuffle='windows'."
+            f"are free, and shuffle={estimator.shuffle!r} takes rows one by one from all over the "
+            "file, so training waits for the disk: set shuffle='windows'."
         )
+
+
+def _is_read_one_by_one(estimator):
+    """Whether training takes rows in random order."""
+    asked = estimator._settings(("shuffle", "solver"))
+    in_order = not asked["shuffle"] and not estimator._held_out_fraction  # which is random, too
+    return not (in_order or isinstance(asked["shuffle"], str) or asked["solver"] == "lbfgs")

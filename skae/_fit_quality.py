@@ -47,12 +47,13 @@ def explained_deviance(estimator, network, data):
     constant to compare with, and for targets that are all equal.
     """
     kind = network.perceptron.output
-    constant, weights = kind.best_constant(data.targets, data.sample_weight), data.sample_weight
-    low, high = column_ranges(data.targets)
+    targets, weights = data.targets, data.sample_weight
+    constant, (low, high) = kind.best_constant(targets, weights), column_ranges(targets)
     if constant is None or not (low < high).any():
         return None  # means are rounded: constant columns differ from them
     device, dtype = network.flat.device, network.flat.dtype
-    x, targets = (as_tensor(table, device) for table in (data.X, data.targets))
+    x = as_tensor(data.X, device)
+    targets = x if data.target is None else as_tensor(targets, device)
     with enough_threads(len(x), network.perceptron):
         output = network.mean_output(estimator._encode(network, x))
     weights = None if weights is None else as_tensor(weights, device)
@@ -156,10 +157,10 @@ def warn_of_scales(estimator, data):
 
 
 def warn_of_columns(estimator, data, complaint):
-    """Warn with `complaint(X, names)`, unless it is None."""
+    """Warn with `complaint(scales, ranges, names)` of columns, unless it is None."""
     names = vars(estimator).get("feature_names_in_")
     names = range(data.X.shape[1]) if names is None else [*map(repr, names.tolist())]
-    found = complaint(sample(Data(data.X), ROWS, seed=0).X, names)
+    found = complaint(*scales_and_ranges(sample(Data(data.X), ROWS, seed=0).X), names)
     if found is not None:
         name = type(estimator).__name__
         warn(
@@ -168,12 +169,11 @@ def warn_of_columns(estimator, data, complaint):
         )
 
 
-def complaint_of_scales(X, names):
-    """The warning about the scales of these columns; None if they are suitable."""
-    found = complaint_of_ratio(X, names)
+def complaint_of_scales(scales, ranges, names):
+    """The warning about the scales of columns; None if they are suitable."""
+    found = complaint_of_ratio(scales, ranges, names)
     if found is not None:
         return f"{found}. Only the largest ones are reconstructed"
-    scales, ranges = _scales_and_ranges(X)
     varies = ranges > 0
     typical = float(np.sqrt(np.square(scales[varies]).mean())) if varies.any() else 1.0
     if FAR[0] < typical < FAR[1]:
@@ -184,15 +184,14 @@ def complaint_of_scales(X, names):
     )
 
 
-def complaint_of_ratio(X, names):
+def complaint_of_ratio(scales, ranges, names):
     """The warning about columns with very different scales; None if there are none."""
-    scales, ranges = _scales_and_ranges(X)
     varies = np.flatnonzero(ranges > 0)
     if len(varies) == 0:
         return None
     # Columns that are almost always 0, like pixels at the rim, also have small deviations.
     with np.errstate(divide="ignore", invalid="ignore"):  # or vanish
-        ratio = min(s[varies].max() / s[varies].min() for s in (scales, ranges))
+        ratio = min([s[varies].max() / s[varies].min() for s in (scales, ranges)])
     if not ratio >= RATIO:
         return None
     least, most = varies[scales[varies].argmin()], varies[scales[varies].argmax()]
@@ -202,7 +201,7 @@ def complaint_of_ratio(X, names):
     )
 
 
-def _scales_and_ranges(X):
+def scales_and_ranges(X):
     """Standard deviations and ranges of columns; 0 for those without an observed cell."""
     X = np.array(X, np.float64)  # a copy: they may be the user's
     X[:, np.isnan(X).all(axis=0)] = 0.0

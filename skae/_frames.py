@@ -73,6 +73,8 @@ def _is(X, module, name):
 
 def is_frame(X):
     """Whether X is a table of one of these libraries."""
+    if isinstance(X, np.ndarray):
+        return False
     return _is(X, "pandas", "DataFrame") or _is(X, "polars", "DataFrame") or _is_arrow(X)
 
 
@@ -85,6 +87,8 @@ def columns_of_others(X):
 
 def is_of_float32(X):
     """Whether all columns are float32, for libraries that scikit-learn does not check."""
+    if isinstance(X, np.ndarray):
+        return False
     if _is_arrow(X):
         from pyarrow import types
 

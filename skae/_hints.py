@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from copy import copy
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from types import CellType, FunctionType
 from typing import Self
 
@@ -13,6 +13,7 @@ from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags
 
+from skae._engine.shards import own
 from skae._missing import is_missing
 
 FEW = 5  # maximum of columns or labels in an error
@@ -36,30 +37,31 @@ class hints:
 
     def __exit__(self, kind, error, traceback):
         if isinstance(error, (ValueError, TypeError)):
-            note = self._note(str(error))
+            note = _note(own(self._X), str(error))
             if note and note not in getattr(error, "__notes__", ()):
                 error.add_note(note)
 
-    def _note(self, message):
-        if _is_list_of_tables(self._X):
-            n = len(self._X)
-            return (
-                f"This list of {n} arrays is not an array of rows: join them with np.concatenate, "
-                f"or {PART_BY_PART}."
-            )
-        if getattr(self._X, "ndim", 2) > 2:
-            return (
-                "Every sample must be a row, even if it is an image: pass X.reshape(len(X), -1). "
-                "For convolutions, pass the shape of the images as "
-                "network=ConvNet(image_shape=...)."
-            )
-        if "contains infinity" in message:
-            return note_on_infinity(self._X)
-        if "contains NaN" in message:
-            return note_on_missing(self._X)
-        if is_records(self._X):
-            return "Pass a data frame with these columns, such as pandas.DataFrame(X)."
-        return note_on_columns(columns_without_numbers(self._X), hasattr(self._X, "columns"))
+
+def _note(X, message):
+    if _is_list_of_tables(X):
+        n = len(X)
+        return (
+            f"This list of {n} arrays is not an array of rows: join them with np.concatenate, "
+            f"or {PART_BY_PART}."
+        )
+    if getattr(X, "ndim", 2) > 2:
+        return (
+            "Every sample must be a row, even if it is an image: pass X.reshape(len(X), -1). "
+            "For convolutions, pass the shape of the images as "
+            "network=ConvNet(image_shape=...)."
+        )
+    if "contains infinity" in message:
+        return note_on_infinity(X)
+    if "contains NaN" in message:
+        return note_on_missing(X)
+    if is_records(X):
+        return "Pass a data frame with these columns, such as pandas.DataFrame(X)."
+    return note_on_columns(columns_without_numbers(X), hasattr(X, "columns"))
 
 
 def _is_list_of_tables(X):
@@ -68,9 +70,10 @@ def _is_list_of_tables(X):
 
 def refuse_streams(X):
     """Raise an error if X is not like an array, but yields rows in parts."""
-    if any(hasattr(X, name) for name in ARRAYS) or isinstance(X, Sequence | Mapping | Set):
+    has = partial(hasattr, X)
+    if any(map(has, ARRAYS)) or isinstance(X, Sequence | Mapping | Set):
         return
-    if isinstance(X, Iterable) or any(hasattr(X, name) for name in STREAMS):
+    if isinstance(X, Iterable) or any(map(has, STREAMS)):
         raise TypeError(
             "X must be an array, a data frame or a CSR matrix, but found an object of type "
             f"{type(X).__name__}, which yields rows in parts: {PART_BY_PART}."

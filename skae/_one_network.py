@@ -4,7 +4,6 @@ from sklearn.base import clone
 
 from skae._engine.blocks import describe_pair
 from skae._engine.data import split_rows
-from skae._engine.network import Network
 from skae._engine.streams import stream
 from skae._engine.training import State
 from skae._estimator import make_trainer
@@ -13,7 +12,7 @@ from skae._estimator import make_trainer
 class OneNetworkMixin:
     """For estimators whose parameters describe one network, trained as a whole.
 
-    They write `_describe_perceptron` and `_initial_weights`; the other hooks do nothing unless
+    They write `_describe_perceptron` and `_initial_network`; the other hooks do nothing unless
     they are overridden.
     """
 
@@ -30,9 +29,9 @@ class OneNetworkMixin:
         seen, n_features = split.seen(data), data.X.shape[1]
         self._prepare(seen, continues=False)
         perceptron = self._describe_perceptron(n_features)
-        weights = self._initial_weights(perceptron, stream(seed, "weights"), seen)
-        self._set_out(Network(perceptron, weights), seen)
-        state = State(weights.numpy().astype(data.X.dtype), seed)
+        network = self._initial_network(perceptron, stream(seed, "weights"), seen)
+        self._set_out(network, seen)
+        state = State(network.flat.numpy().astype(data.X.dtype), seed)
         return make_trainer(self, perceptron, state, data, split)
 
     def _resume(self, data, held_out_fraction=0):
@@ -64,8 +63,8 @@ class OneNetworkMixin:
         """The layers for data with `n_features` columns."""
         raise NotImplementedError
 
-    def _initial_weights(self, perceptron, generator, data):
-        """The drawn initial weights as one vector."""
+    def _initial_network(self, perceptron, generator, data):
+        """The network with drawn weights."""
         raise NotImplementedError
 
     def _prepare(self, data, continues):

@@ -269,7 +269,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         autoencoder = self._unfitted()
         X, numbers = self._validated(X, steps_of(autoencoder), reset=True)
         if autoencoder is not self._frozen:
-            with hints(own(X)):
+            with hints(X):
                 autoencoder = fit_to_all(autoencoder, X)
         self.autoencoder_ = autoencoder
         self._learn(rows_for(autoencoder, X, numbers))
@@ -512,7 +512,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         options = {"reset": reset, "least": 2 if reset and not is_one_of_many else 1}
         if is_table_for(steps, X, holds_categories):
             return map_rows(partial(self._validated_table, **options), X), None
-        with hints(own(X)):
+        with hints(X):
             numbers = map_rows(partial(self._validated_array, **options), X)
         return (X if is_frame(own(X)) else numbers), numbers
 

@@ -561,15 +561,14 @@ class SparseAutoencoder(BaseAutoencoder):
     def _bounds_atoms(self):
         return self.sparsity == "topk" or (self.sparsity == "l1" and self._weight > 0)
 
-    def _initial_weights(self, perceptron, generator, data):
-        weights = super()._initial_weights(perceptron, generator, data)
-        network = Network(perceptron, weights)
+    def _initial_network(self, perceptron, generator, data):
+        network = super()._initial_network(perceptron, generator, data)
         if self.sparsity == "kl" and self._weight > 0:
             # Starting from rho_j = 1/2, the penalty would drive every unit to zero.
             rho = self.target_activation
             network.encoder_biases[-1].fill_(np.log(rho / (1.0 - rho)))
         self._constrain(network)
-        return weights
+        return network
 
     def _summarize(self, data):
         total, n_active = added_up(self._sums_of_codes, data.X, data.sample_weight)

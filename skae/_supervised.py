@@ -19,7 +19,7 @@ from skae._encoder import EncoderMixin
 from skae._engine.data import Data, dense, split_rows
 from skae._engine.devices import off_torch
 from skae._engine.files import in_memory, only
-from skae._engine.initial import initial_weights
+from skae._engine.initial import initial_network
 from skae._engine.modules import decoder_module, published
 from skae._engine.network import Network, lifted_off, put_on_top
 from skae._engine.perceptron import output_layer
@@ -303,9 +303,9 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         self._centre_, self._scale_ = centre_and_scale(dense(seen.X), centred, seen.sample_weight)
         scaled = self._scaled(codes)
         layer = output_layer(codes.X.shape[1], data.target.shape[1], self._output)
-        weights = initial_weights(layer, stream(seed, "weights"))
-        layer.output.start(Network(layer, weights), split.seen(scaled))
-        state = State(weights.numpy().astype(data.X.dtype), seed)
+        network = initial_network(layer, stream(seed, "weights"))
+        layer.output.start(network, split.seen(scaled))
+        state = State(network.flat.numpy().astype(data.X.dtype), seed)
         return self._output_layer_trainer(layer, state, scaled, split)
 
     def _resume_output_layer(self, data, split):

@@ -85,7 +85,8 @@ class TabularMixin:
     @property
     def _widths_of_table(self):
         """Columns of each block of the matrix, 0 for a number; None for arrays."""
-        return None if self._table is None else self._table._widths
+        table = self._table
+        return None if table is None else table._widths
 
     def _as_matrix(self, X, reset, sample_weight=None):
         """X as a matrix if it is a table, otherwise None."""

@@ -14,7 +14,6 @@ from skae._compat import Interval, InvalidParameterError, StrOptions
 from skae._corruption import uniform_like
 from skae._density import COLLAPSED, DensityMixin
 from skae._elbo import gaussian_kl, sample_posterior
-from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._engine.parallel import of_batch
 from skae._likelihoods import LIKELIHOODS, START_OF_NOISE, Gaussian
@@ -442,13 +441,12 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
     def _describe_perceptron(self, n_features):
         return replace(super()._describe_perceptron(n_features), code_heads=2)
 
-    def _initial_weights(self, perceptron, generator, data):
-        weights = super()._initial_weights(perceptron, generator, data)
-        network = Network(perceptron, weights)
+    def _initial_network(self, perceptron, generator, data):
+        network = super()._initial_network(perceptron, generator, data)
         # The posterior starts with the prior's variance, whatever the scale of X.
         for head in (network.encoder_weights[-1], network.encoder_biases[-1]):
             head[perceptron.sizes[-1] :].zero_()
-        return weights
+        return network
 
     def _scale_code(self, network, deviations, data):
         """Keep the prior's scale; a posterior starts as narrow as the starting noise makes it."""

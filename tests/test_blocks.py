@@ -21,7 +21,7 @@ from skae._engine.blocks import (
     inputs_axis,
     own_randomness,
 )
-from skae._engine.initial import initial_weights
+from skae._engine.initial import initial_network
 from skae._engine.modules import decoder_module, encoder_module
 from skae._engine.network import Network
 from skae._engine.perceptron import Perceptron
@@ -271,11 +271,10 @@ def test_weights_start_as_the_constructors_draw_them(around):
 @every_front
 def test_initial_weights_are_the_generators(around):
     perceptron = perceptron_of(around)
-    one, same, other = (
-        initial_weights(perceptron, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+    network, same, others = (
+        initial_network(perceptron, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
     )
-    assert torch.equal(one, same) and one.dtype == torch.float64
-    network, others = Network(perceptron, one), Network(perceptron, other)
+    assert torch.equal(network.flat, same.flat) and network.flat.dtype == torch.float64
     for block, other_block in ((network.front, others.front), (network.back, others.back)):
         pairs = zip(block.parameters(), other_block.parameters(), strict=True)
         # Layer normalization starts as the identity, whatever the seed.

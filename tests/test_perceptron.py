@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from skae._engine.activations import ACTIVATIONS, TopK
-from skae._engine.initial import initial_weights
+from skae._engine.initial import initial_network
 from skae._engine.modules import decoder_module, encoder_module
 from skae._engine.network import Network, fold_origin
 from skae._engine.perceptron import ALIGNMENT, Perceptron, output_layer
@@ -272,23 +272,23 @@ def test_a_half_tied_decoder_has_its_own_code_layer():
 @every_perceptron
 def test_initialize_is_decided_by_its_generator(perceptron):
     one, again = (
-        initial_weights(perceptron, generator(3)),
-        initial_weights(perceptron, generator(3)),
+        initial_network(perceptron, generator(3)).flat,
+        initial_network(perceptron, generator(3)).flat,
     )
     assert torch.equal(one, again)
-    assert not torch.equal(one, initial_weights(perceptron, generator(4)))
+    assert not torch.equal(one, initial_network(perceptron, generator(4)).flat)
 
 
 def test_initialize_leaves_the_global_generator_alone():
     before = torch.random.get_rng_state()
-    initial_weights(DEEP, generator())
+    initial_network(DEEP, generator())
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 @every_activation
 def test_initial_weights_fill_glorots_bounds(name):
     wide = Perceptron((50, 40), (name,), ("identity",), (False,))
-    network = Network(wide, initial_weights(wide, generator()))
+    network = initial_network(wide, generator())
     limit = (6.0 / 90.0) ** 0.5
     encoder, decoder = network.encoder_weights[0], network.decoder_weights[0]
     # Of 2000 uniform draws the largest is below 99% of the limit once in 5e8 times.
@@ -302,15 +302,14 @@ def test_tied_weights_are_drawn_for_the_encoders_activation():
     tied = Perceptron((40, 60, 5), ("relu", "identity"), ("relu", "identity"), (True, True))
     untied = replace(tied, tied=(False, False))
     limits = [
-        Network(p, initial_weights(p, generator())).encoder_weights[0].abs().max()
-        for p in (tied, untied)
+        initial_network(p, generator()).encoder_weights[0].abs().max() for p in (tied, untied)
     ]
     torch.testing.assert_close(limits[0], limits[1])
 
 
 @every_perceptron
 def test_initial_biases_are_within_their_bounds(perceptron):
-    network = Network(perceptron, initial_weights(perceptron, generator()))
+    network = initial_network(perceptron, generator())
     weights = (*network.encoder_weights, *network.decoder_weights)
     biases = (*network.encoder_biases, *network.decoder_biases)
     for weight, bias in zip(weights, biases, strict=True):
@@ -319,7 +318,7 @@ def test_initial_biases_are_within_their_bounds(perceptron):
 
 @pytest.mark.parametrize("perceptron", [TWO_HEADS, TIED_HEADS], ids=str)
 def test_initial_extras_are_zero(perceptron):
-    assert Network(perceptron, initial_weights(perceptron, generator())).extra.tolist() == [0.0]
+    assert initial_network(perceptron, generator()).extra.tolist() == [0.0]
 
 
 def some_function(network, x):
@@ -450,7 +449,8 @@ def test_a_perceptron_says_what_it_keeps_and_how_wide_its_output_is():
 
 def test_top_k_weights_are_drawn_as_those_of_its_activation():
     plain = replace(TOP, encoder_activations=("tanh", "relu"))
-    assert torch.equal(initial_weights(TOP, generator()), initial_weights(plain, generator()))
+    one, other = (initial_network(p, generator()).flat for p in (TOP, plain))
+    assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("perceptron", [NARROW_OUTPUT, WIDE_OUTPUT], ids=str)

@@ -170,8 +170,8 @@ def test_logistic_may_be_named(digits):
 def test_l1_atoms_are_short_from_the_start(tied, digits):
     sparse = SparseAutoencoder(sparsity="l1", tied_weights=tied, hidden_layer_sizes=(200,))
     perceptron = sparse._describe_perceptron(64)
-    weights = sparse._initial_weights(perceptron, torch.Generator().manual_seed(0), Data(digits))
-    norms = Network(perceptron, weights).decoder_weights[0].norm(dim=0)
+    network = sparse._initial_network(perceptron, torch.Generator().manual_seed(0), Data(digits))
+    norms = network.decoder_weights[0].norm(dim=0)
     assert norms.max() <= 1 + 1e-12
 
 

@@ -202,10 +202,11 @@ def activation_name(output):
 
 def find_activation(name):
     """The `Activation` named in a perceptron, or that of its output."""
+    if isinstance(name, str):
+        return OUTPUT_ACTIVATIONS[name]
     if isinstance(name, TopK):
         gain = ACTIVATIONS[name.activation].gain
         return Activation(name, name.slope, name.pull_back, name.layer, gain=gain)
-    name = activation_name(name)
     if isinstance(name, BlockSoftmax):
         return Activation(name, None, None, name.layer)
-    return OUTPUT_ACTIVATIONS[name]
+    return find_activation(name.activation)

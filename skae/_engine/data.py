@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.sparse import issparse
 
 from skae._engine.devices import as_tensor
 from skae._engine.files import OnFile, only
-from skae._engine.shards import Shard, group_of, own
+from skae._engine.shards import Shard, own
 from skae._engine.streams import stream
 
 SAMPLE_SIZE = 2**22  # maximum of numbers in a sample
@@ -36,17 +37,17 @@ class Data:
     def __len__(self):
         return self.X.shape[0]
 
-    @property
+    @cached_property
     def group(self):
         """The processes that share X; None if there are no others."""
-        return group_of(self.X)
+        return self.X.group if isinstance(self.X, Shard) else None
 
     @property
     def targets(self):
         """The targets of the rows."""
         return self.X if self.target is None else self.target
 
-    @property
+    @cached_property
     def tables(self):
         """X and, if they differ from it, the targets."""
         return (self.X,) if self.target is None else (self.X, self.target)
@@ -241,14 +242,17 @@ def sample(data, n_rows, seed, among=None):
 
     It is smaller than requested if rows are so wide that they would take much memory.
     """
-    n_rows = max(2, min(n_rows, SAMPLE_SIZE // sum(t.shape[1] for t in data.tables)))
-    among = torch.arange(len(data), device="cpu") if among is None else among
-    if n_rows < len(among):
-        order = torch.randperm(len(among), generator=stream(seed, "sampled rows"), device="cpu")
-        among = among[order[:n_rows]]
-    if len(among) < len(data):
+    n_columns = data.X.shape[1] + (0 if data.target is None else data.target.shape[1])
+    n_rows, n_all = max(2, min(n_rows, SAMPLE_SIZE // n_columns)), len(data)
+    n_candidates = n_all if among is None else len(among)
+    if n_rows < n_candidates:
+        generator = stream(seed, "sampled rows")
+        order = torch.randperm(n_candidates, generator=generator, device="cpu")[:n_rows]
+        among = order if among is None else among[order]
+    if among is not None and len(among) < n_all:
         data = data[among.sort().values.numpy()]
-    return replace(data, X=dense(data.X), target=dense(data.target))
+    target = None if data.target is None else dense(data.target)
+    return replace(data, X=dense(data.X), target=target)
 
 
 def dense(rows):

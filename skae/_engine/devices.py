@@ -15,6 +15,8 @@ switch_gradients = torch._C._set_grad_enabled
 
 def find_device(name):
     """The torch device for the parameter `device`; ValueError if it is unavailable."""
+    if name == "cpu":
+        return torch.device(name)
     if name == "auto":
         name = next((kind for kind in ("cuda", "mps") if _is_available(kind, 0)), "cpu")
     kind, colon, index = name.partition(":")
@@ -51,7 +53,7 @@ def as_tensor(array, device="cpu"):
 
     On the CPU it shares the array's memory if that is aligned and not read-only.
     """
-    if lacks_float64(device) and array.dtype == np.float64:
+    if array.dtype == np.float64 and lacks_float64(device):
         array = array.astype(np.float32)
     if not array.flags.writeable:
         return torch.tensor(array, device=device)
@@ -97,7 +99,7 @@ class own_modes:
             self._inference.__enter__()
         self._before = torch.is_grad_enabled()
         switch_gradients(self._gradients)
-        self._autocast = [kind for kind in DEVICES if torch.is_autocast_enabled(kind)]
+        self._autocast = [*filter(torch.is_autocast_enabled, DEVICES)]
         for kind in self._autocast:
             torch.set_autocast_enabled(kind, False)
 
@@ -119,11 +121,16 @@ class memory_errors:
         pass
 
     def __exit__(self, kind, error, traceback_):
-        if not (isinstance(error, RuntimeError) and _lacks_memory(error)):
-            return
-        traceback.clear_frames(traceback_)  # otherwise they would keep the memory
-        summary = str(error).partition("\n")[0]
-        raise MemoryError(f"Not enough memory: {self._remedy}. ({summary})") from error
+        explain_memory(error, self._remedy)
+
+
+def explain_memory(error, remedy):
+    """Raise a MemoryError if an error is torch's out-of-memory error."""
+    if not (isinstance(error, RuntimeError) and _lacks_memory(error)):
+        return
+    traceback.clear_frames(error.__traceback__)  # otherwise they would keep the memory
+    summary = str(error).partition("\n")[0]
+    raise MemoryError(f"Not enough memory: {remedy}. ({summary})") from error
 
 
 def _lacks_memory(error):

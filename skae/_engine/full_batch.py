@@ -26,8 +26,8 @@ class FullBatchTrainer(Trainer):
     def _has_learnt(self, stopping):
         return True  # iterations are not random
 
-    def __init__(self, estimator, perceptron, state, data, split):
-        super().__init__(estimator, perceptron, state, data, split)
+    def __init__(self, estimator, settings, perceptron, state, data, split):
+        super().__init__(estimator, settings, perceptron, state, data, split)
         self._full_batch, self._batch = len(split.training), None
         self._first_epoch = self._tape.n_epochs = state.n_epochs
 

@@ -2,12 +2,12 @@
 
 import torch
 
-from skae._engine.activations import BlockSoftmax, activation_name, find_activation
+from skae._engine.activations import find_activation
 from skae._engine.network import Network
 
 
-def initial_weights(perceptron, generator, output_scale=0.1):
-    """Draw a flat vector, in float64 on the CPU, so that all dtypes and devices start equally.
+def initial_network(perceptron, generator, output_scale=0.1):
+    """Draw weights, in float64 on the CPU, so that all dtypes and devices start equally.
 
     Weights are uniform within Glorot's limit sqrt(6 / (fan_in + fan_out)), times sqrt(2) for
     rectifiers; biases within 1 / sqrt(fan_in), which spreads the kinks of the hidden units over
@@ -22,8 +22,8 @@ def initial_weights(perceptron, generator, output_scale=0.1):
     He, Zhang, Ren and Sun, "Delving deep into rectifiers", ICCV 2015,
     https://doi.org/10.1109/ICCV.2015.123.
     """
-    flat = torch.zeros(perceptron.length, dtype=torch.float64, device="cpu")
-    network = Network(perceptron, flat)
+    zeros = torch.zeros(perceptron.length, dtype=torch.float64, device="cpu")
+    network = Network(perceptron, zeros)
     # A tied layer is drawn once, for the encoder's activation.
     weights = (*network.encoder_weights, *network.own_decoder_weights)
     biases = (*network.encoder_biases, *network.decoder_biases)
@@ -42,26 +42,7 @@ def initial_weights(perceptron, generator, output_scale=0.1):
             weights[-1].mul_(output_scale)
     if perceptron.front is not None:
         network.set_blocks(int(torch.randint(2**63 - 1, (), generator=generator)))
-    return flat
-
-
-def n_linear_components(perceptron):
-    """How many components of the code can start with linear encoding and decoding.
-
-    Two hidden units with opposite inputs make a linear one, if the activation allows it. Up to
-    half of a hidden layer does so; the others remain for nonlinear structure.
-    """
-    activations = (*perceptron.encoder_activations[:-1], *perceptron.decoder_activations[:-1])
-    is_dense = perceptron.front is None and perceptron.back is None
-    inner = perceptron.decoder_sizes[:-1] == perceptron.sizes[:0:-1] and not any(perceptron.tied)
-    # With a table, inputs may also have a mask, which the initial code ignores.
-    is_table = isinstance(activation_name(perceptron.output), BlockSoftmax)
-    mirrors = inner and (is_table or perceptron.n_inputs == perceptron.n_outputs)
-    has_plain_code = perceptron.encoder_activations[-1:] == ("identity",)
-    pairs = all(find_activation(name).pair for name in activations)
-    if not (is_dense and mirrors and has_plain_code and pairs):
-        return 0
-    return min([perceptron.sizes[-1], *(width // 4 for width in perceptron.sizes[1:-1])])
+    return network
 
 
 def start_linear(network, directions, scales):
@@ -73,7 +54,7 @@ def start_linear(network, directions, scales):
     Parameters
     ----------
     network : Network
-        Newly drawn, with `n_linear_components` of at least k; changed in place.
+        Newly drawn, with a perceptron whose `n_linear_components` is at least k; changed in place.
     directions : Tensor of shape (k, n_features)
         Orthonormal directions.
     scales : Tensor of shape (k,)

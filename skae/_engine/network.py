@@ -164,7 +164,7 @@ class Network:
         (weight, bias, activation), *rest = self.encoder_layers
         return [(weight, bias - weight @ self.origin, activation), *rest]
 
-    @property
+    @cached_property
     def origin(self):
         """The origin subtracted from rows, of shape (n_inputs,): the mean of the first rows seen.
 
@@ -173,12 +173,12 @@ class Network:
         """
         return self._tensors["origin"][0]
 
-    @property
+    @cached_property
     def encoder_weights(self):
         """Weights of the encoder's dense layers, each (fan_out, fan_in), input side first."""
         return self._tensors["encoder_weights"]
 
-    @property
+    @cached_property
     def encoder_biases(self):
         """Biases of the same layers, each of shape (fan_out,)."""
         return self._tensors["encoder_biases"]
@@ -186,10 +186,13 @@ class Network:
     @cached_property
     def own_decoder_weights(self):
         """Weights of the decoder's dense layers, the code's first; None for tied ones."""
-        own = iter(self._tensors["decoder_weights"])
+        own = self._tensors["decoder_weights"]
+        if not any(self.perceptron.tied):
+            return own
+        own = iter(own)
         return [None if tied else next(own) for tied in self.perceptron.tied[::-1]]
 
-    @property
+    @cached_property
     def decoder_biases(self):
         """Biases of the same layers, each of shape (fan_out,)."""
         return self._tensors["decoder_biases"]
@@ -257,7 +260,7 @@ class Network:
     def decoder_weights(self):
         """The decoder's weights, tied ones as transposed views of the encoder's."""
         if not any(self.perceptron.tied):
-            return self.own_decoder_weights
+            return self._tensors["decoder_weights"]
         mirrored = [*self.encoder_weights[:-1], self._code_weights][::-1]
         mirrored[-1] = mirrored[-1][:, : self.perceptron.decoder_sizes[-1]]
         return [
@@ -332,7 +335,7 @@ class Network:
         return x - self.origin if self._subtracts else x
 
     def _in_front(self, x):
-        if self.front is None:
+        if self.perceptron.front is None:
             return x
         features = self._run(self.front, x)
         return features.flatten(2).mT if self.perceptron.image else features
@@ -462,14 +465,14 @@ class Network:
     @cached_property
     def encoder_layers(self):
         """Triples (weight, bias, activation); with two heads, the last one without any."""
-        functions = self.perceptron.encoder_functions
-        return list(zip(self.encoder_weights, self.encoder_biases, functions, strict=True))
+        weights, biases = self._tensors["encoder_weights"], self._tensors["encoder_biases"]
+        return list(zip(weights, biases, self.perceptron.encoder_functions, strict=True))
 
     @cached_property
     def decoder_layers(self):
         """Triples (weight, bias, activation); the loss handles the output's activation."""
-        functions = self.perceptron.decoder_functions
-        return list(zip(self.decoder_weights, self.decoder_biases, functions, strict=True))
+        weights, biases = self.decoder_weights, self._tensors["decoder_biases"]
+        return list(zip(weights, biases, self.perceptron.decoder_functions, strict=True))
 
     @property
     def code_activation(self):
@@ -485,7 +488,8 @@ class Network:
 def _through(layers, x):
     for weight, bias, activation in layers:
         x = functional.linear(x, weight, bias)
-        x = (activation.in_place or activation.function)(x)
+        if activation is not IDENTITY:
+            x = (activation.in_place or activation.function)(x)
     return x
 
 

@@ -26,7 +26,8 @@ class Adam:
     """
 
     def __init__(self, weights, gradient, moments, n_steps, betas=(0.9, 0.999)):
-        self._vectors = [[vector] for vector in (weights, gradient, *moments)]
+        average, square = moments
+        self._vectors = [weights], [gradient], [average], [square]
         self._betas = betas
         self._n_steps, self._one = n_steps, torch.ones_like(n_steps)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain, islice
 from math import prod
+from operator import attrgetter
 
-from skae._engine.activations import IDENTITY, find_activation
+from skae._engine.activations import IDENTITY, BlockSoftmax, activation_name, find_activation
 from skae._engine.blocks import Block
 
 
@@ -50,6 +51,24 @@ class Perceptron:
     averages : bool, default=False
         Whether the flat vector also holds running averages of the decoder's weights, their number
         of steps, and two numbers that a game keeps between steps.
+
+    Attributes
+    ----------
+    output : str or Output
+        Meaning of the decoder's output.
+    has_encoder : bool
+        Whether the perceptron is more than an output layer.
+    has_plain_code, has_plain_output : bool
+        Whether the code, or the output, is simply the output of the dense layers.
+    n_inputs : int
+        Width of the encoder's input.
+    n_outputs : int
+        Width of one head of the output.
+    image, decoded_image : tuple of int
+        Height, width (or other axes) of a code, or of the output of the decoder's layers, that is
+        an image; () for others.
+    code_shape : tuple of int
+        Shape of one row's code before it is flattened.
     """
 
     sizes: tuple
@@ -66,8 +85,22 @@ class Perceptron:
     averages: bool = False
 
     def __post_init__(self):
-        if self.decoder_sizes is None:
-            object.__setattr__(self, "decoder_sizes", self.sizes[::-1])
+        front, back = self.front, self.back
+        decoder_sizes = self.sizes[::-1] if self.decoder_sizes is None else self.decoder_sizes
+        image = () if front is None else front.shape_out[1:]
+        derived = {
+            "decoder_sizes": decoder_sizes,
+            "output": self.decoder_activations[-1],
+            "has_encoder": len(self.sizes) > 1,
+            "has_plain_code": self.code_heads == 1 and not image,
+            "has_plain_output": self.output_heads == 1 and back is None,
+            "n_inputs": self.sizes[0] if front is None else front.shape_in[0],
+            "n_outputs": back.shape_out[0] // self.output_heads if back else decoder_sizes[-1],
+            "image": image,
+            "decoded_image": () if back is None else back.shape_in[1:],
+            "code_shape": (self.sizes[-1], *image),
+        }
+        vars(self).update(derived)  # as frozen dataclasses refuse assignments
 
     def __str__(self):
         widths = "-".join(map(str, self.sizes))
@@ -97,81 +130,50 @@ class Perceptron:
         return functions if self.back else [*functions, IDENTITY]
 
     @cached_property
-    def has_plain_code(self):
-        """Whether the code is simply the output of the encoder's dense layers."""
-        return self.code_heads == 1 and not self.image
-
-    @cached_property
-    def has_plain_output(self):
-        """Whether the output is simply that of the decoder's dense layers."""
-        return self.output_heads == 1 and self.back is None
-
-    @property
-    def output(self):
-        """Meaning of the decoder's output."""
-        return self.decoder_activations[-1]
-
-    @property
-    def has_encoder(self):
-        """Whether the perceptron is more than an output layer."""
-        return len(self.sizes) > 1
-
-    @property
-    def n_inputs(self):
-        """Width of the encoder's input."""
-        return self.sizes[0] if self.front is None else self.front.shape_in[0]
-
-    @property
-    def n_outputs(self):
-        """Width of one head of the output."""
-        if self.back is None:
-            return self.decoder_sizes[-1]
-        return self.back.shape_out[0] // self.output_heads
-
-    @property
-    def image(self):
-        """Height, width (or other axes) of a code that is an image; () for other codes."""
-        return () if self.front is None else self.front.shape_out[1:]
-
-    @property
-    def decoded_image(self):
-        """The same for the output of the decoder's layers."""
-        return () if self.back is None else self.back.shape_in[1:]
-
-    @property
-    def code_shape(self):
-        """Shape of one row's code before it is flattened."""
-        return (self.sizes[-1], *self.image)
-
-    @cached_property
     def width(self):
         """Width of the widest layer."""
         encoder, decoder = max(self.sizes), max(self.decoder_sizes)
         dense = encoder * prod(self.image), decoder * prod(self.decoded_image)
-        return max(*dense, *(block.width for block in self._blocks))
+        return max(*dense, *[block.width for block in self._blocks])
 
     @cached_property
     def n_products(self):
         """Largest number of multiplications of a layer for one row."""
-        encoder, decoder = (
-            max(map(prod, shapes), default=0) * prod(image)
-            for shapes, image in (
-                (self.encoder_shapes, self.image),
-                (self.decoder_shapes, self.decoded_image),
-            )
-        )
-        return max(encoder, decoder, *(block.n_products for block in self._blocks))
+        return max(self._products)
 
     @cached_property
     def n_products_in_all(self):
         """Multiplications for one row in all dense layers and the largest layer of each block."""
-        return sum(
-            sum(map(prod, shapes)) * prod(image)
-            for shapes, image in (
-                (self.encoder_shapes, self.image),
-                (self.decoder_shapes, self.decoded_image),
-            )
-        ) + sum(block.n_products for block in self._blocks)
+        return sum(self._products)
+
+    @cached_property
+    def _products(self):
+        """Multiplications for one row in each dense layer and the largest layer of each block."""
+        products = [block.n_products for block in self._blocks]
+        for shapes, image in (
+            (self.encoder_shapes, self.image),
+            (self.decoder_shapes, self.decoded_image),
+        ):
+            products += [prod(shape) * prod(image) for shape in shapes]
+        return products
+
+    @cached_property
+    def n_linear_components(self):
+        """How many components of the code can start with linear encoding and decoding.
+
+        Two hidden units with opposite inputs make a linear one, if the activation allows it. Up to
+        half of a hidden layer does so; the others remain for nonlinear structure.
+        """
+        inner = self.decoder_sizes[:-1] == self.sizes[:0:-1] and not any(self.tied)
+        # With a table, inputs may also have a mask, which the initial code ignores.
+        is_table = isinstance(activation_name(self.output), BlockSoftmax)
+        mirrors = inner and (is_table or self.n_inputs == self.n_outputs)
+        has_plain_code = self.encoder_activations[-1:] == ("identity",)
+        hidden = [*self.encoder_functions[:-1], *self.decoder_functions[:-1]]
+        pairs = all(map(attrgetter("pair"), hidden))
+        if self._blocks or not (mirrors and has_plain_code and pairs):
+            return 0
+        return min([self.sizes[-1], *[width // 4 for width in self.sizes[1:-1]]])
 
     @cached_property
     def encoder_shapes(self):
@@ -196,20 +198,20 @@ class Perceptron:
             ("decoder_biases", tuple([shape[:1] for shape in decoder])),
             ("back", self.back.shapes if self.back else ()),
         )
-        averages = *decoders, ("n_averaged", ((1,),)), ("game", ((2,),))
-        return layout_of(
-            (
-                ("encoder", "origin", ((self.n_inputs,),) if self.has_encoder else ()),
-                ("encoder", "front", self.front.shapes if self.front else ()),
-                ("encoder", "encoder_weights", encoder),
-                ("encoder", "encoder_biases", tuple([shape[:1] for shape in encoder])),
-                *(("decoder", *kind) for kind in decoders),
-                ("rest", "extra", ((self.n_extra,),)),
-                *(("averages", f"{KEPT}{name}", s) for name, s in averages if self.averages),
-            )
-        )
+        groups = [
+            ("encoder", "origin", ((self.n_inputs,),) if self.has_encoder else ()),
+            ("encoder", "front", self.front.shapes if self.front else ()),
+            ("encoder", "encoder_weights", encoder),
+            ("encoder", "encoder_biases", tuple([shape[:1] for shape in encoder])),
+            *[("decoder", *kind) for kind in decoders],
+            ("rest", "extra", ((self.n_extra,),)),
+        ]
+        if self.averages:
+            averages = *decoders, ("n_averaged", ((1,),)), ("game", ((2,),))
+            groups += [("averages", f"{KEPT}{name}", shapes) for name, shapes in averages]
+        return layout_of(tuple(groups))
 
-    @property
+    @cached_property
     def length(self):
         """Length of the flat vector."""
         return self.layout.length
@@ -220,9 +222,9 @@ class Perceptron:
         trained = sum(n for part, n in self.layout.n_numbers.items() if part != "averages")
         return trained - self.n_inputs * self.has_encoder  # not the origin
 
-    @property
+    @cached_property
     def _blocks(self):
-        return [block for block in (self.front, self.back) if block is not None]
+        return [*filter(None, (self.front, self.back))]
 
 
 KEPT = "kept_"  # prefix of kinds of tensors that training changes, but no optimiser
@@ -303,7 +305,8 @@ def _strides(shape):
 def _shapes(sizes, heads):
     """Shapes (fan_out, fan_in) of the layers between these widths; the last has `heads` outputs."""
     outputs = list(sizes[1:])
-    outputs[-1:] = [heads * width for width in outputs[-1:]]
+    if outputs:
+        outputs[-1] *= heads
     return tuple(zip(outputs, sizes, strict=False))
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -9,7 +10,6 @@ import torch
 from skae._engine.activations import SATURATING, activation_name
 from skae._engine.data import sample
 from skae._engine.devices import find_device
-from skae._engine.initial import n_linear_components
 from skae._engine.tape import PRECISIONS
 
 # "auto": small tables need enough steps, large ones only a few epochs. docs/benchmarks/defaults.md
@@ -26,6 +26,7 @@ LEAST_PATIENCE = 10  # epochs
 WORK = 2**38
 FEW_STEPS = 500
 ROWS_PER_UPDATE = 64
+N_ITERATIONS = 200  # of "lbfgs"
 FEW_COLUMNS = 60  # at work in a row, up to which a unit tolerates the largest steps
 ROWS = 1000  # needed to count them
 NARROW = 20  # rows per column; tables with fewer need fewer steps
@@ -80,36 +81,22 @@ class Settings:
         split : Split
             The rows to train on.
         """
-        n_rows = len(split.training)
-        same = ("alpha", "solver", "learning_rate", "shuffle", "tol", "verbose")
-        asked = {name: estimator._setting(name) for name in (*AUTO, *same)}
-        solver = asked["solver"]
-        batch_size = int(min(_auto(asked["batch_size"], batch_size_for(n_rows)), len(data)))
+        its, n_rows = estimator._settings((*AUTO, *AS_ASKED)), len(split.training)
+        if its["batch_size"] == "auto":
+            its["batch_size"] = batch_size_for(n_rows)
+        its["batch_size"] = batch_size = int(min(its["batch_size"], len(data)))
         n_batches = math.ceil(n_rows / batch_size)
-        least = FEW_STEPS
-        if not estimator._few_steps_suffice:
-            work = perceptron.n_products_in_all * (
-                batch_size * estimator._rows_per_row + ROWS_PER_UPDATE
-            )
-            least = least_steps(3 * work, n_rows / perceptron.n_inputs)
-        max_iter = 200 if solver == "lbfgs" else n_epochs_for(n_batches, least)
-        if estimator._n_steps is not None:
-            max_iter = math.ceil(estimator._n_steps / n_batches)
-        return cls(
-            **{name: asked[name] for name in same},
-            batch_size=batch_size,
-            # Warm-up epochs are not part of the budget.
-            max_iter=int(_auto(asked["max_iter"], estimator._warmup_epochs + max_iter)),
-            n_iter_no_change=_auto(asked["n_iter_no_change"], patience_for(n_batches)),
-            learning_rate_init=_auto(
-                asked["learning_rate_init"],
-                learning_rate_for(perceptron, solver, data, split),
-            ),
-            dtype=PRECISIONS[estimator.precision],
-            device=find_device(estimator.device),
-        )
+        if its["max_iter"] == "auto":
+            its["max_iter"] = max_iter_for(estimator, perceptron, its["solver"], n_rows, batch_size)
+        its["max_iter"] = int(its["max_iter"])
+        if its["n_iter_no_change"] == "auto":
+            its["n_iter_no_change"] = patience_for(n_batches)
+        if its["learning_rate_init"] == "auto":
+            its["learning_rate_init"] = learning_rate_for(perceptron, its["solver"], data, split)
+        dtype, device = PRECISIONS[estimator.precision], find_device(estimator.device)
+        return cls(**its, dtype=dtype, device=device)
 
-    @property
+    @cached_property
     def in_windows(self):
         """Whether rows are shuffled within windows."""
         return isinstance(self.shuffle, str)
@@ -125,16 +112,27 @@ class Settings:
 
 
 AUTO = ("batch_size", "max_iter", "n_iter_no_change", "learning_rate_init")
-
-
-def _auto(asked, number):
-    return number if isinstance(asked, str) else asked
+AS_ASKED = ("alpha", "solver", "learning_rate", "shuffle", "tol", "verbose")
 
 
 def batch_size_for(n_rows):
     """About a twentieth of the rows, within limits."""
     least, most = BATCH_SIZES
     return min(max(n_rows // BATCHES, least), most)
+
+
+def max_iter_for(estimator, perceptron, solver, n_rows, batch_size):
+    """Epochs of a training; those of its warm-up are not part of the budget."""
+    n_batches, least = math.ceil(n_rows / batch_size), FEW_STEPS
+    if estimator._n_steps is not None:
+        return estimator._warmup_epochs + math.ceil(estimator._n_steps / n_batches)
+    if solver == "lbfgs":
+        return estimator._warmup_epochs + N_ITERATIONS
+    if not estimator._few_steps_suffice:
+        rows = batch_size * estimator._rows_per_row + ROWS_PER_UPDATE
+        work = 3 * perceptron.n_products_in_all * rows
+        least = least_steps(work, n_rows / perceptron.n_inputs)
+    return estimator._warmup_epochs + n_epochs_for(n_batches, least)
 
 
 def least_steps(work, rows_per_column):
@@ -187,4 +185,4 @@ def n_columns_at_work(data, split):
 def starts_linear(perceptron):
     """Whether part of the network may start at principal components."""
     is_squared = activation_name(perceptron.output) == "identity"
-    return is_squared and n_linear_components(perceptron) > 0
+    return is_squared and perceptron.n_linear_components > 0

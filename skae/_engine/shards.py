@@ -93,11 +93,6 @@ class Shard:
         return torch.from_numpy(self._places[indices.cpu().numpy()]).to(indices.device)
 
 
-def group_of(X):
-    """The processes that share X; None if there are no others."""
-    return X.group if isinstance(X, Shard) else None
-
-
 def own(X):
     """This process's rows."""
     return X.own if isinstance(X, Shard) else X

@@ -25,6 +25,8 @@ STREAMS = {
     )
 }
 
+LOWEST_WORD = 0xFFFFFFFF  # the lowest 32 bits
+
 
 def stream_seed(seed, stream, *position):
     """An integer for one stream of random numbers at one position, e.g. an epoch.
@@ -32,18 +34,14 @@ def stream_seed(seed, stream, *position):
     Streams are hashed from (seed, stream, position): noise never shifts the shuffles,
     and the position is all that training needs to continue exactly.
     """
-    words = [word for number in (seed, STREAMS[stream], *position) for word in _words(number)]
+    words = []
+    for number in (seed, STREAMS[stream], *position):
+        words.append(number & LOWEST_WORD)
+        while number := number >> 32:
+            words.append(number & LOWEST_WORD)
     # As SeedSequence((seed, ...)), whose own conversion to words takes longer than all the rest.
     sequence = np.random.SeedSequence(np.array(words, np.uint32))
     return int(sequence.generate_state(1, np.uint64)[0]) >> 1
-
-
-def _words(number):
-    """An integer of at least 0 in words of 32 bits, the lowest first."""
-    words = [number & 0xFFFFFFFF]
-    while number := number >> 32:
-        words.append(number & 0xFFFFFFFF)
-    return words
 
 
 class Generator(torch.Generator):

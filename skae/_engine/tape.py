@@ -40,7 +40,8 @@ class Tape(Network):
         super().__init__(network.perceptron, network.flat, gradient)
         self._dtype = self.dtype_of_products = dtype
         self._is_rounded = False
-        self._origin = network.origin if network.perceptron.has_encoder else None
+        if network.perceptron.has_encoder:
+            self.origin = network.origin
         if dtype is not None:
             network = Network(network.perceptron, torch.zeros_like(network.flat, dtype=dtype))
         self._layer_weights = network.flat  # the weights themselves, or rounded ones
@@ -59,11 +60,6 @@ class Tape(Network):
             self._layers([(weight, bias, IDENTITY)], [(*gradients, IDENTITY)])
             for weight, bias, *gradients in self._encoder.tensors
         ]
-
-    @property
-    def origin(self):
-        """As `Network.origin`."""
-        return self._origin
 
     def _encode(self, features):
         output = self._pass(self._encoder, features)

@@ -8,6 +8,7 @@ last, `Trainer.run_epoch` passes once over the rows, `Trainer._step` takes one b
 import math
 import time
 from dataclasses import dataclass, replace
+from operator import mul
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,6 @@ from skae._engine.optimizers import SOLVERS, schedule
 from skae._engine.order import shuffled, shuffled_windows
 from skae._engine.parallel import Part
 from skae._engine.phases import say
-from skae._engine.settings import Settings
 from skae._engine.shards import Shard, own
 from skae._engine.stopping import Stopping
 from skae._engine.streams import stream
@@ -86,13 +86,14 @@ class Batch(NamedTuple):
 class Trainer:
     """Trains an estimator's network on rows of data.
 
-    Hyperparameters are the estimator's (see `Settings`); the loss of a batch is its
-    `_objective(network, x, noise)`, a mean over rows (or `_objective(network, x, noise,
-    target)` if the data have targets).
+    The loss of a batch is the estimator's `_objective(network, x, noise)`, a mean over rows (or
+    `_objective(network, x, noise, target)` if the data have targets).
 
     Parameters
     ----------
     estimator : NetworkEstimator
+    settings : Settings
+        The estimator's.
     perceptron : Perceptron
     state : State
         The state to continue from, which is copied, not changed.
@@ -117,9 +118,8 @@ class Trainer:
         The same for the numbers that the objective noted (see `Network.note`).
     """
 
-    def __init__(self, estimator, perceptron, state, data, split):
-        self.estimator = estimator
-        self.settings = settings = Settings.of(estimator, perceptron, data, split)
+    def __init__(self, estimator, settings, perceptron, state, data, split):
+        self.estimator, self.settings = estimator, settings
         self.device, self.alpha = settings.device, settings.alpha
         self.data, self.split = data, split.as_read(data.X) if settings.in_windows else split
         self._tables = [rows_of(table, self.device) for table in data.tables]
@@ -414,9 +414,8 @@ class Trainer:
         n_steps = 0.0 if fresh else float(state.n_steps)
         self._n_steps = torch.tensor(n_steps, dtype=torch.float32, device=self.device)
         moved = slice(0, self.network.perceptron.layout.parts["rest"].stop)  # not averages
-        vectors = self.weights, self.gradient, *self.moments.unbind()
-        weights, gradient, *moments = (vector[moved] for vector in vectors)
-        self._optimizer = SOLVERS[solver](weights, gradient, moments, self._n_steps)
+        vectors = self.weights[moved], self.gradient[moved], self.moments[:, moved]
+        self._optimizer = SOLVERS[solver](*vectors, self._n_steps)
 
     def _finished_state(self, n_epochs):
         return State(
@@ -444,8 +443,8 @@ def as_floats(losses):
 
 def _mean_over_rows(losses, batches):
     """Mean objective per row: each batch counts by its rows."""
-    n_rows = [indices.shape[0] for indices in batches]
-    return sum(n * loss for n, loss in zip(n_rows, losses, strict=True)) / sum(n_rows)
+    n_rows = [*map(len, batches)]
+    return sum(map(mul, n_rows, losses)) / sum(n_rows)
 
 
 def relative_weights(data, split, device):

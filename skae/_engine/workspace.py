@@ -151,7 +151,8 @@ class Workspace:
             self._forward.append((layer.bias, below, layer.weight.t(), a, activate))
             # Pulled back to a, it overwrites h.
             transposed = at_h.t() if pull_back is None else h.t()
-            adds = _rounded_adds(layer) if is_rounded else _adds(layer)
+            adds = layer.weight_gradient.addmm_, layer.bias_gradient.addmv_
+            adds = _rounded_adds(layer) if is_rounded else adds
             views = at_h, transposed, gradient_below
             self._backward.append((layer.weight, *adds, below, pull_back, *views))
             below, gradient_below = h, at_h
@@ -197,13 +198,8 @@ class Workspace:
         return (torch.mm(gradient, self._first_weight, out=self._at_rows),)
 
 
-def _adds(layer):
-    """Functions that add to the gradients of a layer's weights and biases."""
-    return layer.weight_gradient.addmm_, layer.bias_gradient.addmv_
-
-
 def _rounded_adds(layer):
-    """The same for products with a lower precision than the gradients to which they are added."""
+    """Functions that add products of lower precision to the gradients of weights and biases."""
     weights, biases = layer.weight_gradient, layer.bias_gradient
 
     def add_mm(transposed, below):
