@@ -337,7 +337,7 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         return calibrating_offset(np.concatenate(scores))
 
     def _warn_of_data(self, data):
-        if self._table is None and len(data) > 1:
+        if self._table is None:
             warn_of_columns(self, data, complaint_of_largest)
 
     def _warn_of_fit(self, data):

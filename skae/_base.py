@@ -30,7 +30,7 @@ from skae._engine.perceptron import Perceptron
 from skae._estimator import ACCEPTED, NetworkEstimator, trains_by_epochs
 from skae._files import check_rows
 from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
-from skae._hints import hints
+from skae._hints import hinted
 from skae._mixed import Mixed, blocks_of, mean_d2, sums_of_cells, sums_of_losses
 from skae._one_network import OneNetworkMixin
 from skae._outputs import LOSSES, SquaredError
@@ -243,9 +243,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     def _validate_target(self, target, X):
         """The targets of rows of X, in the dtype of X."""
         target = self._target_as_numbers(off_torch(target))
-        check = partial(check_array, input_name="target")
-        with hints(target):
-            target = check_rows(check, target, X.dtype, **self._accepted)
+        check = partial(check_rows, partial(check_array, input_name="target"))
+        target = hinted(check, target, dtype=X.dtype, **self._accepted)
         if target.shape[0] != X.shape[0]:
             raise ValueError(
                 f"X has {X.shape[0]} rows, but target has {target.shape[0]}: give target one row "
@@ -335,8 +334,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         """`inverse_transform` as an array; for a table, its matrix."""
         check_is_fitted(self)
         X, options = off_torch(X), {**ACCEPTED, "estimator": self, "input_name": "X"}
-        with hints(X):
-            X = check_array(X, dtype=self._state.weights.dtype, **options)
+        X = hinted(check_array, X, dtype=self._state.weights.dtype, **options)
         if X.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {X.shape[1]} features, but {type(self).__name__}.inverse_transform "

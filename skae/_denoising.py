@@ -324,7 +324,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
     }
     _auto_code_activation = "logistic"
     # Decided by the data that start a fit.
-    _takes_gaps_of_tables = True
+    _takes_gaps = _takes_gaps_of_tables = True
     _n_outputs_ = None
 
     def __init__(
@@ -783,11 +783,6 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
                 f"corruption_level={self.corruption_level} must be at most 1 with "
                 f"corruption={self.corruption!r}, which destroys this fraction of the cells."
             )
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
     @property
     def n_features_out_(self) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
     assert_all_finite,
     check_array,
@@ -38,11 +38,11 @@ from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._engine.saved import REMEDY, plain, restored
 from skae._engine.settings import AUTO, Settings
-from skae._engine.shards import Shard, own
+from skae._engine.shards import Shard
 from skae._engine.training import Trainer
 from skae._files import check_rows, warn_of_order
 from skae._frames import is_of_float32
-from skae._hints import PartsMixin, hints, refuse_streams
+from skae._hints import PartsMixin, hinted, refuse_streams
 from skae._tabular import NAMES, TabularMixin
 from skae._together import together
 from skae._version import __version__
@@ -160,6 +160,7 @@ class NetworkEstimator(
         def set_partial_fit_request(self, **kwargs) -> Self: ...
         def set_score_request(self, **kwargs) -> Self: ...
 
+    _takes_gaps = False  # whether X may have missing values
     _target_is_gathered = False  # whether every process needs the targets of all rows
     _fixed = {}  # training parameters missing in the constructor, with their values
     _minimizes = True  # whether a lower loss is better
@@ -175,11 +176,11 @@ class NetworkEstimator(
         return self.warm_start and self.__sklearn_is_fitted__()
 
     def _run_fit(self, X, target=None, sample_weight=None):
-        with together(self, self._continues_training, X, target, sample_weight) as given:
-            return self._fit_to(*given)
-
-    def _fit_to(self, X, target, sample_weight):
         continues = self._continues_training
+        with together(self, continues, X, target, sample_weight) as given:
+            return self._fit_to(continues, *given)
+
+    def _fit_to(self, continues, X, target, sample_weight):
         with self._transaction() as before:
             self._check_budget()
             data = self._validate(X, target, sample_weight, reset=not continues)
@@ -240,10 +241,10 @@ class NetworkEstimator(
 
     def _validate_X(self, X, reset, dtype=None, sample_weight=None):
         """X in the dtype of the computation; parameters must have been checked."""
-        device = find_device(self.device)
-        dtype = dtype or (dtypes_for(own(X)) if reset else self._state.weights.dtype)
+        device, X = find_device(self.device), off_torch(X)
+        dtype = dtype or (dtypes_for(X) if reset else self._state.weights.dtype)
         weights = sample_weight if reset else None
-        X = self._matrix_or_array(off_torch(X), reset, weights, dtype=dtype, **self._accepted)
+        X = self._matrix_or_array(X, reset, weights, dtype=dtype, **self._accepted)
         if self.precision == "bf16" and lacks_bfloat16(device):
             warn(
                 "precision='bf16' is slower than 'float' on this processor, many times for most "
@@ -372,9 +373,8 @@ class NetworkEstimator(
         refuse_streams(X)
         matrix = self._as_matrix(X, reset, sample_weight)
         if matrix is None:
-            check = partial(validate_data, self, reset=reset)
-            with hints(X):
-                return check_rows(check, X, **options)
+            check = partial(check_rows, partial(validate_data, self, reset=reset))
+            return hinted(check, X, **options)
         options["ensure_all_finite"] = "allow-nan"  # refuses unsupported NaN
         check = partial(check_array, estimator=self, input_name="X")
         return check_rows(check, matrix, **options)
@@ -382,8 +382,8 @@ class NetworkEstimator(
     @property
     def _accepted(self):
         """Arguments of `validate_data`: what X may be."""
-        takes_gaps = self._table is not None and self._takes_gaps_of_tables
-        takes_gaps = takes_gaps or get_tags(self).input_tags.allow_nan
+        of_tables = self._table is not None and self._takes_gaps_of_tables
+        takes_gaps = of_tables or self._takes_gaps
         return {**ACCEPTED, "ensure_all_finite": "allow-nan" if takes_gaps else True}
 
     def _codes(self, X):
@@ -420,13 +420,13 @@ class NetworkEstimator(
         return in_chunks(function, X, self._fitted_perceptron, build, device, check, expansion)
 
     def _check_finite(self, rows):
-        with hints(rows):
-            assert_all_finite(
-                rows,
-                allow_nan=self._accepted["ensure_all_finite"] == "allow-nan",
-                estimator_name=type(self).__name__,
-                input_name="X",
-            )
+        hinted(
+            assert_all_finite,
+            rows,
+            allow_nan=self._accepted["ensure_all_finite"] == "allow-nan",
+            estimator_name=type(self).__name__,
+            input_name="X",
+        )
 
     @property
     def _fitted_perceptron(self):
@@ -539,6 +539,7 @@ class NetworkEstimator(
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._takes_gaps
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

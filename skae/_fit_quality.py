@@ -58,13 +58,11 @@ def explained_deviance(estimator, network, data):
         output = network.mean_output(estimator._encode(network, x))
     weights = None if weights is None else as_tensor(weights, device)
     constant = torch.as_tensor(constant, dtype=dtype, device=device).expand_as(output)
-
-    def deviance(output):
-        deviances = kind.deviance_of_rows(*kind.without_missing(output, targets))
-        return float((deviances if weights is None else deviances * weights).sum())
-
-    to_explain = deviance(constant)
-    return 1.0 - deviance(output) / to_explain if to_explain > 0 else None
+    both = kind.without_missing(torch.stack([constant, output]), targets)
+    deviances = kind.deviance_of_rows(*both)
+    deviances = deviances if weights is None else deviances * weights
+    to_explain, left = deviances.sum(dim=1).tolist()
+    return 1.0 - left / to_explain if to_explain > 0 else None
 
 
 def warn_of_little(estimator, data):
@@ -79,7 +77,7 @@ def warn_of_poor_predictions(estimator, data):
 
 def _judge(estimator, data, complaint, may_scale):
     """Warn with `complaint(estimator, rows, explained)` of some rows, unless it is None."""
-    if not _is_judged.get() or estimator._is_held_back or len(data) < 2:
+    if not _is_judged.get() or estimator._is_held_back:
         return
     some = sample(data, ROWS, estimator._state.seed)
     network = Network(estimator._fitted_perceptron, as_tensor(estimator._state.weights))
@@ -152,7 +150,7 @@ def remedy(estimator, explained):
 
 def warn_of_scales(estimator, data):
     """Warn if columns differ so much in scale, or X from 1, that no step size suits them all."""
-    if _is_judged.get() and isinstance(estimator._output, SquaredError) and len(data) > 1:
+    if _is_judged.get() and isinstance(estimator._output, SquaredError):
         warn_of_columns(estimator, data, complaint_of_scales)
 
 

@@ -72,9 +72,10 @@ def _is(X, module, name):
 
 
 def is_frame(X):
-    """Whether X is a table of one of these libraries."""
+    """Whether X, or what a `Shard` has of it, is a table of one of these libraries."""
     if isinstance(X, np.ndarray):
         return False
+    X = own(X)
     return _is(X, "pandas", "DataFrame") or _is(X, "polars", "DataFrame") or _is_arrow(X)
 
 
@@ -89,6 +90,7 @@ def is_of_float32(X):
     """Whether all columns are float32, for libraries that scikit-learn does not check."""
     if isinstance(X, np.ndarray):
         return False
+    X = own(X)
     if _is_arrow(X):
         from pyarrow import types
 

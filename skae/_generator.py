@@ -13,7 +13,7 @@ from skae._engine.network import Network
 from skae._engine.streams import stream_seed
 from skae._estimator import ACCEPTED
 from skae._game import gumbel
-from skae._hints import hints
+from skae._hints import hinted
 from skae._mixed import are_numbers
 from skae.metrics import coverage
 
@@ -194,8 +194,7 @@ class GeneratorMixin:
     def _validate_noise(self, Z, n_columns):
         check_is_fitted(self)
         Z, options = off_torch(Z), {**ACCEPTED, "accept_sparse": False, "estimator": self}
-        with hints(Z):
-            Z = check_array(Z, dtype=self._state.weights.dtype, input_name="Z", **options)
+        Z = hinted(check_array, Z, dtype=self._state.weights.dtype, input_name="Z", **options)
         if Z.shape[1] != n_columns:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but {type(self).__name__}.generate expects "

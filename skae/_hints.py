@@ -26,20 +26,15 @@ PART_BY_PART = (
 )
 
 
-class hints:
-    """Adds notes, shown below the message, with what scikit-learn's errors cannot know."""
-
-    def __init__(self, X):
-        self._X = X
-
-    def __enter__(self):
-        pass
-
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, (ValueError, TypeError)):
-            note = _note(own(self._X), str(error))
-            if note and note not in getattr(error, "__notes__", ()):
-                error.add_note(note)
+def hinted(check, X, **options):
+    """`check(X, **options)`; notes below its errors tell what scikit-learn cannot know."""
+    try:
+        return check(X, **options)
+    except (ValueError, TypeError) as error:
+        note = _note(own(X), str(error))
+        if note and note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+        raise
 
 
 def _note(X, message):

@@ -25,7 +25,7 @@ from skae._engine.shards import Shard, map_rows, own
 from skae._estimator import draw_seed
 from skae._filled_tables import columns_of, encoded, filled, gaps_of
 from skae._frames import frame_of, is_frame, table_of
-from skae._hints import PartsMixin, hints, remedy_for_prototype
+from skae._hints import PartsMixin, hinted, remedy_for_prototype
 from skae._outputs import SquaredError
 from skae._tabular import holds_more_than_numbers
 from skae._together import together
@@ -390,8 +390,8 @@ class AutoencoderImputer(
         if of_table and is_frame(X):
             return self._validate_frame(X, reset)
         X, dtypes = off_torch(X), [np.float64, np.float32]
-        with hints(X):
-            return validate_data(self, X, reset=reset, dtype=dtypes, ensure_all_finite="allow-nan")
+        check = partial(validate_data, self, reset=reset)
+        return hinted(check, X, dtype=dtypes, ensure_all_finite="allow-nan")
 
     def _validate_frame(self, X, reset):
         validate_data(self, X, reset=reset, skip_check_array=True)

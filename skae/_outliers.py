@@ -25,10 +25,10 @@ from skae._compat import (
 from skae._constraints import TRAINING_CONSTRAINTS
 from skae._denoising import DenoisingAutoencoder
 from skae._engine.devices import off_torch
-from skae._engine.shards import Shard, map_rows, own
+from skae._engine.shards import Shard, map_rows
 from skae._estimator import draw_seed
 from skae._frames import is_frame
-from skae._hints import PartsMixin, hints, remedy_for_prototype
+from skae._hints import PartsMixin, hinted, remedy_for_prototype
 from skae._pipelines import steps_of
 from skae._tabular import holds_more_than_numbers
 from skae._together import fit_to_all, together
@@ -269,8 +269,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         autoencoder = self._unfitted()
         X, numbers = self._validated(X, steps_of(autoencoder), reset=True)
         if autoencoder is not self._frozen:
-            with hints(X):
-                autoencoder = fit_to_all(autoencoder, X)
+            autoencoder = hinted(partial(fit_to_all, autoencoder), X)
         self.autoencoder_ = autoencoder
         self._learn(rows_for(autoencoder, X, numbers))
         return self
@@ -438,8 +437,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
     def _rows(self, X):
         check_is_fitted(self)
         given, numbers = self._validated(X, steps_of(self.autoencoder_), reset=False)
-        with hints(X):
-            return rows_for(self.autoencoder_, given, numbers)
+        return hinted(partial(rows_for, self.autoencoder_), given, numbers=numbers)
 
     def _scores(self, rows, of_training=False):
         totals = [self._totals(errors, codes, of_training) for _, codes, errors in rows.chunks()]
@@ -512,9 +510,9 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         options = {"reset": reset, "least": 2 if reset and not is_one_of_many else 1}
         if is_table_for(steps, X, holds_categories):
             return map_rows(partial(self._validated_table, **options), X), None
-        with hints(X):
-            numbers = map_rows(partial(self._validated_array, **options), X)
-        return (X if is_frame(own(X)) else numbers), numbers
+        check = partial(map_rows, partial(self._validated_array, **options))
+        numbers = hinted(check, X)
+        return (X if is_frame(X) else numbers), numbers
 
     def _validated_array(self, X, reset, least):
         return validate_data(

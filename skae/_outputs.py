@@ -269,12 +269,14 @@ class Output:
             The training data: rows `data.X` and their targets, `data.targets`.
         """
         output = self.best_constant(data.targets, data.sample_weight)
-        if output is not None:
-            if network.perceptron.has_encoder:
-                code = network.code_at_origin
-            else:
-                code = _as_row(column_means(data.X, data.sample_weight))
-            network.answer(code, _as_row(output))
+        if output is None:
+            return
+        output = _as_row(output)
+        if network.perceptron.has_encoder:
+            code = network.code_at_origin
+        else:
+            code = _as_row(column_means(data.X, data.sample_weight))
+        network.answer(code, output)
 
     def without_missing(self, output, x) -> tuple[torch.Tensor, torch.Tensor]:
         """Change both where x is missing, so that these cells have no loss.

@@ -388,6 +388,11 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         return self._prototype._auto_numeric
 
     @property
+    def _takes_gaps(self):
+        # Without an autoencoder, `fit` raises the error.
+        return getattr(self._frozen or self._prototype, "_takes_gaps", False)
+
+    @property
     def _takes_gaps_of_tables(self):
         return (self._frozen or self._prototype)._takes_gaps_of_tables
 
@@ -441,6 +446,5 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         tags = super().__sklearn_tags__()
         autoencoder = self._frozen or self._prototype
         if isinstance(autoencoder, BaseAutoencoder):  # otherwise `fit` raises the error
-            its = get_tags(autoencoder).input_tags
-            tags.input_tags.allow_nan, tags.input_tags.sparse = its.allow_nan, its.sparse
+            tags.input_tags.sparse = get_tags(autoencoder).input_tags.sparse
         return tags

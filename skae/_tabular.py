@@ -52,8 +52,10 @@ def is_shared(X):
 
 def holds_more_than_numbers(X):
     """Whether X is a data frame with a non-numeric column."""
+    if not is_frame(X):
+        return False
     X = own(X)
-    return is_frame(X) and any(_is_of_others(X, place) for place in columns_of_others(X))
+    return any(_is_of_others(X, place) for place in columns_of_others(X))
 
 
 def _is_of_others(X, place):

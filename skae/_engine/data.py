@@ -42,7 +42,7 @@ class Data:
         """The processes that share X; None if there are no others."""
         return self.X.group if isinstance(self.X, Shard) else None
 
-    @property
+    @cached_property
     def targets(self):
         """The targets of the rows."""
         return self.X if self.target is None else self.target
@@ -243,7 +243,7 @@ def sample(data, n_rows, seed, among=None):
     It is smaller than requested if rows are so wide that they would take much memory.
     """
     n_columns = data.X.shape[1] + (0 if data.target is None else data.target.shape[1])
-    n_rows, n_all = max(2, min(n_rows, SAMPLE_SIZE // n_columns)), len(data)
+    n_rows, n_all = max(2, min(n_rows, SAMPLE_SIZE // n_columns)), data.X.shape[0]
     n_candidates = n_all if among is None else len(among)
     if n_rows < n_candidates:
         generator = stream(seed, "sampled rows")

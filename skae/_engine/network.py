@@ -345,6 +345,8 @@ class Network:
         return self._encode(self.features(x))
 
     def _encode(self, features):
+        if self.perceptron.has_plain_code:
+            return _through(self.encoder_layers, features)
         heads = _heads(self.encoder_layers, self.perceptron.code_heads, features)
         if len(heads) == 1:
             return self._as_rows(heads[0])
@@ -373,6 +375,8 @@ class Network:
     def decode(self, code):
         """Output of shape (n, n_features) before the last activation (for a loss); with
         two heads, a pair (output, second head)."""
+        if self.perceptron.has_plain_output:
+            return _through(self.decoder_layers, code)
         code = self._at_pixels(code, self.perceptron.decoded_image)
         if self.back is not None:
             return self._output_heads(self._behind(_through(self.decoder_layers, code)))

@@ -164,10 +164,10 @@ class Perceptron:
         Two hidden units with opposite inputs make a linear one, if the activation allows it. Up to
         half of a hidden layer does so; the others remain for nonlinear structure.
         """
-        inner = self.decoder_sizes[:-1] == self.sizes[:0:-1] and not any(self.tied)
-        # With a table, inputs may also have a mask, which the initial code ignores.
-        is_table = isinstance(activation_name(self.output), BlockSoftmax)
-        mirrors = inner and (is_table or self.n_inputs == self.n_outputs)
+        mirrors = self.decoder_sizes[:-1] == self.sizes[:0:-1] and not any(self.tied)
+        if self.n_inputs != self.n_outputs:
+            # With a table, inputs may also have a mask, which the initial code ignores.
+            mirrors &= isinstance(activation_name(self.output), BlockSoftmax)
         has_plain_code = self.encoder_activations[-1:] == ("identity",)
         hidden = [*self.encoder_functions[:-1], *self.decoder_functions[:-1]]
         pairs = all(map(attrgetter("pair"), hidden))

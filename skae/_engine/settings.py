@@ -84,7 +84,7 @@ class Settings:
         its, n_rows = estimator._settings((*AUTO, *AS_ASKED)), len(split.training)
         if its["batch_size"] == "auto":
             its["batch_size"] = batch_size_for(n_rows)
-        its["batch_size"] = batch_size = int(min(its["batch_size"], len(data)))
+        its["batch_size"] = batch_size = int(min(its["batch_size"], data.X.shape[0]))
         n_batches = math.ceil(n_rows / batch_size)
         if its["max_iter"] == "auto":
             its["max_iter"] = max_iter_for(estimator, perceptron, its["solver"], n_rows, batch_size)

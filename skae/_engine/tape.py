@@ -46,8 +46,9 @@ class Tape(Network):
             network = Network(network.perceptron, torch.zeros_like(network.flat, dtype=dtype))
         self._layer_weights = network.flat  # the weights themselves, or rounded ones
         gradients = Network(network.perceptron, gradient)
-        self._encoder = self._layers(network.encoder_layers, gradients.encoder_layers)
-        self._decoder = self._layers(network.decoder_layers, gradients.decoder_layers)
+        encoder = network.encoder_layers, gradients.encoder_layers
+        decoder = network.decoder_layers, gradients.decoder_layers
+        self._encoder, self._decoder = self._layers(*encoder), self._layers(*decoder)
         self._records, self._passes = [], {}  # passes by the ids of their outputs
 
     def _layers(self, layers, gradients):

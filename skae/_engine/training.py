@@ -8,6 +8,7 @@ last, `Trainer.run_epoch` passes once over the rows, `Trainer._step` takes one b
 import math
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import mul
 from typing import NamedTuple
 
@@ -122,8 +123,10 @@ class Trainer:
         self.estimator, self.settings = estimator, settings
         self.device, self.alpha = settings.device, settings.alpha
         self.data, self.split = data, split.as_read(data.X) if settings.in_windows else split
-        self._tables = [rows_of(table, self.device) for table in data.tables]
-        self._sample_weight = relative_weights(data, split, self.device)
+        self._tables = [*map(partial(rows_of, device=self.device), data.tables)]
+        self._sample_weight = None
+        if data.sample_weight is not None:
+            self._sample_weight = relative_weights(data, split, self.device)
         self._full_batch = min(settings.batch_size, len(split.training))
         self.weights = torch.tensor(state.weights, device=self.device)
         self.gradient = torch.zeros_like(self.weights)
@@ -448,9 +451,7 @@ def _mean_over_rows(losses, batches):
 
 
 def relative_weights(data, split, device):
-    """Weights whose means over the training rows and over the held-out rows are 1, or None."""
-    if data.sample_weight is None:
-        return None
+    """Weights whose means over the training rows and over the held-out rows are 1."""
     weights = torch.tensor(data.sample_weight, dtype=torch.float64, device="cpu")
     for rows in split:
         if rows is not None:

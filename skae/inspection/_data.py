@@ -8,7 +8,7 @@ from sklearn.utils import check_array
 
 from skae._compat import Interval, StrOptions
 from skae._engine.data import dense
-from skae._hints import hints
+from skae._hints import hinted
 from skae._pipelines import steps_of
 
 LEAST_SIDE = 5  # of a square image, if nobody specified its shape
@@ -24,8 +24,7 @@ def last_step(estimator):
 def as_numbers(X):
     """X, or codes, as an array of floats; NaN is a missing value."""
     options = {"ensure_all_finite": "allow-nan", "input_name": "X"}
-    with hints(X):
-        return check_array(dense(X), dtype=[np.float64, np.float32], **options)
+    return hinted(check_array, dense(X), dtype=[np.float64, np.float32], **options)
 
 
 def names_of_columns(estimator):
