@@ -116,11 +116,34 @@ def principal_components(X, n_most, sample_weight=None):
 
     X is an array; there are at most n_most directions. Missing values count as column means.
     """
+    centred, n_rows, _ = _centred(X, sample_weight)
+    return _components(centred, n_rows, n_most)
+
+
+def explained_by_components(X, n_components, sample_weight=None):
+    """The fraction of the variance of an array that `n_components` components explain."""
+    centred, n_rows, n_observed = _centred(X, sample_weight)
+    _, deviations = _components(centred, n_rows, n_components)
+    variances = ratio(np.square(centred).sum(axis=0), n_observed)
+    return float(np.square(deviations).sum() / variances.sum())
+
+
+def _centred(X, sample_weight):
+    """X around its column means, each row times the root of its weight, and numbers of cells.
+
+    Missing values become 0. The numbers are those of rows, and of observed cells by column.
+    """
     X, n_rows = np.asarray(X, np.float64), len(X)
-    X = np.nan_to_num(X - column_means(X, sample_weight))
+    sums, n_observed = column_sums(X, sample_weight)
+    X = np.nan_to_num(X - ratio(sums, n_observed))
     if sample_weight is not None:
         n_rows = sample_weight.sum(dtype=np.float64)
         X *= np.sqrt(sample_weight, dtype=np.float64)[:, None]
+    return X, n_rows, n_observed
+
+
+def _components(X, n_rows, n_most):
+    """`principal_components` of centred rows."""
     scale = max(np.abs(X).max(), np.finfo(float).tiny)  # or squares might overflow
     X, n_most = X / scale, min(n_most, *X.shape)
     if X.shape[1] <= FEW_COLUMNS:
@@ -144,12 +167,6 @@ def _signs(directions):
     sizes = np.abs(directions)
     is_largest = sizes >= (1.0 - 1e-6) * sizes.max(axis=1, keepdims=True)
     return np.sign(np.take_along_axis(directions, is_largest.argmax(axis=1)[:, None], axis=1))
-
-
-def explained_by_components(X, n_components, sample_weight=None):
-    """The fraction of the variance of an array that `n_components` components explain."""
-    _, deviations = principal_components(X, n_components, sample_weight)
-    return float(np.square(deviations).sum() / column_variances(X, sample_weight).sum())
 
 
 def explained_by_line(X, y, sample_weight=None):

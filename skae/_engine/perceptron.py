@@ -211,7 +211,7 @@ class Perceptron:
             groups += [("averages", f"{KEPT}{name}", shapes) for name, shapes in averages]
         return layout_of(tuple(groups))
 
-    @cached_property
+    @property
     def length(self):
         """Length of the flat vector."""
         return self.layout.length
