@@ -1,7 +1,6 @@
 """Fitted estimators as ONNX operators: the parser, shapes and converter that skl2onnx asks for."""
 
 import numpy as np
-import torch
 from skl2onnx._parse import _parse_sklearn_classifier, sklearn_parsers_map
 from skl2onnx.common.data_types import (
     DoubleTensorType,
@@ -15,21 +14,22 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from skae._classifier import AutoencoderClassifier
-from skae._denoising import DenoisingAutoencoder
-from skae._density import DensityMixin
-from skae._engine.modules import decoder_module
-from skae._missing import FillMissing
 from skae._onnx_graph import Graph
-from skae._onnx_layers import run
-from skae._onnx_outputs import log_rows, loss_of_rows, reconstructed, without_missing
+from skae._onnx_methods import (
+    CATEGORY,
+    CODE,
+    LABEL,
+    PREDICTION,
+    PROBABILITIES,
+    RECONSTRUCTIONS,
+    kind_of,
+)
 from skae._outputs import BinaryCrossEntropy
+from skae._pipelines import steps_of
 from skae._supervised import BaseSupervised
+from skae.tables import TableEncoder
 
-# Names of outputs; those that are also options come after the code.
-CODE, SCORES, RECONSTRUCTIONS = "variable", "score_samples", "reconstruct"
-LABEL, PROBABILITIES, PREDICTION = "label", "probabilities", "prediction"
 BOOLEAN = [True, False]
-OPTIONS = {SCORES: BOOLEAN, RECONSTRUCTIONS: BOOLEAN}
 REGRESSOR_OPTIONS = {"transform": BOOLEAN}
 CLASSIFIER_OPTIONS = {
     "transform": BOOLEAN,
@@ -48,16 +48,17 @@ def options_of(estimator_class):
     """Options of the converter, with their possible values."""
     if issubclass(estimator_class, AutoencoderClassifier):
         return CLASSIFIER_OPTIONS
-    return REGRESSOR_OPTIONS if issubclass(estimator_class, BaseSupervised) else OPTIONS
+    if issubclass(estimator_class, BaseSupervised):
+        return REGRESSOR_OPTIONS
+    return dict.fromkeys(kind_of(estimator_class).more, BOOLEAN)
 
 
 def names_of_outputs(model, options):
     """Names of an estimator's outputs, in order."""
-    if not isinstance(model, BaseSupervised):
-        return [CODE, *(name for name in OPTIONS if options.get(name))]
-    if options.get("transform"):
+    kind = kind_of(type(model))
+    if isinstance(model, BaseSupervised) and options.get("transform"):
         return [CODE]
-    return [LABEL, PROBABILITIES] if isinstance(model, AutoencoderClassifier) else [PREDICTION]
+    return [*kind.outputs, *(name for name in kind.more if options.get(name))]
 
 
 # Outputs and their types.
@@ -65,14 +66,14 @@ def names_of_outputs(model, options):
 
 def parse(scope, model, inputs, custom_parsers=None):
     """Declare the outputs of an estimator."""
-    if hasattr(model, "table_"):
+    if _encodes_frames(model):
         raise NotImplementedError(
             f"This {type(model).__name__} encodes data frames, for which ONNX has no operators: "
             "fit the estimator to the matrix that a TableEncoder returns, and convert that "
             "estimator."
         )
     names = names_of_outputs(model, scope.get_options(model, {}))
-    if LABEL in names:  # skl2onnx appends its ZipMap
+    if PROBABILITIES in names:  # skl2onnx appends its ZipMap
         return _parse_sklearn_classifier(scope, model, inputs, custom_parsers)
     operator = scope.declare_local_operator(alias_of(type(model)), model)
     operator.inputs = inputs
@@ -80,6 +81,11 @@ def parse(scope, model, inputs, custom_parsers=None):
         numbers = guess_tensor_type(inputs[0].type)
         operator.outputs.append(scope.declare_local_variable(name, numbers))
     return operator.outputs
+
+
+def _encodes_frames(model):
+    steps = steps_of(getattr(model, "autoencoder_", model))
+    return any(isinstance(step, TableEncoder) or hasattr(step, "table_") for step in steps)
 
 
 def parsers_of_composites():
@@ -122,11 +128,15 @@ def calculate_shapes(operator):
     names = names_of_outputs(model, operator.scope_inst.get_options(model, {}))
     numbers, n_rows = _numbers(first.type), first.get_first_dimension()
     for name, variable in zip(names, operator.outputs, strict=True):
-        if name == LABEL:
+        if name == CATEGORY:
+            variable.set_type(Int64TensorType([n_rows]))
+        elif name != LABEL:
+            variable.set_type(numbers([n_rows, _width(model, name)]))
+        elif isinstance(model, AutoencoderClassifier):
             shape = [n_rows, _width(model, name)] if _has_many_labels(model) else [n_rows]
             variable.set_type(_type_of_labels(operator)(shape))
         else:
-            variable.set_type(numbers([n_rows, _width(model, name)]))
+            variable.set_type(Int64TensorType([n_rows, 1]))
 
 
 def _numbers(type_of_input):
@@ -140,9 +150,10 @@ def _type_of_labels(operator):
 
 
 def _width(model, name):
-    if name == SCORES:
-        return 1
-    return model.n_components_ if name == CODE else model._perceptron.n_outputs
+    if name == CODE:
+        return len(model.get_feature_names_out())
+    has_many = name in (LABEL, PROBABILITIES, PREDICTION, RECONSTRUCTIONS)
+    return model._perceptron.n_outputs if has_many else 1
 
 
 # Computation of the outputs.
@@ -153,9 +164,8 @@ def convert(scope, operator, container):
     model, first = operator.raw_operator, operator.inputs[0]
     graph = Graph(scope, container, np.float64 if _is_double(first) else np.float32)
     names = names_of_outputs(model, scope.get_options(model, {}))  # the parser's own among them
-    convert_model = convert_supervised if isinstance(model, BaseSupervised) else convert_autoencoder
-    nodes = convert_model(graph, model, _rows(graph, operator.inputs), names)
-    if LABEL in names:
+    nodes = kind_of(type(model)).convert(graph, model, _rows(graph, operator.inputs), names)
+    if PROBABILITIES in names:
         nodes[LABEL] = _labels(nodes[PROBABILITIES], model, get_label_classes(scope, model))
     for name, variable in zip(names, operator.outputs, strict=True):
         graph.give(nodes[name], variable)
@@ -169,29 +179,6 @@ def _rows(graph, inputs):
     """One node with the columns of all inputs, in the graph's dtype."""
     parts = [graph.node(variable.full_name).cast(graph.dtype) for variable in inputs]
     return parts[0] if len(parts) == 1 else graph.add("Concat", *parts, axis=1)
-
-
-def convert_autoencoder(graph, model, x, names):
-    """Code, scores and reconstructions, by name."""
-    heads = _encoded(graph, model, x)
-    nodes = {CODE: heads[0]}
-    if SCORES in names:
-        score = elbo if isinstance(model, DensityMixin) else minus_loss
-        nodes[SCORES] = score(graph, model, x, heads).reshape(-1, 1)
-    if RECONSTRUCTIONS in names:
-        decoder = decoder_module(model._fitted_network())
-        means = _through(graph, decoder, heads[0], model.n_components_)
-        nodes[RECONSTRUCTIONS] = reconstructed(model._perceptron.output, means, x)
-    return nodes
-
-
-def convert_supervised(graph, model, x, names):
-    """The code, or its decoder's output: probabilities or numbers."""
-    code, *_ = _encoded(graph, model, x)
-    if CODE in names:
-        return {CODE: code}
-    output = decoder_module(model._fitted_network())
-    return {names[-1]: _through(graph, output, code, model.n_components_)}
 
 
 def _labels(probabilities, model, classes):
@@ -209,51 +196,3 @@ def _has_many_labels(model):
 
 def _are_words(classes):
     return classes.dtype.kind in "OU"
-
-
-def _encoded(graph, model, x):
-    """The code, and log-variances if the encoder has a second head."""
-    encoder = torch.nn.Sequential(*_filling(model), model.encoder_)
-    heads = _through(graph, encoder, x, model.n_features_in_)
-    return heads if isinstance(heads, tuple) else (heads,)
-
-
-def _filling(model):
-    """Replacements for missing values, if `encoder_` does not fill them in."""
-    source = model.autoencoder_ if isinstance(model, BaseSupervised) else model
-    if isinstance(source, DenoisingAutoencoder) and not source._takes_mask_:
-        return [FillMissing(torch.tensor(source.data_mean_), with_mask=False)]
-    return []
-
-
-def _through(graph, module, x, width):
-    dtype = torch.float64 if graph.dtype == np.float64 else torch.float32
-    return run(graph, module.to(dtype), x, (width,))
-
-
-def minus_loss(graph, model, x, heads):
-    """The result of `score_samples` without a density."""
-    decoder = decoder_module(model._fitted_network(), with_activation=False)
-    output, kind = _through(graph, decoder, heads[0], model.n_components_), model._perceptron.output
-    if isinstance(model, DenoisingAutoencoder):
-        model._check_width(np.empty((0, model.n_features_in_)))
-        output, x = without_missing(kind, output, x)
-    return -loss_of_rows(kind, output, x)
-
-
-def elbo(graph, model, x, heads):
-    """The result of `score_samples` of a VAE, from the same draws."""
-    mean, log_variance = heads
-    network, noise, width = model._fitted_network(), model._score_noise(), model.n_components_
-    draws = mean + (log_variance * 0.5).map("Exp") * noise
-    decoder = decoder_module(network, with_activation=False, both_heads=True)
-    output = _through(graph, decoder, draws.reshape(-1, width), width)
-    shape = (len(noise), -1, model._perceptron.n_outputs)
-    if isinstance(output, tuple):
-        output = tuple(head.reshape(*shape) for head in output)
-    else:
-        output = output.reshape(*shape)
-    log_likelihood = log_rows(network.perceptron.output, network, output, x).mean(axis=0)
-    kl = (log_variance.map("Exp") + mean * mean - log_variance - 1.0).sum() * 0.5
-    bound = log_likelihood - kl
-    return graph.add("Where", bound.map("IsNaN"), -np.inf, bound)

@@ -150,6 +150,10 @@ class Node:
         """A part of the last axis."""
         return self.graph.add("Slice", self, [start], [end], [-1])
 
+    def in_double(self):
+        """The node in float64, and so whatever is computed from it."""
+        return self.graph.in_double().node(self.cast(np.float64).name)
+
     def cast(self, dtype):
         """The node in another dtype, one of `TYPES`."""
         return self.map("Cast", to=TYPES[np.dtype(dtype)])

@@ -12,7 +12,7 @@ from torch import nn
 
 from skae._engine.activations import ACTIVATIONS, ActivationLayer, TopK
 from skae._engine.blocks import PerPixel
-from skae._engine.modules import Centre, FirstHead, Log1p, TwoHeads
+from skae._engine.modules import Centre, FirstHead, Log1p, Standardize, TwoHeads
 from skae._missing import FillMissing
 
 LAYERS = {}
@@ -140,6 +140,12 @@ def top_k(graph, module, x, shape):
 def centre(graph, module, x, shape):
     """Rows minus the origin."""
     return x - module.origin
+
+
+@layer(Standardize)
+def standardize(graph, module, x, shape):
+    """(x - mean) / scale."""
+    return (x - module.mean) / float(module.scale)
 
 
 @layer(Log1p)

@@ -103,7 +103,7 @@ def log_multinomial_coefficient(x):
 
     Computed in float64, as it is a difference of large numbers.
     """
-    graph, counts = x.graph, x.graph.in_double().node(x.cast(np.float64).name)
+    graph, counts = x.graph, x.in_double()
     coefficient = log_factorial(counts.sum()) - log_factorial(counts).sum()
     return graph.node(coefficient.cast(graph.dtype).name)
 

@@ -17,6 +17,11 @@ def register(*estimator_classes: type) -> None:
     - an autoencoder's code, as in `transform`; with an option `{"score_samples": True}` or
       `{"reconstruct": True}`, also the result of that method; scores have shape
       (n_samples, 1);
+    - for `AutoencoderImputer`, the filled rows; for the GANs, `transform`, with an option
+      `{"discriminate": True}` (not `ConditionalGAN`) or `{"predict": True}` (`InfoGAN` alone)
+      also the result of that method;
+    - for `AutoencoderOutlierDetector` of an autoencoder of skae, the labels and the results of
+      `decision_function` and, as an option, `score_samples`, each of shape (n_samples, 1);
     - for `AutoencoderClassifier`, the labels and probabilities, in the form that skl2onnx's
       option `zipmap` sets; for `AutoencoderRegressor`, the predictions, of shape
       (n_samples, n_outputs). If a pipeline continues after them, or with an option

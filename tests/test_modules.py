@@ -219,7 +219,8 @@ def test_modules_are_copied_and_pickled(name, attribute):
 # torch's exporter, of its own parts.
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 @pytest.mark.parametrize(
-    ("name", "attribute"), [("VAE", "encoder_"), *((name, "module_") for name in SUPERVISED)]
+    ("name", "attribute"),
+    [("VAE", "encoder_"), ("GAN", "generator_"), *((name, "module_") for name in SUPERVISED)],
 )
 def test_modules_become_onnx(name, attribute):
     onnxruntime, _ = map(pytest.importorskip, ("onnxruntime", "onnxscript"))

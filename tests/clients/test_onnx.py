@@ -21,17 +21,24 @@ from torch import nn
 
 import skae.onnx
 from skae import (
+    GAN,
     VAE,
     Autoencoder,
     AutoencoderClassifier,
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
     AutoencoderRegressor,
+    ConditionalGAN,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
+    InfoGAN,
     RestrictedBoltzmannMachine,
     SparseAutoencoder,
     StackedAutoencoder,
 )
+from skae._onnx_estimators import options_of
 from skae.networks import ConvNet
+from skae.tables import TableEncoder
 
 skae.onnx.register()
 
@@ -251,6 +258,66 @@ def test_predictions_from_doubles_are_the_same(model, kind, y):
     assert_equal(found, expected, 1e-5 if is_single(model) else 1e-10)
 
 
+# Of the methods, the last ones are options of the converter.
+GAME = {"hidden_layer_sizes": (7, 5), "max_iter": 2, "random_state": 0}
+GAPS = DenoisingAutoencoder(4, **TRAINING)
+UNITS = DenoisingAutoencoder(4, loss="categorical_cross_entropy", **TRAINING)
+OTHERS = [
+    (GAN(3, **GAME), "normal", ["transform", "discriminate"]),
+    (GAN(3, network=CONV["network"], **GAME), "images", ["transform", "discriminate"]),
+    (ConditionalGAN(3, **GAME), "normal", ["transform"]),
+    (InfoGAN(3, n_categories=3, **GAME), "normal", ["transform", "predict", "discriminate"]),
+    (InfoGAN(3, n_categories=2, n_continuous=2, **GAME), "normal", ["transform", "predict"]),
+    *(
+        (AutoencoderImputer(GAPS, add_indicator=indicator), kind, ["transform"])
+        for indicator in (False, True)
+        for kind in ("gaps", "normal")
+    ),
+    (AutoencoderImputer(UNITS, add_indicator=True), "counts", ["transform"]),
+    *(
+        (AutoencoderOutlierDetector(model), kind, ["predict", "decision_function", "score_samples"])
+        for model, kind in (
+            (Autoencoder(3, **TRAINING), "normal"),
+            (GAPS, "normal"),
+            (GAPS, "gaps"),
+            (UNITS, "counts"),
+            (VAE(2, **TRAINING, **CONV), "images"),
+        )
+    ),
+]
+each_of_others = pytest.mark.parametrize(("model", "kind", "methods"), OTHERS, ids=name_of)
+
+
+def assert_same_methods(model, X, methods, tolerance):
+    registered = options_of(type(model))
+    run = in_onnxruntime(model, X, {name: True for name in methods if name in registered})
+    for rows in (X, X[:1]):
+        for method, found in zip(methods, run(rows), strict=True):
+            assert_equal(found, getattr(model, method)(rows), tolerance)
+
+
+@each_of_others
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-10)])
+def test_other_estimators_are_the_same(model, kind, methods, dtype, tolerance):
+    model, X = fitted(model, kind, dtype, CLASSES)
+    if dtype == np.float64 and is_single(model):
+        tolerance = 1e-5
+    assert_same_methods(model, X, methods, tolerance)
+
+
+def test_rows_without_an_observed_cell():
+    model, X = fitted(AutoencoderOutlierDetector(GAPS), "gaps", np.float32)
+    assert_same_methods(model, np.full_like(X, np.nan), OTHERS[-1][-1], 1e-5)
+
+
+def test_empty_columns_that_an_imputer_leaves_out():
+    X = DATA["gaps"][:N_TRAINED].astype(np.float32)
+    X[:, 2] = np.nan
+    with pytest.warns(UserWarning, match="no observed value"):
+        model = AutoencoderImputer(GAPS, add_indicator=True).fit(X)
+    assert_same_methods(model, DATA["gaps"].astype(np.float32), ["transform"], 1e-5)
+
+
 @pytest.mark.parametrize("y", [CLASSES, np.array(["one", "two", "three"])[CLASSES]], ids=name_of)
 def test_zipmap_is_as_of_other_classifiers(y):
     model, X = fitted(AutoencoderClassifier(LAYER), "normal", np.float32, y, **TRAINING)
@@ -282,6 +349,10 @@ PIPELINES = {
     "regressor": make_pipeline(StandardScaler(), REGRESSOR),
     "classifier within": make_pipeline(StandardScaler(), CLASSIFIER, SUPERVISED_BEHIND),
     "regressor within": make_pipeline(REGRESSOR, StandardScaler()),
+    "imputer": make_pipeline(
+        AutoencoderImputer(GAPS), StandardScaler(), Autoencoder(3, **TRAINING)
+    ),
+    "generator": make_pipeline(GAN(3, **GAME), SUPERVISED_BEHIND),
     "pipeline within": make_pipeline(make_pipeline(StandardScaler(), CLASSIFIER), PCA(2)),
     "columns": ColumnTransformer(
         [("some", DENOISER, [0, 2, 3]), ("others", make_pipeline(StandardScaler(), PCA(2)), [1, 4])]
@@ -386,12 +457,29 @@ def test_what_is_not_known_is_named():
 def test_data_frames_are_refused():
     pd = pytest.importorskip("pandas")
     X = pd.DataFrame({"x": DATA["normal"][:60, 0], "word": ["a", "b", "c"] * 20})
+    own = Autoencoder(2, **TRAINING)
     for model in (
-        Autoencoder(2, **TRAINING).fit(X),
-        AutoencoderClassifier(Autoencoder(2, **TRAINING), **TRAINING).fit(X, CLASSES[:60]),
+        own.fit(X),
+        AutoencoderClassifier(own, **TRAINING).fit(X, CLASSES[:60]),
+        AutoencoderOutlierDetector(own).fit(X),
+        AutoencoderOutlierDetector(make_pipeline(TableEncoder(), PCA(2))).fit(X),
+        AutoencoderImputer(GAPS).fit(X),
+        GAN(3, **GAME).fit(X),
     ):
         with pytest.raises(NotImplementedError, match=r"encodes data frames, .* a TableEncoder"):
             to_onnx(model, np.zeros((1, 4), dtype=np.float32))
+
+
+@pytest.mark.parametrize("around", [PCA(2), make_pipeline(StandardScaler(), Autoencoder(3))])
+def test_detectors_around_other_transformers_say_what_to_do(around):
+    model, X = fitted(AutoencoderOutlierDetector(around), "normal", np.float32)
+    with pytest.raises(NotImplementedError, match=r"make_pipeline\(StandardScaler\(\), Autoenc"):
+        to_onnx(model, X[:1])
+
+
+def test_every_estimator_is_tested():
+    models = [model for model, *_ in (*autoencoders(), *supervised(), *OTHERS)]
+    assert {type(model).__name__ for model in models} == {*skae.__all__} - {"__version__"}
 
 
 def test_targets_of_another_width_have_no_scores():
