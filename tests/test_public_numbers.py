@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from helpers import SMALL, SUPERVISED, small
+from helpers import GENERATORS, SMALL, SUPERVISED, noise_for, small
 from scipy.special import expit, ndtr, softmax
 from torch import nn
 
@@ -25,6 +25,7 @@ from skae import (
     Autoencoder,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
+    RestrictedBoltzmannMachine,
     StackedAutoencoder,
 )
 
@@ -321,6 +322,70 @@ def targets(draw, name):
     y = scale * (rng.normal(size=shape) + offset)
     y[: draw(st.integers(0, 5))] = np.nan
     return y
+
+
+@drawn
+@given(draw=st.data())
+def test_numbers_of_boltzmann_machines(draw):
+    machine = RestrictedBoltzmannMachine(draw.draw(st.integers(1, 7)), **TRAINING)
+    machine.set_params(alpha=draw.draw(st.sampled_from([0.0, 0.1])))
+    X = draw.draw(data(Autoencoder(loss="binary_cross_entropy")))
+    fitted(machine, X)
+    up, down = (
+        (W.astype(np.float64), b.astype(np.float64), expit)
+        for W, b in zip(machine.coefs_, machine.intercepts_, strict=True)
+    )
+    codes = machine.transform(X)
+    assert_near(codes, *through([up], X, X.dtype))
+    decoded, error = through([down], codes, X.dtype)
+    assert_near(machine.inverse_transform(codes), decoded, error)
+    assert_near(machine.reconstruct(X), decoded, error)
+    assert_same_numbers(machine, [machine.encoder_, machine.decoder_])
+
+
+def linear_layers(module, activation):
+    """(weights, biases, function) of a module's linear layers, without one after the last."""
+    layers = [m for m in module.modules() if isinstance(m, nn.Linear)]
+    functions = [*[ACTIVATIONS[activation]] * (len(layers) - 1), ACTIVATIONS["identity"]]
+    return [
+        (layer.weight.numpy().T.astype(np.float64), layer.bias.numpy().astype(np.float64), h)
+        for layer, h in zip(layers, functions, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+@drawn
+@given(draw=st.data())
+def test_numbers_of_generators(name, draw):
+    """Those of their modules, whose first or last layer is the unit of the rows."""
+    sizes = tuple(draw.draw(st.lists(st.integers(1, 6), min_size=1, max_size=2)))
+    gan = small(name, hidden_layer_sizes=sizes, activation=draw.draw(words), **TRAINING)
+    X = draw.draw(data(Autoencoder()))
+    labels = np.arange(N_ROWS) % 3
+    fitted(gan, X, labels)
+    unit, *_ = gan.discriminator_
+    rows = (X - unit.mean.numpy()) / X.dtype.type(unit.scale)
+    *hidden, last = linear_layers(gan.discriminator_, gan.activation)
+    features, error = through(hidden, rows, X.dtype)
+    if name != "InfoGAN":
+        assert_near(gan.transform(X), features, error)
+    scores, error = through([*hidden, last], rows, X.dtype)
+    assert_near(results(gan.discriminator_, X), scores, error)
+    if name == "InfoGAN":
+        assert_near(gan.transform(X), softmax(scores[:, 1:], axis=1), error)
+    if name != "ConditionalGAN":
+        assert_near(gan.discriminate(X), expit(scores[:, 0] + gan.offset_), error[:, 0])
+    given_labels = (labels,) if name == "ConditionalGAN" else ()
+    Z = noise_for(gan, N_ROWS).astype(X.dtype)
+    latent = np.hstack([Z, *(np.eye(3, dtype=X.dtype)[its] for its in given_labels)])
+    made, error = through(linear_layers(gan.generator_, gan.activation), latent, X.dtype)
+    *_, unit, limits = gan.generator_
+    made = (made * unit.factor.numpy() + unit.offset.numpy()).clip(
+        limits.low.numpy(), limits.high.numpy()
+    )
+    error = error * unit.factor.numpy().max()
+    assert_near(results(gan.generator_, latent), made, error)
+    assert_near(gan.generate(Z, *given_labels), made, error)
 
 
 def test_numbers_of_outputs_in_different_units():
