@@ -100,8 +100,8 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
         },
     }
     _parts = {
-        "network": "network=ConvNet(image_shape=(1, 28, 28))",
-        "table": "table=TableEncoder()",
+        "network": ("network=ConvNet(image_shape=(1, 28, 28))",),
+        "table": ("table=TableEncoder()",),
     }
     _fixed = {"solver": "adversarial", "alpha": 0.0, "tol": None, "n_iter_no_change": math.inf}
     _minimizes = False

@@ -152,8 +152,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     }
     _auto_code_activation = "identity"
     _parts = {
-        "network": "network=ConvNet(image_shape=(1, 28, 28))",
-        "table": "table=TableEncoder()",
+        "network": ("network=ConvNet(image_shape=(1, 28, 28))",),
+        "table": ("table=TableEncoder()",),
     }
 
     @fit_context(prefer_skip_nested_validation=False)

@@ -9,7 +9,7 @@ from skae._engine.files import is_on_file, on_file, size_on_file
 from skae._engine.memory import free_memory
 from skae._engine.notice import warn
 from skae._engine.shards import Shard, own
-from skae._hints import NUMBERS
+from skae._other_inputs import NUMBERS
 
 SPAN_SIZE = 2**20  # how many numbers are checked at once
 

@@ -1,5 +1,7 @@
 """Additions to scikit-learn's error messages: the likely mistake, and what helps."""
 
+import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from copy import copy
 from functools import partial, update_wrapper
@@ -13,16 +15,22 @@ from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags
 
+from skae._compat import InvalidParameterError
 from skae._engine.shards import own
 from skae._missing import is_missing
+from skae._other_inputs import NUMBERS, OF_COMPLEX, PART_BY_PART, note_on_kind
+from skae._words import note_on_parameter
 
 FEW = 5  # maximum of columns or labels in an error
-NUMBERS = frozenset("biuf")  # kinds of NumPy's dtypes
 ARRAYS = ("shape", "__array__", "__array_interface__", "__dataframe__")  # attributes of arrays
 STREAMS = ("__getitem__", "to_batches", "collect")  # attributes of other sources of rows
-PART_BY_PART = (
-    "pass one part after the other to partial_fit; or, for several epochs, write all rows to a "
-    "file once, with numpy.lib.format.open_memmap, and pass its memory map to fit"
+AUTOENCODERS = (  # examples of prototypes, the commonest first
+    "Autoencoder()",
+    "DenoisingAutoencoder()",
+    "SparseAutoencoder()",
+    "VAE()",
+    "ContractiveAutoencoder()",
+    "RestrictedBoltzmannMachine()",
 )
 
 
@@ -38,29 +46,13 @@ def hinted(check, X, **options):
 
 
 def _note(X, message):
-    if _is_list_of_tables(X):
-        n = len(X)
-        return (
-            f"This list of {n} arrays is not an array of rows: join them with np.concatenate, "
-            f"or {PART_BY_PART}."
-        )
-    if getattr(X, "ndim", 2) > 2:
-        return (
-            "Every sample must be a row, even if it is an image: pass X.reshape(len(X), -1). "
-            "For convolutions, pass the shape of the images as "
-            "network=ConvNet(image_shape=...)."
-        )
+    if note := note_on_kind(X):
+        return note
     if "contains infinity" in message:
         return note_on_infinity(X)
     if "contains NaN" in message:
         return note_on_missing(X)
-    if is_records(X):
-        return "Pass a data frame with these columns, such as pandas.DataFrame(X)."
     return note_on_columns(columns_without_numbers(X), hasattr(X, "columns"))
-
-
-def _is_list_of_tables(X):
-    return isinstance(X, Sequence) and len(X) > 0 and getattr(X[0], "ndim", 0) == 2
 
 
 def refuse_streams(X):
@@ -73,13 +65,6 @@ def refuse_streams(X):
             "X must be an array, a data frame or a CSR matrix, but found an object of type "
             f"{type(X).__name__}, which yields rows in parts: {PART_BY_PART}."
         )
-
-
-def is_records(X):
-    """Whether X is a dict of columns, or a list of dicts, one for each row."""
-    return isinstance(X, Mapping) or (
-        isinstance(X, Sequence) and len(X) > 0 and isinstance(X[0], Mapping)
-    )
 
 
 def note_on_infinity(X):
@@ -152,13 +137,15 @@ def note_on_columns(values, is_frame):
     """A note with names of columns, their content and a remedy; None if there are no columns."""
     if not values:
         return None
+    value = next(iter(values.values()))
+    if isinstance(value, complex | np.complexfloating):
+        return f"{_subject(values)} {OF_COMPLEX}"
     remedy = (
         "pass a data frame to fit, such as pandas.DataFrame(X).infer_objects(): fit encodes their "
         "categories"
     )
     if is_frame:
         remedy = "pass such a data frame to fit, with table='auto': fit encodes their categories"
-    value = next(iter(values.values()))
     return (
         f"{_subject(values)} non-numeric values, such as {value!r}. Convert them to numbers first, "
         f"or {remedy}."
@@ -175,9 +162,9 @@ def remedy_for_prototype(found, owner, parameter):
     owner : estimator
         The owner of the parameter.
     parameter : str
-        Its name; `_parts` has examples of valid values.
+        Its name; `_parts` has examples of valid values, the usual one first.
     """
-    name, example = type(owner).__name__, owner._parts[parameter]
+    name, (example, *_) = type(owner).__name__, owner._parts[parameter]
     if isinstance(found, FrozenEstimator):
         return remedy_for_prototype(found.estimator, owner, parameter)
     if isinstance(found, Pipeline):
@@ -221,18 +208,36 @@ def check_parts(estimator, params):
 
 
 def _remedy_for_part(estimator, name, value, its):
-    example = estimator._parts.get(name)
+    examples = estimator._parts.get(name, ())
     if isinstance(value, list):
         return f"set {its} of the objects in the list."
-    if example is None:
+    if not examples:
         return f"leave out {name}__{its}."
-    return f"pass {type(estimator).__name__}({example})."
+    its, *_ = its.split("__")
+    for example in examples:
+        if _has_parameter(example, its):
+            return f"pass {type(estimator).__name__}({example})."
+    return f"leave it out, as nothing that could be passed has a parameter {its}."
+
+
+def _has_parameter(example, name):
+    """Whether the object in an example of code has a parameter, if it is of a class in skae."""
+    cls = getattr(sys.modules["skae"], re.search(r"(\w+)\(", example)[1], None)
+    return cls is None or name in cls._get_param_names()
 
 
 class PartsMixin:
     """For estimators with parameters that are objects, or None."""
 
-    _parts = {}  # an example for each of these
+    _parts = {}  # a tuple of examples for each of these
+
+    def _validate_params(self):
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            if note := note_on_parameter(self, str(error)):
+                error.add_note(note)
+            raise
 
     def set_params(self, **params) -> Self:
         """Set parameters, including nested ones such as `network__channels`.

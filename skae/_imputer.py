@@ -198,7 +198,7 @@ class AutoencoderImputer(
         "add_indicator": ["boolean"],
         "random_state": ["random_state"],
     }
-    _parts = {"autoencoder": "DenoisingAutoencoder()"}
+    _parts = {"autoencoder": ("DenoisingAutoencoder()",)}
 
     def __init__(self, autoencoder=None, *, add_indicator=False, random_state=None):
         self.autoencoder = autoencoder
@@ -364,7 +364,7 @@ class AutoencoderImputer(
         if not isinstance(self.autoencoder, BaseAutoencoder):
             remedy = remedy_for_prototype(self.autoencoder, self, "autoencoder")
         elif not self._takes_gaps(of_table):
-            remedy = f"use {self._parts['autoencoder']}, for example."
+            remedy = f"use {self._parts['autoencoder'][0]}, for example."
         else:
             return
         raise InvalidParameterError(

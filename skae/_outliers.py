@@ -28,7 +28,7 @@ from skae._engine.devices import off_torch
 from skae._engine.shards import Shard, map_rows
 from skae._estimator import draw_seed
 from skae._frames import is_frame
-from skae._hints import PartsMixin, hinted, remedy_for_prototype
+from skae._hints import AUTOENCODERS, PartsMixin, hinted, remedy_for_prototype
 from skae._pipelines import steps_of
 from skae._tabular import holds_more_than_numbers
 from skae._together import fit_to_all, together
@@ -224,7 +224,10 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         **{name: TRAINING_CONSTRAINTS[name] for name in ("table", "random_state")},
     }
-    _parts = {"autoencoder": "DenoisingAutoencoder(128)", "table": "table=TableEncoder()"}
+    _parts = {
+        "autoencoder": ("DenoisingAutoencoder(128)", *AUTOENCODERS, "StackedAutoencoder()"),
+        "table": ("table=TableEncoder()",),
+    }
 
     def __init__(
         self,

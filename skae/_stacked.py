@@ -22,7 +22,7 @@ from skae._engine.streams import stream_seed
 from skae._engine.training import State
 from skae._estimator import make_trainer
 from skae._fit_quality import unjudged
-from skae._hints import remedy_for_prototype
+from skae._hints import AUTOENCODERS, remedy_for_prototype
 from skae.networks import ConvNet
 from skae.tables import TableEncoder
 
@@ -257,7 +257,13 @@ class StackedAutoencoder(BaseAutoencoder):
         "fine_tune": ["boolean"],
         **TRAINING_CONSTRAINTS,
     }
-    _parts = {"estimator": "estimator=DenoisingAutoencoder()", "table": "table=TableEncoder()"}
+    _parts = {
+        "estimator": (
+            "estimator=DenoisingAutoencoder()",
+            *(f"estimator={example}" for example in AUTOENCODERS),
+        ),
+        "table": ("table=TableEncoder()",),
+    }
 
     def __init__(
         self,

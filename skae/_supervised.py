@@ -28,7 +28,7 @@ from skae._engine.streams import stream, stream_seed
 from skae._engine.training import State
 from skae._estimator import NetworkEstimator, make_trainer, trains_by_epochs
 from skae._fit_quality import warn_of_poor_predictions
-from skae._hints import remedy_for_prototype
+from skae._hints import AUTOENCODERS, remedy_for_prototype
 from skae._sample_weight import weighted
 from skae._stacked import StackedAutoencoder
 
@@ -98,7 +98,10 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
     }
     # A row has a whole vector to be reconstructed but a single target: noise is soon memorised.
     _few_steps_suffice = True
-    _parts = {"autoencoder": "StackedAutoencoder()", "table": "table=TableEncoder()"}
+    _parts = {
+        "autoencoder": ("StackedAutoencoder()", *AUTOENCODERS),
+        "table": ("table=TableEncoder()",),
+    }
     _target_is_gathered = True
 
     @fit_context(prefer_skip_nested_validation=False)

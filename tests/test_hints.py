@@ -2,11 +2,13 @@
 
 import datetime
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import AROUND, LABELS, SMALL, SUPERVISED, TRAINED, X, small
 from scipy.sparse import csr_array
+from sklearn.datasets import load_iris
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -16,14 +18,19 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 import skae.base
 from skae import (
+    GAN,
     VAE,
     Autoencoder,
     AutoencoderClassifier,
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
     AutoencoderRegressor,
     DenoisingAutoencoder,
+    SparseAutoencoder,
     StackedAutoencoder,
 )
 from skae._hints import columns_without_numbers
+from skae._words import CALLED_HERE, _words_for
 
 # Parameters of a part that is not there.
 
@@ -36,6 +43,35 @@ NO_PARTS = {
         AutoencoderRegressor(),
         "autoencoder__estimator__max_iter",
     ),
+    "pass AutoencoderClassifier(Autoencoder()).": (
+        AutoencoderClassifier(),
+        "autoencoder__n_components",
+    ),
+    "pass AutoencoderClassifier(DenoisingAutoencoder()).": (
+        AutoencoderClassifier(),
+        "autoencoder__corruption_level",
+    ),
+    "pass AutoencoderOutlierDetector(DenoisingAutoencoder(128)).": (
+        AutoencoderOutlierDetector(),
+        "autoencoder__n_components",
+    ),
+    "pass AutoencoderOutlierDetector(StackedAutoencoder()).": (
+        AutoencoderOutlierDetector(),
+        "autoencoder__layer_sizes",
+    ),
+    "pass StackedAutoencoder(estimator=SparseAutoencoder()).": (
+        StackedAutoencoder(),
+        "estimator__sparsity",
+    ),
+    "nothing that could be passed has a parameter epochs.": (
+        AutoencoderRegressor(),
+        "autoencoder__epochs",
+    ),
+    "nothing that could be passed has a parameter sparsity.": (
+        AutoencoderImputer(),
+        "autoencoder__sparsity",
+    ),
+    "pass Autoencoder(table=TableEncoder()).": (Autoencoder(), "table__max_categories"),
     "pass StackedAutoencoder(estimator=DenoisingAutoencoder()).": (
         AutoencoderClassifier(StackedAutoencoder()),
         "autoencoder__estimator__max_iter",
@@ -56,7 +92,7 @@ def test_parameters_of_no_part_say_what_to_pass(remedy):
         estimator.set_params(**{parameter: 3})
     assert str(error.value).endswith(remedy)
     with pytest.raises(ValueError, match="which has no parameters: "):
-        GridSearchCV(estimator, {parameter: [3]}).fit(X, LABELS)
+        GridSearchCV(estimator, {parameter: [3]}, scoring=lambda *_: 0.0).fit(X, LABELS)
 
 
 def test_a_part_may_come_with_its_parameters():
@@ -64,6 +100,64 @@ def test_a_part_may_come_with_its_parameters():
     assert model.estimator.max_iter == 3
     with pytest.raises(ValueError, match="Invalid parameter 'epochs'"):
         StackedAutoencoder().set_params(epochs__max_iter=3)
+
+
+# What other libraries call the values of parameters.
+
+OTHER_WORDS = [
+    (Autoencoder(learning_rate=0.01), "Pass the number as learning_rate_init=0.01."),
+    (AutoencoderClassifier(learning_rate=1e-3), "learning_rate_init=0.001."),
+    (GAN(learning_rate=0.01), "learning_rate_init=0.01."),
+    (DenoisingAutoencoder(corruption=0.3), "corruption_level=0.3."),
+    (SparseAutoencoder(sparsity=1), "sparsity_weight=1."),
+    (Autoencoder(0.95), "PCA(0.95).fit(X).n_components_."),
+    (VAE(None), "it is not chosen from X. Pass a number, such as n_components=32."),
+    (Autoencoder("mle"), "such as n_components=32."),
+    (Autoencoder([64, 32]), "or those of the layers before the code as hidden_layer_sizes."),
+    (Autoencoder(activation="sigmoid"), "Here, 'sigmoid' is called 'logistic'."),
+    (Autoencoder(code_activation="Linear"), "Here, 'Linear' is called 'identity'."),
+    (Autoencoder(activation="ReLU"), "Did you mean 'relu'?"),
+    (Autoencoder(loss="mse"), "Here, 'mse' is called 'squared_error'."),
+    (Autoencoder(loss="binary_crossentropy"), "Did you mean 'binary_cross_entropy'?"),
+    (VAE(likelihood="binary_cross_entropy"), "is called 'bernoulli'."),
+    (DenoisingAutoencoder(corruption="dropout"), "is called 'masking'."),
+    (Autoencoder(solver="L-BFGS"), "Did you mean 'lbfgs'?"),
+    (Autoencoder(precision="bfloat16"), "is called 'bf16'."),
+    (Autoencoder(precision="float32"), "in the dtype of X. Pass X.astype('float32')."),
+    (AutoencoderClassifier(Autoencoder(loss="mse")), "is called 'squared_error'."),
+    (AutoencoderClassifier((64, 32)), "such as StackedAutoencoder((64, 32))."),
+    (AutoencoderRegressor(16), "such as Autoencoder(16)."),
+    (AutoencoderClassifier("stack"), "such as StackedAutoencoder()."),
+    (AutoencoderImputer(16), "such as DenoisingAutoencoder(16)."),
+    (StackedAutoencoder(estimator="denoising"), "such as DenoisingAutoencoder()."),
+]
+
+
+@pytest.mark.parametrize(("model", "end"), OTHER_WORDS, ids=lambda value: str(value)[:60])
+def test_values_of_other_libraries_say_what_to_pass(model, end):
+    with pytest.raises(InvalidParameterError, match="parameter of") as error:
+        model.fit(X, LABELS)
+    (note,) = error.value.__notes__
+    assert note.endswith(end)
+
+
+@pytest.mark.parametrize(
+    "model", [Autoencoder(0), Autoencoder(2.5), Autoencoder(alpha="no"), Autoencoder(device=0)]
+)
+def test_other_values_have_the_message_alone(model):
+    with pytest.raises(InvalidParameterError) as error:
+        model.fit(X)
+    assert not hasattr(error.value, "__notes__")
+
+
+def test_what_is_called_here_is_there():
+    for name, words in CALLED_HERE.items():
+        owner = next(
+            model
+            for model in (Autoencoder(), VAE(), DenoisingAutoencoder())
+            if hasattr(model, name)
+        )
+        assert {*words.values()} <= _words_for(owner, name)
 
 
 # What is no autoencoder.
@@ -182,6 +276,61 @@ def test_records_should_be_a_data_frame(records):
     with pytest.raises(TypeError) as error:
         Autoencoder().fit(records)
     assert error.value.__notes__[0].endswith("such as pandas.DataFrame(X).")
+
+
+def as_elements(rows):
+    """A column of arrays."""
+    column = np.empty(len(rows), dtype=object)
+    column[:] = [*rows]
+    return column
+
+
+TEXTS = ["a cat", "a dog"] * 3
+NO_TABLES = [
+    (TEXTS, "This list holds texts, such as 'a cat', one for each row."),
+    (np.array(TEXTS), "This ndarray holds texts, such as"),
+    ([None, *TEXTS], "This list holds texts, such as 'a cat'"),
+    ("table.csv", "or the name of a file: read it first"),
+    (Path("table.csv"), "or the name of a file: read it first"),
+    (None, "X is None: pass the rows."),
+    (load_iris(), "pass its rows, X.data."),
+    ((X, LABELS), "This is a pair (X, y): pass its two parts as two arguments."),
+    (np.zeros(5, dtype=[("a", float), ("b", float)]), "such as pandas.DataFrame(X)."),
+    ([[1.0, 2.0], [3.0]], "The rows have different lengths, 1 to 2: make them equal."),
+    (as_elements(X), "Every element of X is an array of its own: pass np.stack(X)."),
+    (X + 1j, "X holds complex numbers. Pass their real and imaginary parts as columns"),
+    (X[0] + 1j, "X holds complex numbers. Pass their real and imaginary parts as columns"),
+    (csr_array(X + 1j), "X holds complex numbers. Pass their real and imaginary parts"),
+    ((X + 1j).tolist(), "Columns 0, 1, 2, 3, 4, ... hold complex numbers. Pass their real"),
+]
+
+
+@pytest.mark.parametrize(("given", "note"), NO_TABLES, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize("method", ["fit", "transform"])
+def test_what_is_no_table_is_named(given, note, method):
+    model = small("Autoencoder").fit(X)
+    with pytest.raises((ValueError, TypeError)) as error:
+        getattr(model, method)(given)
+    assert note in error.value.__notes__[0]
+
+
+def test_what_is_no_table_of_pandas_is_named():
+    pd = pytest.importorskip("pandas")
+    for given, note in (
+        (pd.Series(TEXTS), "This Series holds texts, such as 'a cat'"),
+        (pd.Series([*X]), "pass np.stack(X)."),
+        (pd.DataFrame({"a": X[:, 0], "z": X[:, 1] + 1j}), "Column 'z' holds complex numbers."),
+    ):
+        with pytest.raises((ValueError, TypeError)) as error:
+            small("Autoencoder").fit(given)
+        assert note in error.value.__notes__[0]
+
+
+@pytest.mark.parametrize("given", [X[0], 3.0, []], ids=["row", "number", "empty"])
+def test_one_dimension_has_scikit_learns_message(given):
+    with pytest.raises(ValueError, match="Reshape your data") as error:
+        small("Autoencoder").fit(given)
+    assert not hasattr(error.value, "__notes__")
 
 
 @pytest.mark.parametrize("numbers", [X, X.tolist(), [[None, "1.5"]], csr_array(X), X[0], "Paris"])
