@@ -154,9 +154,9 @@ def test_passes_over_chunks_come_to_what_fit_comes_to():
     X, y = load_digits(return_X_y=True)
     X = X / 16
     X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
-    fitted = AutoencoderClassifier(Autoencoder(16, max_iter=30), max_iter=30, random_state=0)
+    fitted = AutoencoderClassifier(Autoencoder(16, max_iter=30), random_state=0)
     fitted.fit(X_train, y_train)
-    model = AutoencoderClassifier(Autoencoder(16), random_state=0, batch_size=67)
+    model = AutoencoderClassifier(Autoencoder(16), random_state=0)
     for _ in range(30):
         for start in range(0, len(X_train), 200):
             rows = slice(start, start + 200)

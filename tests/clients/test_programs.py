@@ -6,6 +6,7 @@ import pytest
 import skrub
 from cleanlab.outlier import OutOfDistribution
 from feature_engine.selection import RecursiveFeatureElimination, SelectBySingleFeaturePerformance
+from feature_engine.wrappers import SklearnTransformerWrapper
 from imblearn.ensemble import BalancedBaggingClassifier, RUSBoostClassifier
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
@@ -20,9 +21,11 @@ from sklearn.ensemble import (
     AdaBoostClassifier,
     AdaBoostRegressor,
     BaggingClassifier,
+    BaggingRegressor,
     StackingClassifier,
     StackingRegressor,
     VotingClassifier,
+    VotingRegressor,
 )
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_selection import RFECV, SequentialFeatureSelector
@@ -31,7 +34,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import RocCurveDisplay
 from sklearn.model_selection import (
     HalvingGridSearchCV,
+    RandomizedSearchCV,
     TunedThresholdClassifierCV,
+    cross_val_predict,
     validation_curve,
 )
 from sklearn.multiclass import OneVsRestClassifier
@@ -39,7 +44,13 @@ from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
-from sklego.meta import GroupedPredictor, GroupedTransformer, OrdinalClassifier, Thresholder
+from sklego.meta import (
+    EstimatorTransformer,
+    GroupedPredictor,
+    GroupedTransformer,
+    OrdinalClassifier,
+    Thresholder,
+)
 from sklego.meta import ZeroInflatedRegressor as ZeroInflated
 
 from skae import Autoencoder, AutoencoderClassifier, AutoencoderRegressor
@@ -67,6 +78,8 @@ def of_classifiers():
     yield BalancedBaggingClassifier(CLASSIFIER, n_estimators=2, random_state=0)
     yield RUSBoostClassifier(CLASSIFIER, n_estimators=2, random_state=0)
     yield make_sampling_pipeline(SMOTE(random_state=0), CLASSIFIER)
+    widths = {"autoencoder__n_components": [4, 8, 16]}
+    yield RandomizedSearchCV(CLASSIFIER, widths, n_iter=2, cv=2, random_state=0)
     yield HalvingGridSearchCV(
         *(CLASSIFIER, {"alpha": [0, 1e-3]}),
         **{"cv": 2, "resource": "max_iter", "min_resources": 5, "max_resources": 20},
@@ -77,6 +90,8 @@ def of_regressors():
     """The same around a regressor."""
     yield AdaBoostRegressor(REGRESSOR, n_estimators=2, random_state=0)
     yield StackingRegressor([("autoencoder", REGRESSOR)], cv=2)
+    yield BaggingRegressor(REGRESSOR, n_estimators=2, random_state=0)
+    yield VotingRegressor([("autoencoder", REGRESSOR)])
     yield TransformedTargetRegressor(REGRESSOR, func=np.log, inverse_func=np.exp)
 
 
@@ -200,6 +215,29 @@ def test_data_operations_of_skrub():
     codes = rows.skb.apply(Autoencoder(width, max_iter=20, random_state=0))
     search = codes.skb.apply(LOGISTIC, y=labels).skb.make_grid_search(fitted=True, cv=2)
     assert search.results_["width"][0] == 8  # the best one
+
+
+def by_cross_validation(autoencoder):
+    return cross_val_predict(autoencoder, X, method="transform", cv=2)
+
+
+def wrapped(autoencoder):
+    return SklearnTransformerWrapper(autoencoder).fit(FRAME)
+
+
+REFUSALS = {  # of an autoencoder, as the page says, with the programs' words
+    by_cross_validation: "implementing 'fit' and 'predict'",
+    wrapped: "not compatible with the wrapper",
+    skrub.tabular_pipeline: "must have a predict attribute",
+    EstimatorTransformer: "has no attribute 'predict'",
+}
+
+
+@pytest.mark.parametrize("program", REFUSALS)
+def test_programs_that_refuse_an_autoencoder(program):
+    with pytest.raises((ValueError, TypeError, AttributeError, NotImplementedError)) as error:
+        program(clone(CODES)).fit(X, Y).transform(X)
+    assert REFUSALS[program] in str(error.value)
 
 
 def test_displays(small_data):
