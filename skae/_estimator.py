@@ -190,7 +190,7 @@ class NetworkEstimator(
             warn_of_order(self, data.X)
             if not continues:
                 self._forget()
-                before.clear(), before.update(vars(self))
+                before.clear(), before.update(vars(self))  # a failure now leaves no fit
             self._fit(data, continues)
         self._warn_of_fit(data)
         return self

@@ -58,8 +58,8 @@ def explained_deviance(estimator, network, data):
         output = network.mean_output(estimator._encode(network, x))
     weights = None if weights is None else as_tensor(weights, device)
     constant = torch.as_tensor(constant, dtype=dtype, device=device).expand_as(output)
-    both = kind.without_missing(torch.stack([constant, output]), targets)
-    deviances = kind.deviance_of_rows(*both)
+    both = torch.cat([constant, output]), torch.cat([targets, targets])
+    deviances = kind.deviance_of_rows(*kind.without_missing(*both)).view(2, -1)
     deviances = deviances if weights is None else deviances * weights
     to_explain, left = deviances.sum(dim=1).tolist()
     return 1.0 - left / to_explain if to_explain > 0 else None

@@ -392,8 +392,8 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
 
     @property
     def _takes_gaps(self):
-        # Without an autoencoder, `fit` raises the error.
-        return getattr(self._frozen or self._prototype, "_takes_gaps", False)
+        autoencoder = self._frozen or self._prototype
+        return isinstance(autoencoder, BaseAutoencoder) and autoencoder._takes_gaps
 
     @property
     def _takes_gaps_of_tables(self):
