@@ -70,6 +70,7 @@ NO_HOOKS = {
     "_losses_of_cells",
     "_resume",
     "_start",
+    "_takes_gaps",
     "_validate",
     "_widths",
 }
