@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.linear_model import RidgeCV
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
@@ -175,6 +174,8 @@ def explained_by_line(X, y, sample_weight=None):
     Both are arrays, whose missing cells count as column means. It is a ridge regression, judged on
     rows that it has not seen: each row is left out once.
     """
+    from sklearn.linear_model import RidgeCV  # rarely needed, and slow to import
+
     X, y = (np.nan_to_num(table - column_means(table, sample_weight)) for table in (X, y))
     deviations = np.sqrt(column_variances(X, sample_weight))
     weights = np.ones(len(X)) if sample_weight is None else sample_weight / sample_weight.mean()
