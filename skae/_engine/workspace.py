@@ -111,10 +111,15 @@ class Layers:
         if room is None or len(room[0][0]) < n_rows:
             self._made.clear()  # views of less memory
             n_rows += 0 if room is None else n_rows // 8  # so that it seldom grows
-            weights = [layer.weight for layer in self._layers]
-            room = [[w.new_empty(n_rows, len(w)) for _ in range(3)] for w in weights]
-            self._rooms[number] = room
+            room = self._rooms[number] = [_memory(layer, n_rows) for layer in self._layers]
         return room
+
+
+def _memory(layer, n_rows):
+    """Tensors for the gradient at h, for a, and for h if it does not overwrite a."""
+    in_one = layer.activation is IDENTITY or layer.activation.in_place is not None
+    weight = layer.weight
+    return [weight.new_empty(n_rows, len(weight)) for _ in range(2 if in_one else 3)]
 
 
 def _shaped(rows, like):
@@ -134,7 +139,7 @@ class Workspace:
     is_rounded : bool
         See `Layers`.
     room : list of list of Tensor
-        For each layer three tensors of shape (n, fan_out), with n >= n_rows.
+        For each layer, tensors of shape (n, fan_out) from `_memory`, with n >= n_rows.
 
     Attributes
     ----------
@@ -146,8 +151,8 @@ class Workspace:
         self._ones = layers[0].weight.new_ones(n_rows)
         self._forward, self._backward, below, gradient_below = [], [], None, None
         for layer, tensors in zip(layers, room, strict=True):
-            a, h, at_h = (tensor[:n_rows] for tensor in tensors)  # at_h: the gradient at h
-            h, activate, pull_back = _bound(layer.activation, a, h)
+            at_h, a, *h = (tensor[:n_rows] for tensor in tensors)  # at_h: the gradient at h
+            h, activate, pull_back = _bound(layer.activation, a, *h)
             self._forward.append((layer.bias, below, layer.weight.t(), a, activate))
             # Pulled back to a, it overwrites h.
             transposed = at_h.t() if pull_back is None else h.t()
@@ -211,8 +216,8 @@ def _rounded_adds(layer):
     return add_mm, add_mv
 
 
-def _bound(activation, a, h):
-    """h(a), in the memory of a or h, and functions that compute it and pull a gradient back to a.
+def _bound(activation, a, h=None):
+    """h(a), in the memory of h or else of a, and functions that compute it and pull a gradient back to a.
 
     The latter overwrites h, which is no longer needed: passes go backwards from the last
     computation.
