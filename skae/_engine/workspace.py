@@ -217,7 +217,7 @@ def _rounded_adds(layer):
 
 
 def _bound(activation, a, h=None):
-    """h(a), in the memory of h or else of a, and functions that compute it and pull a gradient back to a.
+    """h(a), in the memory of h if given, and functions that compute it and pull a gradient back.
 
     The latter overwrites h, which is no longer needed: passes go backwards from the last
     computation.
