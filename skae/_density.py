@@ -9,14 +9,15 @@ from sklearn.utils.validation import check_is_fitted
 from skae._constraints import check_counts
 from skae._elbo import gaussian_kl, log_importance, moment_matched_normal, reparameterize
 from skae._engine.data import Data, dense
-from skae._engine.devices import memory_errors
+from skae._engine.devices import memory_errors, off_torch
 from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._engine.streams import stream, stream_seed
 from skae._estimator import draw_seed
+from skae._given import rows_given
 from skae._likelihoods import Gaussian
 from skae._mixed import MixedDensity
-from skae._prior import draw_codes, fitted_mixture
+from skae._prior import Prior, fitted_mixture
 from skae._sample_weight import weighted
 
 MIN_SCORE_DRAWS = 64
@@ -54,7 +55,7 @@ class DensityMixin:
         mean, log_variance = self._posterior(self._validate_rows(X))
         return mean, np.exp(0.5 * log_variance)
 
-    def sample(self, n_samples=1, random_state=None, *, prior="auto") -> np.ndarray:
+    def sample(self, n_samples=1, random_state=None, *, prior="auto", given=None) -> np.ndarray:
         """Draw new data: codes z from the prior, then rows from p(x|z).
 
         Decoded means, without the likelihood's noise, are
@@ -71,6 +72,12 @@ class DensityMixin:
             a mixture of normal distributions fitted to codes of training rows at the first use; it
             follows the data more closely, especially with a `beta` below 1. 'auto' is 'mixture'
             for data frames with categories, 'normal' otherwise.
+        given : DataFrame or array-like of 1 or n_samples rows, default=None
+            Known cells: the samples have them exactly, and the others are drawn from their
+            distribution given these. A single row is for all samples; otherwise each sample has
+            its own. A data frame needs only the columns that are given; an array has all columns,
+            with NaN where a cell is to be drawn. A missing value in `given` asks for a value, so
+            that the samples have one there.
 
         Returns
         -------
@@ -83,16 +90,35 @@ class DensityMixin:
         Raises
         ------
         ValueError
-            If `n_samples` is not an integer above 0, or `prior` is not one of these
-            options.
+            If `n_samples` is not an integer above 0, or `prior` is not one of these options. If
+            `given` has another number of rows, nothing to draw, unknown columns or categories, or
+            columns of another dtype than in `fit`; or if likelihood is 'categorical', which
+            divides a total among all features.
 
         Warns
         -----
         UserWarning
-            If no component is active, so that samples show no structure.
+            If no component is active, so that samples show no structure; if given values are
+            unlike any that the VAE makes, or outside the range seen in `fit`.
+
+        Notes
+        -----
+        Codes given some cells are draws from the prior, weighted by p(given cells | z) and
+        resampled (Rubin 1988; Mattei and Frellsen 2019). If the weight of few is large, the weights
+        come in several steps, and codes move between them (Del Moral et al. 2006). Each different
+        row of `given` takes about as long as some ten thousand samples.
 
         References
         ----------
+        Rubin, "Using the SIR algorithm to simulate posterior distributions", Bayesian Statistics
+        3, 1988.
+
+        Mattei and Frellsen, "MIWAE: deep generative modelling and imputation of incomplete data
+        sets", ICML 2019, https://arxiv.org/abs/1812.02633.
+
+        Del Moral, Doucet and Jasra, "Sequential Monte Carlo samplers", Journal of the Royal
+        Statistical Society B 68, 2006, https://doi.org/10.1111/j.1467-9868.2006.00553.x.
+
         Ghosh et al., "From variational to deterministic autoencoders", ICLR 2020,
         https://arxiv.org/abs/1903.12436.
         """
@@ -103,14 +129,23 @@ class DensityMixin:
         if self.n_active_components_ == 0:
             warn(f"The samples show no structure. {COLLAPSED}")
         rng = np.random.default_rng(stream_seed(draw_seed(random_state), "sample"))
-        codes = rng.standard_normal((n_samples, self.n_components_))
+        prior = self._prior_of_codes(prior)
+        if given is not None:
+            return rows_given(self, off_torch(given), n_samples, prior, rng)
+        X = self._drawn(prior.draw(n_samples, rng), rng)
+        return X if self._table is None else self._as_table(self._lacking(X, rng), exact=True)
+
+    def _prior_of_codes(self, prior):
+        """The `Prior` that codes are drawn from."""
         if prior == "auto":
             prior = "normal" if self._table is None else "mixture"
-        if prior == "mixture" and self.n_active_components_:
-            codes[:, self._is_active_] = draw_codes(self._mixture_of_codes(), n_samples, rng)
+        is_mixture = prior == "mixture" and self.n_active_components_
+        return Prior(self._is_active_, self._mixture_of_codes() if is_mixture else None)
+
+    def _drawn(self, codes, rng):
+        """A row from p(x|z) for each code; a table's as rows of its matrix."""
         means = self._map(Network.reconstruct, codes.astype(self._state.weights.dtype))
-        X = self._perceptron.output.draw(means, rng, self._spread(codes))
-        return X if self._table is None else self._as_table(self._lacking(X, rng), exact=True)
+        return self._perceptron.output.draw(means, rng, self._spread(codes))
 
     def _mixture_of_codes(self):
         """The mixture fitted to codes of the active components."""
@@ -118,11 +153,15 @@ class DensityMixin:
             self._mixture_ = fitted_mixture(self._posteriors_, self._state.seed)
         return self._mixture_
 
-    def _lacking(self, X, rng):
-        """Rows of a table's matrix, with missing values as frequent as in training."""
+    def _lacking(self, X, rng, never=()):
+        """Rows of a table's matrix, with missing values as frequent as in training.
+
+        Columns at the places `never` get none.
+        """
         columns = zip(self._table._missing_fractions, self._table.blocks_.values(), strict=True)
-        for fraction, block in columns:
-            X[rng.random(len(X)) < fraction, block] = np.nan
+        for place, (fraction, block) in enumerate(columns):
+            if place not in never:
+                X[rng.random(len(X)) < fraction, block] = np.nan
         return X
 
     def _spread(self, codes):

@@ -72,6 +72,14 @@ class Numbers:
         with np.errstate(over="ignore"):
             return self.steps.values(self.scale.back(scores), self.lowest, self.greatest, exact)
 
+    def bounds(self, values):
+        """Between which scores `decode` gives these values, (2, n)."""
+        counts = self.steps.count(values)
+        half = self.steps.half_of_steps(counts)
+        low, high = self.scale.forward(counts - half), self.scale.forward(counts + half)
+        low = np.where(values <= self.lowest, -np.inf, low)
+        return np.stack([low, np.where(values >= self.greatest, np.inf, high)])
+
     def write(self, block, cells, unseen):
         """Fill columns of the matrix, (n, width), with NaN for missing values."""
         known = ~cells.missing
@@ -137,6 +145,9 @@ class Whole:
         above = np.where(below, WHOLE(0) - self._above(values), self._above(values))
         return np.where(below, -1.0, 1.0) * above.astype(np.float64) / self.step
 
+    def half_of_steps(self, counts):
+        return 0.5
+
     def values(self, counts, lowest, greatest, exact):
         most = self._above(greatest[None])[0]
         whole = np.clip(np.rint(counts), 0, GREATEST).astype(WHOLE)
@@ -156,6 +167,12 @@ class Fractions:
 
     def count(self, values):
         return values / self.step
+
+    def half_of_steps(self, counts):
+        """Half the distance of the numbers to which others are rounded."""
+        if self.decimals is None:
+            return np.spacing(np.abs(counts))
+        return 0.5 * 10.0**-self.decimals / self.step
 
     def values(self, counts, lowest, greatest, exact):
         values = np.clip(counts * self.step, lowest, greatest)

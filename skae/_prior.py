@@ -1,8 +1,10 @@
-"""An alternative to N(0, I) for drawing codes of a VAE: a mixture fitted to their posteriors."""
+"""What codes of a VAE are drawn from: N(0, I), or a mixture fitted to their posteriors."""
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
@@ -63,6 +65,35 @@ def fitted_mixture(posteriors, seed):
     return mixture.weights_, mixture.means_, np.linalg.cholesky(mixture.covariances_)
 
 
+@dataclass(frozen=True)
+class Prior:
+    """N(0, I), or a mixture for the active components and N(0, 1) for the others.
+
+    Parameters
+    ----------
+    is_active : ndarray of shape (n_components,), bool
+    mixture : tuple or None
+        The result of `fitted_mixture`.
+    """
+
+    is_active: np.ndarray
+    mixture: tuple | None = None
+
+    def draw(self, n_samples, rng):
+        """Codes (n_samples, n_components)."""
+        codes = rng.standard_normal((n_samples, len(self.is_active)))
+        if self.mixture is not None:
+            codes[:, self.is_active] = draw_codes(self.mixture, n_samples, rng)
+        return codes
+
+    def log_density(self, codes):
+        """Its logarithm up to a constant, (n_samples,)."""
+        if self.mixture is None:
+            return -0.5 * np.square(codes).sum(axis=1)
+        others = -0.5 * np.square(codes[:, ~self.is_active]).sum(axis=1)
+        return others + log_mixture(self.mixture, codes[:, self.is_active])
+
+
 def draw_codes(mixture, n_samples, rng):
     """Codes (n_samples, n_components) from the result of `fitted_mixture`."""
     weights, means, factors = mixture
@@ -73,3 +104,14 @@ def draw_codes(mixture, n_samples, rng):
         rows = which == number
         codes[rows] = means[number] + noise[rows] @ factors[number].T
     return codes
+
+
+def log_mixture(mixture, codes):
+    """Logarithm of the mixture's density up to a constant, (n_samples,)."""
+    weights, means, factors = mixture
+    logs = np.empty((len(codes), len(weights)))
+    for number, (weight, mean, factor) in enumerate(zip(weights, means, factors, strict=True)):
+        white = (codes - mean) @ np.linalg.inv(factor).T
+        log_volume = np.log(np.diagonal(factor)).sum()
+        logs[:, number] = np.log(weight) - log_volume - 0.5 * np.square(white).sum(axis=1)
+    return logsumexp(logs, axis=1)
