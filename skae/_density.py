@@ -106,7 +106,7 @@ class DensityMixin:
         Codes given some cells are draws from the prior, weighted by p(given cells | z) and
         resampled (Rubin 1988; Mattei and Frellsen 2019). If the weight of few is large, the weights
         come in several steps, and codes move between them (Del Moral et al. 2006). Each different
-        row of `given` takes about as long as some ten thousand samples.
+        row of `given` takes a computation of its own.
 
         References
         ----------

@@ -9,6 +9,8 @@ from _tables_codes import DEEP as DEEP_CODES
 from _tables_codes import OURS as CODES
 from _tables_codes import TABLES as CODED
 from _tables_cost import FIT, MEMORY, OUTPUTS
+from _tables_given import MODELS as GIVEN_MODELS
+from _tables_given import TABLES as GIVEN
 from _tables_imputation import KNN, METHODS, MISSING
 from _tables_imputation import OURS as IMPUTER
 from _tables_imputation import TABLES as IMPUTED
@@ -203,6 +205,7 @@ def paragraphs(records):
         "own split, missing values or swaps. Comparisons are made seed by seed.",
         table(["", "bar", "figure", ""], bars(figures)),
         *synthetic(figures),
+        *given(figures),
         *imputation(figures),
         *codes(figures),
         *outliers(figures),
@@ -230,6 +233,22 @@ def synthetic(figures):
         table(
             ["table", "rows by", *QUALITIES.values()],
             medians(figures, "synthetic", N_TRAIN, MODELS, QUALITIES),
+        ),
+    ]
+
+
+def given(figures):
+    what = ", ".join(f"{column} of {name}" for name, column in GIVEN.items())
+    return [
+        "## Samples with a given category",
+        f"1000 samples for each category of a column ({what}) that at least 100 held-out rows "
+        "have, against half of these rows. *Means*: the difference of a number's means, in its "
+        "standard deviations. *Shares*: the total variation distance of a category's shares. Both "
+        "are averaged over the other columns and over categories, and 0 at best; the other half "
+        "of the real rows shows how far chance alone goes.",
+        table(
+            ["table", "rows by", "means", "shares"],
+            medians(figures, "given", GIVEN, GIVEN_MODELS, ("means", "shares")),
         ),
     ]
 

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import _no_bottleneck  # noqa: F401  before pandas
 import _tables_codes
 import _tables_cost
+import _tables_given
 import _tables_imputation
 import _tables_outliers
 import _tables_synthetic
@@ -50,6 +51,12 @@ PARTS = {
         ("VAE",),
     ),
     "race": Part(_tables_synthetic.race, ("credit_data",), ("TVAE",), ("TVAE",)),
+    "given": Part(
+        _tables_given.measure,
+        tuple(_tables_given.TABLES),
+        _tables_given.MODELS,
+        (_tables_given.OURS, _tables_given.ANY),
+    ),
     "imputation": Part(
         _tables_imputation.measure,
         _tables_imputation.TABLES,
