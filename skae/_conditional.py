@@ -58,7 +58,8 @@ def posterior_draws(vae, x, n, prior, rng):
     They are if their density, that of the codes included, lies twice as far below the median of
     rows drawn from the VAE as the lowest of these.
     """
-    start, seen = prior.draw(PER_CODE * n, rng), ~np.isnan(x)
+    start = prior.draw(max(n, PER_CODE * min(n, MOST)), rng)
+    seen = ~np.isnan(x)
     if not seen.any():
         return start, False
     log_likelihood = log_likelihood_of_array if vae._table is None else log_likelihood_of_table
@@ -83,7 +84,7 @@ def log_likelihood_of_array(vae, codes, x, seen):
         return -surprises[..., columns].sum(dim=-1)
 
     filled = np.broadcast_to(np.nan_to_num(x), (len(codes), len(seen)))
-    found = vae._map(of_cells, np.hstack([codes, filled]).astype(vae._state.weights.dtype))
+    found = vae._map(of_cells, np.hstack([codes.astype(filled.dtype), filled]))
     return np.nan_to_num(found.astype(np.float64), nan=LOWEST, neginf=LOWEST)
 
 
