@@ -171,7 +171,7 @@ def _signs(directions):
 def explained_by_line(X, y, sample_weight=None):
     """The fraction of the variance of y that a linear model of X explains, at least 0.
 
-    Both are arrays, whose missing cells count as column means. It is a ridge regression, judged on
+    Both are arrays, whose missing values count as column means. It is a ridge regression, judged on
     rows that it has not seen: each row is left out once.
     """
     from sklearn.linear_model import RidgeCV  # rarely needed, and slow to import
