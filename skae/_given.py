@@ -10,7 +10,7 @@ from skae._cells import Fill
 from skae._conditional import codes_given
 from skae._engine.notice import warn
 from skae._frames import frame_of, is_frame
-from skae._hints import hints
+from skae._hints import hinted
 from skae._table_columns import FEW, check_names
 
 
@@ -56,15 +56,15 @@ def of_array(vae, given):
     """Given cells of an array's rows, NaN in the others."""
     names = vars(vae).get("feature_names_in_")
     is_named = is_frame(given) and names is not None
-    with hints(given):
-        values = check_array(
-            given,
-            dtype=vae._state.weights.dtype,
-            ensure_all_finite="allow-nan",
-            ensure_min_features=0,
-            estimator=vae,
-            input_name="given",
-        )
+    values = hinted(
+        check_array,
+        given,
+        dtype=vae._state.weights.dtype,
+        ensure_all_finite="allow-nan",
+        ensure_min_features=0,
+        estimator=vae,
+        input_name="given",
+    )
     if is_named:
         matrix = np.full((len(values), len(names)), np.nan, values.dtype)
         matrix[:, places_of(frame_of(given).names, names.tolist())] = values
