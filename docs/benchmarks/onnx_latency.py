@@ -22,12 +22,18 @@ from sklearn.preprocessing import StandardScaler
 
 import skae.onnx
 from skae import (
+    GAN,
     VAE,
     Autoencoder,
     AutoencoderClassifier,
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
     AutoencoderRegressor,
+    ConditionalGAN,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
+    InfoGAN,
+    RestrictedBoltzmannMachine,
     SparseAutoencoder,
     StackedAutoencoder,
 )
@@ -50,9 +56,21 @@ def cases():
     yield "ContractiveAutoencoder()", ContractiveAutoencoder(**BRIEF), "transform"
     yield "Autoencoder(network=ConvNet(...))", convolutional, "transform"
     yield "StackedAutoencoder((128, 64, 32))", DEEP, "transform"
+    machine = RestrictedBoltzmannMachine(**BRIEF)
+    yield "RestrictedBoltzmannMachine()", machine, "transform"
     yield "VAE()", VAE(**BRIEF), "transform"
     yield "the same", VAE(**BRIEF), "score_samples"
+    yield from judging()
     yield from predicting()
+
+
+def judging():
+    """The same of outlier detectors, imputers and GANs."""
+    denoiser = DenoisingAutoencoder(**BRIEF)
+    yield "AutoencoderOutlierDetector", AutoencoderOutlierDetector(denoiser), "decision_function"
+    yield "AutoencoderImputer, missing values", AutoencoderImputer(denoiser), "transform"
+    for kind in (GAN, ConditionalGAN, InfoGAN):
+        yield f"{kind.__name__}()", kind(**BRIEF), "transform"
 
 
 def predicting():
