@@ -22,7 +22,7 @@ ROWS = 1000  # on which a fit is judged
 MOST_COMPONENTS = 64  # of the PCA with which a fit is compared
 LEARNT = 0.05  # of the deviance, before `tol` may stop a training
 LITTLE = 0.01  # of it counts as nothing, without a PCA to compare with
-HALF = 0.5  # of what principal components explain
+HALF = 0.5  # of what principal components, or a linear model of y, explain
 FAR_OFF = -1.0  # is worse than untrained: steps were too large
 LARGE = 0.05  # a step of Adam, rather too large than too small
 RATIO = 1000.0  # ratio between column scales that no step size suits
@@ -124,7 +124,7 @@ def complaint_of_predictions(estimator, some, explained):
         return None
     inputs = some.X if estimator.fine_tune else estimator.autoencoder_._codes(some.X)
     possible = explained_by_line(inputs, some.targets, some.sample_weight)
-    if explained >= HALF * possible - LEARNT:  # the latter is an estimate
+    if explained >= HALF * possible - LEARNT:  # `possible` is an estimate
         return None
     is_squared = isinstance(estimator._output, SquaredError)
     measure = "variance of y" if is_squared else "deviance of y from the classes' frequencies"

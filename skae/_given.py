@@ -95,7 +95,7 @@ def of_table(vae, given):
     if of_frame != is_frame(given):
         kind = "a data frame with some of the columns" if of_frame else "an array with the columns"
         raise ValueError(
-            f"given must be {kind} {table.columns_}, as in fit, but got {type(given).__name__}."
+            f"given must be {kind} {table.columns_}, as in fit, but found {type(given).__name__}."
         )
     if not of_frame:
         given = of_array(vae, given)[0]
