@@ -8,10 +8,13 @@ import pickle
 import time
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import torch
 import torch.distributed as dist
+
+from skae._engine.shared_memory import add_up_shared, shared_zeros
 
 ROLL_CALL = 5.0  # seconds within which remaining ranks notice a lost one
 LARGE = 2**20  # bytes of an array whose copies take longer than a message of its own
@@ -34,13 +37,27 @@ class Group:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self._group = dist.new_group(timeout=timedelta(seconds=timeout), backend="gloo")
         self._notes = Notes(self._group.group_name, self.rank, self.size, timeout)
+        self._shared = [None] * self.size  # the vectors of all ranks that `zeros` made last
         self.gather(None)  # no process leaves, for example by an error, before all are there
+
+    def zeros(self, length, like):
+        """A vector of zeros; if it is large, ranks of one machine add it up in shared memory."""
+        zeros = like.new_zeros(length)
+        vectors = shared_zeros(zeros, self) if zeros.nbytes >= LARGE else None
+        if vectors is None:
+            return zeros
+        self._shared = vectors
+        return vectors[self.rank]
 
     def add_up(self, numbers):
         """The sum over all processes, in place, of a tensor or an array."""
         tensor = torch.as_tensor(numbers) if isinstance(numbers, np.ndarray) else numbers
         with self._answered() as group:
-            dist.all_reduce(tensor, group=group)
+            if tensor is self._shared[self.rank]:
+                wait = partial(dist.all_reduce, torch.zeros(1, device="cpu"), group=group)
+                add_up_shared(self._shared, self.rank, wait)
+            else:
+                dist.all_reduce(tensor, group=group)
         return numbers
 
     def any(self, value):

@@ -144,7 +144,7 @@ class Trainer:
     def _train_together(self, group):
         """Start like rank 0, which alone prints, with memory for the joint sum."""
         self.weights.copy_(torch.from_numpy(group.from_first(self.weights.cpu().numpy())))
-        self._sums = self.weights.new_zeros(len(self.weights) + 1)  # gradient and loss
+        self._sums = group.zeros(len(self.weights) + 1, self.weights)  # gradient and loss
         self.gradient = self._sums[:-1]
         self.settings = replace(self.settings, verbose=self.settings.verbose and group.rank == 0)
 
