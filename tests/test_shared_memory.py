@@ -13,6 +13,7 @@ from ranks import N_ROWS, TRAINING, assert_close, assert_equal, results, run, sh
 
 from skae import Autoencoder
 from skae._engine.parallel import LARGE
+from skae._engine.shared_memory import reserved
 from skae._together import group_of_fits
 from skae.distributed import data_parallel
 
@@ -62,6 +63,13 @@ def add_up(rank, size):
 def test_sums_are_those_in_the_order_of_ranks(size, tmp_path):
     for name, found in results(add_up, size, tmp_path).items():
         assert found == [True] * size, name
+
+
+def test_memory_is_there_before_it_is_used():
+    """A process that touched what the system cannot give would be killed."""
+    with reserved(LARGE) as (path, _):
+        assert os.stat(path).st_blocks * 512 >= LARGE
+    assert not os.path.exists(path)
 
 
 def use_earlier_and_other(rank, size):

@@ -26,14 +26,14 @@ def shared_zeros(zeros, group):
         By rank; None, in all ranks, if they are not on one machine, or if one has no memory to
         share.
     """
-    with _reserved(zeros.nbytes) as told:
+    with reserved(zeros.nbytes) as told:
         memories = group.gather(told if zeros.is_cpu else None)
         vectors = _mapped(memories, zeros)
         return vectors if all(group.gather(vectors is not None)) else None
 
 
 @contextmanager
-def _reserved(n_bytes):
+def reserved(n_bytes):
     """New memory's path in this process and the system's name for it; None if there is none.
 
     All of it exists from the start, since a process that touched missing memory would be killed.
