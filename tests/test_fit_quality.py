@@ -43,6 +43,7 @@ from skae import (
 )
 from skae._compat import InvalidParameterError
 from skae._engine.stopping import Stopping
+from skae._engine.training import Trainer
 
 LITTLE = "The reconstructions explain"
 SCALES = "Columns of X differ in scale"
@@ -68,11 +69,13 @@ UNTRAINED = {
     "kl": SparseAutoencoder(8),
     "l1": SparseAutoencoder(8, sparsity="l1"),
     "top k": SparseAutoencoder(8, sparsity="topk", n_active=3),
-    "denoising": DenoisingAutoencoder(3),
+    "denoising": DenoisingAutoencoder(3, code_activation="relu"),
     "contractive": ContractiveAutoencoder(3),
     "VAE": VAE(3, activation="tanh"),
     "per feature": VAE(3, noise_variance="per_feature", tied_weights=True),
-    "stack": StackedAutoencoder((5, 3), estimator=DenoisingAutoencoder(**STILL)),
+    "stack": StackedAutoencoder(
+        (5, 3), estimator=DenoisingAutoencoder(code_activation="relu", **STILL)
+    ),
 }
 UNTRAINED = {name: it.set_params(**STILL) for name, it in UNTRAINED.items()}
 each_class_by_default = pytest.mark.parametrize("name", CLASSES)
@@ -180,10 +183,13 @@ def test_counts_of_all_sizes_with_gaps_say_so():
 OTHER_LOSSES = {
     "Bernoulli": Autoencoder(3, loss="binary_cross_entropy"),
     "sparse Bernoulli": SparseAutoencoder(8, loss="binary_cross_entropy"),
-    "denoising Bernoulli": DenoisingAutoencoder(3, loss="binary_cross_entropy"),
+    "denoising Bernoulli": DenoisingAutoencoder(
+        3, code_activation="relu", loss="binary_cross_entropy"
+    ),
     "Bernoulli VAE": VAE(3, likelihood="bernoulli"),
     "Bernoulli stack": StackedAutoencoder(
-        (5, 3), estimator=DenoisingAutoencoder(loss="binary_cross_entropy", **STILL)
+        (8, 3),
+        estimator=SparseAutoencoder(loss="binary_cross_entropy", **STILL),
     ),
     "counts": Autoencoder(3, loss="categorical_cross_entropy"),
     "sparse counts": SparseAutoencoder(8, loss="categorical_cross_entropy"),
@@ -451,8 +457,10 @@ def test_they_point_at_the_call(estimator):
     estimator = clone(estimator).set_params(**STILL)
     if isinstance(estimator, (Autoencoder, VAE)):
         estimator.set_params(activation="tanh")
+    elif isinstance(estimator, DenoisingAutoencoder):
+        estimator.set_params(code_activation="relu")
     elif isinstance(estimator, StackedAutoencoder):
-        estimator.set_params(estimator=DenoisingAutoencoder(**STILL))
+        estimator.set_params(estimator=UNTRAINED["denoising"])
     rows = 1e4 * X
 
     def fit():
@@ -759,8 +767,28 @@ def test_what_is_clearly_worse(losses, tol, is_worse):
     assert stopping.ends_clearly_worse is is_worse
 
 
-def best_epoch(losses, tol):
-    """The number, from 1, of the epoch whose weights a fit ends with."""
+@pytest.mark.parametrize(
+    ("of_best", "is_worse"),
+    [
+        ([5.0], True),  # a single batch does not show any noise
+        ([5.0, 5.0, 5.0, 5.0], True),
+        ([4.99, 5.01, 4.99, 5.01], True),  # a standard error of 0.006
+        ([4.9, 5.1, 4.9, 5.1], False),  # of 0.06
+    ],
+)
+def test_what_is_within_the_noise_of_batches_is_not_clearly_worse(of_best, is_worse):
+    """Losses that nearly stand still, as from a good start, differ by chance."""
+    stopping = Stopping(0.0, patience=10)
+    for loss, of_batches in ((5.1, [5.1] * 4), (5.0, of_best), (5.1, [4.1, 6.1, 4.1, 6.1])):
+        stopping.improved(loss, of_batches)
+    assert stopping.ends_clearly_worse is is_worse
+
+
+def best_epoch(losses, tol, errors):
+    """The number, from 1, of the epoch whose weights a fit ends with.
+
+    `errors` are standard errors of the losses.
+    """
     best, at = losses[0], 1
     for number, loss in enumerate(losses, start=1):
         if loss < best - tol * abs(best):
@@ -768,10 +796,24 @@ def best_epoch(losses, tol):
     rises = [b - a for a, b in pairwise(losses[:at]) if b > a]
     usual = float(np.median(rises)) if rises else 0.0
     worse = losses[-1] - best
-    return at if worse > max(0.02 * (losses[0] - best), 4 * usual) else len(losses)
+    margin = max(0.02 * (losses[0] - best), 4 * usual, 4 * errors[at - 1])
+    return at if worse > margin else len(losses)
 
 
 LEAPING = {"max_iter": 12, "batch_size": 16, "tol": 0.0, "n_iter_no_change": np.inf}
+
+
+@pytest.fixture
+def errors(monkeypatch):
+    """A list to which each epoch adds the standard error of its loss."""
+    found, finish = [], Trainer._finish_epoch
+
+    def noted(self, loss, validation_loss, losses, batches):
+        found.append(np.std(losses, ddof=1) / len(losses) ** 0.5)
+        finish(self, loss, validation_loss, losses, batches)
+
+    monkeypatch.setattr(Trainer, "_finish_epoch", noted)
+    return found
 
 
 def weights_of_epochs(name, **asked):
@@ -789,7 +831,7 @@ def weights_of_epochs(name, **asked):
     ("learning_rate_init", "seed", "tol"), [(1e-3, 0, 0.0), (0.1, 1, 0.05), (0.3, 0, 0.0)]
 )
 def test_a_fit_ends_with_its_last_weights_or_clearly_better_ones(
-    name, learning_rate_init, seed, tol
+    name, learning_rate_init, seed, tol, errors
 ):
     asked = {**LEAPING, "learning_rate_init": learning_rate_init, "tol": tol, "random_state": seed}
     weights, losses = weights_of_epochs(name, **asked)
@@ -797,18 +839,19 @@ def test_a_fit_ends_with_its_last_weights_or_clearly_better_ones(
     assert model.loss_curve_ == pytest.approx(losses, rel=1e-9)
     assert model.loss_ == model.loss_curve_[-1]
     assert fine_tuning_epochs(model) == 12
-    expected = weights[best_epoch(losses, tol) - 1]
+    expected = weights[best_epoch(losses, tol, errors[-12:]) - 1]
     np.testing.assert_allclose(model._state.weights, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_both_kinds_of_ends_are_among_these():
+def test_both_kinds_of_ends_are_among_these(errors):
     """So that the test above is one of both."""
     ends = {"leap": 0, "last": 0}
     for name in ("Autoencoder", "DenoisingAutoencoder", "SparseAutoencoder"):
         for seed in range(4):
             asked = {**LEAPING, "learning_rate_init": 0.3, "random_state": seed}
             losses = small(name, **asked).fit(X).loss_curve_
-            ends["last" if best_epoch(losses, 0.0) == len(losses) else "leap"] += 1
+            at = best_epoch(losses, 0.0, errors[-len(losses) :])
+            ends["last" if at == len(losses) else "leap"] += 1
     assert min(ends.values()) > 0
 
 

@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 # Training returns to its best epoch if it ends worse by more than this fraction of the improvement
-# until then, and by this many typical rises on the way: it has then ended in a sudden rise.
+# until then, and by this many typical rises on the way or standard errors of the best loss: it has
+# then ended in a sudden rise.
 CLEARLY, LEAP = 0.02, 4.0
 
 
@@ -15,14 +16,15 @@ class Stopping:
     def __init__(self, tol, patience):
         self.tol = tol
         self.patience = patience
-        self.best = math.inf
+        self.best, self.of_batches = math.inf, ()
         self.losses = []
         self.waited = 0
 
-    def improved(self, loss):
-        """Whether `loss` is an improvement; note it if so, else count the epoch."""
+    def improved(self, loss, of_batches=()):
+        """Whether `loss`, a mean over batches, is an improvement; note it, else count the epoch."""
         better = self.best == math.inf or loss < self.best - self.tol * abs(self.best)
-        self.best = loss if better else self.best
+        if better:
+            self.best, self.of_batches = loss, of_batches
         self.waited = 0 if better else self.waited + 1
         self.losses.append(loss)
         return better
@@ -40,4 +42,10 @@ class Stopping:
         worse, gained = self.losses[-1] - self.best, self.losses[0] - self.best
         changes = np.diff(self.losses[: self.losses.index(self.best) + 1])
         usual = float(np.median(changes[changes > 0])) if (changes > 0).any() else 0.0
-        return worse > max(CLEARLY * gained, LEAP * usual)
+        return worse > max(CLEARLY * gained, LEAP * usual, LEAP * self._error)
+
+    @property
+    def _error(self):
+        """Standard error of the best loss; 0 if there was one batch, which does not show it."""
+        n_batches = len(self.of_batches)
+        return float(np.std(self.of_batches, ddof=1)) / n_batches**0.5 if n_batches > 1 else 0.0

@@ -115,6 +115,8 @@ class Trainer:
     losses, validation_losses : list of float
         Objective per row, one per finished epoch; if training is continued, earlier
         ones come first.
+    of_batches : list of float
+        Objective per row of each batch of the last epoch.
     noted : list of float
         The same for the numbers that the objective noted (see `Network.note`).
     """
@@ -138,7 +140,7 @@ class Trainer:
         self._load_optimizer(state)
         # Losses on a GPU are read at the end of an epoch, since reading one waits for it.
         self._kept = torch.Tensor.item if self.device.type == "cpu" else torch.clone
-        self.losses, self.validation_losses, self.noted = [], [], []
+        self.losses, self.validation_losses, self.noted, self.of_batches = [], [], [], []
         self.n_iter = self.n_iter_before = 0
 
     def _train_together(self, group):
@@ -161,7 +163,7 @@ class Trainer:
             started = time.perf_counter()
             with progress.task("epoch", lambda: self.estimator._attributes_after(self)) as task:
                 loss = self.run_epoch(epoch)
-                improved = self._compares and stopping.improved(loss)
+                improved = self._compares and stopping.improved(loss, self.of_batches)
                 if improved:
                     best_weights = self.weights.clone()
             if settings.verbose:
@@ -227,7 +229,7 @@ class Trainer:
             for batch, indices in enumerate(taken):
                 rate = self._rate_after(number, batch / len(batches))
                 losses.append(self._kept(self._step(indices, noise, rate)))
-        losses = as_floats(losses)
+        self.of_batches = losses = as_floats(losses)
         loss = _mean_over_rows(losses, batches)
         if self._tape.active is not None and self.data.group is not None:
             self._tape.active = self.data.group.add_up(self._tape.active.int()) > 0
