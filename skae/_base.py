@@ -22,11 +22,12 @@ from skae._compat import InvalidParameterError, StrOptions, available_if, fit_co
 from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS, as_sizes
 from skae._encoder import EncoderMixin
 from skae._engine.data import Data, dense, sample
-from skae._engine.devices import off_torch
-from skae._engine.initial import initial_network, start_linear
+from skae._engine.devices import as_tensor, off_torch
+from skae._engine.initial import initial_network, start_linear, start_saturating
 from skae._engine.modules import decoder_module, published
 from skae._engine.network import ENCODER, Network, matching_tensors
 from skae._engine.perceptron import Perceptron
+from skae._engine.streams import stream
 from skae._estimator import ACCEPTED, NetworkEstimator, trains_by_epochs
 from skae._files import check_rows
 from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
@@ -76,6 +77,10 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     `_is_held_back`
         Whether the parameters ask for worse reconstructions than the defaults, as a
         strong penalty does. There is then no warning that little has been learnt.
+    `_has_free_code`
+        Whether the objective asks only for good reconstructions, True by default, and not, for
+        example, for a sparse code. A narrow code of units that saturate then starts near principal
+        components.
     `_n_components_at_once`
         How many components of the code a row may use, `n_components_` by default; the warning
         compares reconstructions with those from as many principal components.
@@ -95,14 +100,18 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         heads for the encoder.
     `_initial_network(perceptron, generator, data)`
         Returns the network with its initial weights: that from `super()`, changed in place.
-        Afterwards, the encoder's origin is set, the network is started at principal components if
-        possible, and the output's biases are set to where the data lie.
+        Afterwards, the encoder's origin is set, the network is started at or near principal
+        components if possible, and the output's biases are set to where the data lie.
     `_mean_inputs(data)`
         Returns the column means of the encoder's inputs for these rows, in float64: the origin
         that its first layer subtracts.
     `_scale_code(network, deviations, data)`
         Returns divisors of the initial code, if it starts as principal components with
         these standard deviations; ones by default.
+
+    `_corrupted_inputs(x, noise)`
+        Returns the encoder's inputs in training for rows x, drawn with the generator `noise`; by
+        default, the rows. A start near principal components allows for the noise in them.
 
     These are called in training:
 
@@ -151,6 +160,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         **TRAINING_CONSTRAINTS,
     }
     _auto_code_activation = "identity"
+    _has_free_code = True
     _parts = {
         "network": ("network=ConvNet(image_shape=(1, 28, 28))",),
         "table": ("table=TableEncoder()",),
@@ -589,6 +599,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     def _set_out(self, network, data):
         self._set_origin(network, data)
         self._start_linear(network, data)
+        self._start_saturating(network, data)
         network.perceptron.output.start(network, data)
 
     def _set_origin(self, network, data):
@@ -612,9 +623,29 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
                 slopes = torch.from_numpy(output.slopes_at_start(data))
                 network.own_decoder_weights[-1].div_(slopes.unsqueeze(1))
 
+    def _start_saturating(self, network, data):
+        """Start a narrow code of units that saturate near principal components, if possible."""
+        n_most = network.perceptron.n_saturating_components
+        if not (n_most and self._has_free_code):
+            return
+        rows = sample(data, ROWS_FOR_COMPONENTS, seed=0)
+        X, targets, weights = rows.X, rows.targets, rows.sample_weight
+        directions, _ = principal_components(X, n_most, weights)
+        inputs = self._corrupted_inputs(as_tensor(X), stream(0, "corrupt")).double()
+        deviations = np.nan_to_num(targets - column_means(targets, weights))
+        constant = network.perceptron.output.best_constant(targets, weights)
+        constant = np.zeros(targets.shape[1]) if constant is None else constant
+        weights = np.ones(len(X)) if weights is None else weights.astype(np.float64)
+        arrays = map(as_tensor, (directions, deviations, weights, constant))
+        start_saturating(network, inputs, *arrays)
+
     def _scale_code(self, network, deviations, data):
         """Divisors of components that have these standard deviations."""
         return torch.ones_like(deviations)
+
+    def _corrupted_inputs(self, x, noise):
+        """The encoder's inputs in training for rows x, drawn with the generator `noise`."""
+        return x
 
     def _mean_inputs(self, data):
         """Column means of the encoder's inputs for these rows, in float64."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import LABELS, NEVER_STOP, AnyWidth, X, small
+from scipy.linalg import subspace_angles
 from scipy.sparse import csr_matrix
 from scipy.special import expit, softmax
 from sklearn.base import clone
@@ -693,7 +694,9 @@ OTHERS = {
     "elu": Autoencoder(5, hidden_layer_sizes=(24,), activation="elu"),
     "tied": Autoencoder(5, hidden_layer_sizes=(24,), tied_weights=True),
     "relu code": Autoencoder(5, hidden_layer_sizes=(24,), code_activation="relu"),
-    "logistic code": DenoisingAutoencoder(5),
+    "logistic code": DenoisingAutoencoder(5, hidden_layer_sizes=(24,)),
+    "tied logistic code": DenoisingAutoencoder(5, tied_weights=True),
+    "sparse logistic code": SparseAutoencoder(5),
     "narrow": Autoencoder(5, hidden_layer_sizes=(3,)),
     "network": Autoencoder(5, hidden_layer_sizes=(24,), network=AnyWidth()),
     "tanh VAE": VAE(5, hidden_layer_sizes=(24,), activation="tanh"),
@@ -707,6 +710,84 @@ def test_others_start_at_random(estimator):
     rows = table(60, 12)
     model = clone(estimator).set_params(**STILL).fit(rows)
     assert explained(model, rows) < 0.5 * by_components(rows, 5)
+
+
+SATURATING = {
+    "logistic": Autoencoder(5, hidden_layer_sizes=(), code_activation="logistic"),
+    "tanh": Autoencoder(5, hidden_layer_sizes=(), code_activation="tanh"),
+    "contractive": ContractiveAutoencoder(5, tied_weights=False),
+    "not penalized": SparseAutoencoder(5, sparsity_weight=0.0),
+    "no noise": DenoisingAutoencoder(5, corruption=None),
+    "a stack's": StackedAutoencoder(5, estimator=DenoisingAutoencoder(corruption=None, **STILL)),
+    "a stack's upper one": StackedAutoencoder(
+        (8, 5),
+        estimator=[Autoencoder(hidden_layer_sizes=(40,), **STILL), DenoisingAutoencoder(**STILL)],
+    ),
+}
+
+
+@each_form
+@pytest.mark.parametrize("estimator", SATURATING.values(), ids=SATURATING)
+def test_a_narrow_code_that_saturates_starts_near_pca(estimator, form):
+    rows = table(60, 12)
+    model = clone(estimator).set_params(**STILL).fit(form(rows))
+    assert 0.97 * by_components(rows, 5) < explained(model, rows) < by_components(rows, 5)
+
+
+@pytest.mark.parametrize(("name", "factor"), [("logistic", 2.0), ("tanh", 1.0)])
+def test_its_units_are_a_rotation_of_components(name, factor):
+    """Their inputs vary enough for a slope, and hardly bend."""
+    rows = table(60, 12)
+    model = clone(SATURATING[name]).set_params(**STILL).fit(rows)
+    directions = PCA(5).fit(rows).components_
+    np.testing.assert_allclose(subspace_angles(model.coefs_[0], directions.T), 0.0, atol=1e-6)
+    lengths = np.linalg.svd(model.coefs_[0])[1]
+    np.testing.assert_allclose(lengths, lengths[0], rtol=1e-9)
+    deviations = ((rows - rows.mean(axis=0)) @ model.coefs_[0]).std(axis=0)
+    assert np.square(deviations).mean() == pytest.approx((0.35 * factor) ** 2)
+    assert deviations.max() < 4 * deviations.min()
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 2.0, 4.0])
+def test_its_decoder_is_a_wiener_filter_of_noisy_rows(level):
+    """Of components with variance v, the share v / (v + level^2) remains."""
+    rows = table(4000, 12)
+    noise = {"corruption": "gaussian", "corruption_level": level}
+    model = DenoisingAutoencoder(5, **noise, **STILL).fit(rows)
+    pca = PCA(5).fit(rows)
+    factors = pca.explained_variance_ / (pca.explained_variance_ + level**2)
+    noisy = model.corrupt(rows, random_state=1)
+    filtered = pca.mean_ + pca.transform(noisy) * factors @ pca.components_
+    of_model, of_filter = (
+        r2_score(rows, found, multioutput="variance_weighted")
+        for found in (model.reconstruct(noisy), filtered)
+    )
+    assert of_filter - 0.01 < of_model < of_filter + 0.001
+
+
+def test_it_leaves_out_components_that_say_nothing_of_the_target():
+    """They stay as they are drawn, and do not affect the reconstruction."""
+    rng = np.random.default_rng(0)
+    rows, noise = table(200, 12), rng.normal(size=(200, 12))
+    model = DenoisingAutoencoder(5, **STILL).fit(rows, target=noise)
+    assert explained(model, rows) < 0.2
+    known = DenoisingAutoencoder(5, corruption=None, **STILL).fit(rows, target=rows)
+    same = DenoisingAutoencoder(5, corruption=None, **STILL).fit(rows)
+    np.testing.assert_allclose(known.coefs_[0], same.coefs_[0], rtol=1e-12)
+
+
+def test_probabilities_start_near_components():
+    """With the slope of the logistic function at each mean, so less than with the squared error."""
+    rows = expit(0.5 * table(200, 12) - 2.0)
+    asked = {"hidden_layer_sizes": (), "code_activation": "logistic", **STILL}
+    model = Autoencoder(5, loss="binary_cross_entropy", **asked).fit(rows)
+    assert explained(model, rows) > 0.8 * by_components(rows, 5)
+
+
+@pytest.mark.parametrize("rows", [np.ones((1, 5)), np.ones((20, 5)), table(2, 5), np.eye(40)])
+def test_a_code_that_saturates_starts_with_any_rows(rows):
+    model = DenoisingAutoencoder(3, corruption=None, **STILL).fit(rows)
+    assert explained(model, rows) > -1e-9 if len(rows) > 1 else np.isfinite(model.loss_)
 
 
 def test_with_a_target_a_network_starts_at_random():

@@ -35,8 +35,9 @@ def _softplus_curvature(a, h):
     return slope * (1.0 - slope)
 
 
-# Activations that level off on both sides: codes between two bounds.
-SATURATING = {"logistic", "tanh"}
+# Activations that level off on both sides, for codes between two bounds, and the factor of their
+# inputs with which they have the shape of tanh.
+SATURATING = {"logistic": 2.0, "tanh": 1.0}
 
 aten = torch.ops.aten
 # Looked up once, since each of these names is a search through overloads.

@@ -2,8 +2,14 @@
 
 import torch
 
-from skae._engine.activations import find_activation
+from skae._engine.activations import SATURATING, activation_name, find_activation
 from skae._engine.network import Network
+
+# Standard deviation of the inputs of a unit that saturates, with the shape of tanh: it is nearly
+# linear there.
+DEVIATION = 0.35
+SURE = 2.0  # standard errors that a factor must be above 0
+LEAST_SLOPE = 0.01  # of a reconstruction, or few rows would decide
 
 
 def initial_network(perceptron, generator, output_scale=0.1):
@@ -82,3 +88,67 @@ def _carry(weights, biases, activations, first, last):
         weights[number][:n_rows].zero_()
         weights[number][:n_rows, :n_columns].copy_(matrix)
         biases[number][:n_rows].zero_()
+
+
+def start_saturating(network, inputs, directions, targets, weights, constant):
+    """Start the code as a rotation of projections on some directions, where it is nearly linear.
+
+    The decoder rotates back, and multiplies each projection by its factor of least squares: nearly
+    1, or less if inputs are noisy, as in a Wiener filter. Directions are left out if this factor
+    is not surely above 0. The rotation is the one nearest to the drawn weights, so that all units
+    vary alike, but no unit is a direction of noise alone.
+
+    Parameters
+    ----------
+    network : Network
+        Newly drawn, with a perceptron whose `n_saturating_components` is at least k; changed in
+        place.
+    inputs : Tensor of shape (n, n_features)
+        The encoder's inputs in training.
+    directions : Tensor of shape (k, n_features)
+        Orthonormal directions.
+    targets : Tensor of shape (n, n_features)
+        The rows to reconstruct.
+    weights : Tensor of shape (n,)
+        Of the rows.
+    constant : Tensor of shape (n_features,)
+        The output, before its activation, that the decoder starts around.
+    """
+    weights = (weights / weights.sum()).unsqueeze(1)
+    seen, wanted = (
+        (rows - (weights * rows).sum(dim=0)) @ directions.t() for rows in (inputs, targets)
+    )
+    factors, errors = _least_squares(seen, wanted, weights)
+    sure = factors > SURE * errors
+    if sure.any():
+        _carry_rotated(network, seen[:, sure], directions[sure], wanted[:, sure], weights)
+        output = find_activation(activation_name(network.perceptron.output))
+        slopes = output.slope(constant, output.function(constant)).clamp(min=LEAST_SLOPE)
+        network.own_decoder_weights[0].div_(slopes.unsqueeze(1))
+
+
+def _carry_rotated(network, seen, directions, wanted, weights):
+    name, n_units = network.perceptron.encoder_activations[0], len(directions)
+    (encoder,), (decoder,) = network.encoder_weights, network.own_decoder_weights
+    left, _, right = torch.linalg.svd(encoder[:n_units] @ directions.t())
+    rotation = left @ right
+    variance = (weights * seen.square()).sum(dim=0).mean()
+    to_units = rotation * (DEVIATION * SATURATING[name] / variance.sqrt())
+    code = find_activation(name).function(seen @ to_units.t())
+    code -= (weights * code).sum(dim=0)
+    factors, _ = _least_squares(code @ rotation, wanted, weights)
+    encoder[:n_units].copy_(to_units @ directions)
+    network.encoder_biases[0][:n_units].zero_()
+    decoder.zero_()
+    decoder[:, :n_units].copy_((rotation * factors @ directions).t())
+
+
+def _least_squares(given, wanted, weights):
+    """Factors that bring each column of one matrix nearest to that of another; standard errors.
+
+    Columns have mean 0, and weights add up to 1.
+    """
+    variances = (weights * given.square()).sum(dim=0)
+    factors = (weights * given * wanted).sum(dim=0) / variances
+    remainders = (weights * (wanted - factors * given).square()).sum(dim=0)
+    return factors, (remainders / variances * weights.square().sum()).sqrt()

@@ -10,7 +10,13 @@ from itertools import chain, islice
 from math import prod
 from operator import attrgetter
 
-from skae._engine.activations import IDENTITY, BlockSoftmax, activation_name, find_activation
+from skae._engine.activations import (
+    IDENTITY,
+    SATURATING,
+    BlockSoftmax,
+    activation_name,
+    find_activation,
+)
 from skae._engine.blocks import Block
 
 
@@ -174,6 +180,20 @@ class Perceptron:
         if self._blocks or not (mirrors and has_plain_code and pairs):
             return 0
         return min([self.sizes[-1], *[width // 4 for width in self.sizes[1:-1]]])
+
+    @cached_property
+    def n_saturating_components(self):
+        """How many components of a code can start in the middle of units that saturate.
+
+        All, or 0: the units must be the only layer, and fewer than the columns.
+        """
+        is_narrow = len(self.sizes) == 2 and self.sizes[1] < self.sizes[0] == self.n_outputs
+        is_plain = self.has_plain_code and self.has_plain_output and not self.log_inputs
+        if not (is_narrow and is_plain) or self._blocks or any(self.tied):
+            return 0
+        saturates = self.encoder_activations[0] in SATURATING and len(self.decoder_sizes) == 2
+        is_elementwise = activation_name(self.output) in ("identity", "logistic")
+        return self.sizes[1] if saturates and is_elementwise else 0
 
     @cached_property
     def encoder_shapes(self):

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from skae._engine.activations import SATURATING, activation_name
+from skae._engine.activations import SATURATING, TopK, activation_name
 from skae._engine.data import sample
 from skae._engine.devices import find_device
 from skae._engine.tape import PRECISIONS
@@ -92,7 +92,9 @@ class Settings:
         if its["n_iter_no_change"] == "auto":
             its["n_iter_no_change"] = patience_for(n_batches)
         if its["learning_rate_init"] == "auto":
-            its["learning_rate_init"] = learning_rate_for(perceptron, its["solver"], data, split)
+            its["learning_rate_init"] = learning_rate_for(
+                estimator, perceptron, its["solver"], data, split
+            )
         dtype, device = PRECISIONS[estimator.precision], find_device(estimator.device)
         return cls(**its, dtype=dtype, device=device)
 
@@ -155,9 +157,9 @@ def patience_for(n_batches):
     return max(LEAST_PATIENCE, math.ceil(PATIENCE / n_batches))
 
 
-def learning_rate_for(perceptron, solver, data, split):
+def learning_rate_for(estimator, perceptron, solver, data, split):
     """1e-3, but less for networks that start at principal components, nearly at their goal, and
-    more for encoders with only saturating layers, as their slopes are small.
+    more for top-k codes and for encoders with only saturating layers, as their slopes are small.
 
     A step of Adam moves each weight equally, and a unit's input by that times the number of
     columns: so it is smaller for wide tables.
@@ -166,10 +168,14 @@ def learning_rate_for(perceptron, solver, data, split):
         rate = 5e-4 if perceptron.code_heads == 1 else 1e-3  # noise is still to be learnt
         return rate * min(1.0, len(split.training) / perceptron.n_inputs)
     activations = perceptron.encoder_activations
+    if solver != "sgd" and activations and isinstance(activations[-1], TopK):
+        return 3e-3  # as only a few units learn from each row
     saturates = activations and all(name in SATURATING for name in activations)
     if not saturates or perceptron.front is not None or solver == "sgd":
         return 1e-3
-    return 1e-2 * min(1.0, FEW_COLUMNS / n_columns_at_work(data, split))
+    starts_near = estimator._has_free_code and perceptron.n_saturating_components
+    rate = 3e-3 if starts_near else 1e-2
+    return rate * min(1.0, FEW_COLUMNS / n_columns_at_work(data, split))
 
 
 def n_columns_at_work(data, split):
