@@ -26,13 +26,14 @@ class Estimator(NamedTuple):
     """A class with nothing set but what the table asks for."""
 
     title: str
-    make: object  # of w and of the largest width that PCA can have there, at most 32
+    make: object  # of w and of a function that limits a width to what PCA can have there
     reference: str  # the PCA of as many components
 
 
 ESTIMATORS = {
     "pca": Estimator("PCA(w)", lambda w, most: PCA(w), "pca"),
-    "pca32": Estimator("PCA(32 or all)", lambda w, most: PCA(most), "pca32"),
+    "pca32": Estimator("PCA(32 or all)", lambda w, most: PCA(most(WIDE)), "pca32"),
+    "pca128": Estimator("PCA(128 or all)", lambda w, most: PCA(most(128)), "pca128"),
     "ae": Estimator("Autoencoder(w)", lambda w, most: Autoencoder(w), "pca"),
     "vae": Estimator("VAE(w)", lambda w, most: VAE(w), "pca"),
     "stack": Estimator("Stacked((128, w))", lambda w, most: StackedAutoencoder((128, w)), "pca"),
@@ -43,9 +44,9 @@ ESTIMATORS = {
         sparsity: Estimator(
             f"Sparse(128), {sparsity}",
             lambda w, most, sparsity=sparsity: SparseAutoencoder(128, sparsity=sparsity),
-            "pca32",
+            reference,
         )
-        for sparsity in ("kl", "l1", "topk")
+        for sparsity, reference in (("kl", "pca128"), ("l1", "pca128"), ("topk", "pca32"))
     },
 }
 OURS = [name for name in ESTIMATORS if not name.startswith("pca")]
@@ -63,7 +64,9 @@ def explained(model, X, inputs=None):
 
 def make(name, width, shape, seed):
     """An estimator for training rows of that shape."""
-    return ESTIMATORS[name].make(width, min(WIDE, *shape)).set_params(random_state=seed)
+    return (
+        ESTIMATORS[name].make(width, lambda most: min(most, *shape)).set_params(random_state=seed)
+    )
 
 
 def measure(table, name, split, folder):
