@@ -6,7 +6,6 @@ other kinds may surround it, as a front and a back.
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import chain, islice
 from math import prod
 from operator import attrgetter
 
@@ -303,11 +302,13 @@ class Layout:
     def split(self, flat):
         """The vector's tensors as lists by kind, each a view that is its own autograd leaf: views
         of one leaf would send every gradient through the whole vector."""
-        flat = flat.detach()
-        begin, view = flat.storage_offset(), flat.as_strided
-        places = chain.from_iterable(self._places.values())
-        views = iter([view(shape, strides, begin + start) for shape, strides, start in places])
-        return {kind: list(islice(views, len(its))) for kind, its in self._places.items()}
+        flat, tensors = flat.detach(), {}
+        begin = flat.storage_offset()
+        for kind, places in self._places.items():
+            its = tensors[kind] = []
+            for shape, strides, start in places:
+                its.append(flat.as_strided(shape, strides, begin + start))
+        return tensors
 
 
 # Cached, since each call of `partial_fit` describes its perceptron anew, mostly the same.

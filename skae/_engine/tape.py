@@ -46,19 +46,16 @@ class Tape(Network):
             network = Network(network.perceptron, torch.zeros_like(network.flat, dtype=dtype))
         self._layer_weights = network.flat  # the weights themselves, or rounded ones
         gradients = Network(network.perceptron, gradient)
-        encoder = network.encoder_layers, gradients.encoder_layers
-        decoder = network.decoder_layers, gradients.decoder_layers
-        self._encoder, self._decoder = self._layers(*encoder), self._layers(*decoder)
+        rounds = dtype is not None
+        self._encoder = Layers(network.encoder_layers, gradients.encoder_layers, rounds)
+        self._decoder = Layers(network.decoder_layers, gradients.decoder_layers, rounds)
         self._records, self._passes = [], {}  # passes by the ids of their outputs
-
-    def _layers(self, layers, gradients):
-        return Layers(layers, gradients, is_rounded=self._dtype is not None)
 
     @cached_property
     def _linear_parts(self):
         """The encoder's layers one by one, without activations, for autograd's slopes."""
         return [
-            self._layers([(weight, bias, IDENTITY)], [(*gradients, IDENTITY)])
+            Layers([(weight, bias, IDENTITY)], [(*gradients, IDENTITY)], self._dtype is not None)
             for weight, bias, *gradients in self._encoder.tensors
         ]
 
@@ -124,14 +121,8 @@ class Tape(Network):
                 if tensor.requires_grad:
                     _bring(tensor, gradient, arrived)
         self._is_rounded = False  # as weights change next
-        self._release()
-
-    def _release(self):
-        """Release the workspaces of this step for the next one."""
-        self._encoder.release()
-        self._decoder.release()
-        for part in vars(self).get("_linear_parts", ()):
-            part.release()
+        for layers in (self._encoder, self._decoder, *vars(self).get("_linear_parts", ())):
+            layers.release()  # its workspaces, for the next step
 
     def _run(self, module, x):
         if self._dtype is None:
@@ -183,21 +174,12 @@ def _bring(tensor, gradient, arrived):
 
 def _pulled(record, arrived):
     """The gradients at a record's inputs; none if nothing depends on its outputs."""
-    outputs = record.outputs
-    if len(outputs) == 1:
-        gradient = _taken(outputs[0], arrived)
-        return () if gradient is None else record.pullback(gradient)
-    gradients = [_taken(output, arrived) for output in outputs]
-    if all(gradient is None for gradient in gradients):
-        return ()
-    pairs = zip(outputs, gradients, strict=True)
-    return record.pullback(*(torch.zeros_like(o) if g is None else g for o, g in pairs))
-
-
-def _taken(output, arrived):
-    """The gradient at an output, or None; `grad` is cleared, as the output is used again."""
-    gradient = arrived.get(id(output))
-    if output.grad is not None:
-        gradient = output.grad if gradient is None else output.grad + gradient
-        output.grad = None
-    return gradient
+    gradients, has_arrived = [], False
+    for output in record.outputs:
+        gradient = arrived.get(id(output))
+        if output.grad is not None:
+            gradient = output.grad if gradient is None else output.grad + gradient
+            output.grad = None  # as the output is used again
+        has_arrived |= gradient is not None
+        gradients.append(torch.zeros_like(output) if gradient is None else gradient)
+    return record.pullback(*gradients) if has_arrived else ()

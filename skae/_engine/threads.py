@@ -25,15 +25,16 @@ class _OneThread:
     """Like ThreadpoolController.limit, which also collects versions and takes ten times longer."""
 
     def __enter__(self):
-        self._before = [(library, library.get_num_threads()) for library in _openmp()]
-        for library, n_threads in self._before:
+        self._limited = []
+        for library in _openmp():
+            n_threads = library.get_num_threads()
             if n_threads != 1:
+                self._limited.append((library, n_threads))
                 library.set_num_threads(1)
 
     def __exit__(self, *error):
-        for library, n_threads in self._before:
-            if n_threads != 1:
-                library.set_num_threads(n_threads)
+        for library, n_threads in self._limited:
+            library.set_num_threads(n_threads)
 
 
 @cache

@@ -6,6 +6,7 @@ processes share batches, it changes with every step.
 """
 
 from functools import partial
+from itertools import repeat
 from typing import NamedTuple
 
 import torch
@@ -95,9 +96,9 @@ class Layers:
 
     def _workspace(self, n_rows):
         number = len(self._in_use)  # of the pass in this step
-        room = self._room(number, n_rows)
         workspace = self._made.get((number, n_rows))
         if workspace is None:
+            room = self._room(number, n_rows)
             if len(self._made) >= MAX_WORKSPACES:
                 self._made.clear()
             workspace = Workspace(self._layers, n_rows, self._is_rounded, room)
@@ -111,15 +112,15 @@ class Layers:
         if room is None or len(room[0][0]) < n_rows:
             self._made.clear()  # views of less memory
             n_rows += 0 if room is None else n_rows // 8  # so that it seldom grows
-            room = self._rooms[number] = [_memory(layer, n_rows) for layer in self._layers]
+            room = self._rooms[number] = [*map(_memory, self._layers, repeat(n_rows))]
         return room
 
 
 def _memory(layer, n_rows):
-    """Tensors for the gradient at h, for a, and for h if it does not overwrite a."""
-    in_one = layer.activation is IDENTITY or layer.activation.in_place is not None
-    weight = layer.weight
-    return [weight.new_empty(n_rows, len(weight)) for _ in range(2 if in_one else 3)]
+    """Tensors for the gradient at h, for a, and for h, which is a if h overwrites it."""
+    shape, new = (n_rows, len(layer.weight)), layer.weight.new_empty
+    at_h, a = new(shape), new(shape)
+    return at_h, a, a if layer.activation.in_place else new(shape)
 
 
 def _shaped(rows, like):
@@ -138,7 +139,7 @@ class Workspace:
     n_rows : int
     is_rounded : bool
         See `Layers`.
-    room : list of list of Tensor
+    room : list of tuple of Tensor
         For each layer, tensors of shape (n, fan_out) from `_memory`, with n >= n_rows.
 
     Attributes
@@ -150,9 +151,9 @@ class Workspace:
     def __init__(self, layers, n_rows, is_rounded, room):
         self._ones = layers[0].weight.new_ones(n_rows)
         self._forward, self._backward, below, gradient_below = [], [], None, None
-        for layer, tensors in zip(layers, room, strict=True):
-            at_h, a, *h = (tensor[:n_rows] for tensor in tensors)  # at_h: the gradient at h
-            h, activate, pull_back = _bound(layer.activation, a, *h)
+        for layer, (at_h, a, h) in zip(layers, room, strict=True):  # at_h: the gradient at h
+            at_h, a, h = at_h[:n_rows], a[:n_rows], h[:n_rows]
+            activate, pull_back = _bound(layer.activation, a, h)
             self._forward.append((layer.bias, below, layer.weight.t(), a, activate))
             # Pulled back to a, it overwrites h.
             transposed = at_h.t() if pull_back is None else h.t()
@@ -216,19 +217,19 @@ def _rounded_adds(layer):
     return add_mm, add_mv
 
 
-def _bound(activation, a, h=None):
-    """h(a), in the memory of h if given, and functions that compute it and pull a gradient back.
+def _bound(activation, a, h):
+    """Functions that compute h(a) in the memory of h, and that pull a gradient back to a.
 
     The latter overwrites h, which is no longer needed: passes go backwards from the last
-    computation.
+    computation. They are None for the identity, whose h is a.
     """
     if activation is IDENTITY:
-        return a, None, None
-    if activation.in_place is None:
-
-        def activate():
-            h.copy_(activation.function(a))
-    else:
-        h, activate = a, partial(activation.in_place, a)
+        return None, None
     pull_back = activation.pull_back
-    return h, activate, lambda gradient: pull_back(gradient, a, h, h)
+    if activation.in_place is not None:
+        return partial(activation.in_place, a), lambda gradient: pull_back(gradient, a, h, h)
+
+    def activate():
+        h.copy_(activation.function(a))
+
+    return activate, lambda gradient: pull_back(gradient, a, h, h)
