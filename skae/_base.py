@@ -235,10 +235,12 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     def _validate(self, X, target, sample_weight, reset):
         self._check_parameters()
         X = self._validate_X(X, reset, sample_weight=sample_weight)
-        data = Data(X, None if target is None else self._validate_target(target, X))
-        self._check_values(data.targets, "X" if target is None else "target")
-        if target is not None and self._output.has_totals:
-            self._check_values(data.X)  # its total scales the reconstruction
+        if target is None or self._output.has_totals:  # the total of X scales the reconstruction
+            self._check_values(X)
+        if target is not None:
+            target = self._validate_target(target, X)
+            self._check_values(target, "target")
+        data = Data(X, target)
         if reset:
             self._check_network_spec(data)
         return weighted(data, sample_weight)

@@ -171,13 +171,8 @@ class NetworkEstimator(
     _warmup_epochs = 0  # first epochs, whose objective is not yet the final one
     _output_units = None  # (scale, offset) of outputs that are trained in other units
 
-    @property
-    def _continues_training(self):
-        """Whether `fit` continues the last one."""
-        return self.warm_start and self.__sklearn_is_fitted__()
-
     def _run_fit(self, X, target=None, sample_weight=None):
-        continues = self._continues_training
+        continues = self.warm_start and self.__sklearn_is_fitted__()
         with together(self, continues, X, target, sample_weight) as given:
             return self._fit_to(continues, *given)
 
@@ -383,7 +378,7 @@ class NetworkEstimator(
     @property
     def _accepted(self):
         """Arguments of `validate_data`: what X may be."""
-        of_tables = self._table is not None and self._takes_gaps_of_tables
+        of_tables = self._takes_gaps_of_tables and self._table is not None
         takes_gaps = of_tables or self._takes_gaps
         return {**ACCEPTED, "ensure_all_finite": "allow-nan" if takes_gaps else True}
 

@@ -67,7 +67,8 @@ def explained_deviance(estimator, network, data):
 
 def warn_of_little(estimator, data):
     """Warn if the fit has learnt much less than could be expected."""
-    _judge(estimator, data, complaint_of_little, may_scale=_takes_any_numbers(estimator))
+    may_scale = estimator._perceptron.output.activation == "identity"  # X is any numbers
+    _judge(estimator, data, complaint_of_little, may_scale)
 
 
 def warn_of_poor_predictions(estimator, data):
@@ -92,11 +93,6 @@ def _judge(estimator, data, complaint, may_scale):
             f"{what_to_do[0].upper()}{what_to_do[1:]}.",
             ConvergenceWarning,
         )
-
-
-def _takes_any_numbers(estimator):
-    """Whether reconstructions may be any numbers, so that columns can be scaled."""
-    return estimator._perceptron.output.activation == "identity"
 
 
 def complaint_of_little(estimator, some, explained):
@@ -189,7 +185,8 @@ def complaint_of_ratio(scales, ranges, names):
         return None
     # Columns that are almost always 0, like pixels at the rim, also have small deviations.
     with np.errstate(divide="ignore", invalid="ignore"):  # or vanish
-        ratio = min([s[varies].max() / s[varies].min() for s in (scales, ranges)])
+        both = np.stack([scales, ranges])[:, varies]
+        ratio = (both.max(axis=1) / both.min(axis=1)).min()
     if not ratio >= RATIO:
         return None
     least, most = varies[scales[varies].argmin()], varies[scales[varies].argmax()]

@@ -112,19 +112,16 @@ class Rows:
     device : torch.device
     """
 
+    _is_array = True
+
     def __init__(self, X, device):
         self._X, self._device, self._tensor = X, device, None
         self.shape, self.dtype = X.shape, X.dtype
         self._on_cpu = device.type == "cpu"
         self._buffer = self._batch = None
         self._n_rows = self._n_max = 0
-        if self._on_cpu and self._shares_memory:
-            self._tensor = torch.from_numpy(X)
-
-    @property
-    def _shares_memory(self):
-        """Whether torch takes X without a copy: not if it is read-only, as memory maps are."""
-        return self._X.flags.writeable
+        if self._on_cpu and self._is_array and X.flags.writeable:  # not a memory map
+            self._tensor = torch.from_numpy(X)  # without a copy
 
     def take(self, indices):
         """The rows at some indices; valid until the next call."""
@@ -171,7 +168,7 @@ class SparseRows(Rows):
     For another device they are moved there batch by batch.
     """
 
-    _shares_memory = False
+    _is_array = False
 
     def take(self, indices):
         """The rows at some indices; valid until the next call."""

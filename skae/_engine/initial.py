@@ -34,12 +34,12 @@ def initial_network(perceptron, generator, output_scale=0.1):
     weights = (*network.encoder_weights, *network.own_decoder_weights)
     biases = (*network.encoder_biases, *network.decoder_biases)
     shapes = (*perceptron.encoder_shapes, *perceptron.decoder_shapes)
-    activations = (*perceptron.encoder_activations, *perceptron.decoder_activations)
-    for weight, bias, name, (fan_out, fan_in) in zip(
+    activations = (*perceptron.encoder_functions, *perceptron.decoder_functions)
+    for weight, bias, activation, (fan_out, fan_in) in zip(
         weights, biases, activations[: len(shapes)], shapes, strict=True
     ):
         if weight is not None:
-            limit = find_activation(name).gain * (6.0 / (fan_in + fan_out)) ** 0.5
+            limit = activation.gain * (6.0 / (fan_in + fan_out)) ** 0.5
             weight.uniform_(-limit, limit, generator=generator)
         bias.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)
     if perceptron.back is None:

@@ -14,7 +14,7 @@ from math import prod
 import torch
 from torch.nn import functional
 
-from skae._engine.activations import IDENTITY, find_activation
+from skae._engine.activations import IDENTITY
 from skae._engine.blocks import atoms_of, output_biases
 from skae._engine.perceptron import KEPT
 
@@ -470,23 +470,27 @@ class Network:
     def encoder_layers(self):
         """Triples (weight, bias, activation); with two heads, the last one without any."""
         weights, biases = self._tensors["encoder_weights"], self._tensors["encoder_biases"]
-        return list(zip(weights, biases, self.perceptron.encoder_functions, strict=True))
+        functions = self.perceptron.encoder_functions
+        functions = functions if self.perceptron.code_heads == 1 else [*functions[:-1], IDENTITY]
+        return list(zip(weights, biases, functions, strict=True))
 
     @cached_property
     def decoder_layers(self):
         """Triples (weight, bias, activation); the loss handles the output's activation."""
         weights, biases = self.decoder_weights, self._tensors["decoder_biases"]
-        return list(zip(weights, biases, self.perceptron.decoder_functions, strict=True))
+        functions = self.perceptron.decoder_functions[:-1]
+        functions = functions if self.perceptron.back else [*functions, IDENTITY]
+        return list(zip(weights, biases, functions, strict=True))
 
     @property
     def code_activation(self):
         """The activation of the encoder's last layer."""
-        return find_activation(self.perceptron.encoder_activations[-1])
+        return self.perceptron.encoder_functions[-1]
 
     @property
     def output_activation(self):
         """The activation that turns the decoder's output into a reconstruction."""
-        return find_activation(self.perceptron.output)
+        return self.perceptron.decoder_functions[-1]
 
 
 def _through(layers, x):

@@ -10,7 +10,6 @@ from math import prod
 from operator import attrgetter
 
 from skae._engine.activations import (
-    IDENTITY,
     SATURATING,
     BlockSoftmax,
     activation_name,
@@ -74,6 +73,8 @@ class Perceptron:
         an image; () for others.
     code_shape : tuple of int
         Shape of one row's code before it is flattened.
+    encoder_shapes, decoder_shapes : tuple of tuple of int
+        Shapes (fan_out, fan_in) of the weights, tied ones included.
     """
 
     sizes: tuple
@@ -104,6 +105,8 @@ class Perceptron:
             "image": image,
             "decoded_image": () if back is None else back.shape_in[1:],
             "code_shape": (self.sizes[-1], *image),
+            "encoder_shapes": _shapes(self.sizes, self.code_heads),
+            "decoder_shapes": _shapes(decoder_sizes, self.output_heads if back is None else 1),
         }
         vars(self).update(derived)  # as frozen dataclasses refuse assignments
 
@@ -124,15 +127,13 @@ class Perceptron:
 
     @cached_property
     def encoder_functions(self):
-        """The `Activation` of each encoder layer; with two heads, the last one is the identity."""
-        functions = list(map(find_activation, self.encoder_activations))
-        return functions if self.code_heads == 1 else [*functions[:-1], IDENTITY]
+        """The `Activation` of each encoder layer."""
+        return list(map(find_activation, self.encoder_activations))
 
     @cached_property
     def decoder_functions(self):
-        """The same for the decoder's layers; the loss handles the output's."""
-        functions = list(map(find_activation, self.decoder_activations[:-1]))
-        return functions if self.back else [*functions, IDENTITY]
+        """The same for the decoder's layers, with the output's at the end."""
+        return list(map(find_activation, self.decoder_activations))
 
     @cached_property
     def width(self):
@@ -142,25 +143,11 @@ class Perceptron:
         return max(*dense, *[block.width for block in self._blocks])
 
     @cached_property
-    def n_products(self):
-        """Largest number of multiplications of a layer for one row."""
-        return max(self._products)
-
-    @cached_property
-    def n_products_in_all(self):
-        """Multiplications for one row in all dense layers and the largest layer of each block."""
-        return sum(self._products)
-
-    @cached_property
-    def _products(self):
+    def products(self):
         """Multiplications for one row in each dense layer and the largest layer of each block."""
-        products = [block.n_products for block in self._blocks]
-        for shapes, image in (
-            (self.encoder_shapes, self.image),
-            (self.decoder_shapes, self.decoded_image),
-        ):
-            products += [prod(shape) * prod(image) for shape in shapes]
-        return products
+        dense = [prod(shape) * prod(self.image) for shape in self.encoder_shapes]
+        dense += [prod(shape) * prod(self.decoded_image) for shape in self.decoder_shapes]
+        return [*dense, *[block.n_products for block in self._blocks]]
 
     @cached_property
     def n_linear_components(self):
@@ -188,21 +175,11 @@ class Perceptron:
         """
         is_narrow = len(self.sizes) == 2 and self.sizes[1] < self.sizes[0] == self.n_outputs
         is_plain = self.has_plain_code and self.has_plain_output and not self.log_inputs
-        if not (is_narrow and is_plain) or self._blocks or any(self.tied):
+        if not (is_narrow and is_plain) or self.blocks or any(self.tied):
             return 0
         saturates = self.encoder_activations[0] in SATURATING and len(self.decoder_sizes) == 2
         is_elementwise = activation_name(self.output) in ("identity", "logistic")
         return self.sizes[1] if saturates and is_elementwise else 0
-
-    @cached_property
-    def encoder_shapes(self):
-        """Shapes (fan_out, fan_in) of the encoder's weights."""
-        return _shapes(self.sizes, self.code_heads)
-
-    @cached_property
-    def decoder_shapes(self):
-        """Shapes (fan_out, fan_in) of the decoder's weights, tied ones included."""
-        return _shapes(self.decoder_sizes, self.output_heads if self.back is None else 1)
 
     @cached_property
     def layout(self):
@@ -212,22 +189,20 @@ class Perceptron:
         """
         encoder, decoder = self.encoder_shapes, self.decoder_shapes
         own = [shape for shape, tied in zip(decoder, self.tied[::-1], strict=True) if not tied]
-        decoders = (
-            ("decoder_weights", tuple(own)),
-            ("decoder_biases", tuple([shape[:1] for shape in decoder])),
-            ("back", self.back.shapes if self.back else ()),
-        )
         groups = [
             ("encoder", "origin", ((self.n_inputs,),) if self.has_encoder else ()),
             ("encoder", "front", self.front.shapes if self.front else ()),
             ("encoder", "encoder_weights", encoder),
             ("encoder", "encoder_biases", tuple([shape[:1] for shape in encoder])),
-            *[("decoder", *kind) for kind in decoders],
+            ("decoder", "decoder_weights", tuple(own)),
+            ("decoder", "decoder_biases", tuple([shape[:1] for shape in decoder])),
+            ("decoder", "back", self.back.shapes if self.back else ()),
             ("rest", "extra", ((self.n_extra,),)),
         ]
         if self.averages:
-            averages = *decoders, ("n_averaged", ((1,),)), ("game", ((2,),))
-            groups += [("averages", f"{KEPT}{name}", shapes) for name, shapes in averages]
+            kept = [group[1:] for group in groups if group[0] == "decoder"]
+            kept += ("n_averaged", ((1,),)), ("game", ((2,),))
+            groups += [("averages", f"{KEPT}{kind}", shapes) for kind, shapes in kept]
         return layout_of(tuple(groups))
 
     @property

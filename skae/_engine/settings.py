@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -98,11 +97,6 @@ class Settings:
         dtype, device = PRECISIONS[estimator.precision], find_device(estimator.device)
         return cls(**its, dtype=dtype, device=device)
 
-    @cached_property
-    def in_windows(self):
-        """Whether rows are shuffled within windows."""
-        return isinstance(self.shuffle, str)
-
     def __str__(self):
         if self.solver == "lbfgs":  # the other settings do not apply to it
             return f"max_iter={self.max_iter}"
@@ -132,7 +126,7 @@ def max_iter_for(estimator, perceptron, solver, n_rows, batch_size):
         return estimator._warmup_epochs + N_ITERATIONS
     if not estimator._few_steps_suffice:
         rows = batch_size * estimator._rows_per_row + ROWS_PER_UPDATE
-        work = 3 * perceptron.n_products_in_all * rows
+        work = 3 * sum(perceptron.products) * rows
         least = least_steps(work, n_rows / perceptron.n_inputs)
     return estimator._warmup_epochs + n_epochs_for(n_batches, least)
 

@@ -16,7 +16,7 @@ def enough_threads(n_rows, perceptron):
     The limit is OpenMP's for the calling thread only, so that it affects neither other threads nor
     code after the context.
     """
-    if n_rows * perceptron.n_products >= SMALL_PRODUCT:
+    if n_rows * max(perceptron.products) >= SMALL_PRODUCT:
         return nullcontext()
     return _OneThread()
 

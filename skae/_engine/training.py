@@ -124,7 +124,8 @@ class Trainer:
     def __init__(self, estimator, settings, perceptron, state, data, split):
         self.estimator, self.settings = estimator, settings
         self.device, self.alpha = settings.device, settings.alpha
-        self.data, self.split = data, split.as_read(data.X) if settings.in_windows else split
+        self.data = data
+        self.split = split.as_read(data.X) if settings.shuffle == "windows" else split
         self._tables = [*map(partial(rows_of, device=self.device), data.tables)]
         self._sample_weight = None
         if data.sample_weight is not None:
@@ -222,7 +223,7 @@ class Trainer:
         windows = self._windows(seed, epoch)
         batches = torch.cat(windows).to(self.device).split(self.settings.batch_size)
         taken = batches
-        if self.settings.in_windows and is_on_file(own(self.data.X)):
+        if self.settings.shuffle == "windows" and is_on_file(own(self.data.X)):
             taken = reading_ahead(self.data.X, windows, batches)
         losses = []
         with self._enough_threads():
@@ -259,7 +260,7 @@ class Trainer:
         rows, generator = self.split.training, stream(seed, "shuffle", epoch)
         if not self.settings.shuffle:
             return [rows]
-        if self.settings.in_windows:
+        if self.settings.shuffle == "windows":
             return shuffled_windows(rows, self.data.X.shape[1], generator)
         return [shuffled(rows, generator)]
 

@@ -225,11 +225,11 @@ def _bound(activation, a, h):
     """
     if activation is IDENTITY:
         return None, None
-    pull_back = activation.pull_back
+    pull_back = partial(activation.pull_back, a=a, h=h, out=h)
     if activation.in_place is not None:
-        return partial(activation.in_place, a), lambda gradient: pull_back(gradient, a, h, h)
+        return partial(activation.in_place, a), pull_back
 
     def activate():
         h.copy_(activation.function(a))
 
-    return activate, lambda gradient: pull_back(gradient, a, h, h)
+    return activate, pull_back
