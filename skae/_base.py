@@ -657,8 +657,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     @hook
     def _output(self):
         """Meaning of the decoder's output, according to the parameters."""
-        table = self._table
-        return LOSSES[self.loss] if table is None else Mixed(table._widths)
+        return Mixed(self.table_._widths) if "table_" in vars(self) else LOSSES[self.loss]
 
     def _check_output_of_tables(self):
         if isinstance(getattr(self, "network", None), ConvNet):

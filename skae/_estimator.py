@@ -174,42 +174,37 @@ class NetworkEstimator(
     def _run_fit(self, X, target=None, sample_weight=None):
         continues = self.warm_start and self.__sklearn_is_fitted__()
         with together(self, continues, X, target, sample_weight) as given:
-            return self._fit_to(continues, *given)
-
-    def _fit_to(self, continues, X, target, sample_weight):
-        with self._transaction() as before:
-            self._check_budget()
-            data = self._validate(X, target, sample_weight, reset=not continues)
-            if not continues:
-                self._check_weights(data)
-            self._warn_of_data(data)
-            warn_of_order(self, data.X)
-            if not continues:
-                self._forget()
-                before.clear(), before.update(vars(self))  # a failure now leaves no fit
-            self._fit(data, continues)
-        self._warn_of_fit(data)
+            with self._transaction() as before:
+                self._check_budget()
+                data = self._validate(*given, reset=not continues)
+                if not continues:
+                    self._check_weights(data)
+                self._warn_of_data(data)
+                warn_of_order(self, data.X)
+                if not continues:
+                    self._forget()
+                    before.clear(), before.update(vars(self))  # a failure now leaves no fit
+                self._fit(data, continues)
+            self._warn_of_fit(data)
         return self
 
     def _run_partial_fit(self, X, target=None, sample_weight=None):
-        with together(self, self.__sklearn_is_fitted__(), X, target, sample_weight) as given:
-            return self._run_one_epoch(*given)
-
-    def _run_one_epoch(self, X, target, sample_weight):
-        continues, parameters = self.__sklearn_is_fitted__(), self._parameters()
-        # scikit-learn checks only in the first call; parameters rarely change between calls.
-        if continues and not are_unchanged(self._state.parameters, parameters):
-            self._validate_params()
-        with self._transaction():
-            started = time.perf_counter()
-            data = self._validate(X, target, sample_weight, reset=not continues)
-            trainer = self._resume(data) if continues else self._start(data)
-            trainer.n_iter_before = self.n_iter_ if continues else 0
-            trainer.run_epoch()
-            self._commit(trainer)
-            self._state.parameters = parameters
-        if trainer.settings.verbose:
-            trainer.report(self.n_iter_, time.perf_counter() - started)
+        continues = self.__sklearn_is_fitted__()
+        with together(self, continues, X, target, sample_weight) as given:
+            parameters = self._parameters()
+            # scikit-learn checks only in the first call; parameters rarely change between calls.
+            if continues and not are_unchanged(self._state.parameters, parameters):
+                self._validate_params()
+            with self._transaction():
+                started = time.perf_counter()
+                data = self._validate(*given, reset=not continues)
+                trainer = self._resume(data) if continues else self._start(data)
+                trainer.n_iter_before = self.n_iter_ if continues else 0
+                trainer.run_epoch()
+                self._commit(trainer)
+                self._state.parameters = parameters
+            if trainer.settings.verbose:
+                trainer.report(self.n_iter_, time.perf_counter() - started)
         return self
 
     def _go_on(self, trainer):

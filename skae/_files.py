@@ -57,10 +57,11 @@ def _float_for(dtype):
 
 def warn_of_order(estimator, X):
     """Warn if rows are to be read one by one from a file larger than the free memory."""
-    size = size_on_file(own(X))
-    if not size or not _is_read_one_by_one(estimator):
+    X = own(X)
+    if not is_on_file(X) or not _is_read_one_by_one(estimator):
         return
-    if size > (free := free_memory()):
+    size, free = size_on_file(X), free_memory()
+    if size > free:
         warn(
             f"X is a memory map of {size / 1e9:.3g} GB, but only {free / 1e9:.3g} GB of memory "
             f"are free, and shuffle={estimator.shuffle!r} takes rows one by one from all over the "

@@ -11,7 +11,7 @@ from scipy.sparse import issparse
 
 from skae._engine.devices import as_tensor
 from skae._engine.files import OnFile, only
-from skae._engine.shards import Shard, own
+from skae._engine.shards import Shard
 from skae._engine.streams import stream
 
 SAMPLE_SIZE = 2**24  # maximum of numbers in a sample
@@ -228,7 +228,8 @@ class OtherRows:
 
 def rows_of(X, device):
     """The `Rows` of an array, `OnFile` or CSR matrix; for a `Shard`, this process's."""
-    X = own(X)
+    if isinstance(X, Shard):
+        return rows_of(X.own, device)
     if isinstance(X, OnFile):
         return FileRows(X, device)
     return SparseRows(X, device) if issparse(X) else Rows(X, device)

@@ -125,22 +125,18 @@ class Network:
     _subtracts = True  # subtracts the origin from rows, unless the first bias does
 
     def __init__(self, perceptron, flat, gradient=None):
-        self.perceptron = perceptron
-        self.flat = flat
-        self._gradient = gradient
+        self.perceptron, self.flat = perceptron, flat
+        self._tensors = perceptron.layout.split(flat)  # by kind
+        if gradient is not None:
+            self._attach(perceptron.layout.split(gradient))
 
-    @cached_property
-    def _tensors(self):
-        """All tensors by kind, made on demand: a tape rarely needs its own."""
-        tensors = self.perceptron.layout.split(self.flat)
-        if self._gradient is not None:
-            gradients = self.perceptron.layout.split(self._gradient)
-            for kind, its in gradients.items():
-                if kind == "origin" or kind.startswith(KEPT):
-                    continue
-                for tensor, gradient in zip(tensors[kind], its, strict=True):
-                    tensor.requires_grad_().grad = gradient
-        return tensors
+    def _attach(self, gradients):
+        """Have autograd add the gradients of trained tensors to these."""
+        for kind, its in gradients.items():
+            if kind == "origin" or kind.startswith(KEPT):
+                continue
+            for tensor, gradient in zip(self._tensors[kind], its, strict=True):
+                tensor.requires_grad_().grad = gradient
 
     def completed(self, units=None):
         """The network as read-only, with everything built that is otherwise built on demand.

@@ -75,6 +75,10 @@ class Perceptron:
         Shape of one row's code before it is flattened.
     encoder_shapes, decoder_shapes : tuple of tuple of int
         Shapes (fan_out, fan_in) of the weights, tied ones included.
+    encoder_functions, decoder_functions : list of Activation
+        One per layer, and the output's at the end.
+    blocks : list of Block
+        The front and the back, if there are any.
     """
 
     sizes: tuple
@@ -107,6 +111,9 @@ class Perceptron:
             "code_shape": (self.sizes[-1], *image),
             "encoder_shapes": _shapes(self.sizes, self.code_heads),
             "decoder_shapes": _shapes(decoder_sizes, self.output_heads if back is None else 1),
+            "encoder_functions": list(map(find_activation, self.encoder_activations)),
+            "decoder_functions": list(map(find_activation, self.decoder_activations)),
+            "blocks": [*filter(None, (front, back))],
         }
         vars(self).update(derived)  # as frozen dataclasses refuse assignments
 
@@ -126,28 +133,18 @@ class Perceptron:
         return f"{logs}{widths} ({encoder} / {decoder}{tied}{heads}{extra}){''.join(around)}"
 
     @cached_property
-    def encoder_functions(self):
-        """The `Activation` of each encoder layer."""
-        return list(map(find_activation, self.encoder_activations))
-
-    @cached_property
-    def decoder_functions(self):
-        """The same for the decoder's layers, with the output's at the end."""
-        return list(map(find_activation, self.decoder_activations))
-
-    @cached_property
     def width(self):
         """Width of the widest layer."""
         encoder, decoder = max(self.sizes), max(self.decoder_sizes)
         dense = encoder * prod(self.image), decoder * prod(self.decoded_image)
-        return max(*dense, *[block.width for block in self._blocks])
+        return max(*dense, *[block.width for block in self.blocks])
 
     @cached_property
     def products(self):
         """Multiplications for one row in each dense layer and the largest layer of each block."""
-        dense = [prod(shape) * prod(self.image) for shape in self.encoder_shapes]
-        dense += [prod(shape) * prod(self.decoded_image) for shape in self.decoder_shapes]
-        return [*dense, *[block.n_products for block in self._blocks]]
+        parts = (self.encoder_shapes, self.image), (self.decoder_shapes, self.decoded_image)
+        dense = [prod(shape) * prod(image) for shapes, image in parts for shape in shapes]
+        return [*dense, *[block.n_products for block in self.blocks]]
 
     @cached_property
     def n_linear_components(self):
@@ -163,7 +160,7 @@ class Perceptron:
         has_plain_code = self.encoder_activations[-1:] == ("identity",)
         hidden = [*self.encoder_functions[:-1], *self.decoder_functions[:-1]]
         pairs = all(map(attrgetter("pair"), hidden))
-        if self._blocks or not (mirrors and has_plain_code and pairs):
+        if self.blocks or not (mirrors and has_plain_code and pairs):
             return 0
         return min([self.sizes[-1], *[width // 4 for width in self.sizes[1:-1]]])
 
@@ -215,10 +212,6 @@ class Perceptron:
         """Number of trained numbers; the flat vector is longer, see `Layout`."""
         trained = sum(n for part, n in self.layout.n_numbers.items() if part != "averages")
         return trained - self.n_inputs * self.has_encoder  # not the origin
-
-    @cached_property
-    def _blocks(self):
-        return [*filter(None, (self.front, self.back))]
 
 
 KEPT = "kept_"  # prefix of kinds of tensors that training changes, but no optimiser

@@ -37,19 +37,24 @@ class Tape(Network):
     """
 
     def __init__(self, network, gradient, dtype=None):
-        super().__init__(network.perceptron, network.flat, gradient)
+        self.perceptron, self.flat, self._gradient = network.perceptron, network.flat, gradient
         self._dtype = self.dtype_of_products = dtype
         self._is_rounded = False
-        if network.perceptron.has_encoder:
+        if self.perceptron.has_encoder:
             self.origin = network.origin
         if dtype is not None:
-            network = Network(network.perceptron, torch.zeros_like(network.flat, dtype=dtype))
+            network = Network(self.perceptron, torch.zeros_like(self.flat, dtype=dtype))
         self._layer_weights = network.flat  # the weights themselves, or rounded ones
-        gradients = Network(network.perceptron, gradient)
+        gradients = Network(self.perceptron, gradient)
         rounds = dtype is not None
         self._encoder = Layers(network.encoder_layers, gradients.encoder_layers, rounds)
         self._decoder = Layers(network.decoder_layers, gradients.decoder_layers, rounds)
         self._records, self._passes = [], {}  # passes by the ids of their outputs
+
+    @cached_property
+    def _tensors(self):
+        """Leaves for autograd, made on demand: objectives rarely need them."""
+        return Network(self.perceptron, self.flat, self._gradient)._tensors
 
     @cached_property
     def _linear_parts(self):

@@ -6,7 +6,6 @@ processes share batches, it changes with every step.
 """
 
 from functools import partial
-from itertools import repeat
 from typing import NamedTuple
 
 import torch
@@ -107,20 +106,21 @@ class Layers:
         return workspace
 
     def _room(self, number, n_rows):
-        """Memory for a pass, the same in every step unless it has become too small."""
+        """Memory for a pass, the same in every step unless it has become too small.
+
+        For each layer, tensors for the gradient at h, for a, and for h, which is a if the
+        activation overwrites it.
+        """
         room = self._rooms.get(number)
         if room is None or len(room[0][0]) < n_rows:
             self._made.clear()  # views of less memory
             n_rows += 0 if room is None else n_rows // 8  # so that it seldom grows
-            room = self._rooms[number] = [*map(_memory, self._layers, repeat(n_rows))]
+            room = self._rooms[number] = []
+            for layer in self._layers:
+                shape, new = (n_rows, len(layer.weight)), layer.weight.new_empty
+                at_h, a = new(shape), new(shape)
+                room.append((at_h, a, a if layer.activation.in_place else new(shape)))
         return room
-
-
-def _memory(layer, n_rows):
-    """Tensors for the gradient at h, for a, and for h, which is a if h overwrites it."""
-    shape, new = (n_rows, len(layer.weight)), layer.weight.new_empty
-    at_h, a = new(shape), new(shape)
-    return at_h, a, a if layer.activation.in_place else new(shape)
 
 
 def _shaped(rows, like):
@@ -140,7 +140,7 @@ class Workspace:
     is_rounded : bool
         See `Layers`.
     room : list of tuple of Tensor
-        For each layer, tensors of shape (n, fan_out) from `_memory`, with n >= n_rows.
+        For each layer, tensors of shape (n, fan_out) from `Layers._room`, with n >= n_rows.
 
     Attributes
     ----------
