@@ -314,7 +314,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         return explained is None or explained > LEARNT
 
     def _warn_of_data(self, data):
-        warn_of_scales(self, data)
+        if isinstance(self._output, SquaredError):
+            warn_of_scales(self, data)
 
     def _warn_of_fit(self, data):
         warn_of_little(self, data)

@@ -258,11 +258,6 @@ class NetworkEstimator(
             raise
         self._commit(trainer)
 
-    def _settings(self, names):
-        """The values of training parameters, by name."""
-        fixed = self._fixed
-        return {name: fixed[name] if name in fixed else getattr(self, name) for name in names}
-
     @property
     def _held_out_fraction(self):
         return self.validation_fraction if self.early_stopping and self.solver != "lbfgs" else 0

@@ -8,6 +8,7 @@ from sklearn.utils import gen_batches
 from skae._engine.files import is_on_file, on_file, size_on_file
 from skae._engine.memory import free_memory
 from skae._engine.notice import warn
+from skae._engine.settings import asked
 from skae._engine.shards import Shard, own
 from skae._other_inputs import NUMBERS
 
@@ -71,6 +72,6 @@ def warn_of_order(estimator, X):
 
 def _is_read_one_by_one(estimator):
     """Whether training takes rows in random order."""
-    asked = estimator._settings(("shuffle", "solver"))
-    in_order = not asked["shuffle"] and not estimator._held_out_fraction  # which is random, too
-    return not (in_order or isinstance(asked["shuffle"], str) or asked["solver"] == "lbfgs")
+    shuffle, solver = asked(estimator, ("shuffle", "solver")).values()
+    in_order = not shuffle and not estimator._held_out_fraction  # which is random, too
+    return not (in_order or shuffle == "windows" or solver == "lbfgs")

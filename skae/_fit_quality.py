@@ -146,7 +146,7 @@ def remedy(estimator, explained):
 
 def warn_of_scales(estimator, data):
     """Warn if columns differ so much in scale, or X from 1, that no step size suits them all."""
-    if _is_judged.get() and isinstance(estimator._output, SquaredError):
+    if _is_judged.get():
         warn_of_columns(estimator, data, complaint_of_scales)
 
 

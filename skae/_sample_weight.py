@@ -17,7 +17,7 @@ def counting(sample_weight, X):
 
     Parameters
     ----------
-    sample_weight : array-like of shape (n_samples,), float or None
+    sample_weight : array-like of shape (n_samples,) or float
     X : array, sparse matrix or table
 
     Returns
@@ -26,8 +26,6 @@ def counting(sample_weight, X):
     weights : ndarray of shape (len(rows),) or None
         Weights in float64.
     """
-    if sample_weight is None:
-        return None, None
     weights, rows = check_sample_weight(off_torch(sample_weight), X), None
     if not weights.all():
         rows = np.flatnonzero(weights > 0)
@@ -38,6 +36,8 @@ def counting(sample_weight, X):
 
 def weighted(data, sample_weight):
     """The rows of data with a weight above 0, with their weights (see `counting`)."""
+    if sample_weight is None:
+        return data
     rows, weights = counting(sample_weight, data.X)
     data = data if rows is None else data[rows]
     return data if weights is None else replace(data, sample_weight=weights.astype(data.X.dtype))

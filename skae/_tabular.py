@@ -92,9 +92,8 @@ class TabularMixin:
 
     def _as_matrix(self, X, reset, sample_weight=None):
         """X as a matrix if it is a table, otherwise None."""
-        if reset:
-            self._learn_table(X, sample_weight)
-        if self._table is None:
+        table = self._learn_table(X, sample_weight) if reset else self._table
+        if table is None:
             return None
         return X.matrix if isinstance(X, EncodedTable) else map_rows(self._matrix_of, X)
 
@@ -109,13 +108,14 @@ class TabularMixin:
         return matrix
 
     def _learn_table(self, X, sample_weight):
-        """Fit an encoder to X if it is a table; otherwise there is none."""
+        """Fit an encoder to X if it is a table, and give it; otherwise there is none."""
         vars(self).pop("table_", None)
         is_encoded = isinstance(X, EncodedTable)
         table = X.table if is_encoded else self._fitted_table(X, sample_weight)
         if table is not None:
             self._take_table(table)
             self._check_output_of_tables()
+        return table
 
     @property
     def _table_spec(self):

@@ -196,7 +196,7 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
     def _fit(self, X, sample_weight=None):
         """Fit to rows, which may be a `Shard` and have weights."""
         X = map_rows(partial(self._validate, reset=True), X)
-        rows, weights = counting(sample_weight, X)
+        rows, weights = (None, None) if sample_weight is None else counting(sample_weight, X)
         frame, markers = frame_of(own(X)), []
         kinds = self.kinds if isinstance(self.kinds, dict) else {}
         check_names(frame.names, kinds)

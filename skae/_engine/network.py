@@ -309,7 +309,8 @@ class Network:
         This changes its last biases in place, as far as they allow: a convolution has one per
         channel, and layers other than dense ones and convolutions may have none.
         """
-        biases = self.decoder_biases[-1] if self.back is None else output_biases(self.back)
+        is_dense = self.perceptron.back is None
+        biases = self.decoder_biases[-1] if is_dense else output_biases(self.back)
         n_biases = 0 if biases is None else len(biases) // self.perceptron.output_heads
         if n_biases and self.perceptron.n_outputs % n_biases == 0:
             missing = output - self.mean_output(code)

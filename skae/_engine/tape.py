@@ -46,10 +46,12 @@ class Tape(Network):
             network = Network(self.perceptron, torch.zeros_like(self.flat, dtype=dtype))
         self._layer_weights = network.flat  # the weights themselves, or rounded ones
         gradients = Network(self.perceptron, gradient)
+        encoder = network.encoder_layers, gradients.encoder_layers
+        decoder = network.decoder_layers, gradients.decoder_layers
         rounds = dtype is not None
-        self._encoder = Layers(network.encoder_layers, gradients.encoder_layers, rounds)
-        self._decoder = Layers(network.decoder_layers, gradients.decoder_layers, rounds)
-        self._records, self._passes = [], {}  # passes by the ids of their outputs
+        self._encoder, self._decoder = Layers(*encoder, rounds), Layers(*decoder, rounds)
+        # Passes by the ids of their outputs, and memory for the gradients there, to be taken once.
+        self._records, self._passes, self._memory = [], {}, {}
 
     @cached_property
     def _tensors(self):
@@ -96,8 +98,7 @@ class Tape(Network):
         value : Tensor or tuple of Tensor
         """
         if hasattr(formula, "keeps_memory"):
-            record = self._passes.get(id(inputs[0]))
-            constants["out"] = None if record is None else record.memory()
+            constants["out"] = self._memory.pop(id(inputs[0]), None)
         if self._sample_weight is not None:
             constants.update(self._weighing(formula))
         plain = [*map(self._without_graph, inputs)]
@@ -116,7 +117,7 @@ class Tape(Network):
         It must be called with gradients switched off. The gradient is multiplied by a factor.
         """
         records, self._records = self._records, []
-        self._passes.clear()
+        self._passes.clear(), self._memory.clear()
         arrived = {}
         _bring(objective, factor, arrived)
         while records:
@@ -146,7 +147,7 @@ class Tape(Network):
         self._records.append(record)
         output = record.outputs[0]
         if type(record) is Workspace:
-            self._passes[id(output)] = record
+            self._passes[id(output)], self._memory[id(output)] = record, record.gradient
         return output
 
     def _without_graph(self, tensor):

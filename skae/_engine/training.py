@@ -220,7 +220,7 @@ class Trainer:
         self._tape.n_epochs, self._tape.active, self._tape.noted = epoch, None, []
         self.estimator._begin_epoch(self, (number or 0) / self.settings.max_iter)
         noise = stream(seed, "noise", epoch, device=self.device)
-        windows = self._windows(seed, epoch)
+        windows = self._windows(stream(seed, "shuffle", epoch))
         batches = torch.cat(windows).to(self.device).split(self.settings.batch_size)
         taken = batches
         if self.settings.shuffle == "windows" and is_on_file(own(self.data.X)):
@@ -255,9 +255,9 @@ class Trainer:
         self._tape.progress = progress = (number + part) / self.settings.max_iter
         return rate * schedule(self.settings.learning_rate, progress)
 
-    def _windows(self, seed, epoch):
+    def _windows(self, generator):
         """The training rows in the order of this epoch, in parts to read one after another."""
-        rows, generator = self.split.training, stream(seed, "shuffle", epoch)
+        rows = self.split.training
         if not self.settings.shuffle:
             return [rows]
         if self.settings.shuffle == "windows":

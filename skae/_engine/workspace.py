@@ -146,6 +146,8 @@ class Workspace:
     ----------
     plain : Tensor of shape (n_rows, fan_out)
         The output, detached from autograd.
+    gradient : Tensor of shape (n_rows, fan_out)
+        Memory for the gradient at the output.
     """
 
     def __init__(self, layers, n_rows, is_rounded, room):
@@ -164,22 +166,17 @@ class Workspace:
             below, gradient_below = h, at_h
         self._backward.reverse()
         self._first_weight, self._at_rows = layers[0].weight, None
-        self.plain, self._gradient = below, gradient_below
+        self.plain, self.gradient = below, gradient_below
         self.outputs = (below.detach().requires_grad_(),)  # for autograd, a leaf
 
     def forward(self, x, rows):
         """Fill the memory, given x and its numbers as rows of shape (n_rows, fan_in)."""
-        self.inputs, self._rows, self._gradient_is_free = (x,), rows, True
+        self.inputs, self._rows = (x,), rows
         addmm = torch.addmm
         for bias, below, transposed, a, activate in self._forward:
             addmm(bias, rows if below is None else below, transposed, out=a)
             if activate is not None:
                 activate()
-
-    def memory(self):
-        """Memory for the gradient at the output, once per pass, then None."""
-        is_free, self._gradient_is_free = self._gradient_is_free, False
-        return self._gradient if is_free else None
 
     def pullback(self, gradient):
         """Add the weights' gradients, given that at the output; return that at x.
