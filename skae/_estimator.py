@@ -37,7 +37,7 @@ from skae._engine.inference import in_chunks
 from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._engine.saved import REMEDY, plain, restored
-from skae._engine.settings import AUTO, Settings
+from skae._engine.settings import Settings
 from skae._engine.shards import Shard
 from skae._engine.training import Trainer
 from skae._files import check_rows, warn_of_order
@@ -301,10 +301,14 @@ class NetworkEstimator(
         watched = trainer.validation_losses or trainer.losses
         first = trainer.state.n_epochs - len(watched)  # the first epoch of the curve
         watched = watched[max(0, self._warmup_epochs - first) :] or watched
+        settings = trainer.settings
         return {
             "_perceptron": trainer.network.perceptron,
             "_state": trainer.state,
-            **{f"{name}_": getattr(trainer.settings, name) for name in AUTO},
+            "batch_size_": settings.batch_size,
+            "max_iter_": settings.max_iter,
+            "n_iter_no_change_": settings.n_iter_no_change,
+            "learning_rate_init_": settings.learning_rate_init,
             "n_iter_": trainer.n_iter_before + trainer.n_iter,
             "loss_": trainer.losses[-1],
             "best_loss_": min(watched),

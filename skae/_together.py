@@ -1,7 +1,7 @@
 """Fits that several processes share: required agreement, inputs of each, common result."""
 
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 
 import numpy as np
@@ -35,7 +35,6 @@ def alone():
         group_of_fits.reset(token)
 
 
-@contextmanager
 def together(estimator, continues, X, target=None, sample_weight=None):
     """A context that gives X, targets and weights of all processes that share a fit.
 
@@ -53,8 +52,13 @@ def together(estimator, continues, X, target=None, sample_weight=None):
     """
     group = group_of_fits.get()
     if group is None or is_shared(X):
-        yield X, target, sample_weight
-        return
+        return nullcontext((X, target, sample_weight))
+    return sharing(group, estimator, continues, X, target, sample_weight)
+
+
+@contextmanager
+def sharing(group, estimator, continues, X, target, sample_weight):
+    """The same with the processes of a group."""
     before = dict(vars(estimator))
     try:
         yield shared(estimator, continues, X, target, sample_weight, group)

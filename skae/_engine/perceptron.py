@@ -75,10 +75,14 @@ class Perceptron:
         Shape of one row's code before it is flattened.
     encoder_shapes, decoder_shapes : tuple of tuple of int
         Shapes (fan_out, fan_in) of the weights, tied ones included.
+    encoder_bias_shapes, decoder_bias_shapes : tuple of tuple of int
+        Shapes (fan_out,) of the biases.
     encoder_functions, decoder_functions : list of Activation
         One per layer, and the output's at the end.
     blocks : list of Block
         The front and the back, if there are any.
+    products : list of int
+        Multiplications for one row in each dense layer and the largest layer of each block.
     """
 
     sizes: tuple
@@ -98,6 +102,11 @@ class Perceptron:
         front, back = self.front, self.back
         decoder_sizes = self.sizes[::-1] if self.decoder_sizes is None else self.decoder_sizes
         image = () if front is None else front.shape_out[1:]
+        decoded_image = () if back is None else back.shape_in[1:]
+        encoder, encoder_biases = _shapes(self.sizes, self.code_heads)
+        decoder, biases = _shapes(decoder_sizes, self.output_heads if back is None else 1)
+        blocks, parts = [*filter(None, (front, back))], ((encoder, image), (decoder, decoded_image))
+        products = [prod(shape) * prod(of) for shapes, of in parts for shape in shapes]
         derived = {
             "decoder_sizes": decoder_sizes,
             "output": self.decoder_activations[-1],
@@ -107,13 +116,16 @@ class Perceptron:
             "n_inputs": self.sizes[0] if front is None else front.shape_in[0],
             "n_outputs": back.shape_out[0] // self.output_heads if back else decoder_sizes[-1],
             "image": image,
-            "decoded_image": () if back is None else back.shape_in[1:],
+            "decoded_image": decoded_image,
             "code_shape": (self.sizes[-1], *image),
-            "encoder_shapes": _shapes(self.sizes, self.code_heads),
-            "decoder_shapes": _shapes(decoder_sizes, self.output_heads if back is None else 1),
+            "encoder_shapes": encoder,
+            "decoder_shapes": decoder,
+            "encoder_bias_shapes": encoder_biases,
+            "decoder_bias_shapes": biases,
             "encoder_functions": list(map(find_activation, self.encoder_activations)),
             "decoder_functions": list(map(find_activation, self.decoder_activations)),
-            "blocks": [*filter(None, (front, back))],
+            "blocks": blocks,
+            "products": [*products, *map(attrgetter("n_products"), blocks)],
         }
         vars(self).update(derived)  # as frozen dataclasses refuse assignments
 
@@ -138,13 +150,6 @@ class Perceptron:
         encoder, decoder = max(self.sizes), max(self.decoder_sizes)
         dense = encoder * prod(self.image), decoder * prod(self.decoded_image)
         return max(*dense, *[block.width for block in self.blocks])
-
-    @cached_property
-    def products(self):
-        """Multiplications for one row in each dense layer and the largest layer of each block."""
-        parts = (self.encoder_shapes, self.image), (self.decoder_shapes, self.decoded_image)
-        dense = [prod(shape) * prod(image) for shapes, image in parts for shape in shapes]
-        return [*dense, *[block.n_products for block in self.blocks]]
 
     @cached_property
     def n_linear_components(self):
@@ -184,15 +189,15 @@ class Perceptron:
 
         Averages come last, since no optimiser moves them, in the layout of the decoder's weights.
         """
-        encoder, decoder = self.encoder_shapes, self.decoder_shapes
-        own = [shape for shape, tied in zip(decoder, self.tied[::-1], strict=True) if not tied]
+        pairs = zip(self.decoder_shapes, self.tied[::-1], strict=True)
+        own = tuple([shape for shape, tied in pairs if not tied])
         groups = [
             ("encoder", "origin", ((self.n_inputs,),) if self.has_encoder else ()),
             ("encoder", "front", self.front.shapes if self.front else ()),
-            ("encoder", "encoder_weights", encoder),
-            ("encoder", "encoder_biases", tuple([shape[:1] for shape in encoder])),
-            ("decoder", "decoder_weights", tuple(own)),
-            ("decoder", "decoder_biases", tuple([shape[:1] for shape in decoder])),
+            ("encoder", "encoder_weights", self.encoder_shapes),
+            ("encoder", "encoder_biases", self.encoder_bias_shapes),
+            ("decoder", "decoder_weights", own),
+            ("decoder", "decoder_biases", self.decoder_bias_shapes),
             ("decoder", "back", self.back.shapes if self.back else ()),
             ("rest", "extra", ((self.n_extra,),)),
         ]
@@ -292,11 +297,14 @@ def _strides(shape):
 
 
 def _shapes(sizes, heads):
-    """Shapes (fan_out, fan_in) of the layers between these widths; the last has `heads` outputs."""
+    """Shapes of the weights, and of the biases, of layers between these widths.
+
+    The last layer has `heads` outputs.
+    """
     outputs = list(sizes[1:])
     if outputs:
         outputs[-1] *= heads
-    return tuple(zip(outputs, sizes, strict=False))
+    return tuple(zip(outputs, sizes, strict=False)), tuple(zip(outputs))
 
 
 def output_layer(n_components, n_outputs, output):

@@ -80,7 +80,7 @@ class Settings:
         split : Split
             The rows to train on.
         """
-        its, n_rows = asked(estimator, (*AUTO, *AS_ASKED)), len(split.training)
+        its, n_rows = asked(estimator, ASKED), len(split.training)
         if its["batch_size"] == "auto":
             its["batch_size"] = batch_size_for(n_rows)
         its["batch_size"] = batch_size = int(min(its["batch_size"], data.X.shape[0]))
@@ -107,8 +107,8 @@ class Settings:
         )
 
 
-AUTO = ("batch_size", "max_iter", "n_iter_no_change", "learning_rate_init")
-AS_ASKED = ("alpha", "solver", "learning_rate", "shuffle", "tol", "verbose")
+ASKED = ("batch_size", "max_iter", "n_iter_no_change", "learning_rate_init")  # may be "auto"
+ASKED += ("alpha", "solver", "learning_rate", "shuffle", "tol", "verbose")
 
 
 def asked(estimator, names):

@@ -52,8 +52,9 @@ class Layers:
     """
 
     def __init__(self, layers, gradients, is_rounded):
-        pairs = zip(layers, gradients, strict=True)
-        self._layers = [Layer(*layer, *gradient[:2]) for layer, gradient in pairs]
+        self._layers = []
+        for layer, (weight_gradient, bias_gradient, _) in zip(layers, gradients, strict=True):
+            self._layers.append(Layer(*layer, weight_gradient, bias_gradient))
         self._is_rounded = is_rounded
         self._rooms, self._made, self._in_use = {}, {}, []
 
