@@ -66,13 +66,13 @@ class Progress:
         self._data = {"estimator": estimator, "X": X, "y": y}
 
     @classmethod
-    def of_fit(cls, estimator, shown, max_subtasks):
-        """The whole fit as a task, whose X and y `shown()` gives; once per public method."""
+    def of_fit(cls, estimator, data, max_subtasks):
+        """The whole fit to these data as a task; once per public method."""
         context = estimator._init_callback_context(max_subtasks=max_subtasks)
         # Not without listeners, as contexts take as long as a step per epoch.
         if context is None or not getattr(context, "_callbacks", True):
             return nullcontext(cls(estimator))
-        return cls(estimator, context, *shown())._announced(dict)
+        return cls(estimator, context, *estimator._shown(data))._announced(dict)
 
     def task(self, name, attributes=None, max_subtasks=0, runs=None):
         """A subtask: a context that gives its `Progress`.

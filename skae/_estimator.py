@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skae._callbacks import CALLBACK_CONTEXT, CallbackSupportMixin, Progress
+from skae._callbacks import CALLBACK_CONTEXT, CallbackSupportMixin
 from skae._compat import DocumentedMixin
 from skae._engine.devices import (
     as_tensor,
@@ -215,10 +215,6 @@ class NetworkEstimator(
         trainer.losses = list(self.loss_curve_)
         trainer.validation_losses = list(vars(self).get("validation_loss_curve_") or ())
         return trainer
-
-    def _progress(self, data, n_tasks):
-        """A context that gives the `Progress` of a fit with this many tasks."""
-        return Progress.of_fit(self, partial(self._shown, data), n_tasks)
 
     def _shown(self, data):
         """X and y for callbacks; this process's rows if several share the fit."""

@@ -2,6 +2,7 @@
 
 from sklearn.base import clone
 
+from skae._callbacks import Progress
 from skae._engine.blocks import describe_pair
 from skae._engine.data import split_rows
 from skae._engine.streams import stream
@@ -19,7 +20,7 @@ class OneNetworkMixin:
     def _fit(self, data, continues):
         start = self._resume if continues else self._start
         trainer = start(data, self._held_out_fraction)
-        with self._progress(data, trainer.settings.max_iter) as progress:
+        with Progress.of_fit(self, data, trainer.settings.max_iter) as progress:
             self._train(trainer, progress)
 
     def _start(self, data, held_out_fraction=0):

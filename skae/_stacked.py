@@ -12,6 +12,7 @@ from sklearn.neural_network import BernoulliRBM
 from skae import _boltzmann_layers
 from skae._base import BaseAutoencoder
 from skae._boltzmann import RestrictedBoltzmannMachine, check_units
+from skae._callbacks import Progress
 from skae._compat import HasMethods, InvalidParameterError
 from skae._constraints import TRAINING_CONSTRAINTS, Sizes, as_sizes
 from skae._denoising import DenoisingAutoencoder
@@ -312,7 +313,7 @@ class StackedAutoencoder(BaseAutoencoder):
         self.verbose = verbose
 
     def _fit(self, data, continues):
-        with self._progress(data, self._n_layers + 1) as progress:
+        with Progress.of_fit(self, data, self._n_layers + 1) as progress:
             self._fit_in_tasks(data, continues, progress)
 
     def _fit_in_tasks(self, data, continues, progress):

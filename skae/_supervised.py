@@ -12,6 +12,7 @@ from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from skae._base import STRONG_DECAY, BaseAutoencoder
+from skae._callbacks import Progress
 from skae._columns import has_missing
 from skae._compat import HasMethods, InvalidParameterError, available_if, fit_context
 from skae._constraints import TRAINING_CONSTRAINTS
@@ -207,7 +208,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
 
     def _fit(self, data, continues):
         n_tasks = 1 if continues else (not self._frozen) + 1 + self.fine_tune
-        with self._progress(data, n_tasks) as progress:
+        with Progress.of_fit(self, data, n_tasks) as progress:
             if continues:
                 trainer = self._resume(data, self._held_out_fraction)
                 self._train_as(self._last_task, trainer, progress)

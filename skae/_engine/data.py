@@ -53,8 +53,7 @@ class Data:
         return (self.X,) if self.target is None else (self.X, self.target)
 
     def __getitem__(self, rows):
-        arrays = (self.X, self.target, self.sample_weight)
-        return Data(*(only(array, rows) for array in arrays))
+        return Data(only(self.X, rows), only(self.target, rows), only(self.sample_weight, rows))
 
 
 class Split(NamedTuple):

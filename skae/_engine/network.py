@@ -300,7 +300,7 @@ class Network:
     def code_at_origin(self):
         """The code of a row at the origin, of shape (1, n_components)."""
         rows = self.flat.new_zeros(1, self.perceptron.n_inputs)
-        code = self._encode(self._in_front(rows))
+        code = self._encode(rows if self.perceptron.front is None else self._in_front(rows))
         return code if self.perceptron.code_heads == 1 else code[0]
 
     def answer(self, code, output):
@@ -323,7 +323,8 @@ class Network:
 
     def features(self, x):
         """Inputs of the dense layers for rows x: (n, width), or (n, n_pixels, width)."""
-        return self._in_front(self.from_origin(x))
+        x = self.from_origin(x)
+        return x if self.perceptron.front is None else self._in_front(x)
 
     def from_origin(self, x):
         """Inputs of the front, or of the first dense layer, for rows x."""
@@ -332,8 +333,6 @@ class Network:
         return x - self.origin if self._subtracts else x
 
     def _in_front(self, x):
-        if self.perceptron.front is None:
-            return x
         features = self._run(self.front, x)
         return features.flatten(2).mT if self.perceptron.image else features
 
