@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from sklearn.base import clone
+from sklearn.neural_network import BernoulliRBM
 
 from skae._autoencoder import Autoencoder
 from skae._boltzmann import check_units
@@ -13,12 +14,15 @@ from skae._engine.training import State
 from skae._estimator import make_trainer
 
 
-def as_autoencoder():
-    """The unfitted autoencoder whose code and reconstruction are a machine's probabilities.
+def as_autoencoder(prototype):
+    """The unfitted autoencoder that a prototype is, or stands for.
 
-    Its code is p(h = 1 | v) = logistic(W v + b), its reconstruction p(v = 1 | h) = logistic(W' h +
-    c): one layer each, with the same weights.
+    For a Boltzmann machine, it is the one whose code and reconstruction are the machine's
+    probabilities: its code is p(h = 1 | v) = logistic(W v + b), its reconstruction
+    p(v = 1 | h) = logistic(W' h + c), one layer each, with the same weights.
     """
+    if not isinstance(prototype, BernoulliRBM):
+        return prototype
     return Autoencoder(
         hidden_layer_sizes=(),
         code_activation="logistic",
@@ -33,7 +37,7 @@ def pretrain(layer, machine, data):
     Parameters
     ----------
     layer : Autoencoder
-        `as_autoencoder()` with the width and seed to use for both; it becomes fitted.
+        `as_autoencoder(machine)` with the width and seed to use for both; it becomes fitted.
     machine : BernoulliRBM
         The prototype, which is cloned.
     data : Data

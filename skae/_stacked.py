@@ -412,10 +412,12 @@ class StackedAutoencoder(BaseAutoencoder):
 
     def _prototypes(self):
         """An autoencoder for each layer; scikit-learn's Boltzmann machines as autoencoders."""
-        given = zip(self._given(), self._machines(), strict=True)
-        return [
-            _boltzmann_layers.as_autoencoder() if machine else layer for layer, machine in given
-        ]
+        return [*map(_boltzmann_layers.as_autoencoder, self._given())]
+
+    @property
+    def _first(self):
+        """The first of them."""
+        return _boltzmann_layers.as_autoencoder(self._given()[0])
 
     def _machines(self):
         """The Boltzmann machine that pretrains each layer, or None if its prototype does."""
@@ -512,28 +514,28 @@ class StackedAutoencoder(BaseAutoencoder):
 
     @property
     def _table_spec(self):
-        return self._prototypes()[0]._table_spec if self.table == "auto" else self.table
+        return self._first._table_spec if self.table == "auto" else self.table
 
     @property
     def _takes_gaps_of_tables(self):
-        return self._prototypes()[0]._takes_gaps_of_tables
+        return self._first._takes_gaps_of_tables
 
     @property
     def _output(self):
-        return self._hand_table_to(copy(self._prototypes()[0]))._output
+        return self._hand_table_to(copy(self._first))._output
 
     def _check_output_of_tables(self):
-        machine = self._machines()[0]
-        if machine:
+        given = self._given()[0]
+        if isinstance(given, BernoulliRBM):
             first = "estimator=[DenoisingAutoencoder(), ...]"
             self._refuse_for_tables(
-                "estimator", machine, f"give the first layer an autoencoder, as in {first}"
+                "estimator", given, f"give the first layer an autoencoder, as in {first}"
             )
-        self._hand_table_to(copy(self._prototypes()[0]))._check_output_of_tables()
+        self._hand_table_to(copy(self._first))._check_output_of_tables()
 
     @property
     def _auto_numeric(self):
-        return self._prototypes()[0]._auto_numeric
+        return self._first._auto_numeric
 
     @property
     def _is_held_back(self):
@@ -545,6 +547,6 @@ class StackedAutoencoder(BaseAutoencoder):
 
     @property
     def _output_parameter(self):
-        return self._prototypes()[0]._output_parameter
+        return self._first._output_parameter
 
     _whose_output = "The first layer's "

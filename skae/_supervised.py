@@ -393,12 +393,12 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
 
     @property
     def _takes_gaps(self):
-        autoencoder = self._frozen or self._prototype
+        autoencoder = self._prototype
         return isinstance(autoencoder, BaseAutoencoder) and autoencoder._takes_gaps
 
     @property
     def _takes_gaps_of_tables(self):
-        return (self._frozen or self._prototype)._takes_gaps_of_tables
+        return self._prototype._takes_gaps_of_tables
 
     def _last_layers(self):
         """Torch modules that turn outputs into predictions; none by default."""
@@ -412,17 +412,18 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
 
     @property
     def _prototype(self):
+        """The autoencoder to pretrain, or the frozen one."""
+        if isinstance(self.autoencoder, FrozenEstimator):
+            return self.autoencoder.estimator
         return StackedAutoencoder() if self.autoencoder is None else self.autoencoder
 
     @property
     def _frozen(self):
         """The frozen, already fitted autoencoder; None if there is none."""
-        if isinstance(self.autoencoder, FrozenEstimator):
-            return self.autoencoder.estimator
-        return None
+        return self._prototype if isinstance(self.autoencoder, FrozenEstimator) else None
 
     def _check_parameters(self):
-        autoencoder = self._frozen or self._prototype
+        autoencoder = self._prototype
         if not isinstance(autoencoder, BaseAutoencoder):
             remedy = remedy_for_prototype(self.autoencoder, self, "autoencoder")
             raise InvalidParameterError(
@@ -448,7 +449,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        autoencoder = self._frozen or self._prototype
+        autoencoder = self._prototype
         if isinstance(autoencoder, BaseAutoencoder):  # otherwise `fit` raises the error
             tags.input_tags.sparse = get_tags(autoencoder).input_tags.sparse
         return tags

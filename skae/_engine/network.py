@@ -544,8 +544,8 @@ def matching_tensors(network, parts, name):
         for number, part in enumerate(parts)
         for tensor in getattr(part, name)[skips and number > 0 :]
     ]
-    for whole, part in zip(getattr(network, name), its, strict=True):
-        yield whole, part[: len(whole)]
+    pairs = zip(getattr(network, name), its, strict=True)
+    return [(whole, part[: len(whole)]) for whole, part in pairs]
 
 
 def lifted_off(perceptron, network):

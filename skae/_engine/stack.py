@@ -99,5 +99,5 @@ def _first_head(perceptron):
 
 def stacked_tensors(network, parts):
     """`matching_tensors` of a stacked network: encoders in order, decoders in reverse."""
-    yield from matching_tensors(network, parts, ENCODER)
-    yield from matching_tensors(network, parts[::-1], DECODER)
+    encoders = matching_tensors(network, parts, ENCODER)
+    return encoders + matching_tensors(network, parts[::-1], DECODER)
