@@ -41,18 +41,13 @@ from skae._engine.settings import Settings
 from skae._engine.shards import Shard
 from skae._engine.training import Trainer
 from skae._files import check_rows, warn_of_order
-from skae._frames import is_of_float32
+from skae._frames import dtypes_for
 from skae._hints import PartsMixin, hinted, refuse_streams
 from skae._tabular import NAMES, TabularMixin
 from skae._together import together
 from skae._version import __version__
 
 ACCEPTED = {"accept_sparse": "csr", "order": "C"}  # of X, by `validate_data`
-
-
-def dtypes_for(X):
-    """Dtypes of X that computations keep; everything else is computed in the first of these."""
-    return np.float32 if is_of_float32(X) else [np.float64, np.float32]
 
 
 def draw_seed(random_state):

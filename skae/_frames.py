@@ -86,7 +86,12 @@ def columns_of_others(X):
     return [place for place, dtype in enumerate(dtypes) if not is_numeric[dtype]]
 
 
-def is_of_float32(X):
+def dtypes_for(X):
+    """Dtypes of X that computations keep; everything else is computed in the first of these."""
+    return np.float32 if _is_of_float32(X) else [np.float64, np.float32]
+
+
+def _is_of_float32(X):
     """Whether all columns are float32, for libraries that scikit-learn does not check."""
     if isinstance(X, np.ndarray):
         return False

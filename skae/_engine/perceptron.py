@@ -83,6 +83,8 @@ class Perceptron:
         The front and the back, if there are any.
     products : list of int
         Multiplications for one row in each dense layer and the largest layer of each block.
+    width : int
+        Width of the widest layer.
     """
 
     sizes: tuple
@@ -107,6 +109,7 @@ class Perceptron:
         decoder, biases = _shapes(decoder_sizes, self.output_heads if back is None else 1)
         blocks, parts = [*filter(None, (front, back))], ((encoder, image), (decoder, decoded_image))
         products = [prod(shape) * prod(of) for shapes, of in parts for shape in shapes]
+        widths = max(self.sizes) * prod(image), max(decoder_sizes) * prod(decoded_image)
         derived = {
             "decoder_sizes": decoder_sizes,
             "output": self.decoder_activations[-1],
@@ -126,6 +129,7 @@ class Perceptron:
             "decoder_functions": list(map(find_activation, self.decoder_activations)),
             "blocks": blocks,
             "products": [*products, *map(attrgetter("n_products"), blocks)],
+            "width": max(*widths, *map(attrgetter("width"), blocks)),
         }
         vars(self).update(derived)  # as frozen dataclasses refuse assignments
 
@@ -143,13 +147,6 @@ class Perceptron:
         logs = "log(1 + x) to " if self.log_inputs else ""
         around = [f" {word} {b}" for word, b in (("after", self.front), ("before", self.back)) if b]
         return f"{logs}{widths} ({encoder} / {decoder}{tied}{heads}{extra}){''.join(around)}"
-
-    @cached_property
-    def width(self):
-        """Width of the widest layer."""
-        encoder, decoder = max(self.sizes), max(self.decoder_sizes)
-        dense = encoder * prod(self.image), decoder * prod(self.decoded_image)
-        return max(*dense, *[block.width for block in self.blocks])
 
     @cached_property
     def n_linear_components(self):
