@@ -37,6 +37,7 @@ class Tape(Network):
     """
 
     def __init__(self, network, gradient, dtype=None):
+        # Not by super(), which would make the leaves.
         self.perceptron, self.flat, self._gradient = network.perceptron, network.flat, gradient
         self._dtype = self.dtype_of_products = dtype
         self._is_rounded = False
