@@ -10,6 +10,15 @@ BLOCK_SIZE = 2**20
 N_BLOCKS = 64
 
 
+def windows_of(rows, shuffle, n_features, generator):
+    """Rows in the order of an epoch, in parts to read one after another; see `shuffled_windows`."""
+    if not shuffle:
+        return [rows]
+    if shuffle == "windows":
+        return shuffled_windows(rows, n_features, generator)
+    return [shuffled(rows, generator)]
+
+
 def shuffled(rows, generator):
     """Rows in random order."""
     return rows[torch.randperm(len(rows), generator=generator, device="cpu")]

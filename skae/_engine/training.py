@@ -21,7 +21,7 @@ from skae._engine.divergence import divergence
 from skae._engine.files import is_on_file, reading_ahead
 from skae._engine.network import Network
 from skae._engine.optimizers import SOLVERS, schedule
-from skae._engine.order import shuffled, shuffled_windows
+from skae._engine.order import windows_of
 from skae._engine.parallel import Part
 from skae._engine.phases import say
 from skae._engine.shards import Shard, own
@@ -220,7 +220,8 @@ class Trainer:
         self._tape.n_epochs, self._tape.active, self._tape.noted = epoch, None, []
         self.estimator._begin_epoch(self, (number or 0) / self.settings.max_iter)
         noise = stream(seed, "noise", epoch, device=self.device)
-        windows = self._windows(stream(seed, "shuffle", epoch))
+        order, rows = stream(seed, "shuffle", epoch), self.split.training
+        windows = windows_of(rows, self.settings.shuffle, self.data.X.shape[1], order)
         batches = torch.cat(windows).to(self.device).split(self.settings.batch_size)
         taken = batches
         if self.settings.shuffle == "windows" and is_on_file(own(self.data.X)):
@@ -254,15 +255,6 @@ class Trainer:
             return rate
         self._tape.progress = progress = (number + part) / self.settings.max_iter
         return rate * schedule(self.settings.learning_rate, progress)
-
-    def _windows(self, generator):
-        """The training rows in the order of this epoch, in parts to read one after another."""
-        rows = self.split.training
-        if not self.settings.shuffle:
-            return [rows]
-        if self.settings.shuffle == "windows":
-            return shuffled_windows(rows, self.data.X.shape[1], generator)
-        return [shuffled(rows, generator)]
 
     def _step(self, indices, noise, learning_rate):
         """Take one step of the optimiser; return the batch's objective, still on the device."""
@@ -299,7 +291,7 @@ class Trainer:
             return tuple(as_tensor(np.asarray(table), self.device) for table in some.tables)
         if len(self._tables) == 1:
             return (self._tables[0].take(indices),)
-        return tuple(rows.take(indices) for rows in self._tables)
+        return tuple([rows.take(indices) for rows in self._tables])
 
     def pair(self, partners):
         """Give each row another row of the data as its target from now on.
