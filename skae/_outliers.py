@@ -39,6 +39,7 @@ LEAST_SHARE = 0.01  # lower limit of a cell's error in training, as a share of i
 MOST_CORRELATED = 2000  # components of a code whose correlations are estimated
 TRIMS = 3  # how often outliers are left out and searched for again
 LEAST_SCORE = 1e-300  # lower limit before taking the logarithm
+LARGEST_LOG = 700.0  # whose exponential does not overflow
 WHISKER = 1.5  # interquartile ranges from the box of a box plot to Tukey's fence
 SLACK = 1e-6  # added to the fence, so that identical rows are not outliers
 ROWS_KEPT = 1000  # rows whose scores and errors displays compare with new ones
@@ -94,7 +95,8 @@ def tukeys_fence(scores):
     """The score below which a box plot of log(-score) shows outliers."""
     logs = np.log(np.maximum(-scores, LEAST_SCORE))
     low, high = np.percentile(logs, [25, 75])
-    return -float(np.exp(high + WHISKER * (high - low)) * (1.0 + SLACK))
+    fence = min(high + WHISKER * (high - low), LARGEST_LOG)
+    return -float(np.exp(fence) * (1.0 + SLACK))
 
 
 def seeded(estimator, seed):

@@ -273,6 +273,12 @@ def test_rows_that_are_all_alike_are_no_outliers(value):
     assert (detector(clone(PLAIN)).fit(rows).predict(rows) == 1).all()
 
 
+def test_a_fence_is_finite_whatever_the_scores():
+    """As of rows that are memorised, all but one."""
+    scores = np.array([-2e300, -9e15, -3e-290])
+    assert np.isfinite(tukeys_fence(scores)) and tukeys_fence(scores) < scores.min()
+
+
 def test_outliers_are_found():
     X, y = load_digits(return_X_y=True)
     rows, known = X[y != 0] / 16, X[y == 0] / 16
