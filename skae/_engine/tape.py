@@ -118,7 +118,8 @@ class Tape(Network):
         It must be called with gradients switched off. The gradient is multiplied by a factor.
         """
         records, self._records = self._records, []
-        self._passes.clear(), self._memory.clear()
+        self._passes.clear()
+        self._memory.clear()
         arrived = {}
         _bring(objective, factor, arrived)
         while records:
