@@ -634,12 +634,13 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         rows = sample(data, ROWS_FOR_COMPONENTS, seed=0)
         X, targets, weights = rows.X, rows.targets, rows.sample_weight
         directions, _ = principal_components(X, n_most, weights)
-        inputs = self._corrupted_inputs(as_tensor(X), stream(0, "corrupt")).double()
-        deviations = np.nan_to_num(targets - column_means(targets, weights))
+        inputs = self._corrupted_inputs(as_tensor(X), stream(0, "corrupt"))
         constant = network.perceptron.output.best_constant(targets, weights)
         constant = np.zeros(targets.shape[1]) if constant is None else constant
+        if has_missing(targets):
+            targets = np.where(np.isnan(targets), column_means(targets, weights), targets)
         weights = np.ones(len(X)) if weights is None else weights.astype(np.float64)
-        arrays = map(as_tensor, (directions, deviations, weights, constant))
+        arrays = map(as_tensor, (targets, directions, weights, constant))
         start_saturating(network, inputs, *arrays)
 
     def _scale_code(self, network, deviations, data):

@@ -159,6 +159,7 @@ class NetworkEstimator(
     _target_is_gathered = False  # whether every process needs the targets of all rows
     _fixed = {}  # training parameters missing in the constructor, with their values
     _minimizes = True  # whether a lower loss is better
+    _is_pretrained = False  # whether training goes on from another one
     _has_free_code = False  # whether nothing but reconstructions is asked of a code
     _n_steps = None  # for max_iter="auto"; None chooses by the work
     _few_steps_suffice = False  # whether max_iter="auto" takes the fewest steps, or 20 epochs

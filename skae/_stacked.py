@@ -407,6 +407,11 @@ class StackedAutoencoder(BaseAutoencoder):
         return layers
 
     @property
+    def _is_pretrained(self):
+        layers = getattr(self, "estimators_", ())
+        return any(getattr(layer, "n_iter_", 0) for layer in layers)
+
+    @property
     def _n_layers(self):
         return len(as_sizes(self.layer_sizes))
 

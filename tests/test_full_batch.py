@@ -287,10 +287,10 @@ def test_the_solver_may_change(name, solvers):
     start, finish = solvers
     params = {"warm_start": True, "learning_rate_init": 1e-4}
     estimator = lbfgs(name, **params, solver=start).fit(X)
-    before = estimator.score(X)
     estimator.set_params(solver=finish, max_iter=10).fit(X)
-    assert len(estimator.loss_curve_) > 5
-    assert finish == "adam" or estimator.score(X) > before
+    losses = estimator.loss_curve_
+    assert len(losses) > 5
+    assert finish == "adam" or losses[-1] < losses[-5]
 
 
 @each_of_any_numbers
@@ -489,7 +489,7 @@ def test_a_stack_is_fine_tuned_by_it(digits):
     stacked = StackedAutoencoder((16, 8), **shared, solver="lbfgs").fit(digits)
     error = np.square(digits - stacked.reconstruct(digits)).sum(axis=1).mean()
     assert stacked.loss_ == pytest.approx(error)
-    assert stacked.score(digits) > pretrained.score(digits) + 0.1
+    assert stacked.score(digits) > pretrained.score(digits) + 0.05
     codes = digits
     for fitted in stacked.estimators_:
         codes = fitted.transform(codes)

@@ -197,7 +197,7 @@ def _mean_of_rows(loss, network, x):
 @every_loss
 def test_hiding_cells_of_the_target_takes_their_loss_away(loss):
     """From the same weights, as only rows of X decide them; the biases of the output differ."""
-    estimator = denoising(loss=loss, corruption=None, **STILL)
+    estimator = denoising(loss=loss, corruption=None, hidden_layer_sizes=(4,), **STILL)
     whole = clone(estimator).fit(WHOLE, target=WHOLE)
     hidden = clone(estimator).fit(WHOLE, target=X)
     for one, other in zip(hidden.coefs_, whole.coefs_, strict=True):
@@ -214,7 +214,7 @@ def test_a_column_of_the_target_that_is_hidden_is_not_learned():
     estimator = denoising(corruption=None)
     with pytest.warns(UserWarning, match=r"Columns \[2\] have no observed value"):
         estimator.fit(WHOLE, target=target)
-    untrained = denoising(corruption=None, **STILL).fit(WHOLE)
+        untrained = denoising(corruption=None, **STILL).fit(WHOLE, target=target)
     np.testing.assert_allclose(estimator.coefs_[-1][:, 2], untrained.coefs_[-1][:, 2], rtol=1e-9)
     assert (estimator.coefs_[-1] != untrained.coefs_[-1]).any()
 

@@ -222,22 +222,33 @@ def test_lbfgs_has_200_iterations(n, d):
 # Step sizes.
 
 SATURATING = {
-    "denoising": DenoisingAutoencoder(),
+    "denoising": DenoisingAutoencoder(400),
     "contractive": ContractiveAutoencoder(),
     "sparse": SparseAutoencoder(),
-    "tanh code": Autoencoder(code_activation="tanh", hidden_layer_sizes=()),
-    "logistic code": Autoencoder(code_activation="logistic", hidden_layer_sizes=()),
+    "narrow sparse": SparseAutoencoder(8),
+    "tanh code": Autoencoder(400, code_activation="tanh", hidden_layer_sizes=()),
+    "logistic code": Autoencoder(400, code_activation="logistic", hidden_layer_sizes=()),
     "tied": Autoencoder(code_activation="tanh", hidden_layer_sizes=(), tied_weights=True),
     "two layers": Autoencoder(activation="tanh", code_activation="logistic"),
-    "cross-entropy": DenoisingAutoencoder(loss="binary_cross_entropy"),
+    "cross-entropy": DenoisingAutoencoder(400, loss="binary_cross_entropy"),
     "counts": DenoisingAutoencoder(loss="categorical_cross_entropy"),
-    "stack": StackedAutoencoder(),
+    "hidden layer": DenoisingAutoencoder(hidden_layer_sizes=(64,), activation="tanh"),
+    "lbfgs": DenoisingAutoencoder(400, solver="lbfgs"),
+}
+# Narrow ones of one layer, which start near principal components.
+NEAR = {
+    "denoising": DenoisingAutoencoder(),
+    "contractive": ContractiveAutoencoder(tied_weights=False),
+    "not penalized": SparseAutoencoder(8, sparsity_weight=0.0),
+    "tanh code": Autoencoder(code_activation="tanh", hidden_layer_sizes=()),
+    "logistic code": Autoencoder(code_activation="logistic", hidden_layer_sizes=()),
+    "cross-entropy": DenoisingAutoencoder(loss="binary_cross_entropy"),
     "lbfgs": DenoisingAutoencoder(solver="lbfgs"),
 }
 # Ordinary ones that do not start at principal components.
 OTHERS = {
     "l1": SparseAutoencoder(sparsity="l1"),
-    "top k": SparseAutoencoder(sparsity="topk"),
+    "top k, sgd": SparseAutoencoder(sparsity="topk", solver="sgd"),
     "elu code": Autoencoder(code_activation="elu", hidden_layer_sizes=()),
     "relu code": Autoencoder(code_activation="relu"),
     "hidden relu": DenoisingAutoencoder(hidden_layer_sizes=(64,)),
@@ -280,6 +291,32 @@ def table(n, d, seed=0):
 @each_saturating
 def test_steps_are_ten_times_as_large_where_all_layers_of_the_encoder_saturate(estimator, n):
     assert rate_for(table(n, 40), estimator) == 1e-2
+
+
+@each_number_of_rows
+@pytest.mark.parametrize("estimator", NEAR.values(), ids=NEAR)
+def test_steps_are_three_times_as_large_near_principal_components(estimator, n):
+    assert rate_for(table(n, 40), estimator) == 3e-3
+
+
+@each_number_of_rows
+def test_steps_are_three_times_as_large_if_few_units_learn_from_a_row(n):
+    assert rate_for(table(n, 40), SparseAutoencoder(sparsity="topk")) == 3e-3
+
+
+@pytest.mark.parametrize(
+    ("n", "part"), [(10, 0.1), (80, 0.1), (200, 0.25), (760, 0.95), (800, 1.0), (1000, 1.0)]
+)
+def test_steps_of_a_fine_tuning_are_smaller_for_fewer_than_20_rows_per_column(n, part):
+    stack = StackedAutoencoder((8, 3), max_iter=1, estimator=DenoisingAutoencoder(max_iter=1))
+    rows = table(n, 40)
+    assert stack.fit(rows).learning_rate_init_ == pytest.approx(1e-2 * part, rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [10, 200])
+def test_steps_of_layers_that_are_not_pretrained_are_not(n):
+    stack = StackedAutoencoder((8, 3)).partial_fit(table(n, 40))
+    assert stack.learning_rate_init_ == 1e-2
 
 
 @each_number_of_rows
@@ -332,7 +369,7 @@ def test_columns_at_work_are_counted_without_a_unit(changed):
 @pytest.mark.parametrize("value", [0.0, 0.1, -1e6, np.nan])
 @pytest.mark.parametrize("d", [3, 400])
 def test_rows_that_are_all_alike_have_a_step_size(value, d):
-    rate = rate_for(np.full((30, d), value), DenoisingAutoencoder())
+    rate = rate_for(np.full((30, d), value), DenoisingAutoencoder(500))
     assert 1e-2 * 60 / 400 <= rate <= 1e-2
 
 
@@ -369,8 +406,11 @@ def test_a_batch_has_no_more_rows_than_there_are(name):
 @pytest.mark.parametrize("parameter", NAMES)
 def test_one_number_leaves_the_others_to_auto(name, parameter):
     number = {parameter: 3, "max_iter": 1}
-    expected = settings_for(X, AUTOENCODERS[name], **{**AUTO, **number})
-    assert taken(fitted(name, **number)) == {key: getattr(expected, key) for key in NAMES}
+    settings = settings_for(X, AUTOENCODERS[name], **{**AUTO, **number})
+    expected = {key: getattr(settings, key) for key in NAMES}
+    if name == "StackedAutoencoder":  # ten rows per column for the fine-tuning
+        expected["learning_rate_init"] /= 2
+    assert taken(fitted(name, **number)) == expected
 
 
 @each_class

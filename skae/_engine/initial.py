@@ -90,7 +90,7 @@ def _carry(weights, biases, activations, first, last):
         biases[number][:n_rows].zero_()
 
 
-def start_saturating(network, inputs, directions, targets, weights, constant):
+def start_saturating(network, inputs, targets, directions, weights, constant):
     """Start the code as a rotation of projections on some directions, where it is nearly linear.
 
     The decoder rotates back, and multiplies each projection by its factor of least squares: nearly
@@ -105,37 +105,41 @@ def start_saturating(network, inputs, directions, targets, weights, constant):
         place.
     inputs : Tensor of shape (n, n_features)
         The encoder's inputs in training.
-    directions : Tensor of shape (k, n_features)
-        Orthonormal directions.
     targets : Tensor of shape (n, n_features)
         The rows to reconstruct.
+    directions : Tensor of shape (k, n_features)
+        Orthonormal directions.
     weights : Tensor of shape (n,)
         Of the rows.
     constant : Tensor of shape (n_features,)
         The output, before its activation, that the decoder starts around.
     """
-    weights = (weights / weights.sum()).unsqueeze(1)
-    seen, wanted = (
-        (rows - (weights * rows).sum(dim=0)) @ directions.t() for rows in (inputs, targets)
-    )
+    weights = weights / weights.sum()
+    seen, wanted = (_projected(rows, directions, weights) for rows in (inputs, targets))
     factors, errors = _least_squares(seen, wanted, weights)
     sure = factors > SURE * errors
     if sure.any():
-        _carry_rotated(network, seen[:, sure], directions[sure], wanted[:, sure], weights)
+        _carry_rotated(network, seen[:, sure], wanted[:, sure], directions[sure], weights)
         output = find_activation(activation_name(network.perceptron.output))
         slopes = output.slope(constant, output.function(constant)).clamp(min=LEAST_SLOPE)
         network.own_decoder_weights[0].div_(slopes.unsqueeze(1))
 
 
-def _carry_rotated(network, seen, directions, wanted, weights):
+def _projected(rows, directions, weights):
+    """Projections of rows on directions, less their mean."""
+    projections = rows.to(directions.dtype) @ directions.t()
+    return projections - weights @ projections
+
+
+def _carry_rotated(network, seen, wanted, directions, weights):
     name, n_units = network.perceptron.encoder_activations[0], len(directions)
     (encoder,), (decoder,) = network.encoder_weights, network.own_decoder_weights
     left, _, right = torch.linalg.svd(encoder[:n_units] @ directions.t())
     rotation = left @ right
-    variance = (weights * seen.square()).sum(dim=0).mean()
+    variance = (weights @ seen.square()).mean()
     to_units = rotation * (DEVIATION * SATURATING[name] / variance.sqrt())
     code = find_activation(name).function(seen @ to_units.t())
-    code -= (weights * code).sum(dim=0)
+    code -= weights @ code
     factors, _ = _least_squares(code @ rotation, wanted, weights)
     encoder[:n_units].copy_(to_units @ directions)
     network.encoder_biases[0][:n_units].zero_()
@@ -148,7 +152,7 @@ def _least_squares(given, wanted, weights):
 
     Columns have mean 0, and weights add up to 1.
     """
-    variances = (weights * given.square()).sum(dim=0)
-    factors = (weights * given * wanted).sum(dim=0) / variances
-    remainders = (weights * (wanted - factors * given).square()).sum(dim=0)
+    variances = weights @ given.square()
+    factors = weights @ (given * wanted) / variances
+    remainders = weights @ (wanted - factors * given).square()
     return factors, (remainders / variances * weights.square().sum()).sqrt()

@@ -1,6 +1,7 @@
 """When training ends before its budget, and whether it ends in a sudden rise."""
 
 import math
+from statistics import stdev
 
 import numpy as np
 
@@ -48,4 +49,4 @@ class Stopping:
     def _error(self):
         """Standard error of the best loss; 0 if there was one batch, which does not show it."""
         n_batches = len(self.of_batches)
-        return float(np.std(self.of_batches, ddof=1)) / n_batches**0.5 if n_batches > 1 else 0.0
+        return stdev(self.of_batches) / n_batches**0.5 if n_batches > 1 else 0.0
