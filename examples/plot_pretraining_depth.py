@@ -21,7 +21,6 @@ EPOCHS = 20  # for each layer's pretraining, and as many for all layers together
 # %%
 # The networks lead from 64 pixels through up to three hidden layers of 64 units to a code of 16.
 # All have the same number of epochs: without pretraining, these are all spent on joint training.
-# The layers of ``random`` get a single epoch with negligible steps.
 
 
 def pretrained(sizes, rate):
@@ -36,18 +35,20 @@ def pretrained(sizes, rate):
     return StackedAutoencoder(sizes, estimator=layer).set_params(**joint(rate, EPOCHS))
 
 
-def random(sizes, rate):
-    n_epochs = EPOCHS * (len(sizes) + 1)
-    stack = pretrained(sizes, rate).set_params(**joint(rate, n_epochs))
-    return stack.set_params(estimator__max_iter=1, estimator__learning_rate_init=1e-12)
+def logistic(sizes, rate):
+    return not_pretrained(sizes, rate, activation="logistic", code_activation="logistic")
 
 
 def elu(sizes, rate):
+    return not_pretrained(sizes, rate / 5, activation="elu")
+
+
+def not_pretrained(sizes, rate, **activations):
     *hidden, n_components = sizes
     autoencoder = Autoencoder(
-        n_components, hidden_layer_sizes=hidden, activation="elu", loss="binary_cross_entropy"
+        n_components, hidden_layer_sizes=hidden, loss="binary_cross_entropy", **activations
     )
-    return autoencoder.set_params(**joint(rate / 5, EPOCHS * (len(sizes) + 1)))
+    return autoencoder.set_params(**joint(rate, EPOCHS * (len(sizes) + 1)))
 
 
 def joint(rate, n_epochs):
@@ -67,7 +68,7 @@ def joint(rate, n_epochs):
 depths = [1, 2, 3, 4]
 networks = {
     "logistic, pretrained": pretrained,
-    "logistic, not pretrained": random,
+    "logistic, not pretrained": logistic,
     '"elu", not pretrained': elu,
 }
 fits = {name: [] for name in networks}
