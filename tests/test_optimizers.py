@@ -10,6 +10,7 @@ from helpers import NEVER_STOP, X, each_class, normal, small, weights
 from sklearn.base import clone
 from torch import nn
 
+from skae import Autoencoder
 from skae._engine.optimizers import SOLVERS, schedule
 from skae._engine.streams import stream
 from skae._engine.training import Trainer
@@ -147,3 +148,27 @@ def test_solvers_differ(name):
     assert not np.array_equal(
         weights(small(name, solver="sgd").fit(X)), weights(small(name).fit(X))
     )
+
+
+# Denormal numbers.
+
+
+def numbers_that_are_slow(monkeypatch, flush):
+    """How many weights and moments of a fit with unused units are denormal; its reconstructions."""
+    monkeypatch.setattr(Trainer, "_flush", flush)
+    cells = np.random.default_rng(0).integers(2, size=(100, 2)).astype(np.float32)
+    params = {"hidden_layer_sizes": 64, "alpha": 0.1, "learning_rate_init": 0.01, "max_iter": 200}
+    estimator = Autoencoder(4, random_state=0, **params, **NEVER_STOP).fit(cells)
+    state = estimator._state
+    sizes = np.abs(np.concatenate([state.weights[None], state.moments]))
+    is_slow = (sizes > 0) & (sizes < np.finfo(sizes.dtype).tiny)
+    return is_slow.sum(), estimator.reconstruct(cells)
+
+
+def test_weights_that_fade_away_become_zero_and_nothing_else_changes(monkeypatch):
+    flush = Trainer._flush
+    n_before, expected = numbers_that_are_slow(monkeypatch, lambda trainer: None)
+    n_slow, found = numbers_that_are_slow(monkeypatch, flush)
+    assert n_before > 0
+    assert n_slow == 0
+    np.testing.assert_array_equal(found, expected)

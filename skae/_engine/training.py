@@ -231,6 +231,7 @@ class Trainer:
             for batch, indices in enumerate(taken):
                 rate = self._rate_after(number, batch / len(batches))
                 losses.append(self._kept(self._step(indices, noise, rate)))
+        self._flush()
         self.of_batches = losses = as_floats(losses)
         loss = _mean_over_rows(losses, batches)
         if self._tape.active is not None and self.data.group is not None:
@@ -414,6 +415,16 @@ class Trainer:
         moved = slice(0, self.network.perceptron.layout.parts["rest"].stop)  # not averages
         vectors = self.weights[moved], self.gradient[moved], self.moments[:, moved]
         self._optimizer = SOLVERS[solver](*vectors, self._n_steps)
+        self._fading = self.weights[moved], self.moments[:, moved]
+
+    def _flush(self):
+        """Set weights and moments to 0 that are nearly 0, as those of unused units become.
+
+        They, or their rounding errors, are denormal numbers, which slow processors down manyfold.
+        """
+        for vector in self._fading:
+            limits = torch.finfo(vector.dtype)
+            vector.copy_(torch.nn.functional.hardshrink(vector, limits.tiny / limits.eps))
 
     def _finished_state(self, n_epochs):
         return State(
