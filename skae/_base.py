@@ -601,8 +601,10 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
 
     def _set_out(self, network, data):
         self._set_origin(network, data)
-        self._start_linear(network, data)
-        self._start_saturating(network, data)
+        if network.perceptron.n_linear_components:
+            self._start_linear(network, data)
+        elif network.perceptron.n_saturating_components and self._has_free_code:
+            self._start_saturating(network, data)
         network.perceptron.output.start(network, data)
 
     def _set_origin(self, network, data):
@@ -614,10 +616,9 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         network.origin.copy_(torch.from_numpy(origin))
 
     def _start_linear(self, network, data):
-        """Start at principal components if the network can and its loss is similar to theirs."""
-        n_most, is_theirs = network.perceptron.n_linear_components, data.target is None
-        output = network.perceptron.output
-        if n_most and is_theirs and isinstance(output, (SquaredError, Mixed)):
+        """Start at principal components if the loss is similar to theirs."""
+        n_most, output = network.perceptron.n_linear_components, network.perceptron.output
+        if data.target is None and isinstance(output, (SquaredError, Mixed)):
             rows = sample(data, ROWS_FOR_COMPONENTS, seed=0)
             found = principal_components(rows.X, n_most, rows.sample_weight)
             directions, deviations = map(torch.from_numpy, found)
@@ -627,10 +628,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
                 network.own_decoder_weights[-1].div_(slopes.unsqueeze(1))
 
     def _start_saturating(self, network, data):
-        """Start a narrow code of units that saturate near principal components, if possible."""
+        """Start a narrow code of units that saturate near principal components."""
         n_most = network.perceptron.n_saturating_components
-        if not (n_most and self._has_free_code):
-            return
         rows = sample(data, ROWS_FOR_COMPONENTS, seed=0)
         X, targets, weights = rows.X, rows.targets, rows.sample_weight
         directions, _ = principal_components(X, n_most, weights)
