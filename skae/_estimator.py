@@ -159,7 +159,6 @@ class NetworkEstimator(
     _target_is_gathered = False  # whether every process needs the targets of all rows
     _fixed = {}  # training parameters missing in the constructor, with their values
     _minimizes = True  # whether a lower loss is better
-    _is_pretrained = False  # whether training goes on from another one
     _has_free_code = False  # whether nothing but reconstructions is asked of a code
     _n_steps = None  # for max_iter="auto"; None chooses by the work
     _few_steps_suffice = False  # whether max_iter="auto" takes the fewest steps, or 20 epochs
@@ -486,6 +485,10 @@ class NetworkEstimator(
     def _has_learnt(self, trainer):
         """Whether training may end after its loss has not improved for a while."""
         return True
+
+    def _part_of_step(self, n_rows, n_columns):
+        """Factor of the step size for a training on this many rows and columns."""
+        return 1.0
 
     def _constrain(self, network):
         pass

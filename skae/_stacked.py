@@ -18,6 +18,7 @@ from skae._constraints import TRAINING_CONSTRAINTS, Sizes, as_sizes
 from skae._denoising import DenoisingAutoencoder
 from skae._engine.data import split_rows
 from skae._engine.network import Network, fold_origin
+from skae._engine.settings import NARROW
 from skae._engine.stack import stack, stacked_tensors
 from skae._engine.streams import stream_seed
 from skae._engine.training import State
@@ -406,10 +407,11 @@ class StackedAutoencoder(BaseAutoencoder):
         self._hand_table_to(layers[0])
         return layers
 
-    @property
-    def _is_pretrained(self):
+    def _part_of_step(self, n_rows, n_columns):
+        """Less for few rows per column, which a pretrained network soon memorises."""
         layers = getattr(self, "estimators_", ())
-        return any(getattr(layer, "n_iter_", 0) for layer in layers)
+        is_pretrained = any(getattr(layer, "n_iter_", 0) for layer in layers)
+        return min(1.0, max(0.1, n_rows / n_columns / NARROW)) if is_pretrained else 1.0
 
     @property
     def _n_layers(self):

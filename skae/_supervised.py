@@ -33,6 +33,8 @@ from skae._hints import AUTOENCODERS, remedy_for_prototype
 from skae._sample_weight import weighted
 from skae._stacked import StackedAutoencoder
 
+FEW_LABELS = 1000
+
 
 def centre_and_scale(codes, centred, sample_weight=None):
     """The centre to subtract from codes (0 if not centred) and one number to divide them by.
@@ -332,6 +334,10 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         trainer = make_trainer(self, layer, state, codes, split)
         trainer.alpha = self.alpha / self._scale_**2  # decays the unscaled weights
         return trainer
+
+    def _part_of_step(self, n_rows, n_columns):
+        """Less for few labels, whose noise a pretrained network soon memorises."""
+        return min(1.0, max(0.3, n_rows / FEW_LABELS))
 
     @property
     def _is_held_back(self):

@@ -25,6 +25,7 @@ from sklearn.utils.fixes import parse_version
 from skae import (
     VAE,
     Autoencoder,
+    AutoencoderClassifier,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
@@ -311,6 +312,15 @@ def test_steps_of_a_fine_tuning_are_smaller_for_fewer_than_20_rows_per_column(n,
     stack = StackedAutoencoder((8, 3), max_iter=1, estimator=DenoisingAutoencoder(max_iter=1))
     rows = table(n, 40)
     assert stack.fit(rows).learning_rate_init_ == pytest.approx(1e-2 * part, rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "part"), [(20, 0.3), (300, 0.3), (500, 0.5), (1200, 1.0)])
+def test_steps_from_few_labels_are_smaller(n, part):
+    """Rows without a label do not count."""
+    y = np.where(np.arange(1300) < n, np.arange(1300) % 2, -1)
+    pretrained = DenoisingAutoencoder(8, max_iter=1)
+    model = AutoencoderClassifier(pretrained, unlabeled=-1, max_iter=1).fit(table(1300, 40), y)
+    assert model.learning_rate_init_ == pytest.approx(1e-2 * part, rel=1e-12)
 
 
 @pytest.mark.parametrize("n", [10, 200])

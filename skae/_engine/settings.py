@@ -28,8 +28,7 @@ ROWS_PER_UPDATE = 64
 N_ITERATIONS = 200  # of "lbfgs"
 FEW_COLUMNS = 60  # at work in a row, up to which a unit tolerates the largest steps
 ROWS = 1000  # needed to count them
-NARROW = 20  # rows per column; tables with fewer need fewer steps, and smaller ones in fine-tuning
-LEAST_PART = 0.1  # of a step
+NARROW = 20  # rows per column; tables with fewer need fewer steps
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ def learning_rate_for(estimator, perceptron, solver, data, split):
     more for top-k codes and for encoders with only saturating layers, as their slopes are small.
 
     A step of Adam moves each weight equally, and a unit's input by that times the number of
-    columns: so it is smaller for wide tables. A pretrained network soon memorises few rows.
+    columns: so it is smaller for wide tables.
     """
     if starts_linear(perceptron) and data.target is None:
         rate = 5e-4 if perceptron.code_heads == 1 else 1e-3  # noise is still to be learnt
@@ -176,9 +175,7 @@ def learning_rate_for(estimator, perceptron, solver, data, split):
         return 1e-3
     starts_near = estimator._has_free_code and perceptron.n_saturating_components
     rate = 3e-3 if starts_near else 1e-2
-    if estimator._is_pretrained:
-        rows_per_column = len(split.training) / perceptron.n_inputs
-        rate *= min(1.0, max(LEAST_PART, rows_per_column / NARROW))
+    rate *= estimator._part_of_step(len(split.training), perceptron.n_inputs)
     return rate * min(1.0, FEW_COLUMNS / n_columns_at_work(data, split))
 
 
