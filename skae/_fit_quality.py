@@ -52,16 +52,15 @@ def explained_deviance(estimator, network, data):
     if constant is None or not (low < high).any():
         return None  # means are rounded: constant columns differ from them
     device, dtype = network.flat.device, network.flat.dtype
-    x = as_tensor(data.X, device)
-    targets = x if data.target is None else as_tensor(targets, device)
-    with enough_threads(len(x), network.perceptron):
+    with enough_threads(len(targets), network.perceptron):
+        x = as_tensor(data.X, device)
+        targets = x if data.target is None else as_tensor(targets, device)
         output = network.mean_output(estimator._encode(network, x))
-    weights = None if weights is None else as_tensor(weights, device)
-    constant = torch.as_tensor(constant, dtype=dtype, device=device).expand_as(output)
-    both = torch.cat([constant, output]), torch.cat([targets, targets])
-    deviances = kind.deviance_of_rows(*kind.without_missing(*both)).view(2, -1)
-    deviances = deviances if weights is None else deviances * weights
-    to_explain, left = deviances.sum(dim=1).tolist()
+        constant = torch.as_tensor(constant, dtype=dtype, device=device).expand_as(output)
+        both = torch.cat([constant, output]), torch.cat([targets, targets])
+        deviances = kind.deviance_of_rows(*kind.without_missing(*both)).view(2, -1)
+        deviances = deviances if weights is None else deviances * as_tensor(weights, device)
+        to_explain, left = deviances.sum(dim=1).tolist()
     return 1.0 - left / to_explain if to_explain > 0 else None
 
 

@@ -222,12 +222,11 @@ class Trainer:
         noise = stream(seed, "noise", epoch, device=self.device)
         order, rows = stream(seed, "shuffle", epoch), self.split.training
         windows = windows_of(rows, self.settings.shuffle, self.data.X.shape[1], order)
-        batches = torch.cat(windows).to(self.device).split(self.settings.batch_size)
-        taken = batches
-        if self.settings.shuffle == "windows" and is_on_file(own(self.data.X)):
-            taken = reading_ahead(self.data.X, windows, batches)
         losses = []
         with self._enough_threads():
+            taken = batches = torch.cat(windows).to(self.device).split(self.settings.batch_size)
+            if self.settings.shuffle == "windows" and is_on_file(own(self.data.X)):
+                taken = reading_ahead(self.data.X, windows, batches)
             for batch, indices in enumerate(taken):
                 rate = self._rate_after(number, batch / len(batches))
                 losses.append(self._kept(self._step(indices, noise, rate)))
