@@ -6,6 +6,7 @@ Rows may have weights above 0, `sample_weight`: a row of weight 2 counts as two 
 from functools import partial
 
 import numpy as np
+import torch
 from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
@@ -14,6 +15,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 from skae._engine.data import dense
 from skae._engine.files import OnFile
 from skae._engine.shards import Shard, added_up
+from skae._engine.threads import OneThread
 
 SPAN_SIZE = 2**20  # numbers
 FEW_COLUMNS = 256  # whose covariances are soon diagonalised
@@ -116,7 +118,8 @@ def principal_components(X, n_most, sample_weight=None):
     X is an array; there are at most n_most directions. Missing values count as column means.
     """
     centred, n_rows, _ = _centred(X, sample_weight)
-    return _components(centred, n_rows, n_most)
+    with OneThread():
+        return _components(centred, n_rows, n_most)
 
 
 def explained_by_components(X, n_components, sample_weight=None):
@@ -145,27 +148,23 @@ def _components(X, n_rows, n_most):
     """`principal_components` of centred rows."""
     scale = max(np.abs(X).max(), np.finfo(float).tiny)  # or squares might overflow
     X, n_most = X / scale, min(n_most, *X.shape)
-    if X.shape[1] <= FEW_COLUMNS:
-        variances, vectors = np.linalg.eigh(X.T @ X)  # this takes a fraction of the time
-        directions = vectors[:, ::-1][:, :n_most].T
-        lengths = np.sqrt(variances[::-1][:n_most].clip(min=0.0))
-        directions = directions * _signs(directions)
+    if X.shape[1] <= FEW_COLUMNS:  # this takes a fraction of the time
+        rows = torch.tensor(X)  # aligned, so that products have the same bits
+        variances, vectors = torch.linalg.eigh(rows.t() @ rows)
+        directions = vectors.numpy()[:, ::-1][:, :n_most].T
+        lengths = np.sqrt(variances.numpy()[::-1][:n_most].clip(min=0.0))
+        # The first of each direction's largest numbers shall be positive. Numbers that differ by
+        # rounding count as equal: two indicators of one category are opposite.
+        sizes = np.abs(directions)
+        is_largest = sizes >= (1.0 - 1e-6) * sizes.max(axis=1, keepdims=True)
+        first = is_largest.argmax(axis=1)[:, None]
+        directions = directions * np.sign(np.take_along_axis(directions, first, axis=1))
     else:
         _, lengths, directions = randomized_svd(
             X, n_most, n_iter=4, power_iteration_normalizer="QR", random_state=0
         )
     varies = lengths > 1e-6 * max(lengths[0], np.finfo(float).tiny)
     return np.ascontiguousarray(directions[varies]), lengths[varies] * (scale / n_rows**0.5)
-
-
-def _signs(directions):
-    """Signs that make the first of each direction's largest numbers positive.
-
-    Numbers that differ by rounding count as equal: two indicators of one category are opposite.
-    """
-    sizes = np.abs(directions)
-    is_largest = sizes >= (1.0 - 1e-6) * sizes.max(axis=1, keepdims=True)
-    return np.sign(np.take_along_axis(directions, is_largest.argmax(axis=1)[:, None], axis=1))
 
 
 def explained_by_line(X, y, sample_weight=None):

@@ -18,10 +18,10 @@ def enough_threads(n_rows, perceptron):
     """
     if n_rows * max(perceptron.products) >= SMALL_PRODUCT:
         return nullcontext()
-    return _OneThread()
+    return OneThread()
 
 
-class _OneThread:
+class OneThread:
     """Like ThreadpoolController.limit, which also collects versions and takes ten times longer."""
 
     def __enter__(self):
