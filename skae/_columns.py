@@ -149,7 +149,7 @@ def _components(X, n_rows, n_most):
     scale = max(np.abs(X).max(), np.finfo(float).tiny)  # or squares might overflow
     X, n_most = X / scale, min(n_most, *X.shape)
     if X.shape[1] <= FEW_COLUMNS:  # this takes a fraction of the time
-        rows = torch.tensor(X)  # aligned, so that products have the same bits
+        rows = torch.tensor(X, device="cpu")  # aligned, so that products have the same bits
         variances, vectors = torch.linalg.eigh(rows.t() @ rows)
         directions = vectors.numpy()[:, ::-1][:, :n_most].T
         lengths = np.sqrt(variances.numpy()[::-1][:n_most].clip(min=0.0))
