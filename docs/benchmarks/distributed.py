@@ -76,7 +76,7 @@ def parse():
     add("--batch-sizes", type=int, nargs="+", default=[256, 1024])
     add("--processes", type=int, default=2)
     add("--steps", type=int, default=20, help="in an epoch")
-    add("--rounds", type=int, default=3)
+    add("--rounds", type=int, default=9)
     add("--out", type=Path, default=Path(__file__), metavar="FILE", help="whose .md is written")
     return parser.parse_args()
 
