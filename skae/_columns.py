@@ -118,7 +118,7 @@ def principal_components(X, n_most, sample_weight=None):
     X is an array; there are at most n_most directions. Missing values count as column means.
     """
     centred, n_rows, _ = _centred(X, sample_weight)
-    with OneThread():
+    with OneThread():  # a second one comes late on a busy machine
         return _components(centred, n_rows, n_most)
 
 

@@ -28,6 +28,8 @@ from skae._hints import AUTOENCODERS, remedy_for_prototype
 from skae.networks import ConvNet
 from skae.tables import TableEncoder
 
+LEAST_PART = 0.1  # of a step, that fine-tuning takes for the fewest rows
+
 
 @contextmanager
 def _named(number):
@@ -411,7 +413,7 @@ class StackedAutoencoder(BaseAutoencoder):
         """Less for few rows per column, which a pretrained network soon memorises."""
         layers = getattr(self, "estimators_", ())
         is_pretrained = any(getattr(layer, "n_iter_", 0) for layer in layers)
-        return min(1.0, max(0.1, n_rows / n_columns / NARROW)) if is_pretrained else 1.0
+        return min(1.0, max(LEAST_PART, n_rows / n_columns / NARROW)) if is_pretrained else 1.0
 
     @property
     def _n_layers(self):

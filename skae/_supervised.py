@@ -33,7 +33,8 @@ from skae._hints import AUTOENCODERS, remedy_for_prototype
 from skae._sample_weight import weighted
 from skae._stacked import StackedAutoencoder
 
-FEW_LABELS = 1000
+# With fewer labels, fine-tuning takes smaller steps, by at most this factor.
+FEW_LABELS, LEAST_PART = 1000, 0.3
 
 
 def centre_and_scale(codes, centred, sample_weight=None):
@@ -337,7 +338,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
 
     def _part_of_step(self, n_rows, n_columns):
         """Less for few labels, whose noise a pretrained network soon memorises."""
-        return min(1.0, max(0.3, n_rows / FEW_LABELS))
+        return min(1.0, max(LEAST_PART, n_rows / FEW_LABELS))
 
     @property
     def _is_held_back(self):

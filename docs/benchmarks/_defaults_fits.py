@@ -64,9 +64,8 @@ def explained(model, X, inputs=None):
 
 def make(name, width, shape, seed):
     """An estimator for training rows of that shape."""
-    return (
-        ESTIMATORS[name].make(width, lambda most: min(most, *shape)).set_params(random_state=seed)
-    )
+    estimator = ESTIMATORS[name].make(width, lambda most: min(most, *shape))
+    return estimator.set_params(random_state=seed)
 
 
 def measure(table, name, split, folder):
