@@ -75,7 +75,8 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         Maximum number of epochs, that is, passes over the rows with labels, in the training of the
         output layer and again in the fine-tuning. Reaching it is not an error and does not warn.
         'auto' is 20 epochs or 500 steps, whichever is longer, and at most 20,000 steps: more would
-        memorise the noise of y. Raise it if y is exact. See :ref:`auto`.
+        memorise the noise of y. Raise it if y is exact. The fit then ends with a mean of the
+        weights after its last epochs. See :ref:`auto`.
     shuffle : bool or 'windows', default=True
         Whether each epoch takes the rows in a new random order; if not, all epochs have the same
         batches. 'windows' suits memory maps larger than memory: the order is random within windows

@@ -1,8 +1,9 @@
 """When a training counts as improved, and when it has waited long enough."""
 
 import pytest
+import torch
 
-from skae._engine.stopping import Stopping
+from skae._engine.stopping import RECENT, Average, Stopping
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,12 @@ def test_epochs_are_counted_from_the_last_improvement():
 def test_nothing_is_waited_for_before_the_first_epoch():
     assert Stopping(tol=0.0, patience=0).exhausted
     assert not Stopping(tol=0.0, patience=1).exhausted
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 7, 500])
+def test_an_average_lags_by_a_tenth_of_the_epochs(n_epochs):
+    average = Average(torch.zeros(2, dtype=torch.float64))
+    for epoch in range(1, n_epochs + 1):
+        average.add(torch.tensor([epoch, 3.0], dtype=torch.float64))
+    mean_epoch = ((RECENT + 1) * n_epochs + 1) / (RECENT + 2)  # weights of the polynomial decay
+    torch.testing.assert_close(average.weights.tolist(), [mean_epoch, 3.0])

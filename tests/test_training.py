@@ -26,7 +26,8 @@ from sklearn.model_selection import GridSearchCV
 
 from skae import Autoencoder, DenoisingAutoencoder
 from skae._base import BaseAutoencoder
-from skae._engine.stopping import Stopping
+from skae._engine import settings
+from skae._engine.stopping import Average, Stopping
 from skae._engine.streams import stream
 from skae._engine.tape import Tape
 from skae._engine.training import Trainer
@@ -292,6 +293,62 @@ def test_validation_fraction_is_rounded_up(fraction, expected, monkeypatch):
     small("Autoencoder", **params, max_iter=1).fit(X)
     n_training, *n_held_out = map(len, seen)
     assert (n_training, sum(n_held_out)) == (60 - expected, expected)
+
+
+# The weights at the end.
+
+
+def budget_as_auto(monkeypatch, n_epochs):
+    """Let "auto" be a small number of epochs."""
+    monkeypatch.setattr(settings, "max_iter_for", lambda *_: n_epochs)
+
+
+def weights_after_epochs(monkeypatch):
+    """A list to which each epoch, of any fit from now on, adds its weights."""
+    after, run_epoch = [], Trainer.run_epoch
+
+    def recording(trainer, number=None):
+        loss = run_epoch(trainer, number)
+        after.append(trainer.weights.clone())
+        return loss
+
+    monkeypatch.setattr(Trainer, "run_epoch", recording)
+    return after
+
+
+@each_class
+def test_an_automatic_number_of_epochs_ends_with_an_average(name, monkeypatch):
+    budget_as_auto(monkeypatch, 5)
+    params = {"learning_rate_init": 1e-3, **NEVER_STOP}
+    if name == "StackedAutoencoder":
+        params["estimator"] = DenoisingAutoencoder(max_iter=2)
+    counted = small(name, **params, max_iter=5).fit(X)
+    after = weights_after_epochs(monkeypatch)
+    automatic = small(name, **params, max_iter="auto").fit(X)
+    assert automatic.loss_curve_ == counted.loss_curve_
+    np.testing.assert_array_equal(counted._state.weights, after[-1].numpy())
+    average = Average(after[-1])
+    for epoch in after[-5:]:
+        average.add(epoch)
+    np.testing.assert_array_equal(automatic._state.weights, average.weights.numpy())
+
+
+@pytest.mark.parametrize("params", [{"learning_rate": "cosine"}, {"solver": "lbfgs"}])
+def test_a_schedule_and_lbfgs_end_with_the_last_epoch(params, monkeypatch):
+    budget_as_auto(monkeypatch, 4)
+    counted, automatic = (
+        small("Autoencoder", **params, max_iter=max_iter).fit(X) for max_iter in (4, "auto")
+    )
+    assert_same_fit(counted, automatic)
+
+
+def test_held_out_rows_judge_the_average(monkeypatch):
+    budget_as_auto(monkeypatch, 30)
+    params = {"early_stopping": True, "learning_rate_init": 0.3, **NEVER_STOP}
+    estimator = small("Autoencoder", max_iter="auto", validation_fraction=0.3, **params).fit(X)
+    loss = mean_squared_error(estimator, X[held_out_rows(60, 18)])
+    assert loss == pytest.approx(min(estimator.validation_loss_curve_), rel=1e-12)
+    assert estimator.best_loss_ == min(estimator.validation_loss_curve_)
 
 
 # Interruption.

@@ -52,6 +52,8 @@ class Settings:
         Dtype to which layers round.
     device : torch.device
     verbose : bool
+    averages : bool
+        Whether training ends with a mean of the weights after its epochs.
     """
 
     alpha: float
@@ -66,6 +68,7 @@ class Settings:
     dtype: torch.dtype
     device: torch.device
     verbose: bool
+    averages: bool
 
     @classmethod
     def of(cls, estimator, perceptron, data, split):
@@ -85,6 +88,7 @@ class Settings:
             its["batch_size"] = batch_size_for(n_rows)
         its["batch_size"] = batch_size = int(min(its["batch_size"], data.X.shape[0]))
         n_batches = math.ceil(n_rows / batch_size)
+        averages = ends_with_average(estimator, its)
         if its["max_iter"] == "auto":
             its["max_iter"] = max_iter_for(estimator, perceptron, its["solver"], n_rows, batch_size)
         its["max_iter"] = int(its["max_iter"])
@@ -95,7 +99,7 @@ class Settings:
                 estimator, perceptron, its["solver"], data, split
             )
         dtype, device = PRECISIONS[estimator.precision], find_device(estimator.device)
-        return cls(**its, dtype=dtype, device=device)
+        return cls(**its, dtype=dtype, device=device, averages=averages)
 
     def __str__(self):
         if self.solver == "lbfgs":  # the other settings do not apply to it
@@ -115,6 +119,16 @@ def asked(estimator, names):
     """The values of an estimator's training parameters, by name; some estimators fix a few."""
     fixed = estimator._fixed
     return {name: fixed[name] if name in fixed else getattr(estimator, name) for name in names}
+
+
+def ends_with_average(estimator, its):
+    """Whether an estimator with these parameters ends training with a mean of its weights.
+
+    That is part of `max_iter="auto"`, unless a schedule or the solver lets steps fade away; a game
+    has no minimum that the mean would be near to.
+    """
+    is_noisy = its["learning_rate"] == "constant" and its["solver"] != "lbfgs"
+    return its["max_iter"] == "auto" and is_noisy and estimator._minimizes
 
 
 def batch_size_for(n_rows):

@@ -1,4 +1,4 @@
-"""When training ends before its budget, and whether it ends in a sudden rise."""
+"""When training ends before its budget, whether in a sudden rise, and with which weights."""
 
 import math
 from statistics import stdev
@@ -9,6 +9,7 @@ import numpy as np
 # until then, and by this many typical rises on the way or standard errors of the best loss: it has
 # then ended in a sudden rise.
 CLEARLY, LEAP = 0.02, 4.0
+RECENT = 8  # power of an epoch's number with which its weights count in their mean
 
 
 class Stopping:
@@ -50,3 +51,31 @@ class Stopping:
         """Standard error of the best loss; 0 if there was one batch, which does not show it."""
         n_batches = len(self.of_batches)
         return stdev(self.of_batches) / n_batches**0.5 if n_batches > 1 else 0.0
+
+
+class Average:
+    """The mean of the weights after each epoch, in which later epochs count for more.
+
+    Epoch t counts about as `t ** RECENT`, and so half of the mean comes from the last 7% of the
+    epochs. It is nearer to a minimum than the weights of one epoch, as steps of constant size keep
+    these moving around it.
+
+    Parameters
+    ----------
+    weights : Tensor of shape (length,)
+        Any vector of that length.
+
+    References
+    ----------
+    Shamir and Zhang, "Stochastic gradient descent for non-smooth optimization", ICML 2013,
+    https://proceedings.mlr.press/v28/shamir13.html.
+    """
+
+    def __init__(self, weights):
+        self.weights = weights.clone()
+        self._n_epochs = 0
+
+    def add(self, weights):
+        """Count the weights after one more epoch."""
+        self._n_epochs += 1
+        self.weights.lerp_(weights, (1 + RECENT) / (self._n_epochs + RECENT))

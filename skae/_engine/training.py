@@ -25,7 +25,7 @@ from skae._engine.order import windows_of
 from skae._engine.parallel import Part
 from skae._engine.phases import say
 from skae._engine.shards import Shard, own
-from skae._engine.stopping import Stopping
+from skae._engine.stopping import Average, Stopping
 from skae._engine.streams import stream
 from skae._engine.tape import Tape
 from skae._engine.threads import enough_threads
@@ -143,6 +143,7 @@ class Trainer:
         self._kept = torch.Tensor.item if self.device.type == "cpu" else torch.clone
         self.losses, self.validation_losses, self.noted, self.of_batches = [], [], [], []
         self.n_iter = self.n_iter_before = 0
+        self._average = None
 
     def _train_together(self, group):
         """Start like rank 0, which alone prints, with memory for the joint sum."""
@@ -155,6 +156,7 @@ class Trainer:
         """Run epochs until the budget, the tolerance or a callback ends them."""
         settings, holds_out = self.settings, self.split.held_out is not None
         stopping, best_weights = Stopping(settings.tol, self._patience), None
+        self._average = Average(self.weights) if settings.averages else None
         if settings.verbose:
             say(self.estimator, f"{len(self.split.training)} rows, {settings}")
         if holds_out and self.state.n_epochs:  # continued training must not get worse
@@ -166,14 +168,20 @@ class Trainer:
                 loss = self.run_epoch(epoch)
                 improved = self._compares and stopping.improved(loss, self.of_batches)
                 if improved:
-                    best_weights = self.weights.clone()
+                    best_weights = self._result.clone()
             if settings.verbose:
                 self.report(f"{epoch + 1}/{settings.max_iter}", time.perf_counter() - started)
             if self._is_stopped(task) or (stopping.exhausted and self._has_learnt(stopping)):
                 break
-        if best_weights is not None and (holds_out or stopping.ends_clearly_worse):
-            self.weights.copy_(best_weights)
+        ends_best = best_weights is not None and (holds_out or stopping.ends_clearly_worse)
+        if ends_best or settings.averages:
+            self.weights.copy_(best_weights if ends_best else self._result)
             self.state = self._finished_state(self.state.n_epochs)
+
+    @property
+    def _result(self):
+        """The weights with which the training would end now."""
+        return self.weights if self._average is None else self._average.weights
 
     def _is_stopped(self, task):
         """Whether a callback has ended the training, in any process."""
@@ -231,6 +239,8 @@ class Trainer:
                 rate = self._rate_after(number, batch / len(batches))
                 losses.append(self._kept(self._step(indices, noise, rate)))
         self._flush()
+        if self._average is not None:
+            self._average.add(self.weights)
         self.of_batches = losses = as_floats(losses)
         loss = _mean_over_rows(losses, batches)
         if self._tape.active is not None and self.data.group is not None:
@@ -239,7 +249,7 @@ class Trainer:
             self.noted.append(_mean_over_rows(self._noted(), batches))
         validation_loss = None
         if self.split.held_out is not None:
-            validation_loss = self.evaluate(self.split.held_out)
+            validation_loss = self._evaluate_result()
         self._finish_epoch(loss, validation_loss, losses, batches)
         return loss if validation_loss is None else validation_loss
 
@@ -367,6 +377,14 @@ class Trainer:
     def evaluate(self, indices):
         """The objective per row at these rows, with the same noise at every call."""
         return _mean_over_rows(*self.objectives(indices)) + float(self._decay())
+
+    def _evaluate_result(self):
+        """The objective per held-out row with the weights with which training would end now."""
+        weights = self.weights.clone()
+        self.weights.copy_(self._result)
+        loss = self.evaluate(self.split.held_out)
+        self.weights.copy_(weights)
+        return loss
 
     def objectives(self, indices):
         """The objective of each batch without weight decay, and the batches."""
