@@ -441,7 +441,7 @@ class Trainer:
         """
         for vector in self._fading:
             limits = torch.finfo(vector.dtype)
-            vector.copy_(torch.nn.functional.hardshrink(vector, limits.tiny / limits.eps))
+            torch.hardshrink(vector, limits.tiny / limits.eps, out=vector)
 
     def _finished_state(self, n_epochs):
         return State(
