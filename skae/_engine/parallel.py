@@ -8,12 +8,12 @@ import pickle
 import time
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
 
 import numpy as np
 import torch
 import torch.distributed as dist
 
+from skae._engine.pipes import Pipes
 from skae._engine.shared_memory import add_up_shared, shared_zeros
 
 ROLL_CALL = 5.0  # seconds within which remaining ranks notice a lost one
@@ -38,6 +38,7 @@ class Group:
         self._group = dist.new_group(timeout=timedelta(seconds=timeout), backend="gloo")
         self._notes = Notes(self._group.group_name, self.rank, self.size, timeout)
         self._shared = [None] * self.size  # the vectors of all ranks that `zeros` made last
+        self._pipes, self._timeout = None, timeout  # pipes for them
         self.gather(None)  # no process leaves, for example by an error, before all are there
 
     def zeros(self, length, like):
@@ -46,7 +47,7 @@ class Group:
         vectors = shared_zeros(zeros, self) if zeros.nbytes >= LARGE else None
         if vectors is None:
             return zeros
-        self._shared = vectors
+        self._shared, self._pipes = vectors, self._pipes or Pipes(self, self._timeout)
         return vectors[self.rank]
 
     def add_up(self, numbers):
@@ -54,8 +55,7 @@ class Group:
         tensor = torch.as_tensor(numbers) if isinstance(numbers, np.ndarray) else numbers
         with self._answered() as group:
             if tensor is self._shared[self.rank]:
-                wait = partial(dist.all_reduce, torch.zeros(1, device="cpu"), group=group)
-                add_up_shared(self._shared, self.rank, wait)
+                add_up_shared(self._shared, self.rank, self._pipes.wait)
             else:
                 dist.all_reduce(tensor, group=group)
         return numbers
@@ -101,6 +101,8 @@ class Group:
 
     def close(self):
         """Leave the group."""
+        if self._pipes is not None:
+            self._pipes.close()
         if self._group is not None:
             dist.destroy_process_group(self._group)
             self._group = None
