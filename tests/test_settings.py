@@ -20,6 +20,7 @@ from helpers import (
 from scipy.sparse import csr_matrix
 from sklearn import __version__ as sklearn_version
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 from sklearn.utils.fixes import parse_version
 
 from skae import (
@@ -52,7 +53,7 @@ SHAPES = [
     *((60, 500), (5, 2000), (600, 64), (1800, 64), (3999, 30), (4000, 30), (4001, 30)),
     *((5000, 784), (60_000, 784), (10**6, 30), (10**7, 10)),
 ]
-FEW_STEPS = 500  # that no table is too small for
+FEW_STEPS = 500  # that no table is too narrow for
 each_shape = pytest.mark.parametrize(("n", "d"), SHAPES)
 
 
@@ -93,8 +94,9 @@ def n_multiplications(estimator, d):
     return sum(weight.size for weight in clone(estimator).set_params(**short).fit(X).coefs_)
 
 
-def least_steps(m, batch_size, n, d):
-    return max(FEW_STEPS, min(2000, 2**38 // (3 * m * (batch_size + 64)), 100 * n / d))
+def least_steps(m, batch_size, n, d, starts_trained=True):
+    least = max(FEW_STEPS, min(2000, 2**38 // (3 * m * (batch_size + 64)), 100 * n / d))
+    return least * min(1, math.sqrt(n / 400)) if starts_trained else least
 
 
 @each_shape
@@ -115,7 +117,7 @@ def test_the_budget_has_no_epoch_too_many(n, d):
     found = settings(Autoencoder(), n, d)
     n_batches = math.ceil(n / found.batch_size)
     steps = found.max_iter * n_batches
-    assert steps >= FEW_STEPS
+    assert steps >= int(FEW_STEPS * min(1, math.sqrt(n / 400)))
     assert steps - n_batches < max(min(20 * n_batches, 20_000), 2000)
 
 
@@ -129,7 +131,7 @@ def test_patience_is_500_steps_and_ten_epochs_at_least(n, d):
 @pytest.mark.parametrize(
     ("shape", "batch_size", "n_batches", "max_iter", "patience"),
     [
-        ((150, 4), 16, 10, 200, 50),
+        ((150, 4), 16, 10, 123, 50),
         ((1800, 64), 90, 20, 100, 25),
         ((5000, 784), 200, 25, 26, 20),
         ((60_000, 784), 200, 300, 20, 10),
@@ -153,6 +155,7 @@ NETWORKS = {
     "decoded variance": VAE(3, hidden_layer_sizes=(5,), noise_variance="heteroscedastic"),
     "stack": StackedAutoencoder((5, 3), estimator=SparseAutoencoder(max_iter=1)),
 }
+STARTS_TRAINED = [NETWORKS["plain"], NETWORKS["one layer"]]
 
 
 @pytest.mark.filterwarnings("ignore:.*code has collapsed:UserWarning")
@@ -196,7 +199,41 @@ def test_a_row_that_is_drawn_several_times_is_so_much_work(n_draws):
 def test_tables_of_few_rows_for_each_column_take_fewer_steps(estimator, n, d):
     n_batches = math.ceil(n / 16)
     found = settings(estimator, n, d)
-    assert found.max_iter == math.ceil(max(FEW_STEPS, min(2000, 100 * n // d)) / n_batches)
+    least = int(least_steps(1, 16, n, d, estimator in STARTS_TRAINED))
+    assert found.max_iter == math.ceil(least / n_batches)
+
+
+@pytest.mark.parametrize(
+    ("n", "part"), [(4, 0.1), (25, 0.25), (100, 0.5), (324, 0.9), (400, 1.0), (900, 1.0)]
+)
+@pytest.mark.parametrize("estimator", NETWORKS.values(), ids=NETWORKS)
+def test_few_rows_take_fewer_steps_where_a_network_starts_nearly_trained(estimator, n, part):
+    found, steps = settings(estimator, n, 1), max(500, min(2000, 100 * n))
+    steps *= part if estimator in STARTS_TRAINED else 1
+    assert found.max_iter == max(20, math.ceil(steps / math.ceil(n / found.batch_size)))
+
+
+@pytest.mark.parametrize(("n", "d"), [(30, 8), (40, 10)])
+def test_few_noisy_rows_near_a_plane_are_not_memorised(n, d):
+    """New rows are restored nearly as well as by PCA, which is right there."""
+    rng, behind = np.random.default_rng(0), []
+    for _ in range(5):
+        rows = rng.normal(size=(n + 500, 2)) @ rng.normal(size=(2, d))
+        rows += 0.5 * rng.normal(size=rows.shape)
+        pca, few = PCA(2).fit(rows[:n]), Autoencoder(2, random_state=0).fit(rows[:n])
+        errors = [rows[n:] - model(rows[n:]) for model in (few.reconstruct, restored_by(pca))]
+        behind.append(np.subtract(*map(np.var, errors)) / rows.var())
+    assert np.mean(behind) < 0.02
+
+
+def restored_by(pca):
+    return lambda rows: pca.inverse_transform(pca.transform(rows))
+
+
+def test_a_network_with_a_target_does_not_start_nearly_trained():
+    X, linear = np.random.default_rng(0).normal(size=(30, 4)), LINEAR["denoising"]
+    alone, with_target = (clone(linear).fit(X, **given) for given in ({}, {"target": X}))
+    assert (alone.max_iter_, with_target.max_iter_) == (103, 375)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 50, 400])

@@ -29,6 +29,7 @@ N_ITERATIONS = 200  # of "lbfgs"
 FEW_COLUMNS = 60  # at work in a row, up to which a unit tolerates the largest steps
 ROWS = 1000  # needed to count them
 NARROW = 20  # rows per column; tables with fewer need fewer steps
+FEW_ROWS = 400  # with fewer, a network that starts nearly trained needs fewer steps
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ class Settings:
         n_batches = math.ceil(n_rows / batch_size)
         averages = ends_with_average(estimator, its)
         if its["max_iter"] == "auto":
-            its["max_iter"] = max_iter_for(estimator, perceptron, its["solver"], n_rows, batch_size)
+            its["max_iter"] = max_iter_for(
+                estimator, perceptron, its["solver"], data, n_rows, batch_size
+            )
         its["max_iter"] = int(its["max_iter"])
         if its["n_iter_no_change"] == "auto":
             its["n_iter_no_change"] = patience_for(n_batches)
@@ -137,7 +140,7 @@ def batch_size_for(n_rows):
     return min(max(n_rows // BATCHES, least), most)
 
 
-def max_iter_for(estimator, perceptron, solver, n_rows, batch_size):
+def max_iter_for(estimator, perceptron, solver, data, n_rows, batch_size):
     """Epochs of a training; those of its warm-up are not part of the budget."""
     n_batches, least = math.ceil(n_rows / batch_size), FEW_STEPS
     if estimator._n_steps is not None:
@@ -147,17 +150,19 @@ def max_iter_for(estimator, perceptron, solver, n_rows, batch_size):
     if not estimator._few_steps_suffice:
         rows = batch_size * estimator._rows_per_row + ROWS_PER_UPDATE
         work = 3 * sum(perceptron.products) * rows
-        least = least_steps(work, n_rows / perceptron.n_inputs)
+        least = least_steps(work, n_rows, perceptron.n_inputs, starts_trained(perceptron, data))
     return estimator._warmup_epochs + n_epochs_for(n_batches, least)
 
 
-def least_steps(work, rows_per_column):
+def least_steps(work, n_rows, n_columns, is_trained):
     """Steps that are enough; `work` is the multiplications of a step, forwards and backwards.
 
-    From few rows with many columns, a network soon memorises noise.
+    From few rows with many columns, a network soon memorises noise; one that starts nearly trained
+    does so from few rows with few columns, too.
     """
     least, _ = STEPS
-    return int(max(FEW_STEPS, min(least, WORK // work, least * rows_per_column / NARROW)))
+    least = max(FEW_STEPS, min(least, WORK // work, least * n_rows / n_columns / NARROW))
+    return int(least * min(1.0, math.sqrt(n_rows / FEW_ROWS)) if is_trained else least)
 
 
 def n_epochs_for(n_batches, least):
@@ -178,8 +183,8 @@ def learning_rate_for(estimator, perceptron, solver, data, split):
     A step of Adam moves each weight equally, and a unit's input by that times the number of
     columns: so it is smaller for wide tables.
     """
-    if starts_linear(perceptron) and data.target is None:
-        rate = 5e-4 if perceptron.code_heads == 1 else 1e-3  # noise is still to be learnt
+    if starts_linear(perceptron, data):
+        rate = 5e-4 if starts_trained(perceptron, data) else 1e-3
         return rate * min(1.0, len(split.training) / perceptron.n_inputs)
     activations = perceptron.encoder_activations
     if solver != "sgd" and activations and isinstance(activations[-1], TopK):
@@ -203,7 +208,12 @@ def n_columns_at_work(data, split):
     return max(1.0, np.abs(deviations).sum(axis=1).mean() / max(typical, np.finfo(float).tiny))
 
 
-def starts_linear(perceptron):
+def starts_linear(perceptron, data):
     """Whether part of the network may start at principal components."""
     is_squared = activation_name(perceptron.output) == "identity"
-    return is_squared and perceptron.n_linear_components > 0
+    return is_squared and perceptron.n_linear_components > 0 and data.target is None
+
+
+def starts_trained(perceptron, data):
+    """Whether it does, and has no second head, whose noise is still to be learnt."""
+    return starts_linear(perceptron, data) and perceptron.code_heads == 1
