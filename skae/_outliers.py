@@ -1,5 +1,6 @@
 """A detector of outliers: rows with an unusual code or reconstruction."""
 
+import warnings
 from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Self
@@ -8,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.covariance import LedoitWolf
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import get_tags
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae._base import BaseAutoencoder
@@ -31,7 +32,7 @@ from skae._frames import is_frame
 from skae._hints import AUTOENCODERS, PartsMixin, hinted, remedy_for_prototype
 from skae._pipelines import steps_of
 from skae._tabular import holds_more_than_numbers
-from skae._together import fit_to_all, together
+from skae._together import alone, fit_to_all, rows_of_all, together
 from skae.tables import TableEncoder
 
 WIDTH = 128  # of the code by default
@@ -42,6 +43,8 @@ LEAST_SCORE = 1e-300  # lower limit before taking the logarithm
 LARGEST_LOG = 700.0  # whose exponential does not overflow
 WHISKER = 1.5  # interquartile ranges from the box of a box plot to Tukey's fence
 SLACK = 1e-6  # added to the fence, so that identical rows are not outliers
+PARTS = 5  # of few rows, each of which is left out of a further fit
+FEW_ROWS = 500  # of more, training rows tell as well; of these, 50 or more are left out
 ROWS_KEPT = 1000  # rows whose scores and errors displays compare with new ones
 LEAST_ROWS_KEPT, CELLS_KEPT = 20, 2**22
 USUAL = 0.95  # fraction of training rows with at most this error
@@ -93,20 +96,29 @@ def row_sums(errors):
 
 def tukeys_fence(scores):
     """The score below which a box plot of log(-score) shows outliers."""
-    logs = np.log(np.maximum(-scores, LEAST_SCORE))
+    logs = np.log(np.clip(-scores, LEAST_SCORE, np.exp(LARGEST_LOG)))
     low, high = np.percentile(logs, [25, 75])
     fence = min(high + WHISKER * (high - low), LARGEST_LOG)
     return -float(np.exp(fence) * (1.0 + SLACK))
 
 
-def seeded(estimator, seed):
-    """The estimator with this `random_state` for itself and its parts, except frozen ones."""
+def rows_at(X, mask):
+    """The rows of an array, CSR matrix or table where the mask is True."""
+    return _safe_indexing(X, np.flatnonzero(mask))
+
+
+def parts_to_leave_out(n_rows):
+    """Masks of rows to leave out of further fits: all of few rows, some of more, none of many."""
+    n_parts = min(PARTS, n_rows, FEW_ROWS // n_rows)
+    return [np.arange(n_rows) % PARTS == part for part in range(n_parts)]
+
+
+def set_everywhere(estimator, name, value):
+    """The estimator with this value of a parameter for itself and its parts, except frozen ones."""
     params = estimator.get_params(deep=True)
-    frozen = tuple(
-        f"{name}__" for name, part in params.items() if isinstance(part, FrozenEstimator)
-    )
-    names = [name for name in params if name.rpartition("__")[2] == "random_state"]
-    own = {name: seed for name in names if not (frozen and name.startswith(frozen))}
+    frozen = tuple(f"{key}__" for key, part in params.items() if isinstance(part, FrozenEstimator))
+    names = [key for key in params if key.rpartition("__")[2] == name]
+    own = {key: value for key in names if not (frozen and key.startswith(frozen))}
     return estimator.set_params(**own)
 
 
@@ -134,9 +146,10 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
     contamination : 'auto' or float, default='auto'
         Which rows are outliers. A float in (0, 0.5]: this share of the training rows, those with
         the lowest scores; v, m and S are then estimated without them, as outliers should not
-        define what is normal. 'auto': rows beyond the upper whisker of a box plot of log(-score),
-        where each training row is judged by m and S of the others: a few per cent of normal rows.
-        v, m and S are then estimated from all rows.
+        define what is normal. 'auto': rows beyond the upper whisker of a box plot of log(-score):
+        a few per cent of normal rows. v, m and S are then estimated from all rows, but the
+        scores of up to 500 rows are by up to five further fits without them; of more rows, each
+        is judged by m and S of the others.
     table : TableEncoder, 'auto' or None, default='auto'
         How data frames become numbers, in place of the parameter `table` of `autoencoder`, which
         must then be an autoencoder of skae. 'auto' keeps that parameter, which by default uses a
@@ -272,26 +285,54 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
     def _fit(self, X):
         self._check_autoencoder()
         autoencoder = self._unfitted()
+        X, rows = self._train(autoencoder, X)
+        self._learn(X, rows)
+        return self
+
+    def _train(self, autoencoder, X):
+        """Train the autoencoder unless it is frozen; return X as it takes it, twice."""
         X, numbers = self._validated(X, steps_of(autoencoder), reset=True)
         if autoencoder is not self._frozen:
             autoencoder = hinted(partial(fit_to_all, autoencoder), X)
         self.autoencoder_ = autoencoder
-        self._learn(rows_for(autoencoder, X, numbers))
-        return self
-
-    def _learn(self, rows):
-        """Learn which errors and codes are normal, and which scores are not."""
+        rows = rows_for(autoencoder, X, numbers)
         self._estimate(rows)
+        return X, rows
+
+    def _learn(self, X, rows):
+        """Learn which scores are not normal, and leave such rows out of the estimates."""
+        scores = self._scores(rows)
         if self.contamination == "auto":
-            scores = self._scores(rows)
-            self.offset_ = tukeys_fence(self._scores(rows, of_training=True))
+            self.offset_ = tukeys_fence(self._scores_by_others(X, rows))
         else:
-            scores, percent = self._scores(rows), 100 * self.contamination
+            percent = 100 * self.contamination
             for _ in range(TRIMS):
                 self._estimate(rows, kept=scores >= np.percentile(scores, percent))
                 scores = self._scores(rows)
             self.offset_ = float(np.percentile(scores, percent))
         self._keep_some(rows, scores)
+
+    def _scores_by_others(self, X, rows):
+        """Scores as new rows have them: by further fits without the rows, if they are few.
+
+        Of many rows, or if the autoencoder is frozen or does not take fewer rows, the codes are
+        judged by those of the others.
+        """
+        parts = parts_to_leave_out(len(rows)) if self._frozen is None else []
+        try:
+            with alone(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                X = rows_of_all(X) if parts else X
+                scores = [self._scores_without(X, part) for part in parts]
+        except ValueError:
+            scores = []
+        return np.concatenate(scores) if scores else self._scores(rows, of_training=True)
+
+    def _scores_without(self, X, part):
+        """Scores of some rows by a detector that is fitted to the others."""
+        judge, autoencoder = clone(self), clone(self.autoencoder_)
+        judge._train(set_everywhere(autoencoder, "verbose", False), rows_at(X, ~part))
+        return judge._scores(judge._rows_to_score(rows_at(X, part)))
 
     def _estimate(self, rows, kept=None):
         """Estimate v, m and S from the kept rows, by default all."""
@@ -441,6 +482,9 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
 
     def _rows(self, X):
         check_is_fitted(self)
+        return self._rows_to_score(X)
+
+    def _rows_to_score(self, X):
         given, numbers = self._validated(X, steps_of(self.autoencoder_), reset=False)
         return hinted(partial(rows_for, self.autoencoder_), given, numbers=numbers)
 
@@ -493,7 +537,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
             return self._frozen
         autoencoder = clone(self._prototype)
         if self.random_state is not None:
-            autoencoder = seeded(autoencoder, draw_seed(self.random_state))
+            set_everywhere(autoencoder, "random_state", draw_seed(self.random_state))
         has_table = isinstance(autoencoder, BaseAutoencoder)
         self._check_table(has_table)
         if has_table and self.table != "auto":

@@ -206,10 +206,18 @@ def fit_to_all(transformer, X):
         return transformer.fit(X)
     if isinstance(transformer, Pipeline):
         return fit_steps(transformer, X)
-    rows = X.group.gather(X.own)
+    rows = rows_of_all(X)
     with alone():
-        transformer.fit(frame_of(X.own).joined(rows) if is_frame(X.own) else stacked(rows))
+        transformer.fit(rows)
     return X.group.from_first(transformer)
+
+
+def rows_of_all(X):
+    """X, with the rows of all processes in each of them if it is a `Shard`."""
+    if not isinstance(X, Shard):
+        return X
+    rows = X.group.gather(X.own)
+    return frame_of(X.own).joined(rows) if is_frame(X.own) else stacked(rows)
 
 
 def fit_steps(pipeline, X):
