@@ -12,6 +12,8 @@ from skae._engine.parallel import of_batch
 from skae._outputs import penalized
 from skae.tables import TableEncoder
 
+CONTRACTED_STEP = 3.0  # times the step of other saturating units
+
 
 class QuadraticForms(torch.autograd.Function):
     """diag(A G A^T) for each matrix A of a batch and one symmetric G.
@@ -234,10 +236,10 @@ class ContractiveAutoencoder(BaseAutoencoder):
         Step size, or its peak if a schedule varies it. Lower it by factors of 3 if
         `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
         is smooth and still falling at its end. 'auto' depends on the encoder: 0.01 for
-        layers that saturate ('logistic', 'tanh'), 0.003 if these start near principal
-        components and for top-k codes, 0.0005 if only the remainder after principal
-        components is left to learn, 0.001 otherwise, and less for wide tables. See
-        :ref:`auto`.
+        layers that saturate ('logistic', 'tanh'), 0.03 if they are contracted, 0.003 if
+        they start near principal components and for top-k codes, 0.0005 if only the
+        remainder after principal components is left to learn, 0.001 otherwise, and less
+        for wide tables. See :ref:`auto`.
     batch_size : int or 'auto', default='auto'
         Rows per step of the optimiser. With smaller batches an epoch has more steps: it
         takes longer and lowers the loss further. 'auto' is a twentieth of the rows, but
@@ -524,6 +526,10 @@ class ContractiveAutoencoder(BaseAutoencoder):
     @property
     def _is_held_back(self):
         return super()._is_held_back or self.contraction_weight > 0.1
+
+    def _step_factor(self, n_rows, n_columns):
+        """More if slopes are penalised, and so smaller than those of other units."""
+        return CONTRACTED_STEP if self.contraction_weight > 0 else 1.0
 
     @staticmethod
     def _exact_norms(network, slopes, to_input):

@@ -486,8 +486,8 @@ class NetworkEstimator(
         """Whether training may end after its loss has not improved for a while."""
         return True
 
-    def _part_of_step(self, n_rows, n_columns):
-        """Factor of the step size for a training on this many rows and columns."""
+    def _step_factor(self, n_rows, n_columns):
+        """Factor of the step size of saturating units, for this many rows and columns."""
         return 1.0
 
     def _constrain(self, network):

@@ -63,10 +63,10 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         Step size, or its peak if a schedule varies it. Lower it by factors of 3 if
         `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
         is smooth and still falling at its end. 'auto' depends on the encoder: 0.01 for
-        layers that saturate ('logistic', 'tanh'), 0.003 if these start near principal
-        components and for top-k codes, 0.0005 if only the remainder after principal
-        components is left to learn, 0.001 otherwise, and less for wide tables. See
-        :ref:`auto`.
+        layers that saturate ('logistic', 'tanh'), 0.03 if they are contracted, 0.003 if
+        they start near principal components and for top-k codes, 0.0005 if only the
+        remainder after principal components is left to learn, 0.001 otherwise, and less
+        for wide tables. See :ref:`auto`.
     batch_size : int or 'auto', default='auto'
         Rows per step of the optimiser. With smaller batches an epoch has more steps: it
         takes longer and lowers the loss further. 'auto' is a twentieth of the rows, but

@@ -116,10 +116,10 @@ class StackedAutoencoder(BaseAutoencoder):
         Step size, or its peak if a schedule varies it. Lower it by factors of 3 if
         `loss_curve_` jumps or training diverges (a ValueError); raise it if the curve
         is smooth and still falling at its end. 'auto' depends on the encoder: 0.01 for
-        layers that saturate ('logistic', 'tanh'), 0.003 if these start near principal
-        components and for top-k codes, 0.0005 if only the remainder after principal
-        components is left to learn, 0.001 otherwise, and less for wide tables. See
-        :ref:`auto`.
+        layers that saturate ('logistic', 'tanh'), 0.03 if they are contracted, 0.003 if
+        they start near principal components and for top-k codes, 0.0005 if only the
+        remainder after principal components is left to learn, 0.001 otherwise, and less
+        for wide tables. See :ref:`auto`.
     batch_size : int or 'auto', default='auto'
         Rows per step of the optimiser. With smaller batches an epoch has more steps: it
         takes longer and lowers the loss further. 'auto' is a twentieth of the rows, but
@@ -410,7 +410,7 @@ class StackedAutoencoder(BaseAutoencoder):
         self._hand_table_to(layers[0])
         return layers
 
-    def _part_of_step(self, n_rows, n_columns):
+    def _step_factor(self, n_rows, n_columns):
         """Less for few rows per column, which a pretrained network soon memorises."""
         layers = getattr(self, "estimators_", ())
         is_pretrained = any(getattr(layer, "n_iter_", 0) for layer in layers)

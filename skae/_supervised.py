@@ -336,7 +336,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         trainer.alpha = self.alpha / self._scale_**2  # decays the unscaled weights
         return trainer
 
-    def _part_of_step(self, n_rows, n_columns):
+    def _step_factor(self, n_rows, n_columns):
         """Less for few labels, whose noise a pretrained network soon memorises."""
         return min(1.0, max(LEAST_PART, n_rows / FEW_LABELS))
 

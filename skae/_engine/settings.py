@@ -177,8 +177,8 @@ def patience_for(n_batches):
 
 
 def learning_rate_for(estimator, perceptron, solver, data, split):
-    """1e-3, but less for networks that start at principal components, nearly at their goal, and
-    more for top-k codes and for encoders with only saturating layers, as their slopes are small.
+    """1e-3, but less for networks that start as PCA, nearly at their goal, and more for top-k codes
+    and for encoders with only saturating layers that start at random, as their slopes are small.
 
     A step of Adam moves each weight equally, and a unit's input by that times the number of
     columns: so it is smaller for wide tables.
@@ -194,7 +194,7 @@ def learning_rate_for(estimator, perceptron, solver, data, split):
         return 1e-3
     starts_near = estimator._has_free_code and perceptron.n_saturating_components
     rate = 3e-3 if starts_near else 1e-2
-    rate *= estimator._part_of_step(len(split.training), perceptron.n_inputs)
+    rate *= estimator._step_factor(len(split.training), perceptron.n_inputs)
     return rate * min(1.0, FEW_COLUMNS / n_columns_at_work(data, split))
 
 
