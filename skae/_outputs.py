@@ -574,12 +574,15 @@ def penalized(loss, penalty, weight) -> tuple[torch.Tensor, Callable]:
     return torch.add(loss, penalty, alpha=weight), lambda gradient: (gradient, gradient * weight)
 
 
+@keeps_memory
 @averages_rows
-def penalized_by(loss, code, penalty, weight, **weighing):
-    """loss + weight * penalty(code) and its pullback, for a `penalty` with a pullback.
+def penalized_by(output, code, x, loss, penalty, weight, out=None, **weighing):
+    """loss(output, x) + weight * penalty(code) and its pullback, for formulas with pullbacks.
 
-    Equals `penalized` with the penalty's value, but as one formula, which is faster.
+    Equals `penalized` with their values, but as one formula, which is faster.
     """
+    memory = {"out": out} if hasattr(loss, "keeps_memory") else {}
+    error, pull_back_error = loss(output, x, **memory, **weighing)
     value, pull_back = penalty(code, **weighing)
-    total = torch.add(loss, value, alpha=weight)
-    return total, lambda gradient: (gradient, *pull_back(gradient * weight))
+    total = torch.add(error, value, alpha=weight)
+    return total, lambda gradient: (*pull_back_error(gradient), *pull_back(gradient * weight))

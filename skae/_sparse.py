@@ -13,7 +13,7 @@ from torch.nn import functional
 from skae._base import BaseAutoencoder
 from skae._compat import Interval, InvalidParameterError, StrOptions, align_sparse_interface
 from skae._engine.activations import TopK
-from skae._engine.constants import constant, scaled_
+from skae._engine.constants import constant, constants, scaled_
 from skae._engine.network import Network, weighed
 from skae._engine.notice import warn
 from skae._engine.shards import added_up
@@ -56,7 +56,7 @@ def kl_penalty(code, target, sample_weight=None, of_batch=None):
     ratios, weights = _ratios(total.mul_(constant(1.0 / n_rows, code)), target)
 
     def pullback(gradient):
-        active, inactive = ratios
+        active, inactive = ratios.unbind()  # faster than iteration
         slopes = scaled_(inactive - active, gradient, 1.0 / n_rows).expand_as(code)
         return (weighed(slopes, sample_weight),)
 
@@ -65,10 +65,8 @@ def kl_penalty(code, target, sample_weight=None, of_batch=None):
 
 def _ratios(mean_activation, target):
     """rho / rho_j and, below it, the complements' ratio; also rho and its complement."""
-    offsets, signs, weights = (
-        constant(column, mean_activation)
-        for column in (((0.0,), (1.0,)), ((1.0,), (-1.0,)), ((target,), (1.0 - target,)))
-    )
+    columns = ((0.0,), (1.0,)), ((1.0,), (-1.0,)), ((target,), (1.0 - target,))
+    offsets, signs, weights = constants(columns, mean_activation)
     rows = torch.addcmul(offsets, signs, mean_activation)  # rho_j and 1 - rho_j
     return weights / rows.clamp_(min=torch.finfo(rows.dtype).eps), weights
 
@@ -514,18 +512,21 @@ class SparseAutoencoder(BaseAutoencoder):
 
     def _objective(self, network, x, noise):
         code = network.encode(x)
-        error = network.apply(self._output.mean_loss, network.decode(code), x)
+        output, loss = network.decode(code), self._output.mean_loss
         if self.sparsity == "topk":
             active = (network.units(code.detach()) != 0).any(dim=0)
             network.active = active if network.active is None else network.active | active
         if self._weight == 0 or self.sparsity == "topk":
-            return error
+            return network.apply(loss, output, x)
         if self.sparsity == "l1":
             penalty = l1_penalty
         else:
             rho, of_batch = self.target_activation, network.in_proportion
             penalty = partial(kl_penalty, target=rho, of_batch=of_batch)
-        return network.apply(penalized_by, error, code, penalty=penalty, weight=self._weight)
+        weight = self._weight
+        return network.apply(
+            penalized_by, output, code, x, loss=loss, penalty=penalty, weight=weight
+        )
 
     def _begin_epoch(self, trainer, progress):
         idle = trainer.state.idle

@@ -330,8 +330,14 @@ FORMULAS = {
     **{f"{name} of draws": (partial(mean_loss, name), normal(3, 20, 6)) for name in LOSSES},
     "penalized": (partial(penalized, weight=0.7), scalar(2.0), scalar(3.0)),
     "penalized_by": (
-        partial(penalized_by, penalty=partial(kl_penalty, target=0.05), weight=0.7),
-        scalar(2.0),
+        partial(
+            penalized_by,
+            x=BATCH,
+            loss=LOSSES["squared_error"].mean_loss,
+            penalty=partial(kl_penalty, target=0.05),
+            weight=0.7,
+        ),
+        normal(20, 6, seed=2),
         normal(20, 6).sigmoid(),
     ),
     "kl_penalty": (partial(kl_penalty, target=0.05), normal(20, 6).sigmoid()),

@@ -23,6 +23,16 @@ def constant(value, like):
     return _constant(value, like.dtype, like.device)
 
 
+@lru_cache(maxsize=64)
+def _constants(values, dtype, device):
+    return [_constant(value, dtype, device) for value in values]
+
+
+def constants(values, like):
+    """Several of them, found together: faster."""
+    return _constants(values, like.dtype, like.device)
+
+
 def scaled_(tensor, gradient, factor):
     """A tensor times a gradient, a float or a tensor of shape (), and a number; in place."""
     if isinstance(gradient, float):
