@@ -3,7 +3,7 @@
 import torch
 
 from skae._engine.constants import constant
-from skae._engine.network import averages_rows
+from skae._engine.network import averages_rows, keeps_memory
 
 
 def gaussian_kl(mean, log_variance):
@@ -16,8 +16,9 @@ def reparameterize(mean, log_variance, noise):
     return mean + torch.exp(0.5 * log_variance) * noise
 
 
+@keeps_memory
 @averages_rows
-def sample_posterior(mean, log_variance, noise, sample_weight=None):
+def sample_posterior(mean, log_variance, noise, sample_weight=None, out=None):
     """Draws of the code, and the mean over rows of KL(q(z|x) || p(z)); with the pullback.
 
     Parameters
@@ -27,6 +28,8 @@ def sample_posterior(mean, log_variance, noise, sample_weight=None):
         Standard normal.
     sample_weight : Tensor of shape (n,), default=None
         Factor of the divergence of each row.
+    out : Tensor of shape (n, k), default=None
+        Memory for the gradient at the mean.
 
     Returns
     -------
@@ -36,25 +39,31 @@ def sample_posterior(mean, log_variance, noise, sample_weight=None):
     """
     n_rows, half = mean.shape[0], constant(0.5, mean)
     std = torch.mul(log_variance, half).exp_()
-    excess = torch.square(std).sub_(constant(1.0, mean))  # of variance over the prior's
+    excess = torch.mul(std, std).sub_(constant(1.0, mean))  # of variance over the prior's
     # The sum of `gaussian_kl`, term by term.
     kl = torch.addcmul(excess, mean, mean).sub_(log_variance)
     if sample_weight is not None:
         kl = kl.sum(dim=1).mul_(sample_weight)
-    kl = kl.sum().mul_(half)
+    kl = kl.sum().mul_(constant(0.5 / n_rows, kl))
 
     def pullback(gradient, kl_gradient):
         scale = kl_gradient / n_rows
-        log_variance_gradient = (gradient * noise).sum_to_size(mean.shape).mul_(std)
-        gradient = gradient.sum_to_size(mean.shape)
+        log_variance_gradient = _over_draws(gradient * noise, mean).mul_(std)
+        gradient = _over_draws(gradient, mean)
         if sample_weight is None:
             log_variance_gradient.add_(excess, alpha=scale)
-            return torch.add(gradient, mean, alpha=scale), log_variance_gradient.mul_(half)
+            mean_gradient = torch.add(gradient, mean, alpha=scale, out=out)
+            return mean_gradient, log_variance_gradient.mul_(half)
         scales = (sample_weight * scale).unsqueeze(1)
         log_variance_gradient.addcmul_(excess, scales)
         return torch.addcmul(gradient, mean, scales), log_variance_gradient.mul_(half)
 
-    return (torch.addcmul(mean, std, noise), kl.mul_(constant(1.0 / n_rows, kl))), pullback
+    return (torch.addcmul(mean, std, noise), kl), pullback
+
+
+def _over_draws(gradient, mean):
+    """The sum over draws, in the shape of the mean."""
+    return gradient if gradient.shape == mean.shape else gradient.sum_to_size(mean.shape)
 
 
 def log_importance(log_variance, draws, noise):

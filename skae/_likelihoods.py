@@ -264,7 +264,7 @@ def _surprise_of_one_variance(difference, variance, n_rows, n_cells, sample_weig
         scale = scale if halves is None else scale * halves
         return difference.mul_(scale), scaled_(slope, gradient, 0.5 / n_rows)
 
-    return surprise.reshape(()), pullback
+    return surprise.squeeze(), pullback
 
 
 def _weighted_surprise(difference, variance, n_rows, sample_weight):

@@ -20,7 +20,7 @@ from skae import (
 from skae._elbo import sample_posterior
 from skae._engine.activations import ACTIVATIONS, TopK
 from skae._engine.data import Data
-from skae._engine.network import Network, averages_rows, two_heads
+from skae._engine.network import Network, activated, averages_rows, two_heads
 from skae._engine.perceptron import Perceptron
 from skae._engine.tape import Tape
 from skae._likelihoods import learned_variance, mean_gaussian_surprise
@@ -371,9 +371,10 @@ FORMULAS = {
         for shape, scale in [((1,), 10.0), ((6,), 10.0), ((3, 20, 6), 1.0)]
     },
     **{
-        f"{name} and a second head": (partial(two_heads, activation=activation), normal(20, 6))
+        f"activated, {name}": (partial(activated, activation=activation), normal(20, 6))
         for name, activation in ACTIVATIONS.items()
     },
+    "two_heads": (two_heads, normal(20, 6)),
     "mean loss by autograd": (mean_loss_of_rows, normal(20, 6)),
 }
 FORMULAS |= {

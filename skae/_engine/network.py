@@ -70,24 +70,20 @@ def weighed(cells, sample_weight):
 
 
 @keeps_memory
-def two_heads(output, activation, out=None):
-    """Two halves of the output, the first one through an activation, and their pullback."""
-    first, second = _halves(output)
-    h = activation.function(first)
+def activated(a, activation, out=None):
+    """h(a) and its pullback."""
+    h = activation.function(a)
 
-    def pullback(gradient, second_gradient):
-        whole = torch.empty_like(output) if out is None else out
-        first_gradient, rest = _halves(whole)
-        activation.pull_back(gradient, first, h, first_gradient)
-        rest.copy_(second_gradient)
-        return (whole,)
+    def pullback(gradient):
+        own = torch.empty_like(a) if out is None else out
+        return (activation.pull_back(gradient, a, h, own),)
 
-    return (h, second), pullback
+    return h, pullback
 
 
-def _halves(output):
-    width = output.shape[-1] // 2
-    return output.narrow(-1, 0, width), output.narrow(-1, width, width)
+def two_heads(output):
+    """The output's two halves, and their pullback."""
+    return output.chunk(2, dim=-1), lambda *gradients: (torch.cat(gradients, dim=-1),)
 
 
 class Network:
@@ -450,17 +446,9 @@ class Network:
         weight, bias, _ = self.encoder_layers[number]
         return functional.linear(x, weight, bias)
 
-    def _code_heads(self, output):
-        """The result of `encode`, given the output of the encoder's layers."""
-        if self.perceptron.code_heads == 1:
-            return output
-        return self.apply(two_heads, output, activation=self.code_activation)
-
     def _output_heads(self, output):
-        """The result of `decode`, given the output of the decoder's layers."""
-        if self.perceptron.output_heads == 1:
-            return output
-        return self.apply(two_heads, output, activation=IDENTITY)
+        """The result of `decode`, given the output of the back."""
+        return output if self.perceptron.output_heads == 1 else self.apply(two_heads, output)
 
     @cached_property
     def encoder_layers(self):

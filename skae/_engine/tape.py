@@ -10,7 +10,7 @@ from functools import cached_property
 import torch
 
 from skae._engine.activations import IDENTITY
-from skae._engine.network import Network
+from skae._engine.network import Network, activated
 from skae._engine.workspace import Layers, Record, Workspace
 
 PRECISIONS = {"float": None, "bf16": torch.bfloat16}
@@ -49,10 +49,11 @@ class Tape(Network):
         gradients = Network(self.perceptron, gradient)
         encoder = network.encoder_layers, gradients.encoder_layers
         decoder = network.decoder_layers, gradients.decoder_layers
-        rounds = dtype is not None
-        self._encoder, self._decoder = Layers(*encoder, rounds), Layers(*decoder, rounds)
-        # Passes by the ids of their outputs, and memory for the gradients there, to be taken once.
-        self._records, self._passes, self._memory = [], {}, {}
+        rounds, its = dtype is not None, self.perceptron
+        self._encoder = Layers(*encoder, rounds, its.code_heads)
+        self._decoder = Layers(*decoder, rounds, 1 if its.back else its.output_heads)
+        # Numbers of passes' outputs and, to be taken once, memory for the gradients there, by id.
+        self._records, self._plain, self._memory = [], {}, {}
 
     @cached_property
     def _tensors(self):
@@ -68,15 +69,20 @@ class Tape(Network):
         ]
 
     def _encode(self, features):
-        output = self._pass(self._encoder, features)
-        return output if self.perceptron.has_plain_code else self._code_heads(self._as_rows(output))
+        first, *second = self._pass(self._encoder, features)
+        if self.perceptron.has_plain_code:
+            return first
+        if second and self.code_activation is not IDENTITY:  # else there is nothing to record
+            first = self.apply(activated, first, activation=self.code_activation)
+        heads = tuple(map(self._as_rows, (first, *second)))
+        return heads if second else heads[0]
 
     def decode(self, code):
         """As `Network.decode`."""
         if self.perceptron.has_plain_output:
-            return self._pass(self._decoder, code)
-        code = self._at_pixels(code, self.perceptron.decoded_image)
-        return self._output_heads(self._behind(self._pass(self._decoder, code)))
+            return self._pass(self._decoder, code)[0]
+        heads = self._pass(self._decoder, self._at_pixels(code, self.perceptron.decoded_image))
+        return heads if self.perceptron.back is None else self._output_heads(self._behind(heads[0]))
 
     def apply(self, formula, *inputs, **constants):
         """The value of a formula with a pullback.
@@ -118,7 +124,7 @@ class Tape(Network):
         It must be called with gradients switched off. The gradient is multiplied by a factor.
         """
         records, self._records = self._records, []
-        self._passes.clear()
+        self._plain.clear()
         self._memory.clear()
         arrived = {}
         _bring(objective, factor, arrived)
@@ -139,7 +145,7 @@ class Tape(Network):
             return module(x).to(x.dtype)
 
     def _encoder_output(self, number, x):
-        return self._pass(self._linear_parts[number], x)
+        return self._pass(self._linear_parts[number], x)[0]
 
     def _pass(self, layers, x):
         if self._dtype is not None and not self._is_rounded:
@@ -147,17 +153,17 @@ class Tape(Network):
             self._is_rounded = True
         record = layers(x, self._without_graph(x))
         self._records.append(record)
-        output = record.outputs[0]
         if type(record) is Workspace:
-            self._passes[id(output)], self._memory[id(output)] = record, record.gradient
-        return output
+            self._plain.update(record.plain)
+            self._memory.update(record.memory)
+        return record.outputs
 
     def _without_graph(self, tensor):
         """The same numbers, detached from autograd."""
         if not tensor.requires_grad:
             return tensor
-        record = self._passes.get(id(tensor))
-        return tensor.detach() if record is None else record.plain
+        plain = self._plain.get(id(tensor))
+        return tensor.detach() if plain is None else plain
 
 
 # A gradient arrives at a recorded tensor in two ways. Autograd adds it to the tensor's `grad`.

@@ -49,13 +49,15 @@ class Layers:
         Layers in the order in which rows pass them.
     is_rounded : bool
         Whether layers have a lower precision than the rows.
+    n_heads : int, default=1
+        Number of parts of equal width into which the output is split.
     """
 
-    def __init__(self, layers, gradients, is_rounded):
+    def __init__(self, layers, gradients, is_rounded, n_heads=1):
         self._layers = []
         for layer, (weight_gradient, bias_gradient, _) in zip(layers, gradients, strict=True):
             self._layers.append(Layer(*layer, weight_gradient, bias_gradient))
-        self._is_rounded = is_rounded
+        self._is_rounded, self._n_heads = is_rounded, n_heads
         self._rooms, self._made, self._in_use = {}, {}, []
 
     def __call__(self, x, plain):
@@ -73,12 +75,13 @@ class Layers:
         workspace = self._workspace(rows.shape[0])
         workspace.forward(x, rows)
 
-        def pullback(gradient):
-            (gradient,) = workspace.pullback(self._as_rows(gradient))
+        def pullback(*gradients):
+            (gradient,) = workspace.pullback(*map(self._as_rows, gradients))
             return (gradient if gradient is None else _shaped(gradient, plain),)
 
-        output = _shaped(workspace.plain.detach(), plain).requires_grad_()
-        return Record((x,), (output,), pullback)
+        heads = [head.detach() for head in workspace.plain.values()]
+        heads = [_shaped(head, plain).requires_grad_() for head in heads]
+        return Record((x,), tuple(heads), pullback)
 
     def release(self):
         """Release the workspaces of the last passes for the next ones."""
@@ -101,7 +104,7 @@ class Layers:
             room = self._room(number, n_rows)
             if len(self._made) >= MAX_WORKSPACES:
                 self._made.clear()
-            workspace = Workspace(self._layers, n_rows, self._is_rounded, room)
+            workspace = Workspace(self._layers, n_rows, self._is_rounded, room, self._n_heads)
             self._made[number, n_rows] = workspace
         self._in_use.append(workspace)
         return workspace
@@ -126,7 +129,7 @@ class Layers:
 
 def _shaped(rows, like):
     """Rows with the leading axes and the dtype of a tensor."""
-    return rows.to(like.dtype).view(*like.shape[:-1], -1)
+    return rows.to(like.dtype).reshape(*like.shape[:-1], -1)
 
 
 class Workspace:
@@ -142,16 +145,18 @@ class Workspace:
         See `Layers`.
     room : list of tuple of Tensor
         For each layer, tensors of shape (n, fan_out) from `Layers._room`, with n >= n_rows.
+    n_heads : int
+        See `Layers`.
 
     Attributes
     ----------
-    plain : Tensor of shape (n_rows, fan_out)
-        The output, detached from autograd.
-    gradient : Tensor of shape (n_rows, fan_out)
-        Memory for the gradient at the output.
+    plain : dict of Tensor of shape (n_rows, width)
+        The output's heads, detached from autograd, by the ids of `outputs`.
+    memory : dict of Tensor of the same shape
+        Memory for the gradients at the heads, likewise.
     """
 
-    def __init__(self, layers, n_rows, is_rounded, room):
+    def __init__(self, layers, n_rows, is_rounded, room, n_heads):
         self._ones = layers[0].weight.new_ones(n_rows)
         self._forward, self._backward, below, gradient_below = [], [], None, None
         for layer, (at_h, a, h) in zip(layers, room, strict=True):  # at_h: the gradient at h
@@ -167,8 +172,12 @@ class Workspace:
             below, gradient_below = h, at_h
         self._backward.reverse()
         self._first_weight, self._at_rows = layers[0].weight, None
-        self.plain, self.gradient = below, gradient_below
-        self.outputs = (below.detach().requires_grad_(),)  # for autograd, a leaf
+        self._gradient, heads = gradient_below, _heads(below, n_heads)
+        # For autograd, leaves.
+        self.outputs = tuple([head.detach().requires_grad_() for head in heads])
+        ids = [*map(id, self.outputs)]
+        self.plain = dict(zip(ids, heads, strict=True))
+        self.memory = dict(zip(ids, _heads(gradient_below, n_heads), strict=True))
 
     def forward(self, x, rows):
         """Fill the memory, given x and its numbers as rows of shape (n_rows, fan_in)."""
@@ -179,12 +188,16 @@ class Workspace:
             if activate is not None:
                 activate()
 
-    def pullback(self, gradient):
-        """Add the weights' gradients, given that at the output; return that at x.
+    def pullback(self, gradient, *others):
+        """Add the weights' gradients, given those at the heads; return that at x.
 
-        Both have the shapes of these, in memory that the next step overwrites.
+        They have the shapes of these, in memory that the next step overwrites.
         """
         rows, ones = self._rows, self._ones
+        if others:
+            for memory, its in zip(self.memory.values(), (gradient, *others), strict=True):
+                memory.copy_(its)  # nothing, if a formula has left it there
+            gradient = self._gradient
         for weight, add_mm, add_mv, below, pull_back, own, transposed, own_below in self._backward:
             if pull_back is not None:
                 gradient = pull_back(gradient)
@@ -200,6 +213,10 @@ class Workspace:
         if self._at_rows is None:
             self._at_rows = torch.empty_like(self._rows)
         return (torch.mm(gradient, self._first_weight, out=self._at_rows),)
+
+
+def _heads(rows, n_heads):
+    return (rows,) if n_heads == 1 else rows.chunk(n_heads, dim=1)
 
 
 def _rounded_adds(layer):
