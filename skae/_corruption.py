@@ -14,7 +14,8 @@ def mask(x, level, means, generator):
 
     On a CPU the probability is rounded to a multiple of 2^-16.
     """
-    return torch.lerp(means, x, kept_cells(x, level, generator))
+    kept = kept_cells(x, level, generator)
+    return torch.lerp(means, x, kept, out=kept)
 
 
 def kept_cells(x, level, generator):
@@ -29,7 +30,7 @@ def _kept_cells(level, generator, x):
     # main cost.
     words = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device="cpu")
     bits = words.random_(-(2**63), None, generator=generator).view(torch.int16)
-    bits = bits[: x.numel()].view(x.shape)
+    bits = bits.as_strided(x.shape, (x.shape[1], 1))
     n_of_bits = round(level * 2**16)  # of the 2^16 numbers; below it a cell is not kept
     return torch.gt(bits, constant(n_of_bits - 2**15 - 1, bits), out=torch.empty_like(x))
 

@@ -67,7 +67,7 @@ class GapsMixin:
         else:
             self._takes_mask_ = makes_gaps or has_missing(data.X)
         self._means_, self._n_observed_ = means, n_observed
-        self.data_mean_ = means.astype(data.X.dtype)
+        self.data_mean_ = as_tensor(means.astype(data.X.dtype)).numpy()  # aligned
         self._lacks_cells_ = self._takes_mask_ or any(map(has_missing, data.tables))
 
     def _start(self, data, held_out_fraction=0):
