@@ -135,9 +135,10 @@ def _centred(X, sample_weight):
 
     Missing values become 0. The numbers are those of rows, and of observed cells by column.
     """
-    X, n_rows = np.asarray(X, np.float64), len(X)
+    X, n_rows = np.array(X, np.float64), len(X)  # a copy; each further one would take as long
     sums, n_observed = column_sums(X, sample_weight)
-    X = np.nan_to_num(X - ratio(sums, n_observed))
+    X -= ratio(sums, n_observed)
+    np.nan_to_num(X, copy=False)
     if sample_weight is not None:
         n_rows = sample_weight.sum(dtype=np.float64)
         X *= np.sqrt(sample_weight, dtype=np.float64)[:, None]
@@ -146,7 +147,7 @@ def _centred(X, sample_weight):
 
 def _components(X, n_rows, n_most):
     """`principal_components` of centred rows."""
-    scale = max(np.abs(X).max(), np.finfo(float).tiny)  # or squares might overflow
+    scale = max(X.max(), -X.min(), np.finfo(float).tiny)  # or squares might overflow
     X, n_most = X / scale, min(n_most, *X.shape)
     if X.shape[1] <= FEW_COLUMNS:  # this takes a fraction of the time
         rows = torch.tensor(X, device="cpu")  # aligned, so that products have the same bits
