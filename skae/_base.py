@@ -87,6 +87,9 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
 
     These are called before training:
 
+    `_step_factor(n_rows, n_columns)`
+        Returns what `learning_rate_init="auto"` is multiplied by if all units of the encoder
+        saturate and start at random, 1 by default.
     `_check_parameters()`
         Raises an error if parameters contradict each other. It first calls `super()`'s.
     `_check_budget()`

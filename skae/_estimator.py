@@ -487,7 +487,7 @@ class NetworkEstimator(
         return True
 
     def _step_factor(self, n_rows, n_columns):
-        """Factor of the step size of saturating units, for this many rows and columns."""
+        """Factor of the step size of saturating units for this many rows and columns."""
         return 1.0
 
     def _constrain(self, network):

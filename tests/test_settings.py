@@ -261,7 +261,7 @@ def test_lbfgs_has_200_iterations(n, d):
 
 SATURATING = {
     "denoising": DenoisingAutoencoder(400),
-    "contractive": ContractiveAutoencoder(),
+    "not contracted": ContractiveAutoencoder(contraction_weight=0.0),
     "sparse": SparseAutoencoder(),
     "narrow sparse": SparseAutoencoder(8),
     "tanh code": Autoencoder(400, code_activation="tanh", hidden_layer_sizes=()),
@@ -329,6 +329,11 @@ def table(n, d, seed=0):
 @each_saturating
 def test_steps_are_ten_times_as_large_where_all_layers_of_the_encoder_saturate(estimator, n):
     assert rate_for(table(n, 40), estimator) == 1e-2
+
+
+@each_number_of_rows
+def test_steps_are_thirty_times_as_large_where_slopes_are_penalised(n):
+    assert rate_for(table(n, 40), ContractiveAutoencoder()) == 3e-2
 
 
 @each_number_of_rows

@@ -192,9 +192,10 @@ def learning_rate_for(estimator, perceptron, solver, data, split):
     saturates = activations and all(name in SATURATING for name in activations)
     if not saturates or perceptron.front is not None or solver == "sgd":
         return 1e-3
-    starts_near = estimator._has_free_code and perceptron.n_saturating_components
-    rate = 3e-3 if starts_near else 1e-2
-    rate *= estimator._step_factor(len(split.training), perceptron.n_inputs)
+    if estimator._has_free_code and perceptron.n_saturating_components:
+        rate = 3e-3  # as it starts near principal components
+    else:
+        rate = 1e-2 * estimator._step_factor(len(split.training), perceptron.n_inputs)
     return rate * min(1.0, FEW_COLUMNS / n_columns_at_work(data, split))
 
 
