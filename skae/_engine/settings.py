@@ -87,16 +87,13 @@ class Settings:
         its, n_rows = asked(estimator, ASKED), len(split.training)
         if its["batch_size"] == "auto":
             its["batch_size"] = batch_size_for(n_rows)
-        its["batch_size"] = batch_size = int(min(its["batch_size"], data.X.shape[0]))
-        n_batches = math.ceil(n_rows / batch_size)
-        averages = ends_with_average(estimator, its)
+        its["batch_size"] = int(min(its["batch_size"], data.X.shape[0]))
+        averages = its["max_iter"] == "auto" and ends_with_average(estimator, its)
         if its["max_iter"] == "auto":
-            its["max_iter"] = max_iter_for(
-                estimator, perceptron, its["solver"], data, n_rows, batch_size
-            )
+            its["max_iter"] = max_iter_for(estimator, perceptron, its, data, n_rows)
         its["max_iter"] = int(its["max_iter"])
         if its["n_iter_no_change"] == "auto":
-            its["n_iter_no_change"] = patience_for(n_batches)
+            its["n_iter_no_change"] = patience_for(math.ceil(n_rows / its["batch_size"]))
         if its["learning_rate_init"] == "auto":
             its["learning_rate_init"] = learning_rate_for(
                 estimator, perceptron, its["solver"], data, split
@@ -125,13 +122,12 @@ def asked(estimator, names):
 
 
 def ends_with_average(estimator, its):
-    """Whether an estimator with these parameters ends training with a mean of its weights.
+    """Whether `max_iter="auto"` ends training with a mean of the weights.
 
-    That is part of `max_iter="auto"`, unless a schedule or the solver lets steps fade away; a game
-    has no minimum that the mean would be near to.
+    A schedule and L-BFGS let steps fade away; a game has no minimum that the mean would be near.
     """
     is_noisy = its["learning_rate"] == "constant" and its["solver"] != "lbfgs"
-    return its["max_iter"] == "auto" and is_noisy and estimator._minimizes
+    return is_noisy and estimator._minimizes
 
 
 def batch_size_for(n_rows):
@@ -140,12 +136,13 @@ def batch_size_for(n_rows):
     return min(max(n_rows // BATCHES, least), most)
 
 
-def max_iter_for(estimator, perceptron, solver, data, n_rows, batch_size):
+def max_iter_for(estimator, perceptron, its, data, n_rows):
     """Epochs of a training; those of its warm-up are not part of the budget."""
-    n_batches, least = math.ceil(n_rows / batch_size), FEW_STEPS
+    batch_size, least = its["batch_size"], FEW_STEPS
+    n_batches = math.ceil(n_rows / batch_size)
     if estimator._n_steps is not None:
         return estimator._warmup_epochs + math.ceil(estimator._n_steps / n_batches)
-    if solver == "lbfgs":
+    if its["solver"] == "lbfgs":
         return estimator._warmup_epochs + N_ITERATIONS
     if not estimator._few_steps_suffice:
         rows = batch_size * estimator._rows_per_row + ROWS_PER_UPDATE

@@ -143,7 +143,7 @@ class Trainer:
         self._kept = torch.Tensor.item if self.device.type == "cpu" else torch.clone
         self.losses, self.validation_losses, self.noted, self.of_batches = [], [], [], []
         self.n_iter = self.n_iter_before = 0
-        self._average = None
+        self._average, self._result = None, self.weights  # with which training would end now
 
     def _train_together(self, group):
         """Start like rank 0, which alone prints, with memory for the joint sum."""
@@ -156,7 +156,9 @@ class Trainer:
         """Run epochs until the budget, the tolerance or a callback ends them."""
         settings, holds_out = self.settings, self.split.held_out is not None
         stopping, best_weights = Stopping(settings.tol, self._patience), None
-        self._average = Average(self.weights) if settings.averages else None
+        if settings.averages:
+            self._average = Average(self.weights)
+            self._result = self._average.weights
         if settings.verbose:
             say(self.estimator, f"{len(self.split.training)} rows, {settings}")
         if holds_out and self.state.n_epochs:  # continued training must not get worse
@@ -177,11 +179,6 @@ class Trainer:
         if ends_best or settings.averages:
             self.weights.copy_(best_weights if ends_best else self._result)
             self.state = self._finished_state(self.state.n_epochs)
-
-    @property
-    def _result(self):
-        """The weights with which the training would end now."""
-        return self.weights if self._average is None else self._average.weights
 
     def _is_stopped(self, task):
         """Whether a callback has ended the training, in any process."""

@@ -172,12 +172,13 @@ class Workspace:
             below, gradient_below = h, at_h
         self._backward.reverse()
         self._first_weight, self._at_rows = layers[0].weight, None
-        self._gradient, heads = gradient_below, _heads(below, n_heads)
+        heads, gradients = below.chunk(n_heads, 1), gradient_below.chunk(n_heads, 1)
         # For autograd, leaves.
-        self.outputs = tuple([head.detach().requires_grad_() for head in heads])
+        leaves = map(torch.Tensor.requires_grad_, map(torch.Tensor.detach, heads))
+        self._gradient, self.outputs = gradient_below, tuple(leaves)
         ids = [*map(id, self.outputs)]
         self.plain = dict(zip(ids, heads, strict=True))
-        self.memory = dict(zip(ids, _heads(gradient_below, n_heads), strict=True))
+        self.memory = dict(zip(ids, gradients, strict=True))
 
     def forward(self, x, rows):
         """Fill the memory, given x and its numbers as rows of shape (n_rows, fan_in)."""
@@ -213,10 +214,6 @@ class Workspace:
         if self._at_rows is None:
             self._at_rows = torch.empty_like(self._rows)
         return (torch.mm(gradient, self._first_weight, out=self._at_rows),)
-
-
-def _heads(rows, n_heads):
-    return (rows,) if n_heads == 1 else rows.chunk(n_heads, dim=1)
 
 
 def _rounded_adds(layer):
