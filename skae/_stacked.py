@@ -10,13 +10,15 @@ from sklearn.base import clone
 from sklearn.neural_network import BernoulliRBM
 
 from skae import _boltzmann_layers
-from skae._base import BaseAutoencoder
+from skae._base import ROWS_FOR_COMPONENTS, BaseAutoencoder
 from skae._boltzmann import RestrictedBoltzmannMachine, check_units
 from skae._callbacks import Progress
 from skae._compat import HasMethods, InvalidParameterError
 from skae._constraints import TRAINING_CONSTRAINTS, Sizes, as_sizes
 from skae._denoising import DenoisingAutoencoder
-from skae._engine.data import split_rows
+from skae._engine.data import sample, split_rows
+from skae._engine.devices import as_tensor
+from skae._engine.initial import scale_output
 from skae._engine.network import Network, fold_origin
 from skae._engine.settings import NARROW
 from skae._engine.stack import stack, stacked_tensors
@@ -25,6 +27,7 @@ from skae._engine.training import State
 from skae._estimator import make_trainer
 from skae._fit_quality import unjudged
 from skae._hints import AUTOENCODERS, remedy_for_prototype
+from skae._outputs import SquaredError
 from skae.networks import ConvNet
 from skae.tables import TableEncoder
 
@@ -362,12 +365,24 @@ class StackedAutoencoder(BaseAutoencoder):
         if perceptron.front is None:
             self._fold_origins()
         parts = [layer._network_copy() for layer in self.estimators_]
-        weights = parts[0].flat.new_zeros(perceptron.length)
-        for whole, part in stacked_tensors(Network(perceptron, weights), parts):
+        network = Network(perceptron, parts[0].flat.new_zeros(perceptron.length))
+        for whole, part in stacked_tensors(network, parts):
             whole.copy_(part)
-        trainer = make_trainer(self, perceptron, State(weights.numpy(), seed), data, split)
+        if self.fine_tune and self._is_pretrained:
+            self._scale_output(network, split.seen(data))
+        trainer = make_trainer(self, perceptron, State(network.flat.numpy(), seed), data, split)
         trainer.n_iter_before = sum(getattr(layer, "n_iter_", 0) for layer in self.estimators_)
         return trainer
+
+    def _scale_output(self, network, data):
+        """Fit the scale of a linear output to rows without the corruption of the pretraining."""
+        perceptron = network.perceptron
+        is_linear = isinstance(perceptron.output, SquaredError) and perceptron.back is None
+        if is_linear and network.own_decoder_weights[-1] is not None:  # as if tied
+            rows = sample(data, ROWS_FOR_COMPONENTS, seed=0)
+            weights = np.ones(len(rows.X)) if rows.sample_weight is None else rows.sample_weight
+            X, weights = as_tensor(rows.X), as_tensor(weights.astype(np.float64))
+            scale_output(network, self._inputs(X), X, weights)
 
     def _fold_origins(self):
         """Leave the stack one origin, that of X: fold an upper layer's into its biases."""
@@ -412,9 +427,12 @@ class StackedAutoencoder(BaseAutoencoder):
 
     def _step_factor(self, n_rows, n_columns):
         """Less for few rows per column, which a pretrained network soon memorises."""
-        layers = getattr(self, "estimators_", ())
-        is_pretrained = any(getattr(layer, "n_iter_", 0) for layer in layers)
-        return min(1.0, max(LEAST_PART, n_rows / n_columns / NARROW)) if is_pretrained else 1.0
+        part = min(1.0, max(LEAST_PART, n_rows / n_columns / NARROW))
+        return part if self._is_pretrained else 1.0
+
+    @property
+    def _is_pretrained(self):
+        return any(getattr(layer, "n_iter_", 0) for layer in getattr(self, "estimators_", ()))
 
     @property
     def _n_layers(self):

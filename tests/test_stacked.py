@@ -125,9 +125,44 @@ def test_loss_without_fine_tuning_is_the_joint_error(digits, squared_errors):
 
 def test_it_learns_more_than_pretrained_layers_of_no_training(digits):
     model = stacked(max_iter=30).fit(digits)
-    untrained = stacked(DenoisingAutoencoder(max_iter=1, learning_rate_init=1e-12))
-    untrained.set_params(max_iter=1, learning_rate_init=1e-12).fit(digits)
-    assert model.score(digits) > untrained.score(digits) + 0.1
+    untrained = stacked(DenoisingAutoencoder(max_iter=1, learning_rate_init=1e-12), max_iter=1)
+    assert (
+        model.score(digits) > untrained.set_params(fine_tune=False).fit(digits).score(digits) + 0.1
+    )
+
+
+def slopes_and_means(model, X, sample_weight=None):
+    """The slope of X over its reconstructions, and the largest difference of their means."""
+    outputs = model.reconstruct(X)
+    means = [np.average(rows, axis=0, weights=sample_weight) for rows in (outputs, X)]
+    given, wanted = outputs - means[0], X - means[1]
+    products, squares = (
+        np.average((given * rows).sum(axis=1), weights=sample_weight) for rows in (wanted, given)
+    )
+    return products / squares, np.abs(means[0] - means[1]).max()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_fine_tuning_starts_at_the_scale_of_whole_rows(digits, weighted):
+    weights = np.random.default_rng(0).uniform(0.1, 2, len(digits)) if weighted else None
+    still, plain = stacked(learning_rate_init=1e-300), stacked(fine_tune=False)
+    slope, difference = slopes_and_means(still.fit(digits, sample_weight=weights), digits, weights)
+    assert slope == pytest.approx(1, abs=1e-9) and difference < 1e-9
+    slope, difference = slopes_and_means(plain.fit(digits, sample_weight=weights), digits, weights)
+    assert slope < 0.9
+
+
+@pytest.mark.parametrize("params", [{"loss": "binary_cross_entropy"}, {"tied_weights": True}])
+def test_other_outputs_keep_their_scale(digits, params):
+    layers = [DenoisingAutoencoder(max_iter=3, **params), Autoencoder(max_iter=3)]
+    params = {"estimator": layers, "learning_rate_init": 1e-300}
+    still, plain = (stacked(**params, fine_tune=tune).fit(digits) for tune in (True, False))
+    np.testing.assert_array_equal(still.reconstruct(digits), plain.reconstruct(digits))
+
+
+def test_constant_rows_have_no_scale():
+    rows = np.ones((20, 5))
+    assert np.isfinite(stacked(max_iter=1).fit(rows).reconstruct(rows)).all()
 
 
 def test_n_iter_counts_pretraining_and_fine_tuning(digits):

@@ -125,6 +125,35 @@ def start_saturating(network, inputs, targets, directions, weights, constant):
         network.own_decoder_weights[0].div_(slopes.unsqueeze(1))
 
 
+def scale_output(network, inputs, targets, weights):
+    """Multiply the output's deviations from its mean by the factor of least squares.
+
+    A decoder that has learnt from corrupted rows, whose codes deviate less, makes too much of the
+    codes of whole rows.
+
+    Parameters
+    ----------
+    network : Network
+        It has a linear output layer of its own; changed in place.
+    inputs : Tensor of shape (n, n_features)
+        The encoder's inputs.
+    targets : Tensor of shape (n, n_features)
+        The rows to reconstruct.
+    weights : Tensor of shape (n,)
+        Of the rows.
+    """
+    weights = weights / weights.sum()
+    outputs = network.decode(network.encode(inputs))
+    given, wanted = outputs.to(weights.dtype), targets.to(weights.dtype)
+    given_mean, wanted_mean = weights @ given, weights @ wanted
+    given, wanted = given - given_mean, wanted - wanted_mean
+    products, squares = (weights @ (given * rows) for rows in (wanted, given))
+    if squares.sum() > 0:
+        factor = products.sum() / squares.sum()
+        network.own_decoder_weights[-1].mul_(factor)
+        network.decoder_biases[-1].sub_(given_mean).mul_(factor).add_(wanted_mean)
+
+
 def _projected(rows, directions, weights):
     """Projections of rows on directions, less their mean."""
     projections = rows.to(directions.dtype) @ directions.t()
