@@ -18,7 +18,7 @@ from skae._constraints import TRAINING_CONSTRAINTS, Sizes, as_sizes
 from skae._denoising import DenoisingAutoencoder
 from skae._engine.data import sample, split_rows
 from skae._engine.devices import as_tensor
-from skae._engine.initial import scale_output
+from skae._engine.initial import shrink_output
 from skae._engine.network import Network, fold_origin
 from skae._engine.settings import NARROW
 from skae._engine.stack import stack, stacked_tensors
@@ -369,20 +369,20 @@ class StackedAutoencoder(BaseAutoencoder):
         for whole, part in stacked_tensors(network, parts):
             whole.copy_(part)
         if self.fine_tune and self._is_pretrained:
-            self._scale_output(network, split.seen(data))
+            self._shrink_output(network, split.seen(data))
         trainer = make_trainer(self, perceptron, State(network.flat.numpy(), seed), data, split)
         trainer.n_iter_before = sum(getattr(layer, "n_iter_", 0) for layer in self.estimators_)
         return trainer
 
-    def _scale_output(self, network, data):
-        """Fit the scale of a linear output to rows without the corruption of the pretraining."""
+    def _shrink_output(self, network, data):
+        """Shrink a linear output to the scale of rows without the pretraining's corruption."""
         perceptron = network.perceptron
         is_linear = isinstance(perceptron.output, SquaredError) and perceptron.back is None
         if is_linear and network.own_decoder_weights[-1] is not None:  # as if tied
             rows = sample(data, ROWS_FOR_COMPONENTS, seed=0)
             weights = np.ones(len(rows.X)) if rows.sample_weight is None else rows.sample_weight
             X, weights = as_tensor(rows.X), as_tensor(weights.astype(np.float64))
-            scale_output(network, self._inputs(X), X, weights)
+            shrink_output(network, self._inputs(X), X, weights)
 
     def _fold_origins(self):
         """Leave the stack one origin, that of X: fold an upper layer's into its biases."""

@@ -125,8 +125,8 @@ def start_saturating(network, inputs, targets, directions, weights, constant):
         network.own_decoder_weights[0].div_(slopes.unsqueeze(1))
 
 
-def scale_output(network, inputs, targets, weights):
-    """Multiply the output's deviations from its mean by the factor of least squares.
+def shrink_output(network, inputs, targets, weights):
+    """Multiply the output's deviations from its mean by the factor of least squares, if below 1.
 
     A decoder that has learnt from corrupted rows, whose codes deviate less, makes too much of the
     codes of whole rows.
@@ -147,11 +147,10 @@ def scale_output(network, inputs, targets, weights):
     given, wanted = outputs.to(weights.dtype), targets.to(weights.dtype)
     given_mean, wanted_mean = weights @ given, weights @ wanted
     given, wanted = given - given_mean, wanted - wanted_mean
-    products, squares = (weights @ (given * rows) for rows in (wanted, given))
-    if squares.sum() > 0:
-        factor = products.sum() / squares.sum()
-        network.own_decoder_weights[-1].mul_(factor)
-        network.decoder_biases[-1].sub_(given_mean).mul_(factor).add_(wanted_mean)
+    product, square = ((weights @ (given * rows)).sum() for rows in (wanted, given))
+    if 0 < product < square:
+        network.own_decoder_weights[-1].mul_(product / square)
+        network.decoder_biases[-1].sub_(given_mean).mul_(product / square).add_(wanted_mean)
 
 
 def _projected(rows, directions, weights):
