@@ -22,7 +22,12 @@ from sklearn.datasets import (
     load_wine,
 )
 from sklearn.decomposition import PCA
-from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score, train_test_split
+from sklearn.model_selection import (
+    RepeatedKFold,
+    RepeatedStratifiedKFold,
+    cross_val_score,
+    train_test_split,
+)
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler, scale
@@ -270,11 +275,11 @@ def gain(figures):
     return figures["skae"] - figures["MLP"]
 
 
-def prediction_scores(load, ours, theirs, n_folds=5):
-    """Means over folds of accuracy, or R2."""
+def prediction_scores(load, ours, theirs, n_folds=5, n_repeats=3):
+    """Means over folds, drawn several times, of accuracy, or R2."""
     X, y = load(return_X_y=True)
-    kind = StratifiedKFold if ours is AutoencoderClassifier else KFold
-    folds = kind(n_folds, shuffle=True, random_state=0)
+    kind = RepeatedStratifiedKFold if ours is AutoencoderClassifier else RepeatedKFold
+    folds = kind(n_splits=n_folds, n_repeats=n_repeats, random_state=0)
     models = {"skae": ours(random_state=0), "MLP": theirs(random_state=0)}
     return {
         name: float(cross_val_score(make_pipeline(StandardScaler(), m), X, y, cv=folds).mean())
