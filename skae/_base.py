@@ -122,7 +122,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         Acts before each epoch, for example by reviving units. `progress`, from 0 to 1, is the
         finished fraction of the training.
     `_constrain(network)`
-        Changes the weights in place after every step, so that a constraint on them holds.
+        Changes the weights in place after every step, and their mean in the end, so that a
+        constraint on them holds.
     `_pull_back_constraint(free, gradient)`
         Applies the derivative of `_constrain`, for `solver="lbfgs"`: turns the gradient
         at the constrained weights into that at the free weights, in place.

@@ -333,6 +333,26 @@ def test_an_automatic_number_of_epochs_ends_with_an_average(name, monkeypatch):
     np.testing.assert_array_equal(automatic._state.weights, average.weights.numpy())
 
 
+class OnSphere(Autoencoder):
+    """Its decoder's atoms have norm 1."""
+
+    def _constrain(self, network):
+        atoms = network.decoder_weights[-1]
+        atoms.div_(atoms.norm(dim=0))
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_an_average_is_constrained(early_stopping, monkeypatch):
+    budget_as_auto(monkeypatch, 5)
+    params = {"learning_rate_init": 0.1, "early_stopping": early_stopping, **NEVER_STOP}
+    estimator = OnSphere(3, hidden_layer_sizes=(), random_state=0, **params).fit(X)
+    norms = np.linalg.norm(estimator.coefs_[-1], axis=1)
+    np.testing.assert_allclose(norms, 1, rtol=1e-12)
+    if early_stopping:
+        loss = mean_squared_error(estimator, X[held_out_rows(60, 6)])
+        assert loss == pytest.approx(min(estimator.validation_loss_curve_), rel=1e-12)
+
+
 @pytest.mark.parametrize("params", [{"learning_rate": "cosine"}, {"solver": "lbfgs"}])
 def test_a_schedule_and_lbfgs_end_with_the_last_epoch(params, monkeypatch):
     budget_as_auto(monkeypatch, 4)

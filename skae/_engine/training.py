@@ -157,8 +157,7 @@ class Trainer:
         settings, holds_out = self.settings, self.split.held_out is not None
         stopping, best_weights = Stopping(settings.tol, self._patience), None
         if settings.averages:
-            self._average = Average(self.weights)
-            self._result = self._average.weights
+            self._average, self._result = Average(self.weights), self.weights.clone()
         if settings.verbose:
             say(self.estimator, f"{len(self.split.training)} rows, {settings}")
         if holds_out and self.state.n_epochs:  # continued training must not get worse
@@ -237,7 +236,7 @@ class Trainer:
                 losses.append(self._kept(self._step(indices, noise, rate)))
         self._flush()
         if self._average is not None:
-            self._average.add(self.weights)
+            self._average_weights()
         self.of_batches = losses = as_floats(losses)
         loss = _mean_over_rows(losses, batches)
         if self._tape.active is not None and self.data.group is not None:
@@ -249,6 +248,13 @@ class Trainer:
             validation_loss = self._evaluate_result()
         self._finish_epoch(loss, validation_loss, losses, batches)
         return loss if validation_loss is None else validation_loss
+
+    def _average_weights(self):
+        """Count the epoch's weights in their mean, which becomes the result."""
+        self._average.add(self.weights)
+        self._result.copy_(self._average.weights)
+        # A mean of weights on a sphere, say, lies within it.
+        self.estimator._constrain(Network(self.network.perceptron, self._result))
 
     def _noted(self):
         """What has been noted of each batch of the epoch; of a batch's parts, their sum."""
