@@ -1,6 +1,5 @@
 """A detector of outliers: rows with an unusual code or reconstruction."""
 
-import warnings
 from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Self
@@ -26,6 +25,7 @@ from skae._compat import (
 from skae._constraints import TRAINING_CONSTRAINTS
 from skae._denoising import DenoisingAutoencoder
 from skae._engine.devices import off_torch
+from skae._engine.notice import silence
 from skae._engine.shards import Shard, map_rows
 from skae._estimator import draw_seed
 from skae._frames import is_frame
@@ -294,6 +294,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         X, numbers = self._validated(X, steps_of(autoencoder), reset=True)
         if autoencoder is not self._frozen:
             autoencoder = hinted(partial(fit_to_all, autoencoder), X)
+        vars(self).pop("offset_", None)  # an earlier one would not suit the new scores
         self.autoencoder_ = autoencoder
         rows = rows_for(autoencoder, X, numbers)
         self._estimate(rows)
@@ -320,8 +321,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         """
         parts = parts_to_leave_out(len(rows)) if self._frozen is None else []
         try:
-            with alone(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with alone(), silence():
                 X = rows_of_all(X) if parts else X
                 scores = [self._scores_without(X, part) for part in parts]
         except ValueError:

@@ -2,6 +2,8 @@
 
 import io
 import pickle
+import warnings
+from unittest.mock import Mock
 
 import joblib
 import numpy as np
@@ -318,6 +320,28 @@ def test_further_fits_are_silent(capsys, recwarn):
     detector(clone(PLAIN).set_params(verbose=True)).fit(rows)
     assert capsys.readouterr().out.count("epoch 1/") == 1
     assert len({str(its.message) for its in recwarn}) == len(recwarn)
+
+
+def test_interrupted_in_a_further_fit_it_is_not_fitted(monkeypatch):
+    fitted = detector(PCA(2)).fit(X)
+    monkeypatch.setattr(PCA, "fit", Mock(side_effect=[PCA(2).fit(2 * X), KeyboardInterrupt]))
+    with pytest.raises(KeyboardInterrupt):
+        fitted.fit(2 * X)
+    with pytest.raises(NotFittedError):
+        fitted.predict(X)
+
+
+def test_further_fits_leave_other_threads_their_warnings(monkeypatch):
+    its, before, found = AutoencoderOutlierDetector, warnings.filters[:], []
+    further_fit = its._scores_without
+
+    def looking(self, X, part):
+        found.append(warnings.filters[:])  # those of the whole process
+        return further_fit(self, X, part)
+
+    monkeypatch.setattr(its, "_scores_without", looking)
+    detector().fit(X)
+    assert found == [before] * 5
 
 
 @pytest.mark.parametrize("value", [0.0, -1e-8, -7.3, -1e12])
