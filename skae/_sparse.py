@@ -273,9 +273,9 @@ class SparseAutoencoder(BaseAutoencoder):
         at least 16 and at most 200.
     max_iter : int or 'auto', default='auto'
         Maximum number of epochs, that is, passes over X. Reaching it is not an error and does not
-        warn. 'auto' is 20 epochs or 2,000 steps, whichever is longer; large networks and tables
-        with fewer than 20 rows per column get fewer steps, and none gets more than 20,000. The fit
-        then ends with a mean of the weights after its last epochs. See :ref:`auto`.
+        warn. 'auto' is 20 epochs or 2,000 steps, whichever is longer; large networks and tables of
+        few rows get fewer steps, and none gets more than 20,000. The fit then ends with a mean of
+        the weights after its last epochs. See :ref:`auto`.
     shuffle : bool or 'windows', default=True
         Whether each epoch takes the rows in a new random order; if not, all epochs have the same
         batches. 'windows' suits memory maps larger than memory: the order is random within windows
