@@ -113,13 +113,25 @@ def parts_to_leave_out(n_rows):
     return [np.arange(n_rows) % PARTS == part for part in range(n_parts)]
 
 
-def set_everywhere(estimator, name, value):
-    """The estimator with this value of a parameter for itself and its parts, except frozen ones."""
+def own_params(estimator):
+    """Parameters of the estimator and its parts, except frozen ones, by name."""
     params = estimator.get_params(deep=True)
     frozen = tuple(f"{key}__" for key, part in params.items() if isinstance(part, FrozenEstimator))
-    names = [key for key in params if key.rpartition("__")[2] == name]
-    own = {key: value for key in names if not (frozen and key.startswith(frozen))}
-    return estimator.set_params(**own)
+    return {key: value for key, value in params.items() if not f"{key}__".startswith(frozen)}
+
+
+def set_everywhere(estimator, name, value):
+    """The estimator with this value of a parameter for itself and its parts, except frozen ones."""
+    own = [key for key in own_params(estimator) if key.rpartition("__")[2] == name]
+    return estimator.set_params(**dict.fromkeys(own, value))
+
+
+def unwatched(estimator):
+    """The estimator without output and callbacks: these, a checkpoint say, are for its main fit."""
+    for part in (estimator, *own_params(estimator).values()):
+        if hasattr(part, "set_callbacks"):
+            part.set_callbacks()
+    return set_everywhere(estimator, "verbose", False)
 
 
 class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, BaseEstimator):
@@ -330,8 +342,8 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
 
     def _scores_without(self, X, part):
         """Scores of some rows by a detector that is fitted to the others."""
-        judge, autoencoder = clone(self), clone(self.autoencoder_)
-        judge._train(set_everywhere(autoencoder, "verbose", False), rows_at(X, ~part))
+        judge, autoencoder = clone(self), unwatched(clone(self.autoencoder_))
+        judge._train(autoencoder, rows_at(X, ~part))
         return judge._scores(judge._rows_to_score(rows_at(X, part)))
 
     def _estimate(self, rows, kept=None):

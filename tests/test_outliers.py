@@ -322,6 +322,14 @@ def test_further_fits_are_silent(capsys, recwarn):
     assert len({str(its.message) for its in recwarn}) == len(recwarn)
 
 
+@pytest.mark.parametrize("steps", [(), (StandardScaler(),)], ids=["alone", "in a pipeline"])
+def test_callbacks_are_of_the_main_fit_alone(steps):
+    callback = pytest.importorskip("sklearn.callback.tests._utils").RecordingCallback()
+    watched = clone(PLAIN).set_callbacks(callback)
+    detector(make_pipeline(*steps, watched)).fit(X)
+    assert callback.count_hooks("setup") == callback.count_hooks("teardown") == 1
+
+
 def test_interrupted_in_a_further_fit_it_is_not_fitted(monkeypatch):
     fitted = detector(PCA(2)).fit(X)
     monkeypatch.setattr(PCA, "fit", Mock(side_effect=[PCA(2).fit(2 * X), KeyboardInterrupt]))
