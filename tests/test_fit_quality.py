@@ -800,7 +800,7 @@ def best_epoch(losses, tol, errors):
     return at if worse > margin else len(losses)
 
 
-LEAPING = {"max_iter": 12, "batch_size": 16, "tol": 0.0, "n_iter_no_change": np.inf}
+LEAPING = {"max_iter": 12, "batch_size": 4, "tol": 0.0, "n_iter_no_change": np.inf}
 
 
 @pytest.fixture

@@ -8,6 +8,10 @@ from skae._engine.network import Network
 # Standard deviation of the inputs of a unit that saturates, with the shape of tanh: it is nearly
 # linear there.
 DEVIATION = 0.35
+# Part of their drawn weights with which units begin whose effect is still to be learnt. At
+# principal components, the gradient of the code is a rounding error. With 0, their own would be
+# one, too, and Adam would turn it into steps that depend on the order of sums.
+FAINT = 3e-4
 SURE = 2.0  # standard errors that a factor must be above 0
 LEAST_SLOPE = 0.01  # of a reconstruction, or few rows would decide
 
@@ -54,8 +58,8 @@ def initial_network(perceptron, generator, output_scale=0.1):
 def start_linear(network, directions, scales):
     """Start the code as projections on some directions, each divided by its scale.
 
-    The decoder starts as the inverse: with principal components, the network is PCA. The other
-    units keep their drawn input weights, but do not affect the output yet.
+    The decoder starts as the inverse: with principal components, the network is nearly PCA. The
+    other units keep their drawn input weights, but hardly affect the output yet.
 
     Parameters
     ----------
@@ -66,16 +70,18 @@ def start_linear(network, directions, scales):
     scales : Tensor of shape (k,)
     """
     perceptron, weights = network.perceptron, network.own_decoder_weights
+    faint = FAINT if perceptron.code_heads == 1 else 0.0  # codes that are drawn have gradients
     encoder = network.encoder_weights, network.encoder_biases, perceptron.encoder_functions
-    _carry(*encoder, first=directions, last=scales.reciprocal().diag())
+    _carry(*encoder, faint, first=directions, last=scales.reciprocal().diag())
     decoder = weights, network.decoder_biases, perceptron.decoder_functions
-    _carry(*decoder, first=scales.diag(), last=directions.t())
+    _carry(*decoder, faint, first=scales.diag(), last=directions.t())
 
 
-def _carry(weights, biases, activations, first, last):
+def _carry(weights, biases, activations, faint, first, last):
     """Make layers compute last @ first @ x, with the first factor in the first layer.
 
-    In between, two units with opposite inputs carry each number.
+    In between, two units with opposite inputs carry each number, and others add to it by a part of
+    their drawn weights.
     """
     between = [torch.eye(len(first), dtype=first.dtype)] * (len(weights) - 2)
     matrices = [first, *between, last] if len(weights) > 1 else [last @ first]
@@ -85,8 +91,7 @@ def _carry(weights, biases, activations, first, last):
         if number < len(matrices) - 1:
             matrix = torch.cat([matrix, -matrix])
         n_rows, n_columns = matrix.shape
-        weights[number][:n_rows].zero_()
-        weights[number][:n_rows, :n_columns].copy_(matrix)
+        weights[number][:n_rows].mul_(faint)[:, :n_columns].copy_(matrix)
         biases[number][:n_rows].zero_()
 
 
