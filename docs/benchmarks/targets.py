@@ -130,7 +130,8 @@ def main():
         "# Classifiers and regressors as they come",
         f"Means over {N_FOLDS} folds, with a StandardScaler in front. Everything has its defaults, "
         "except that `max_iter` gives the output layer and the fine-tuning this number of steps "
-        f"each, or {EPOCHS} epochs if these are more. `max_iter='auto'` is that of 500 steps.",
+        f"each, or {EPOCHS} epochs if these are more. `max_iter='auto'` has as many as 500 steps, "
+        "but ends with a mean of the weights after them.",
         "For numbers, R2: higher is better.",
         results(records.known, "R2"),
         "For classes, the log loss in nats: lower is better.",
