@@ -302,7 +302,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         return self
 
     def _train(self, autoencoder, X):
-        """Train the autoencoder unless it is frozen; return X as it takes it, twice."""
+        """Train the autoencoder unless frozen; return the checked X and its rows to score."""
         X, numbers = self._validated(X, steps_of(autoencoder), reset=True)
         if autoencoder is not self._frozen:
             autoencoder = hinted(partial(fit_to_all, autoencoder), X)

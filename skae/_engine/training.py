@@ -383,6 +383,8 @@ class Trainer:
 
     def _evaluate_result(self):
         """The objective per held-out row with the weights with which training would end now."""
+        if self._average is None:
+            return self.evaluate(self.split.held_out)
         weights = self.weights.clone()
         self.weights.copy_(self._result)
         loss = self.evaluate(self.split.held_out)
