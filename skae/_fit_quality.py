@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skae._columns import column_ranges, explained_by_components, explained_by_line
+from skae._columns import column_ranges, explained_by_line, principal_components
 from skae._engine.data import Data, sample
 from skae._engine.devices import as_tensor
 from skae._engine.network import Network
@@ -104,7 +104,7 @@ def complaint_of_little(estimator, some, explained):
     if explained >= HALF:
         return None
     n_components = min(estimator._n_components_at_once, MOST_COMPONENTS, some.X.shape[1])
-    possible = explained_by_components(some.X, n_components, some.sample_weight)
+    *_, possible = principal_components(some.X, n_components, some.sample_weight)
     if explained >= HALF * possible:
         return None
     theirs = f"{n_components} principal components explain"

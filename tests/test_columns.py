@@ -6,11 +6,11 @@ from scipy.sparse import csr_array, csr_matrix
 from sklearn.decomposition import PCA
 
 from skae._columns import (
+    FEW_COLUMNS,
     column_means,
     column_ranges,
     column_sums,
     column_variances,
-    explained_by_components,
     has_missing,
     log_column_means,
     principal_components,
@@ -141,18 +141,37 @@ def test_log_column_means(dtype, kind):
 @pytest.mark.parametrize("scale", [1.0 - 1e-12, 1.0 + 1e-12])
 def test_signs_of_components_do_not_hang_on_rounding(scale):
     x = np.random.default_rng(0).normal(size=50)
-    (direction, *_), _ = principal_components(np.column_stack([x, -scale * x]), 1)
+    (direction, *_), *_ = principal_components(np.column_stack([x, -scale * x]), 1)
     assert direction[0] > 0 > direction[1]
 
 
 def test_principal_components_are_those_of_pca():
     X = np.random.default_rng(0).normal(size=(50, 6)) * np.arange(1, 7) + 100.0
-    directions, deviations = principal_components(X, 3)
+    directions, deviations, explained = principal_components(X, 3)
     pca = PCA(3, svd_solver="full").fit(X)
     np.testing.assert_allclose(np.abs(directions @ pca.components_.T), np.eye(3), atol=1e-6)
     np.testing.assert_allclose(deviations**2 * 50 / 49, pca.explained_variance_)
-    expected = pca.explained_variance_ratio_.sum()
-    assert explained_by_components(X, 3) == pytest.approx(expected)
+    assert explained == pytest.approx(pca.explained_variance_ratio_.sum())
+
+
+@pytest.mark.parametrize("n_columns", [7, FEW_COLUMNS + 1])
+def test_principal_components_of_rows_in_several_spans(n_columns, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, n_columns)) * np.arange(n_columns, 0, -1.0) ** 2
+    X[rng.random(X.shape) < 0.1] = np.nan
+    whole = principal_components(X, 3, np.arange(1.0, 61.0))
+    monkeypatch.setattr("skae._columns.SPAN_SIZE", 17 * n_columns)
+    for one, other in zip(whole, principal_components(X, 3, np.arange(1.0, 61.0)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_squares_of_huge_and_tiny_numbers_neither_overflow_nor_vanish(scale):
+    X = np.random.default_rng(0).normal(size=(50, 4))
+    (*_, expected), (_, deviations, explained) = (
+        principal_components(rows, 2) for rows in (X, scale * X)
+    )
+    assert explained == pytest.approx(expected) and np.isfinite(deviations).all()
 
 
 def test_there_are_no_more_components_than_directions_in_which_rows_vary():

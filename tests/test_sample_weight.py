@@ -43,7 +43,6 @@ from skae._columns import (
     column_means,
     column_sums,
     column_variances,
-    explained_by_components,
     log_column_means,
     principal_components,
 )
@@ -390,11 +389,10 @@ def test_log_means_of_columns():
 
 def test_principal_components_of_weighted_rows_are_those_of_pca():
     pca = PCA(2).fit(X[REPEATED])
-    directions, deviations = principal_components(X, 2, REPEATS.astype(float))
+    directions, deviations, explained = principal_components(X, 2, REPEATS.astype(float))
     np.testing.assert_allclose(np.abs(directions @ pca.components_.T), np.eye(2), atol=1e-9)
     n = len(REPEATED)
     np.testing.assert_allclose(deviations**2, pca.explained_variance_ * (n - 1) / n)
-    explained = explained_by_components(X, 2, REPEATS.astype(float))
     assert explained == pytest.approx(pca.explained_variance_ratio_.sum())
 
 

@@ -14,7 +14,7 @@ from skae._engine.files import OnFile, only
 from skae._engine.shards import Shard
 from skae._engine.streams import stream
 
-SAMPLE_SIZE = 2**23  # maximum of numbers in a sample
+SAMPLE_SIZE = 2**24  # maximum of numbers in a sample
 
 
 @dataclass(frozen=True)
