@@ -39,12 +39,18 @@ from skae._sample_weight import weighted
 from skae.networks import ConvNet
 
 STRONG_DECAY = 0.01
-ROWS_FOR_COMPONENTS = 10_000
+ROWS_FOR_COMPONENTS, ROWS_FOR_FACTORS = 20_000, 10_000
 
 
 def hook(getter) -> Any:
     """A property that variants may override by an attribute; type checkers accept only Any."""
     return property(getter)
+
+
+def components_of(data, n_most):
+    """Principal components of X, or of some of its rows, and their standard deviations."""
+    rows = sample(replace(data, target=None), ROWS_FOR_COMPONENTS, seed=0)
+    return principal_components(rows.X, n_most, rows.sample_weight)[:2]
 
 
 class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
@@ -623,9 +629,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         """Start at principal components if the loss is similar to theirs."""
         n_most, output = network.perceptron.n_linear_components, network.perceptron.output
         if data.target is None and isinstance(output, (SquaredError, Mixed)):
-            rows = sample(data, ROWS_FOR_COMPONENTS, seed=0)
-            found = principal_components(rows.X, n_most, rows.sample_weight)
-            directions, deviations = map(torch.from_numpy, found)
+            directions, deviations = map(torch.from_numpy, components_of(data, n_most))
             start_linear(network, directions, self._scale_code(network, deviations, data))
             if isinstance(output, Mixed):
                 slopes = torch.from_numpy(output.slopes_at_start(data))
@@ -633,10 +637,9 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
 
     def _start_saturating(self, network, data):
         """Start a narrow code of units that saturate near principal components."""
-        n_most = network.perceptron.n_saturating_components
-        rows = sample(data, ROWS_FOR_COMPONENTS, seed=0)
+        directions, _ = components_of(data, network.perceptron.n_saturating_components)
+        rows = sample(data, ROWS_FOR_FACTORS, seed=0)
         X, targets, weights = rows.X, rows.targets, rows.sample_weight
-        directions, _ = principal_components(X, n_most, weights)
         inputs = self._corrupted_inputs(as_tensor(X), stream(0, "corrupt"))
         constant = network.perceptron.output.best_constant(targets, weights)
         constant = np.zeros(targets.shape[1]) if constant is None else constant
