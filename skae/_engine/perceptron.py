@@ -164,7 +164,7 @@ class Perceptron:
         pairs = all(map(attrgetter("pair"), hidden))
         if self.blocks or not (mirrors and has_plain_code and pairs):
             return 0
-        return min([self.sizes[-1], *[width // 4 for width in self.sizes[1:-1]]])
+        return min([4 * self.sizes[-1], *self.sizes[1:-1]]) // 4
 
     @cached_property
     def n_saturating_components(self):
