@@ -232,8 +232,8 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
         small it is, training does not stop before it has learnt something.
     early_stopping : bool, default=False
         Whether to hold out rows, stop when their loss no longer improves, and restore
-        the weights of its last improvement. Useful for wide networks, which memorise
-        small data sets; held-out rows are not trained on.
+        the weights of its last improvement, or of the start. Useful for wide networks,
+        which memorise small data sets; held-out rows are not trained on.
     validation_fraction : float, default=0.1
         Fraction of the rows that `early_stopping` holds out, rounded up. More held-out
         rows judge the weights better but leave fewer to train on.
@@ -282,7 +282,8 @@ class RestrictedBoltzmannMachine(BaseAutoencoder):
         Mean cross-entropy of the reconstructions in the last epoch, in nats per row, including the
         weight decay.
     best_loss_ : float
-        Lowest loss of any epoch, measured on the held-out rows if there are any.
+        Lowest loss of any epoch, measured on the held-out rows if there are any; with
+        these, the loss before the first epoch counts, too.
     loss_curve_ : list of float
         The same loss in each epoch, averaged while the weights change. If training was continued
         (`warm_start`, `partial_fit`), earlier epochs come first.

@@ -196,7 +196,8 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     loss_ : float
         Objective per row, penalties included, in the last epoch.
     best_loss_ : float
-        Lowest loss of any epoch, measured on the held-out rows if there are any.
+        Lowest loss of any epoch, measured on the held-out rows if there are any; with
+        these, the loss before the first epoch counts, too.
     loss_curve_ : list of float
         Objective per row in each epoch of the fine-tuning (without `fine_tune`, of the
         output layer's training), averaged while the weights change.

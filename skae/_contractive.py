@@ -265,8 +265,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
         small it is, training does not stop before it has learnt something.
     early_stopping : bool, default=False
         Whether to hold out rows, stop when their loss no longer improves, and restore
-        the weights of its last improvement. Useful for wide networks, which memorise
-        small data sets; held-out rows are not trained on.
+        the weights of its last improvement, or of the start. Useful for wide networks,
+        which memorise small data sets; held-out rows are not trained on.
     validation_fraction : float, default=0.1
         Fraction of the rows that `early_stopping` holds out, rounded up. More held-out
         rows judge the weights better but leave fewer to train on.
@@ -312,7 +312,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
     loss_ : float
         Objective per row, penalties included, in the last epoch.
     best_loss_ : float
-        Lowest loss of any epoch, measured on the held-out rows if there are any.
+        Lowest loss of any epoch, measured on the held-out rows if there are any; with
+        these, the loss before the first epoch counts, too.
     loss_curve_ : list of float
         Objective per row in each epoch, averaged while the weights change. If training
         was continued (`warm_start`, `partial_fit`), earlier epochs come first.
@@ -506,11 +507,12 @@ class ContractiveAutoencoder(BaseAutoencoder):
         return self._map(leading, X, expansion=self.n_components_)
 
     def _objective(self, network, x, noise):
+        output = network.perceptron.output
         if self.contraction_weight == 0:
-            return network.apply(self._output.mean_loss, network.decode(network.encode(x)), x)
+            return network.apply(output.mean_loss, network.decode(network.encode(x)), x)
         features, to_input = through_front(network, x)
         code, slopes = network.encode_with_slopes(features)
-        error = network.apply(self._output.mean_loss, network.decode(code), x)
+        error = network.apply(output.mean_loss, network.decode(code), x)
         if self.jacobian_method == "exact":
             norms = self._exact_norms(network, slopes, to_input)
         else:

@@ -186,8 +186,8 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         small it is, training does not stop before it has learnt something.
     early_stopping : bool, default=False
         Whether to hold out rows, stop when their loss no longer improves, and restore
-        the weights of its last improvement. Useful for wide networks, which memorise
-        small data sets; held-out rows are not trained on.
+        the weights of its last improvement, or of the start. Useful for wide networks,
+        which memorise small data sets; held-out rows are not trained on.
     validation_fraction : float, default=0.1
         Fraction of the rows that `early_stopping` holds out, rounded up. More held-out
         rows judge the weights better but leave fewer to train on.
@@ -245,7 +245,8 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
     loss_ : float
         Objective per row, penalties included, in the last epoch.
     best_loss_ : float
-        Lowest loss of any epoch, measured on the held-out rows if there are any.
+        Lowest loss of any epoch, measured on the held-out rows if there are any; with
+        these, the loss before the first epoch counts, too.
     loss_curve_ : list of float
         Objective per row in each epoch, averaged while the weights change. If training
         was continued (`warm_start`, `partial_fit`), earlier epochs come first.
@@ -659,9 +660,9 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
     def _objective(self, network, x, noise, target=None):
         target = x if target is None else target
         code = network.encode(self._corrupted_inputs(x, noise))
-        if self._lacks_cells_:
-            return network.apply(self._output.mean_loss_of_observed, network.decode(code), target)
-        return network.apply(self._output.mean_loss, network.decode(code), target)
+        output = network.perceptron.output
+        loss = output.mean_loss_of_observed if self._lacks_cells_ else output.mean_loss
+        return network.apply(loss, network.decode(code), target)
 
     def _corrupted_inputs(self, x, noise):
         return self._training_inputs(self._corrupt(x, noise))

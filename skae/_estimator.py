@@ -302,7 +302,7 @@ class NetworkEstimator(
             "learning_rate_init_": settings.learning_rate_init,
             "n_iter_": trainer.n_iter_before + trainer.n_iter,
             "loss_": trainer.losses[-1],
-            "best_loss_": min(watched),
+            "best_loss_": min(*watched, trainer.loss_at_start),
             "loss_curve_": list(trainer.losses),
             "validation_loss_curve_": list(trainer.validation_losses) or None,
         }

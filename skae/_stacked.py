@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.neural_network import BernoulliRBM
 
 from skae import _boltzmann_layers
-from skae._base import ROWS_FOR_COMPONENTS, BaseAutoencoder
+from skae._base import ROWS_FOR_FACTORS, BaseAutoencoder
 from skae._boltzmann import RestrictedBoltzmannMachine, check_units
 from skae._callbacks import Progress
 from skae._compat import HasMethods, InvalidParameterError
@@ -148,8 +148,8 @@ class StackedAutoencoder(BaseAutoencoder):
         small it is, training does not stop before it has learnt something.
     early_stopping : bool, default=False
         Whether to hold out rows, stop when their loss no longer improves, and restore
-        the weights of its last improvement. Useful for wide networks, which memorise
-        small data sets; held-out rows are not trained on.
+        the weights of its last improvement, or of the start. Useful for wide networks,
+        which memorise small data sets; held-out rows are not trained on.
     validation_fraction : float, default=0.1
         Fraction of the rows that `early_stopping` holds out, rounded up. More held-out
         rows judge the weights better but leave fewer to train on.
@@ -199,7 +199,8 @@ class StackedAutoencoder(BaseAutoencoder):
     loss_ : float
         Objective per row, penalties included, in the last epoch.
     best_loss_ : float
-        Lowest loss of any epoch, measured on the held-out rows if there are any.
+        Lowest loss of any epoch, measured on the held-out rows if there are any; with
+        these, the loss before the first epoch counts, too.
     loss_curve_ : list of float
         Objective per row in each epoch of the fine-tuning, averaged while the weights
         change (without `fine_tune`, one number: the objective after the pretraining).
@@ -378,7 +379,7 @@ class StackedAutoencoder(BaseAutoencoder):
         perceptron = network.perceptron
         is_linear = isinstance(perceptron.output, SquaredError) and perceptron.back is None
         if is_linear and network.own_decoder_weights[-1] is not None:  # as if tied
-            rows = sample(data, ROWS_FOR_COMPONENTS, seed=0)
+            rows = sample(data, ROWS_FOR_FACTORS, seed=0)
             weights = np.ones(len(rows.X)) if rows.sample_weight is None else rows.sample_weight
             X, weights = as_tensor(rows.X), as_tensor(weights.astype(np.float64))
             shrink_output(network, self._inputs(X), X, weights)
@@ -526,10 +527,9 @@ class StackedAutoencoder(BaseAutoencoder):
         return stack(perceptrons)
 
     def _objective(self, network, x, noise):
-        output = network.decode(network.encode(self._inputs(x)))
-        if self._table is None:
-            return network.apply(self._output.mean_loss, output, x)
-        return network.apply(self._output.mean_loss_of_observed, output, x)
+        output, decoded = network.perceptron.output, network.decode(network.encode(self._inputs(x)))
+        loss = output.mean_loss if self._table is None else output.mean_loss_of_observed
+        return network.apply(loss, decoded, x)
 
     # With a table, the first layer may take missing values and a mask of them.
 

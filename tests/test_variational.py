@@ -384,7 +384,10 @@ def test_the_best_loss_counts_held_out_rows_since_the_end_of_the_warm_up(digits)
     vae.partial_fit(digits).partial_fit(digits)
     vae.set_params(learning_rate_init=1.0).fit(digits)  # steps far too long
     assert np.argmin(vae.validation_loss_curve_) == 0
-    assert vae.best_loss_ == vae.validation_loss_curve_[0]
+    held_out = digits[split_rows(len(digits), 0.1, seed=0).held_out]
+    found = objective(vae, held_out, seed=stream_seed(0, "validation"))
+    assert found == pytest.approx(vae.best_loss_, rel=1e-9)
+    assert vae.best_loss_ < vae.validation_loss_curve_[0]  # that of the start
 
 
 def test_a_warm_up_changes_the_training_and_none_does_not(digits):

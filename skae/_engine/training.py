@@ -115,6 +115,8 @@ class Trainer:
     losses, validation_losses : list of float
         Objective per row, one per finished epoch; if training is continued, earlier
         ones come first.
+    loss_at_start : float
+        Objective per held-out row before the first epoch; infinite if training cannot end there.
     of_batches : list of float
         Objective per row of each batch of the last epoch.
     noted : list of float
@@ -142,6 +144,7 @@ class Trainer:
         # Losses on a GPU are read at the end of an epoch, since reading one waits for it.
         self._kept = torch.Tensor.item if self.device.type == "cpu" else torch.clone
         self.losses, self.validation_losses, self.noted, self.of_batches = [], [], [], []
+        self.loss_at_start = math.inf
         self.n_iter = self.n_iter_before = 0
         self._average, self._result = None, self.weights  # with which training would end now
 
@@ -160,8 +163,9 @@ class Trainer:
             self._average, self._result = Average(self.weights), self.weights.clone()
         if settings.verbose:
             say(self.estimator, f"{len(self.split.training)} rows, {settings}")
-        if holds_out and self.state.n_epochs:  # continued training must not get worse
-            stopping.improved(self.evaluate(self.split.held_out))
+        is_warm = self.state.n_epochs >= self.estimator._warmup_epochs
+        if holds_out and is_warm and self.estimator._minimizes:  # it must not become worse
+            stopping.best = self.loss_at_start = self.evaluate(self.split.held_out)
             best_weights = self.weights.clone()
         for epoch in range(settings.max_iter):
             started = time.perf_counter()

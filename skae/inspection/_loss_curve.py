@@ -26,7 +26,7 @@ class LossCurveDisplay(Display):
     validation_loss_curve : array-like of shape (n_epochs,), default=None
         Objective per held-out row after each epoch, if there are any.
     best_epoch : int, default=None
-        Epoch to mark, counted from 1; None for none.
+        Epoch to mark, counted from 1; 0 marks the start, None nothing.
     name : str, default=None
         Name of the estimator in the legend, if several share the axes.
 
@@ -161,6 +161,8 @@ def _curve(ax, losses, style, kwargs):
 def _best_epoch(losses, best_loss):
     # Not simply the lowest, since the warm-up epochs of a VAE do not count.
     best = np.flatnonzero(losses == best_loss)
+    if best_loss is not None and best_loss < losses.min():
+        return 0
     return int(best[0] if len(best) else losses.argmin()) + 1
 
 

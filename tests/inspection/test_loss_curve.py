@@ -10,7 +10,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skae import VAE
+from skae import VAE, Autoencoder
 from skae.inspection import (
     LatentSpaceDisplay,
     LossCurveDisplay,
@@ -34,6 +34,13 @@ def test_curves_are_those_of_the_training(autoencoder):
         f"best: epoch {display.best_epoch}",
     ]
     assert display.ax_.get_ylabel() == "objective per row"
+
+
+def test_the_start_is_the_best_if_training_makes_held_out_rows_worse():
+    worse = {"early_stopping": True, "learning_rate_init": 0.9, "max_iter": 3}
+    model = Autoencoder(2, hidden_layer_sizes=(), **worse, random_state=0).fit(IMAGES)
+    assert model.best_loss_ < min(model.validation_loss_curve_)
+    assert LossCurveDisplay.from_estimator(model).best_epoch == 0
 
 
 @may_collapse
