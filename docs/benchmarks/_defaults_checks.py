@@ -275,7 +275,7 @@ def gain(figures):
     return figures["skae"] - figures["MLP"]
 
 
-def prediction_scores(load, ours, theirs, n_folds=5, n_repeats=3):
+def prediction_scores(load, ours, theirs, n_folds=5, n_repeats=10):
     """Means over folds, drawn several times, of accuracy, or R2."""
     X, y = load(return_X_y=True)
     kind = RepeatedStratifiedKFold if ours is AutoencoderClassifier else RepeatedKFold
