@@ -79,7 +79,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         depends on it.
     `_warmup_epochs`
         Number of first epochs whose objective is not yet the final one, 0 by default.
-        Stopping and `best_loss_` ignore them.
+        Stopping and `best_loss_` ignore them and, if there are any, the start.
     `_is_held_back`
         Whether the parameters ask for worse reconstructions than the defaults, as a
         strong penalty does. There is then no warning that little has been learnt.
@@ -126,7 +126,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
 
     `_begin_epoch(trainer, progress)`
         Acts before each epoch, for example by reviving units. `progress`, from 0 to 1, is the
-        finished fraction of the training.
+        finished fraction of the training. With `early_stopping`, the objective of held-out rows
+        is first computed before it.
     `_constrain(network)`
         Changes the weights in place after every step, and their mean in the end, so that a
         constraint on them holds.

@@ -141,8 +141,8 @@ class AutoencoderClassifier(ClassifierMixin, BaseSupervised):
     early_stopping : bool, default=False
         Whether to hold out rows with labels, in the proportions of the classes, stop
         when their loss no longer improves, and restore the weights of its last
-        improvement. Held-out rows are not trained on, nor used in pretraining: avoid it
-        with few labels.
+        improvement, or of the start. Held-out rows are not trained on, nor used in
+        pretraining: avoid it with few labels.
     validation_fraction : float, default=0.1
         Fraction of the rows with labels that `early_stopping` holds out, rounded up.
         More held-out rows judge the weights better but leave fewer to train on.

@@ -92,8 +92,8 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
         never stops. 'auto' is 10 epochs or 500 steps, whichever is longer.
     early_stopping : bool, default=False
         Whether to hold out rows with labels, stop when their loss no longer improves,
-        and restore the weights of its last improvement. Held-out rows are not trained
-        on, nor used in pretraining: avoid it with few labels.
+        and restore the weights of its last improvement, or of the start. Held-out rows
+        are not trained on, nor used in pretraining: avoid it with few labels.
     validation_fraction : float, default=0.1
         Fraction of the rows with labels that `early_stopping` holds out, rounded up.
         More held-out rows judge the weights better but leave fewer to train on.

@@ -74,8 +74,8 @@ class VAE(DensityMixin, GapsMixin, BaseAutoencoder):
     kl_warmup : int, default=0
         Number of epochs over which the weight of the KL divergence rises from 0 to
         `beta`, in equal steps. This helps if the code collapses; try a tenth of
-        `max_iter`. Stopping and the best loss disregard these epochs. At most
-        `max_iter`, and 0 with solver='lbfgs'.
+        `max_iter`. Stopping and the best loss disregard these epochs and, if there
+        are any, the start. At most `max_iter`, and 0 with solver='lbfgs'.
     n_draws : int, default=1
         Number of codes drawn per row and step: more draws lower the variance of the
         gradient and cost as much as a larger batch.

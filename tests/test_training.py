@@ -227,10 +227,10 @@ def test_early_stopping_restores_the_best_epoch(name, has_learnt):
     params = {"early_stopping": True, "learning_rate_init": 0.03, "tol": 0.0}
     stopped = small(name, max_iter=500, n_iter_no_change=3, **params).fit(X)
     curve = stopped.validation_loss_curve_
-    starts_best = stopped.best_loss_ < min(curve)
-    best = 1 if starts_best else 1 + int(np.argmin(curve))
+    best = 1 + int(np.argmin(curve))
     assert best == len(curve) - 3  # so that there is something to restore
-    assert starts_best or stopped.best_loss_ == min(curve)
+    assert stopped.best_loss_ <= min(curve)
+    starts_best = stopped.best_loss_ < min(curve)
     params["learning_rate_init"] = 1e-300 if starts_best else 0.03
     reference = small(name, max_iter=best, n_iter_no_change=np.inf, **params).fit(X)
     np.testing.assert_array_equal(weights(stopped), weights(reference))
@@ -247,6 +247,29 @@ def test_early_stopping_restores_the_start_if_training_makes_it_worse(name, monk
     )
     assert climbed.best_loss_ == started.best_loss_ < min(climbed.validation_loss_curve_)
     np.testing.assert_array_equal(weights(climbed), weights(started))
+
+
+@pytest.mark.parametrize(
+    ("losses", "best_epoch"),
+    [
+        ([1.0, 5.0, 4.0, 3.0, 2.0, 0.5, 0.5, 0.5], 5),  # steps that are large at first
+        ([1.0, 5.0, 4.0, 3.0, 2.0, 2.0, 2.0], 0),
+        ([1.0, 0.5, 0.7, 0.9], 1),
+    ],
+)
+def test_patience_compares_epochs_and_not_the_start(losses, best_epoch, monkeypatch):
+    """Training goes on as long as its epochs improve, even if the start was better still."""
+    told, seen = iter(losses), []
+
+    def evaluate(trainer, indices):
+        seen.append(trainer.weights.numpy().copy())
+        return next(told)
+
+    monkeypatch.setattr(Trainer, "evaluate", evaluate)
+    model = small("Autoencoder", early_stopping=True, max_iter=50, n_iter_no_change=2).fit(X)
+    assert model.validation_loss_curve_ == losses[1:]
+    assert model.best_loss_ == min(losses)
+    np.testing.assert_array_equal(model._state.weights, seen[best_epoch])
 
 
 @may_collapse

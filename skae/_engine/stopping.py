@@ -13,10 +13,7 @@ RECENT = 8  # power of an epoch's number with which its weights count in their m
 
 
 class Stopping:
-    """Counts the epochs since the loss last improved by more than a relative `tol`.
-
-    The first epoch counts as an improvement, even if it is worse than `best` was before it.
-    """
+    """Counts the epochs since the loss last improved by more than a relative `tol`."""
 
     def __init__(self, tol, patience):
         self.tol = tol
@@ -30,7 +27,7 @@ class Stopping:
         better = self.best == math.inf or loss < self.best - self.tol * abs(self.best)
         if better:
             self.best, self.of_batches = loss, of_batches
-        self.waited = 0 if better or not self.losses else self.waited + 1
+        self.waited = 0 if better else self.waited + 1
         self.losses.append(loss)
         return better
 
@@ -42,7 +39,7 @@ class Stopping:
     @property
     def ends_clearly_worse(self):
         """Whether the last loss is too far above the best one for chance."""
-        if not self.losses or self.losses[-1] <= self.best:
+        if not self.losses:
             return False
         worse, gained = self.losses[-1] - self.best, self.losses[0] - self.best
         changes = np.diff(self.losses[: self.losses.index(self.best) + 1])

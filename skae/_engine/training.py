@@ -165,14 +165,14 @@ class Trainer:
             say(self.estimator, f"{len(self.split.training)} rows, {settings}")
         is_warm = self.state.n_epochs >= self.estimator._warmup_epochs
         if holds_out and is_warm and self.estimator._minimizes:  # it must not become worse
-            stopping.best = self.loss_at_start = self.evaluate(self.split.held_out)
+            self.loss_at_start = self.evaluate(self.split.held_out)
             best_weights = self.weights.clone()
         for epoch in range(settings.max_iter):
             started = time.perf_counter()
             with progress.task("epoch", lambda: self.estimator._attributes_after(self)) as task:
                 loss = self.run_epoch(epoch)
                 improved = self._compares and stopping.improved(loss, self.of_batches)
-                if improved:
+                if improved and loss < self.loss_at_start:
                     best_weights = self._result.clone()
             if settings.verbose:
                 self.report(f"{epoch + 1}/{settings.max_iter}", time.perf_counter() - started)
