@@ -105,7 +105,8 @@ class WassersteinAutoencoder(BaseAutoencoder):
     def _objective(self, network, x, noise):
         code = network.encode(x)
         draws = torch.randn(code.shape, generator=noise, dtype=code.dtype, device=code.device)
-        loss = network.apply(self._output.mean_loss, network.decode(code), x)
+        output = network.perceptron.output
+        loss = network.apply(output.mean_loss, network.decode(code), x)
         return loss + self._weight(network.n_epochs) * squared_mmd(code, draws)
 
     def _weight(self, n_epochs):
