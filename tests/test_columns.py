@@ -154,6 +154,20 @@ def test_principal_components_are_those_of_pca():
     assert explained == pytest.approx(pca.explained_variance_ratio_.sum())
 
 
+@pytest.mark.parametrize("n_rows", [40, 700])
+def test_principal_components_far_from_0_whose_deviations_differ_much(n_rows):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 300)) * np.logspace(0, -5, 300) + 1e6
+    directions, deviations, explained = principal_components(X, 300)
+    _, lengths, right = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
+    k = min(n_rows - 1, 300)
+    assert directions.shape == (k, 300)
+    np.testing.assert_allclose(deviations, lengths[:k] / n_rows**0.5, rtol=1e-4)
+    np.testing.assert_allclose(np.abs(directions @ right[:10].T), np.eye(k, 10), atol=1e-6)
+    np.testing.assert_allclose(directions @ directions.T, np.eye(k), atol=1e-12)
+    assert explained == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize("n_columns", [7, FEW_COLUMNS + 1])
 def test_principal_components_of_rows_in_several_spans(n_columns, monkeypatch):
     rng = np.random.default_rng(0)
