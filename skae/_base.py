@@ -127,7 +127,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     `_begin_epoch(trainer, progress)`
         Acts before each epoch, for example by reviving units. `progress`, from 0 to 1, is the
         finished fraction of the training. With `early_stopping`, the objective of held-out rows
-        is first computed before it.
+        is also computed before the first call.
     `_constrain(network)`
         Changes the weights in place after every step, and their mean in the end, so that a
         constraint on them holds.
