@@ -49,7 +49,7 @@ def hook(getter) -> Any:
 
 def components_of(data, n_most):
     """Principal components of X, or of some of its rows, and their standard deviations."""
-    rows = sample(replace(data, target=None), ROWS_FOR_COMPONENTS, seed=0)
+    rows = sample(replace(data, target=None), ROWS_FOR_COMPONENTS, seed=0, sizes=2)
     return principal_components(rows.X, n_most, rows.sample_weight)[:2]
 
 

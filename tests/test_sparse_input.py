@@ -475,7 +475,7 @@ def test_no_more_than_a_batch_or_a_sample_is_ever_dense(
     monkeypatch.setattr("skae._engine.inference.CHUNK_SIZE", 90 * 40)  # 40 rows
     monkeypatch.setattr("skae._denoising.CHUNK_SIZE", 90 * 40)
     monkeypatch.setattr("skae._sparse.CANDIDATES", 90 * 40)
-    monkeypatch.setattr("skae._engine.data.SAMPLE_SIZE", 90 * 40)
+    monkeypatch.setattr("skae._engine.data.SAMPLE_SIZE", 90 * 20)  # components take twice as much
     estimator = small(OF_CLASS[case], early_stopping=early_stopping, **PARAMS[case]).fit(WIDE)
     estimator.partial_fit(WIDE).transform(WIDE), estimator.score(WIDE)
     estimator.score_samples(WIDE)

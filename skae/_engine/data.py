@@ -14,7 +14,7 @@ from skae._engine.files import OnFile, only
 from skae._engine.shards import Shard
 from skae._engine.streams import stream
 
-SAMPLE_SIZE = 2**24  # maximum of numbers in a sample
+SAMPLE_SIZE = 2**23  # maximum of numbers in a sample, unless it asks for a multiple
 
 
 @dataclass(frozen=True)
@@ -234,13 +234,14 @@ def rows_of(X, device):
     return SparseRows(X, device) if issparse(X) else Rows(X, device)
 
 
-def sample(data, n_rows, seed, among=None):
+def sample(data, n_rows, seed, among=None, sizes=1):
     """A sample of rows of data, or of the given candidates, as dense `Data`.
 
-    It is smaller than requested if rows are so wide that they would take much memory.
+    It is smaller than requested if rows are so wide that they would take much memory: more than
+    `sizes` times that of SAMPLE_SIZE numbers.
     """
     n_columns = data.X.shape[1] + (0 if data.target is None else data.target.shape[1])
-    n_rows, n_all = max(2, min(n_rows, SAMPLE_SIZE // n_columns)), data.X.shape[0]
+    n_rows, n_all = max(2, min(n_rows, sizes * SAMPLE_SIZE // n_columns)), data.X.shape[0]
     n_candidates = n_all if among is None else len(among)
     if n_rows < n_candidates:
         generator = stream(seed, "sampled rows")
