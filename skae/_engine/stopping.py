@@ -39,7 +39,7 @@ class Stopping:
     @property
     def ends_clearly_worse(self):
         """Whether the last loss is too far above the best one for chance."""
-        if not self.losses:
+        if not self.losses or self.losses[-1] <= self.best:
             return False
         worse, gained = self.losses[-1] - self.best, self.losses[0] - self.best
         changes = np.diff(self.losses[: self.losses.index(self.best) + 1])
