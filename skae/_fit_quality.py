@@ -96,11 +96,28 @@ def _judge(estimator, data, complaint, may_scale):
 
 def complaint_of_little(estimator, some, explained):
     """The warning for reconstructions that explain this much; None if it is enough."""
-    if not isinstance(estimator._perceptron.output, SquaredError) or some.target is not None:
-        if explained >= LITTLE:
-            return None
-        part = f"{max(explained, 0.0):.2g}"
-        return f"reconstructions explain {part} of the deviance from the columns' means"
+    if isinstance(estimator._perceptron.output, SquaredError):
+        complaint = complaint_of_variance if some.target is None else complaint_of_target
+        return complaint(estimator, some, explained)
+    if explained >= LITTLE:
+        return None
+    part = f"{max(explained, 0.0):.2g}"
+    return f"reconstructions explain {part} of the deviance from the columns' means"
+
+
+def complaint_of_target(estimator, some, explained):
+    """The same for targets that are not X itself."""
+    if explained >= HALF:
+        return None
+    possible = explained_by_line(some.X, some.targets, some.sample_weight)
+    if explained >= max(HALF * possible - LEARNT, LITTLE):  # `possible` is an estimate
+        return None
+    ours = f"reconstructions explain {explained:.2g} of the variance of target"
+    return f"{ours}, while a linear model of X explains {possible:.2g}"
+
+
+def complaint_of_variance(estimator, some, explained):
+    """The same for X itself."""
     if explained >= HALF:
         return None
     n_components = min(estimator._n_components_at_once, MOST_COMPONENTS, some.X.shape[1])
@@ -137,23 +154,34 @@ def remedy(estimator, explained):
     leaps = estimator.solver == "adam" and estimator.learning_rate_init_ > LARGE
     if leaps or explained < FAR_OFF:
         return f"lower {rate}"
+    on_all_rows = "set early_stopping=False, " if estimator.early_stopping else ""
     return (
-        f"raise max_iter (now {estimator.max_iter_}) or n_iter_no_change (now "
+        f"{on_all_rows}raise max_iter (now {estimator.max_iter_}) or n_iter_no_change (now "
         f"{estimator.n_iter_no_change_}), then {rate}"
     )
 
 
 def warn_of_scales(estimator, data):
-    """Warn if columns differ so much in scale, or X from 1, that no step size suits them all."""
-    if _is_judged.get():
-        warn_of_columns(estimator, data, complaint_of_scales)
+    """Warn if columns differ so much in scale, or from 1, that no step size suits them all."""
+    if not _is_judged.get():
+        return
+    warn_of_columns(estimator, data, complaint_of_scales)
+    if data.target is not None:
+        names = range(data.target.shape[1])
+        found = complaint_of_scales(*_scales_of_some(data.target), names, "target")
+        if found is not None:
+            warn(f"{found}: standardise target, as in StandardScaler().fit_transform(target).")
+
+
+def _scales_of_some(X):
+    return scales_and_ranges(sample(Data(X), ROWS, seed=0).X)
 
 
 def warn_of_columns(estimator, data, complaint):
     """Warn with `complaint(scales, ranges, names)` of columns, unless it is None."""
     names = vars(estimator).get("feature_names_in_")
     names = range(data.X.shape[1]) if names is None else [*map(repr, names.tolist())]
-    found = complaint(*scales_and_ranges(sample(Data(data.X), ROWS, seed=0).X), names)
+    found = complaint(*_scales_of_some(data.X), names)
     if found is not None:
         name = type(estimator).__name__
         warn(
@@ -162,9 +190,9 @@ def warn_of_columns(estimator, data, complaint):
         )
 
 
-def complaint_of_scales(scales, ranges, names):
+def complaint_of_scales(scales, ranges, names, of="X"):
     """The warning about the scales of columns; None if they are suitable."""
-    found = complaint_of_ratio(scales, ranges, names)
+    found = complaint_of_ratio(scales, ranges, names, of)
     if found is not None:
         return f"{found}. Only the largest ones are reconstructed"
     varies = ranges > 0
@@ -172,12 +200,12 @@ def complaint_of_scales(scales, ranges, names):
     if FAR[0] < typical < FAR[1]:
         return None
     return (
-        f"The columns of X have standard deviations of about {typical:.2g}, far from 1, for which "
-        "the default step sizes and weights are chosen"
+        f"The columns of {of} have standard deviations of about {typical:.2g}, far from 1, for "
+        "which the default step sizes and weights are chosen"
     )
 
 
-def complaint_of_ratio(scales, ranges, names):
+def complaint_of_ratio(scales, ranges, names, of="X"):
     """The warning about columns with very different scales; None if there are none."""
     varies = np.flatnonzero(ranges > 0)
     if len(varies) == 0:
@@ -190,7 +218,7 @@ def complaint_of_ratio(scales, ranges, names):
         return None
     least, most = varies[scales[varies].argmin()], varies[scales[varies].argmax()]
     return (
-        f"Columns of X differ in scale: the standard deviation of column {names[most]} is "
+        f"Columns of {of} differ in scale: the standard deviation of column {names[most]} is "
         f"{scales[most]:.2g}, that of column {names[least]} {scales[least]:.2g}"
     )
 

@@ -41,6 +41,7 @@ from skae import (
     SparseAutoencoder,
     StackedAutoencoder,
 )
+from skae._columns import explained_by_line
 from skae._compat import InvalidParameterError
 from skae._engine.stopping import Stopping
 from skae._engine.training import Trainer
@@ -48,7 +49,10 @@ from skae._engine.training import Trainer
 LITTLE = "The reconstructions explain"
 SCALES = "Columns of X differ in scale"
 FAR = "The columns of X have standard deviations of about"
-OURS = (LITTLE, SCALES, FAR)
+SCALES_OF_TARGET = "Columns of target differ in scale"
+FAR_TARGET = "The columns of target have standard deviations of about"
+OURS = (LITTLE, SCALES, FAR, SCALES_OF_TARGET, FAR_TARGET)
+GAPS = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X)
 QUICK = {"batch_size": 24, "random_state": 0}
 SHORT = {**QUICK, "max_iter": 2, "learning_rate_init": 1e-3, **NEVER_STOP}
 # A fit that leaves the weights as they are drawn: next to nothing is explained.
@@ -208,7 +212,25 @@ def test_other_losses_say_so(estimator):
 def test_a_fit_with_a_target_says_so():
     target = np.random.default_rng(0).normal(size=(60, 2))
     message = the_warning_of(UNTRAINED["denoising"], X, target=target)
-    assert "of the deviance from the columns' means" in message
+    assert "of the variance of target, while a linear model of X explains 0: Denoising" in message
+
+
+@pytest.mark.parametrize("target", [100.0 * X[:, :2], GAPS[:, :2] * [1.0, 900.0]])
+def test_a_target_far_below_a_linear_model_says_so(target):
+    model = DenoisingAutoencoder(4, corruption=None, **SHORT).set_params(learning_rate_init=1e-6)
+    (*_, warning) = warnings_of(model.fit, X, target=target)
+    found = re.match(
+        rf"{LITTLE} (\S+) of the variance of target, .* (\S+): D", str(warning.message)
+    )
+    possible = explained_by_line(X, target)
+    assert found.groups() == (f"{model.score(X, target=target):.2g}", f"{possible:.2g}")
+    assert possible > 0.3
+
+
+@pytest.mark.parametrize("factor", [0.1, 1.0])
+def test_a_target_as_good_as_a_linear_model_is_silent(factor):
+    model = DenoisingAutoencoder(4, corruption=None, code_activation="identity", random_state=0)
+    assert warnings_of(model.fit, X, target=factor * X[:, :2]) == []
 
 
 @pytest.mark.parametrize("kind", [AutoencoderClassifier, AutoencoderRegressor])
@@ -269,6 +291,11 @@ def test_it_has_the_settings_and_what_to_do():
     (warning,) = warnings_of(model.fit, X)
     assert f"max_iter (now {model.max_iter_})" in str(warning.message)
     assert f"n_iter_no_change (now {model.n_iter_no_change_})" in str(warning.message)
+
+
+def test_with_held_out_rows_it_says_that_they_may_be_the_cause():
+    model = clone(UNTRAINED["denoising"]).set_params(early_stopping=True)
+    assert "; if not, set early_stopping=False, raise max_iter (now" in the_warning_of(model, X)
 
 
 # Columns that differ in scale, and X far from scale 1.
@@ -364,6 +391,14 @@ def test_what_is_far_from_one(typical, warns):
     estimator = Autoencoder(3, activation="tanh", **STILL)
     found = beginnings(warnings_of(estimator.fit, rows))
     assert (FAR in found) is warns and SCALES not in found
+
+
+@pytest.mark.parametrize("scales", [1e-3, 1e4, [1.0, 1e4]], ids=str)
+def test_a_target_of_unsuitable_scale_says_so(scales):
+    (warning, *_) = warnings_of(short(DenoisingAutoencoder).fit, X, target=X[:, :2] * scales)
+    beginning = SCALES_OF_TARGET if np.ndim(scales) else FAR_TARGET
+    assert warning.category is UserWarning
+    assert re.match(rf"{beginning}.*: standardise target, as in", str(warning.message))
 
 
 def test_cells_that_are_seldom_anything_but_zero_do_not_count():
