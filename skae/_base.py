@@ -39,6 +39,7 @@ from skae._sample_weight import weighted
 from skae.networks import ConvNet
 
 STRONG_DECAY = 0.01
+OF_TARGET = "This error concerns target: if X is a table, target must have the columns of X."
 ROWS_FOR_COMPONENTS, ROWS_FOR_FACTORS = 20_000, 10_000
 
 
@@ -265,26 +266,20 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
 
     def _validate_target(self, target, X):
         """The targets of rows of X, in the dtype of X."""
-        target = self._target_as_numbers(off_torch(target))
         check = partial(check_rows, partial(check_array, input_name="target"))
-        target = hinted(check, target, dtype=X.dtype, **self._accepted)
+        try:
+            matrix = self._as_matrix(off_torch(target), reset=False)
+            target = off_torch(target) if matrix is None else matrix
+            target = hinted(check, target, dtype=X.dtype, **self._accepted)
+        except (ValueError, TypeError) as error:
+            error.add_note(OF_TARGET)
+            raise
         if target.shape[0] != X.shape[0]:
             raise ValueError(
                 f"X has {X.shape[0]} rows, but target has {target.shape[0]}: give target one row "
                 "for each row of X."
             )
         return target
-
-    def _target_as_numbers(self, target):
-        """The targets as numbers; for a table, its matrix."""
-        try:
-            matrix = self._as_matrix(target, reset=False)
-        except ValueError as error:
-            error.add_note(
-                "This error concerns target: if X is a table, target must have the columns of X."
-            )
-            raise
-        return target if matrix is None else matrix
 
     def _initialize(self, data):
         """Initialise as if fitted for zero epochs."""

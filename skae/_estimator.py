@@ -208,7 +208,8 @@ class NetworkEstimator(
             settings = replace(trainer.settings, learning_rate_init=self.learning_rate_init_)
             trainer.settings = settings
         trainer.losses = list(self.loss_curve_)
-        trainer.validation_losses = list(vars(self).get("validation_loss_curve_") or ())
+        if trainer.split.held_out is not None:  # or its last epochs would be other ones
+            trainer.validation_losses = list(vars(self).get("validation_loss_curve_") or ())
         return trainer
 
     def _shown(self, data):

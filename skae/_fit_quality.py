@@ -5,12 +5,14 @@ Some rows of the training data suffice, so the checks cost almost nothing.
 
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import gen_batches
 
-from skae._columns import column_ranges, explained_by_line, principal_components
+from skae._columns import SPAN_SIZE, column_ranges, explained_by_line, principal_components
 from skae._engine.data import Data, sample
 from skae._engine.devices import as_tensor
 from skae._engine.network import Network
@@ -46,22 +48,31 @@ def explained_deviance(estimator, network, data):
     With the squared error, it is the fraction of the variance. None for outputs without a best
     constant to compare with, and for targets that are all equal.
     """
-    kind = network.perceptron.output
     targets, weights = data.targets, data.sample_weight
-    constant, (low, high) = kind.best_constant(targets, weights), column_ranges(targets)
+    constant = network.perceptron.output.best_constant(targets, weights)
+    low, high = column_ranges(targets)
     if constant is None or not (low < high).any():
         return None  # means are rounded: constant columns differ from them
-    device, dtype = network.flat.device, network.flat.dtype
+    n_rows = max(1, SPAN_SIZE // targets.shape[1])
+    spans = gen_batches(len(targets), n_rows)
+    parts = [data] if len(targets) <= n_rows else map(data.__getitem__, spans)
     with enough_threads(len(targets), network.perceptron):
-        x = as_tensor(data.X, device)
-        targets = x if data.target is None else as_tensor(targets, device)
-        output = network.mean_output(estimator._encode(network, x))
-        constant = torch.as_tensor(constant, dtype=dtype, device=device).expand_as(output)
-        both = torch.cat([constant, output]), torch.cat([targets, targets])
-        deviances = kind.deviance_of_rows(*kind.without_missing(*both)).view(2, -1)
-        deviances = deviances if weights is None else deviances * as_tensor(weights, device)
-        to_explain, left = deviances.sum(dim=1).tolist()
+        found = [*map(partial(deviances, estimator, network, constant), parts)]
+    to_explain, left = map(sum, zip(*found, strict=True))
     return 1.0 - left / to_explain if to_explain > 0 else None
+
+
+def deviances(estimator, network, constant, data):
+    """The deviance of targets from their best constant, and from a network's output."""
+    kind, device, dtype = network.perceptron.output, network.flat.device, network.flat.dtype
+    x = as_tensor(data.X, device)
+    targets = x if data.target is None else as_tensor(data.target, device)
+    output = network.mean_output(estimator._encode(network, x))
+    constant = torch.as_tensor(constant, dtype=dtype, device=device).expand_as(output)
+    both = torch.cat([constant, output]), torch.cat([targets, targets])
+    rows = kind.deviance_of_rows(*kind.without_missing(*both)).view(2, -1)
+    rows = rows if data.sample_weight is None else rows * as_tensor(data.sample_weight, device)
+    return rows.sum(dim=1).tolist()
 
 
 def warn_of_little(estimator, data):
@@ -96,30 +107,14 @@ def _judge(estimator, data, complaint, may_scale):
 
 def complaint_of_little(estimator, some, explained):
     """The warning for reconstructions that explain this much; None if it is enough."""
-    if isinstance(estimator._perceptron.output, SquaredError):
-        complaint = complaint_of_variance if some.target is None else complaint_of_target
-        return complaint(estimator, some, explained)
-    if explained >= LITTLE:
-        return None
-    part = f"{max(explained, 0.0):.2g}"
-    return f"reconstructions explain {part} of the deviance from the columns' means"
-
-
-def complaint_of_target(estimator, some, explained):
-    """The same for targets that are not X itself."""
     if explained >= HALF:
         return None
-    possible = explained_by_line(some.X, some.targets, some.sample_weight)
-    if explained >= max(HALF * possible - LEARNT, LITTLE):  # `possible` is an estimate
-        return None
-    ours = f"reconstructions explain {explained:.2g} of the variance of target"
-    return f"{ours}, while a linear model of X explains {possible:.2g}"
-
-
-def complaint_of_variance(estimator, some, explained):
-    """The same for X itself."""
-    if explained >= HALF:
-        return None
+    if not isinstance(estimator._perceptron.output, SquaredError):
+        part = f"{max(explained, 0.0):.2g}"
+        little = f"reconstructions explain {part} of the deviance from the columns' means"
+        return None if explained >= LITTLE else little
+    if some.target is not None:
+        return complaint_of_target(some, explained)
     n_components = min(estimator._n_components_at_once, MOST_COMPONENTS, some.X.shape[1])
     *_, possible = principal_components(some.X, n_components, some.sample_weight)
     if explained >= HALF * possible:
@@ -128,6 +123,15 @@ def complaint_of_variance(estimator, some, explained):
     theirs = "a principal component explains" if n_components == 1 else theirs
     ours = f"reconstructions explain {explained:.2g} of the variance of X"
     return f"{ours}, while {theirs} {possible:.2g}"
+
+
+def complaint_of_target(some, explained):
+    """The same for targets that are not X itself."""
+    possible = explained_by_line(some.X, some.targets, some.sample_weight)
+    if explained >= max(HALF * possible - LEARNT, LITTLE):  # `possible` is an estimate
+        return None
+    ours = f"reconstructions explain {explained:.2g} of the variance of target"
+    return f"{ours}, while a linear model of X explains {possible:.2g}"
 
 
 def complaint_of_predictions(estimator, some, explained):
@@ -168,20 +172,17 @@ def warn_of_scales(estimator, data):
     warn_of_columns(estimator, data, complaint_of_scales)
     if data.target is not None:
         names = range(data.target.shape[1])
-        found = complaint_of_scales(*_scales_of_some(data.target), names, "target")
+        some = sample(Data(data.target), ROWS, seed=0)
+        found = complaint_of_scales(*scales_and_ranges(some.X), names, "target")
         if found is not None:
             warn(f"{found}: standardise target, as in StandardScaler().fit_transform(target).")
-
-
-def _scales_of_some(X):
-    return scales_and_ranges(sample(Data(X), ROWS, seed=0).X)
 
 
 def warn_of_columns(estimator, data, complaint):
     """Warn with `complaint(scales, ranges, names)` of columns, unless it is None."""
     names = vars(estimator).get("feature_names_in_")
     names = range(data.X.shape[1]) if names is None else [*map(repr, names.tolist())]
-    found = complaint(*_scales_of_some(data.X), names)
+    found = complaint(*scales_and_ranges(sample(Data(data.X), ROWS, seed=0).X), names)
     if found is not None:
         name = type(estimator).__name__
         warn(

@@ -207,6 +207,14 @@ def test_a_warm_start_holds_out_the_same_rows(name):
     assert model.fit(X, TARGETS[name]).best_loss_ <= best
 
 
+@each_task
+def test_a_warm_start_without_held_out_rows_forgets_their_losses(name):
+    model = model_of(name, warm_start=True, early_stopping=True).fit(X, TARGETS[name])
+    model.set_params(early_stopping=False).fit(X, TARGETS[name])
+    assert model.validation_loss_curve_ is None
+    assert model.best_loss_ == min(model.loss_curve_)
+
+
 # Wrong calls.
 
 

@@ -821,3 +821,10 @@ def test_cells_are_masked_with_the_probability_asked_for(level, dtype):
 def test_sampling_needs_a_fit():
     with pytest.raises(NotFittedError):
         DenoisingAutoencoder().sample()
+
+
+@pytest.mark.parametrize("target", [np.ones(20), [["a"]] * 20, np.full((20, 2), np.inf)])
+def test_errors_about_target_say_so(target):
+    with pytest.raises(ValueError) as error:
+        DenoisingAutoencoder(2, max_iter=1).fit(np.ones((20, 3)), target=target)
+    assert "target" in error.value.__notes__[-1]

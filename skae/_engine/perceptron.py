@@ -6,8 +6,9 @@ other kinds may surround it, as a front and a back.
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import compress
 from math import prod
-from operator import attrgetter
+from operator import attrgetter, not_
 
 from skae._engine.activations import (
     SATURATING,
@@ -186,8 +187,7 @@ class Perceptron:
 
         Averages come last, since no optimiser moves them, in the layout of the decoder's weights.
         """
-        pairs = zip(self.decoder_shapes, self.tied[::-1], strict=True)
-        own = tuple([shape for shape, tied in pairs if not tied])
+        own = tuple(compress(self.decoder_shapes, map(not_, self.tied[::-1])))
         groups = [
             ("encoder", "origin", ((self.n_inputs,),) if self.has_encoder else ()),
             ("encoder", "front", self.front.shapes if self.front else ()),

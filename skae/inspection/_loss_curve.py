@@ -24,7 +24,7 @@ class LossCurveDisplay(Display):
     loss_curve : array-like of shape (n_epochs,)
         Objective per row in each epoch.
     validation_loss_curve : array-like of shape (n_epochs,), default=None
-        Objective per held-out row after each epoch, if there are any.
+        Objective per held-out row after each of the last epochs, if there are any.
     best_epoch : int, default=None
         Epoch to mark, counted from 1; 0 marks the start, None nothing.
     name : str, default=None
@@ -101,12 +101,13 @@ class LossCurveDisplay(Display):
             )
         validation = getattr(last, "validation_loss_curve_", None)
         watched = np.asarray(last.loss_curve_ if validation is None else validation)
+        before = len(last.loss_curve_) - len(watched)  # epochs of earlier fits
         minimizes = getattr(last, "_minimizes", True)  # a game has no best epoch
         best_loss = getattr(last, "best_loss_", None)
         display = cls(
             loss_curve=last.loss_curve_,
             validation_loss_curve=validation,
-            best_epoch=_best_epoch(watched, best_loss) if minimizes else None,
+            best_epoch=before + _best_epoch(watched, best_loss) if minimizes else None,
             name=name,
         )
         return display.plot(ax, **kwargs)
@@ -139,7 +140,8 @@ class LossCurveDisplay(Display):
         color = self.line_.get_color()
         if self.validation_loss_curve is not None:
             style = {"label": f"{prefix}held out", "color": color, "linestyle": "--"}
-            self.validation_line_ = _curve(ax, self.validation_loss_curve, style, kwargs)
+            n_epochs = len(self.loss_curve)
+            self.validation_line_ = _curve(ax, self.validation_loss_curve, style, kwargs, n_epochs)
         if self.best_epoch is not None:
             label = f"{prefix}best: epoch {self.best_epoch}"
             self.best_line_ = ax.axvline(self.best_epoch, label=label, color=color, linestyle=":")
@@ -148,12 +150,13 @@ class LossCurveDisplay(Display):
         return self
 
 
-def _curve(ax, losses, style, kwargs):
+def _curve(ax, losses, style, kwargs, last_epoch=None):
     from matplotlib.lines import Line2D
 
     if len(losses) == 1:  # a line would show nothing
         style = style | {"marker": "o"}
-    epochs = np.arange(1, len(losses) + 1)
+    first = 0 if last_epoch is None else last_epoch - len(losses)
+    epochs = np.arange(first + 1, first + len(losses) + 1)
     (line,) = ax.plot(epochs, losses, **merged(style, kwargs, Line2D))
     return line
 

@@ -43,6 +43,15 @@ def test_the_start_is_the_best_if_training_makes_held_out_rows_worse():
     assert LossCurveDisplay.from_estimator(model).best_epoch == 0
 
 
+def test_held_out_rows_belong_to_the_last_epochs():
+    model = Autoencoder(2, max_iter=4, warm_start=True, random_state=0).fit(IMAGES)
+    model.set_params(early_stopping=True).fit(IMAGES)
+    display = LossCurveDisplay.from_estimator(model)
+    np.testing.assert_array_equal(display.line_.get_xdata(), np.arange(1, 9))
+    np.testing.assert_array_equal(display.validation_line_.get_xdata(), np.arange(5, 9))
+    assert 4 <= display.best_epoch <= 8
+
+
 @may_collapse
 @each_generator
 def test_no_epoch_of_a_game_is_the_best(name):

@@ -226,7 +226,7 @@ def test_z_scores_where_cells_are_missing_and_columns_constant():
 
 
 def test_targets_of_another_width_have_units_of_their_own():
-    target = UNEQUAL_X[:, :4] + 1
+    target = StandardScaler().fit_transform(UNEQUAL_X[:, :4])
     denoiser = DenoisingAutoencoder(2, **SHORT).fit(UNEQUAL_X, target=target)
     for display in (ReconstructionDisplay, LatentTraversalDisplay):
         assert display.from_estimator(denoiser, UNEQUAL_X, standardize=True).means is None
