@@ -98,7 +98,9 @@ def rows_of(work):
         from sklearn.datasets import load_digits
 
         return (load_digits().data / 16).astype(np.float32)
-    return np.random.default_rng(0).random((n_rows, n_features), dtype=np.float32)
+    rng = np.random.default_rng(0)  # few factors, or fits would be judged by principal components
+    factors, loadings = rng.normal(size=(n_rows, 8)), rng.normal(size=(8, n_features))
+    return (factors @ loadings + rng.normal(size=(n_rows, n_features))).astype(np.float32)
 
 
 def estimator_of(work):

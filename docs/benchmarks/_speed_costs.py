@@ -38,13 +38,13 @@ print(peak() - before - codes.nbytes)
 """
 
 
-def products(inputs, n_rounds=5, n_steps=78, batch_size=256):
+def products(inputs, n_rounds=5, n_steps=78, batch_size=256, max_iter=5):
     """A fit of 784-256-32 against its matrix products alone, on one thread."""
     X = inputs.images[: n_steps * batch_size]
-    going_on = plain(X, 32, (256,), batch_size, 1, warm_start=True)
+    going_on = plain(X, 32, (256,), batch_size, max_iter, warm_start=True)
     sides = {
         "skae": lambda: going_on.fit(X),
-        "products": products_alone((784, 256, 32, 256, 784), batch_size, n_steps),
+        "products": products_alone((784, 256, 32, 256, 784), batch_size, max_iter * n_steps),
     }
     with threadpool_limits(1):
         measured = alternate(sides, n_rounds)

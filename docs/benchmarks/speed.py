@@ -191,9 +191,10 @@ def write_report():
         "Calls are those of Python functions, properties and, before Python 3.12, comprehensions "
         "in skae's files, in the second fit of a process; a move is a call in a different file "
         "than the call before it. Products are the layers' matrix products in a step, forward "
-        "and backward, into existing memory, on one thread. Steps, the fit beside its products and "
-        "those of another checkout are fits that go on with an earlier one; until 1 December 2026 "
-        "they were new ones, whose start from components takes as long as a hundred steps on MNIST.",
+        "and backward, into existing memory, on one thread. Steps, and fits against products or "
+        "another checkout, are those of fits that go on with an earlier one; until 1 December 2026 "
+        "they were those of new fits, whose start from components takes as long as a hundred steps "
+        "on MNIST.",
         "\n".join(settings(known)),
     )
 
