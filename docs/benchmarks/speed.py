@@ -18,6 +18,7 @@ from typing import NamedTuple
 import _speed_before
 import _speed_costs
 import _speed_fits
+import _speed_line
 from _mnist import data_argument, load
 from _report import processor_in_full, table, versions, write_page
 
@@ -87,6 +88,10 @@ PARTS = {
     "products": Part(
         _speed_costs.products,
         {"784-256-32, batch 256: CPU time of a fit, of its products'": "at most 1.13x"},
+    ),
+    "line": Part(
+        _speed_line.line,
+        dict.fromkeys((f"{w}: {_speed_line.OF_A_LINE}" for w in _speed_line.WORKS), ""),
     ),
     "overhead": Part(
         _speed_costs.overhead,
@@ -191,10 +196,11 @@ def write_report():
         "Calls are those of Python functions, properties and, before Python 3.12, comprehensions "
         "in skae's files, in the second fit of a process; a move is a call in a different file "
         "than the call before it. Products are the layers' matrix products in a step, forward "
-        "and backward, into existing memory, on one thread. Steps, and fits against products or "
-        "another checkout, are those of fits that go on with an earlier one; until 1 December 2026 "
-        "they were those of new fits, whose start from components takes as long as a hundred steps "
-        "on MNIST.",
+        "and backward, into existing memory, on one thread. A straight line is a step of the same "
+        "calls of torch for one network, with nothing between them. Steps, and fits against "
+        "products, a line or another checkout, are those of fits that go on with an earlier one; "
+        "until 1 December 2026 they were those of new fits, whose start from components takes as "
+        "long as a hundred steps on MNIST.",
         "\n".join(settings(known)),
     )
 
