@@ -400,9 +400,8 @@ def printed(title, folder, options):
 
 def test_the_page_s_script(tmp_path):
     options = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    one, other = printed("torchrun", tmp_path, options)
-    assert float(one) == float(other)
-    assert joblib.load(tmp_path / "autoencoder.joblib").loss_ == float(one)
+    losses = "".join(printed("torchrun", tmp_path, options))  # the line breaks of both may mix
+    assert losses == 2 * str(joblib.load(tmp_path / "autoencoder.joblib").loss_)
 
 
 def test_the_page_s_checkpoints(tmp_path):
