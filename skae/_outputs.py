@@ -491,7 +491,7 @@ class CategoricalCrossEntropy(Output):
 
         def pullback(gradient):
             totals = x.sum(dim=-1, keepdim=True)
-            return ((log_r.exp().mul_(totals) - x).mul_(gradient / n_rows),)
+            return (log_r.exp().mul_(totals).sub_(x).mul_(gradient / n_rows),)
 
         return mean, pullback
 

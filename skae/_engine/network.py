@@ -324,8 +324,9 @@ class Network:
 
     def from_origin(self, x):
         """Inputs of the front, or of the first dense layer, for rows x."""
-        if self.perceptron.log_inputs:
-            x = x.clamp(min=0.0).log1p()
+        if self.perceptron.log_inputs:  # in place, as memory for wide rows takes long to get
+            x = x.clamp(min=0.0).log1p_()
+            return x.sub_(self.origin) if self._subtracts else x
         return x - self.origin if self._subtracts else x
 
     def _in_front(self, x):
