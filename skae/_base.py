@@ -268,8 +268,9 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         """The targets of rows of X, in the dtype of X."""
         check = partial(check_rows, partial(check_array, input_name="target"))
         try:
-            matrix = self._as_matrix(off_torch(target), reset=False)
-            target = off_torch(target) if matrix is None else matrix
+            target = off_torch(target)
+            matrix = self._as_matrix(target, reset=False)
+            target = target if matrix is None else matrix
             target = hinted(check, target, dtype=X.dtype, **self._accepted)
         except (ValueError, TypeError) as error:
             error.add_note(OF_TARGET)

@@ -367,10 +367,9 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         return {"_perceptron": whole.perceptron, "_state": state}
 
     def _objective(self, network, x, noise, target):
-        output = self._decoded(network, x)
-        if self._lacks_targets_:
-            return network.apply(self._output.mean_loss_of_observed, output, target)
-        return network.apply(self._output.mean_loss, output, target)
+        output, decoded = network.perceptron.output, self._decoded(network, x)
+        loss = output.mean_loss_of_observed if self._lacks_targets_ else output.mean_loss
+        return network.apply(loss, decoded, target)
 
     def _decoded(self, network, x):
         """The network's outputs for rows; an output layer alone gets their codes."""

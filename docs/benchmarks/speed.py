@@ -200,7 +200,8 @@ def write_report():
         "calls of torch for one network, with nothing between them. Steps, and fits against "
         "products, a line or another checkout, are those of fits that go on with an earlier one; "
         "until 1 December 2026 they were those of new fits, whose start from components takes as "
-        "long as a hundred steps on MNIST.",
+        "long as a hundred steps on MNIST. Another checkout may start elsewhere, so that its loss "
+        "ends elsewhere, too.",
         "\n".join(settings(known)),
     )
 

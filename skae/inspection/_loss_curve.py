@@ -135,13 +135,13 @@ class LossCurveDisplay(Display):
         prefix = "" if name is None else f"{name}, "
         is_alone = name is not None and self.validation_loss_curve is None
         style = {"label": name if is_alone else f"{prefix}training"}
-        self.line_ = _curve(ax, self.loss_curve, style, kwargs)
+        n_epochs = len(self.loss_curve)
+        self.line_ = _curve(ax, self.loss_curve, n_epochs, style, kwargs)
         self.validation_line_ = self.best_line_ = None
         color = self.line_.get_color()
         if self.validation_loss_curve is not None:
             style = {"label": f"{prefix}held out", "color": color, "linestyle": "--"}
-            n_epochs = len(self.loss_curve)
-            self.validation_line_ = _curve(ax, self.validation_loss_curve, style, kwargs, n_epochs)
+            self.validation_line_ = _curve(ax, self.validation_loss_curve, n_epochs, style, kwargs)
         if self.best_epoch is not None:
             label = f"{prefix}best: epoch {self.best_epoch}"
             self.best_line_ = ax.axvline(self.best_epoch, label=label, color=color, linestyle=":")
@@ -150,22 +150,21 @@ class LossCurveDisplay(Display):
         return self
 
 
-def _curve(ax, losses, style, kwargs, last_epoch=None):
+def _curve(ax, losses, last_epoch, style, kwargs):
     from matplotlib.lines import Line2D
 
     if len(losses) == 1:  # a line would show nothing
         style = style | {"marker": "o"}
-    first = 0 if last_epoch is None else last_epoch - len(losses)
-    epochs = np.arange(first + 1, first + len(losses) + 1)
+    epochs = np.arange(last_epoch - len(losses), last_epoch) + 1
     (line,) = ax.plot(epochs, losses, **merged(style, kwargs, Line2D))
     return line
 
 
 def _best_epoch(losses, best_loss):
     # Not simply the lowest, since the warm-up epochs of a VAE do not count.
-    best = np.flatnonzero(losses == best_loss)
     if best_loss is not None and best_loss < losses.min():
-        return 0
+        return 0  # the start was better
+    best = np.flatnonzero(losses == best_loss)
     return int(best[0] if len(best) else losses.argmin()) + 1
 
 
