@@ -15,7 +15,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis, min_max_axis
 from skae._engine.data import dense
 from skae._engine.files import OnFile
 from skae._engine.shards import Shard, added_up
-from skae._engine.threads import OneThread
+from skae._engine.threads import one_thread
 
 SPAN_SIZE = 2**20  # numbers
 FEW_COLUMNS = 1024  # whose covariances are soon diagonalised
@@ -112,6 +112,7 @@ def _squares_around(means, X, sample_weight):
     return squares
 
 
+@one_thread()  # a second one comes late on a busy machine
 def principal_components(X, n_most, sample_weight=None):
     """Directions in which X varies most, and how much.
 
@@ -138,8 +139,7 @@ def principal_components(X, n_most, sample_weight=None):
     scale = max(scale, np.finfo(float).tiny)
     n_rows = len(X) if sample_weight is None else sample_weight.sum(dtype=np.float64)
     decompose = _by_covariances if X.shape[1] <= FEW_COLUMNS else _by_random_directions
-    with OneThread():  # a second one comes late on a busy machine
-        directions, lengths, squares = decompose(X, means, scale, sample_weight, n_most)
+    directions, lengths, squares = decompose(X, means, scale, sample_weight, n_most)
     varies = lengths > 1e-6 * max(lengths[0], np.finfo(float).tiny)
     directions, deviations = np.ascontiguousarray(directions[varies]), lengths[varies] / n_rows**0.5
     variance = ratio(squares, n_observed).sum()

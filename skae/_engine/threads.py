@@ -1,6 +1,6 @@
 """Number of threads for computations."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
@@ -18,22 +18,22 @@ def enough_threads(n_rows, perceptron):
     """
     if n_rows * max(perceptron.products) >= SMALL_PRODUCT:
         return nullcontext()
-    return OneThread()
+    return one_thread()
 
 
-class OneThread:
+@contextmanager
+def one_thread():
     """Like ThreadpoolController.limit, which also collects versions and takes ten times longer."""
-
-    def __enter__(self):
-        self._limited = []
+    limited = []
+    try:
         for library in _openmp():
             n_threads = library.get_num_threads()
             if n_threads != 1:
-                self._limited.append((library, n_threads))
+                limited.append((library, n_threads))
                 library.set_num_threads(1)
-
-    def __exit__(self, *error):
-        for library, n_threads in self._limited:
+        yield
+    finally:
+        for library, n_threads in limited:
             library.set_num_threads(n_threads)
 
 
