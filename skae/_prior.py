@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from skae._engine.streams import stream_seed
 
@@ -54,6 +53,8 @@ def fitted_mixture(posteriors, seed):
     Ghosh et al., "From variational to deterministic autoencoders", ICLR 2020,
     https://arxiv.org/abs/1903.12436.
     """
+    from sklearn.mixture import GaussianMixture  # rarely needed, and slow to import
+
     mean, std = posteriors.astype(np.float64)
     seed = stream_seed(seed, "mixture", 1) % 2**32
     codes = mean + std * np.random.default_rng(seed).standard_normal(mean.shape)

@@ -196,6 +196,12 @@ assert state() == before
     run_python(code)
 
 
+def test_import_leaves_out_what_is_rarely_needed():
+    """Together these take longer to import than skae itself."""
+    late = ("matplotlib", "onnx", "skops", "sklearn.manifold", "sklearn.mixture", "torch._dynamo")
+    run_python(f"import sys, skae; assert not {{*{late}}} & {{*sys.modules}}")
+
+
 def test_fit_in_another_thread_leaves_signal_handlers():
     handler = signal.signal(signal.SIGINT, lambda *_: None)
     try:
