@@ -251,7 +251,10 @@ def paragraphs(records):
     )
     yield table(header, figure_rows(fits, "ev", 3))
     yield "## Against bars"
-    yield f"Tables of fewer than {SMALL} rows are left out, except for warnings and seconds."
+    yield (
+        f"Tables of fewer than {SMALL} rows are left out, except for warnings and seconds. "
+        "*Less PCA(w)* is the median over splits of the difference in each split."
+    )
     yield table(["what", "measured", "bar", "", "missed by"], summary(fits))
     yield "## From masked rows"
     yield "On clean held-out rows; `corrupt` masks 30% of the cells. PCA is fitted to clean rows."
