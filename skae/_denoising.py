@@ -212,9 +212,9 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
         nearly twice as fast for layers of a thousand units and slower for small ones;
         on other processors it is many times slower, and `fit` warns.
     verbose : bool or int, default=False
-        Whether to print a line per epoch: the current part of the fit, the epoch's
-        number, its loss, the loss of held-out rows if there are any, and its duration
-        in seconds.
+        Whether to print the training's settings, then a line per epoch: the current
+        part of the fit, the epoch's number, its loss, the loss of held-out rows if there
+        are any, and its duration in seconds.
 
     Attributes
     ----------
