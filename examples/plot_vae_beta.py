@@ -4,8 +4,8 @@ More beta, less information in a VAE's code
 
 `beta` is the weight of the KL divergence, the price of information in the code. With a small
 `beta`, reconstructions are exact, but codes leave gaps in the prior, and draws from it are less
-like digits. With a large one, components fall silent one after another and images blur, until the
-code collapses: skae warns of this.
+like digits. With a large one, components become inactive one after another and images blur, until
+the code collapses: skae warns of this.
 """
 
 import warnings

@@ -4,7 +4,7 @@ What one component of a code stands for
 
 Change one component of a digit's code, keep the others, and decode: each row shows what one
 component controls. `kl_per_component_` tells how many nats each one carries: a VAE with more
-components than it needs leaves some idle, and changing those has no effect. How many it needs
+components than it needs leaves some inactive, and changing those has no effect. How many it needs
 depends on `noise_variance`, that is, how exactly pixels must match: a learnt variance becomes so
 small that all 32 are used.
 """
