@@ -191,6 +191,7 @@ class InfoGAN(BaseGAN):
     GAN : The network without codes.
     ConditionalGAN : Uses labels if they are known.
     sklearn.cluster.KMeans : Finds spherical kinds, within moments.
+    sklearn.cluster.HDBSCAN : Finds dense kinds of any shape, such as rings.
 
     References
     ----------

@@ -159,9 +159,10 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         Which rows are outliers. A float in (0, 0.5]: this share of the training rows, those with
         the lowest scores; v, m and S are then estimated without them, as outliers should not
         define what is normal. 'auto': rows beyond the upper whisker of a box plot of log(-score):
-        a few per cent of normal rows. v, m and S are then estimated from all rows, but the
-        scores of up to 500 rows are by up to five further fits without them; of more rows, each
-        is judged by m and S of the others.
+        a few per cent of normal rows. v, m and S are then estimated from all rows. If there are
+        at most 500 rows, the scores in the box plot come from up to five further fits, each
+        without the rows that it scores. If there are more, each row is judged by m and S of the
+        others.
     table : TableEncoder, 'auto' or None, default='auto'
         How data frames become numbers, in place of the parameter `table` of `autoencoder`, which
         must then be an autoencoder of skae. 'auto' keeps that parameter, which by default uses a
