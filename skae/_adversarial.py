@@ -25,7 +25,7 @@ from skae._estimator import NetworkEstimator
 from skae._fit_quality import complaint_of_ratio, warn_of_columns
 from skae._game import chosen_cells, gumbel, judged, play
 from skae._generator import DIVERGED, NEIGHBORS, ROWS, GeneratorMixin
-from skae._mixed import Mixed, blocks_of
+from skae._mixed import Mixed
 from skae._one_network import OneNetworkMixin
 
 LOSS_AT_START = math.log(2.0)  # of a discriminator that cannot tell rows apart
@@ -208,10 +208,6 @@ class BaseGAN(GeneratorMixin, OneNetworkMixin, NetworkEstimator):
             factor=1.0 / self._scale_,
             offset=as_tensor(-self._mean_ / self._scale_, output.device),
         )
-
-    def _blocks(self, like):
-        """Which columns each cell of a table has."""
-        return blocks_of(self._widths_of_table, like)
 
     def _end_step(self, network, loss):
         """Adapt the penalty to the discriminator's loss, and average the generator's weights.

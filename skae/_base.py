@@ -32,7 +32,7 @@ from skae._estimator import ACCEPTED, NetworkEstimator, trains_by_epochs
 from skae._files import check_rows
 from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
 from skae._hints import hinted
-from skae._mixed import Mixed, blocks_of, mean_d2, sums_of_cells, sums_of_losses
+from skae._mixed import Mixed, mean_d2, sums_of_cells, sums_of_losses
 from skae._one_network import OneNetworkMixin
 from skae._outputs import LOSSES, SquaredError
 from skae._sample_weight import weighted
@@ -447,10 +447,6 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         X = self._validate_rows(X)
         self._check_values(X, output=self._perceptron.output)
         return self._of_columns(self._map(self._losses_of_cells, X))
-
-    def _blocks(self, like=None):
-        """For a table, which columns each cell has, as tensors like another one."""
-        return blocks_of(self._widths_of_table, torch.empty(0) if like is None else like)
 
     def _of_cells(self, columns):
         """Sums over the matrix's columns of each cell of a table; arrays stay as they are."""

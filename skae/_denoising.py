@@ -32,7 +32,7 @@ from skae._engine.streams import stream
 from skae._estimator import draw_seed, trains_by_epochs
 from skae._likelihoods import MIN_NOISE_VARIANCE, normal_deviances
 from skae._missing import GapsMixin
-from skae._mixed import Mixed
+from skae._mixed import Mixed, are_numbers
 from skae._outputs import SquaredError
 from skae.tables import TableEncoder
 
@@ -281,7 +281,7 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
     sets them to 0 all the same ::
 
         def zeros(x, generator):
-            return x * torch.rand(x.shape, generator=generator).ge(0.3)
+            return x * torch.rand(x.shape, generator=generator, device=x.device).ge(0.3)
 
     References
     ----------
@@ -757,12 +757,13 @@ class DenoisingAutoencoder(GapsMixin, BaseAutoencoder):
             differences = dense(some.targets) - self._map(self._reconstruct, corrupted)
             variances = column_means(np.square(differences), some.sample_weight)
             if self._table is not None:
-                variances = variances[self._blocks().numbers.numpy()]
+                variances = variances[are_numbers(self._widths_of_table)]
             self.noise_variance_ = variances.astype(differences.dtype)
         if self._table is not None and self.corruption == "masking":
             some = data[:: math.ceil(len(data) / ROWS_FOR_CELLS)]
             errors = self._map(self._errors_given_others, dense(some.X))
-            variances = column_means(errors, some.sample_weight)[self._blocks().numbers.numpy()]
+            variances = column_means(errors, some.sample_weight)
+            variances = variances[are_numbers(self._widths_of_table)]
             variances = np.maximum(variances, MIN_NOISE_VARIANCE)
             self._variances_given_others_ = variances.astype(errors.dtype)
 

@@ -398,8 +398,7 @@ class MixedDensity(Mixed):
         """Variances of the noise of each number, as for `Gaussian`."""
         if self.is_fixed:
             return np.full(self.widths.count(0), float(self.noise_variance))
-        numbers = blocks_of(self.widths, torch.empty(0)).numbers.numpy()
-        variances = column_variances(data.targets, data.sample_weight)[numbers]
+        variances = column_variances(data.targets, data.sample_weight)[are_numbers(self.widths)]
         return np.where(variances > 0, self.start_of_noise * variances, 1.0)
 
     def start(self, network, data):

@@ -61,7 +61,7 @@ def _filling(model):
     """Replacements for missing values, if `encoder_` does not fill them in."""
     source = model.autoencoder_ if isinstance(model, BaseSupervised) else model
     if isinstance(source, DenoisingAutoencoder) and not source._takes_mask_:
-        return [FillMissing(torch.tensor(source.data_mean_), with_mask=False)]
+        return [FillMissing(torch.from_numpy(source.data_mean_.copy()), with_mask=False)]
     return []
 
 

@@ -11,6 +11,7 @@ from skae._compat import InvalidParameterError
 from skae._engine.shards import Shard, map_rows, own
 from skae._frames import columns_of_others, frame_like, is_frame
 from skae._hints import first_without_number
+from skae._mixed import blocks_of
 from skae.tables import TableEncoder
 
 DTYPE = np.float32  # of matrices: cells are indicators, or numbers of variance 1
@@ -89,6 +90,10 @@ class TabularMixin:
         """Columns of each block of the matrix, 0 for a number; None for arrays."""
         table = self._table
         return None if table is None else table._widths
+
+    def _blocks(self, like):
+        """For a table, which columns each cell has, as tensors like another one."""
+        return blocks_of(self._widths_of_table, like)
 
     def _as_matrix(self, X, reset, sample_weight=None):
         """X as a matrix if it is a table, otherwise None."""

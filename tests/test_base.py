@@ -593,11 +593,14 @@ def test_warm_start_with_early_stopping_does_not_get_worse():
     np.testing.assert_array_equal(weights(estimator), fitted)
 
 
-@each_trained
-def test_torchs_default_device_does_not_matter(name, recwarn):
-    expected = small(name).fit(X, LABELS)
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [*((name, {}) for name in TRAINED), ("Autoencoder", {"hidden_layer_sizes": (12, 12)})],
+)
+def test_torchs_default_device_does_not_matter(name, params, recwarn):
+    expected = small(name, **params).fit(X, LABELS)
     with torch.device("meta"):
-        estimator = small(name).fit(X, LABELS)
+        estimator = small(name, **params).fit(X, LABELS)
         codes = estimator.transform(X)
     assert_same_fit(estimator, expected)
     np.testing.assert_array_equal(codes, expected.transform(X))

@@ -151,6 +151,18 @@ def test_start_at_principal_components(tmp_path):
     np.testing.assert_allclose(one._state.weights, expected._state.weights, rtol=0, atol=1e-10)
 
 
+def fit_elsewhere(rank, size):
+    with torch.device("meta"):
+        return fit("kl, weighted", rank, size)
+
+
+def test_torchs_default_device_does_not_matter(tmp_path):
+    one, other = run(fit_elsewhere, 2, tmp_path)
+    assert_equal([one, other])
+    estimator, rows, others = CASES["kl, weighted"]
+    assert_close(one, clone(estimator).fit(rows, **others))
+
+
 def describe(rank, size):
     """Statistics of shards, of which rank 0 has no row in the second half."""
     found = []

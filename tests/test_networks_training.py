@@ -57,6 +57,14 @@ kinds_and_networks = paired(NETWORKS)
 
 
 @kinds_and_networks
+def test_torchs_default_device_does_not_matter(kind, network):
+    expected = of_kind(kind, network).fit(X)
+    with torch.device("meta"):
+        estimator = of_kind(kind, network).fit(X)
+    assert_same_fit(estimator, expected)
+
+
+@kinds_and_networks
 def test_the_same_seed_gives_the_same_bits(kind, network):
     one, same, other = (of_kind(kind, network, random_state=seed).fit(X) for seed in (1, 1, 2))
     assert_same_fit(one, same)

@@ -50,6 +50,15 @@ pytestmark = [may_collapse, may_be_dead]
 # Tables.
 
 
+@each
+def test_torchs_default_device_does_not_matter(name):
+    table = holes() if name in TAKE_GAPS else simple()
+    expected = fitted(name, table)
+    with torch.device("meta"):
+        estimator = fitted(name, table)
+    assert_same_fit(estimator, expected)
+
+
 # Frames in, frames out.
 
 

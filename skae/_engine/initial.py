@@ -51,7 +51,8 @@ def initial_network(perceptron, generator, output_scale=0.1):
         if weights[-1] is not None:
             weights[-1].mul_(output_scale)
     if perceptron.front is not None:
-        network.set_blocks(int(torch.randint(2**63 - 1, (), generator=generator)))
+        seed = torch.randint(2**63 - 1, (), generator=generator, device="cpu")
+        network.set_blocks(int(seed))
     return network
 
 
@@ -83,7 +84,7 @@ def _carry(weights, biases, activations, faint, first, last):
     In between, two units with opposite inputs carry each number, and others add to it by a part of
     their drawn weights.
     """
-    between = [torch.eye(len(first), dtype=first.dtype)] * (len(weights) - 2)
+    between = [torch.eye(len(first), dtype=first.dtype, device="cpu")] * (len(weights) - 2)
     matrices = [first, *between, last] if len(weights) > 1 else [last @ first]
     for number, matrix in enumerate(matrices):
         if number > 0:

@@ -52,7 +52,7 @@ class Group:
 
     def add_up(self, numbers):
         """The sum over all processes, in place, of a tensor or an array."""
-        tensor = torch.as_tensor(numbers) if isinstance(numbers, np.ndarray) else numbers
+        tensor = torch.from_numpy(numbers) if isinstance(numbers, np.ndarray) else numbers
         with self._answered() as group:
             if tensor is self._shared[self.rank]:
                 add_up_shared(self._shared, self.rank, self._pipes.wait)
@@ -78,7 +78,7 @@ class Group:
         with self._answered() as group:
             dist.broadcast_object_list(told, src=0, group=group)
             pickled, sizes = told[0]
-            apart = apart or [torch.empty(size, dtype=torch.uint8) for size in sizes]
+            apart = apart or [torch.empty(n, dtype=torch.uint8, device="cpu") for n in sizes]
             for memory in apart:
                 dist.broadcast(memory, src=0, group=group)
         return value if self.rank == 0 else pickle.loads(pickled, buffers=map(np.asarray, apart))
