@@ -592,7 +592,8 @@ class SparseAutoencoder(BaseAutoencoder):
                 code, active, start = code * weights, active * weights, start + len(rows)
             total = total + code.sum(axis=0)
             n_active = n_active + active.sum(axis=0)
-        return total, n_active
+        # A process may have no row.
+        return [np.broadcast_to(sums, self.n_components_) for sums in (total, n_active)]
 
     @property
     def _is_held_back(self):

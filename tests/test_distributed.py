@@ -78,6 +78,11 @@ CASES = {
     "counts": (clone(PLAIN).set_params(loss="categorical_cross_entropy"), COUNTS, {}),
     "kl": (SparseAutoencoder(6, **TRAINING), UNIT, {}),
     "kl, weighted": (SparseAutoencoder(6, **TRAINING), UNIT, {"sample_weight": WEIGHTS}),
+    "kl, rank 0 without weight": (
+        SparseAutoencoder(6, **TRAINING),
+        UNIT,
+        {"sample_weight": np.where(np.arange(N_ROWS) < BOUNDS[2][1], 0.0, WEIGHTS)},
+    ),
     "l1": (SparseAutoencoder(6, sparsity="l1", **TRAINING), UNIT, {}),
     "topk": (SparseAutoencoder(30, sparsity="topk", n_active=2, **TRAINING), X, {}),
     "masking": (DenoisingAutoencoder(6, **TRAINING), X, {"target": X[:, :4]}),
