@@ -185,7 +185,8 @@ class GeneratorMixin:
         if self._table is None:
             return rows
         noise = 0.0 if generator is None else gumbel(torch.from_numpy(output), generator).numpy()
-        for block, width in zip(self._table.blocks_.values(), self._widths_of_table, strict=True):
+        for column in self._table._columns:
+            block, width = self._table.blocks_[column.name], column.encoder.n_categories
             if width:
                 chosen = (output + noise)[:, block].argmax(axis=1)
                 rows[:, block] = np.eye(width, dtype=rows.dtype)[chosen]

@@ -47,6 +47,15 @@ def mixture(n=400):
 
 
 @each_generator
+@pytest.mark.filterwarnings("ignore:Column 'empty' has no observed value")
+def test_a_column_without_a_value_comes_back_without_one(name):
+    table = simple().assign(empty=None)[["age", "empty", "job", "smokes"]]
+    samples = drawn(fitted(name, table), 9)
+    assert_looks_like(samples, table[:9].reset_index(drop=True))
+    assert samples["empty"].isna().all() and not samples.drop(columns="empty").isna().any().any()
+
+
+@each_generator
 @each_table
 def test_drawn_and_generated_rows_are_data_frames_like_those_of_fit(name, table):
     table = table()
