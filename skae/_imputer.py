@@ -28,7 +28,7 @@ from skae._frames import frame_of, is_frame, table_of
 from skae._hints import PartsMixin, hinted, remedy_for_prototype
 from skae._outputs import SquaredError
 from skae._tabular import holds_more_than_numbers
-from skae._together import together
+from skae._together import together, undone_on_failure
 from skae.tables import TableEncoder
 
 BATCH_SIZE = 64  # of the default
@@ -228,7 +228,7 @@ class AutoencoderImputer(
             If the autoencoder does not take missing values, or X does not suit it, is sparse or
             has no observed cell.
         """
-        with together(self, False, X) as (X, _, _):
+        with together(self, False, X) as (X, _, _), undone_on_failure(self):
             return self._fit(X)
 
     def _fit(self, X):

@@ -32,7 +32,7 @@ from skae._frames import is_frame
 from skae._hints import AUTOENCODERS, PartsMixin, hinted, remedy_for_prototype
 from skae._pipelines import steps_of
 from skae._tabular import holds_more_than_numbers
-from skae._together import alone, fit_to_all, rows_of_all, together
+from skae._together import alone, fit_to_all, rows_of_all, together, undone_on_failure
 from skae.tables import TableEncoder
 
 WIDTH = 128  # of the code by default
@@ -292,7 +292,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
             If a parameter is invalid, the autoencoder has no `inverse_transform`, X does not suit
             it, or its reconstructions have another number of columns than X.
         """
-        with together(self, False, X) as (X, _, _):
+        with together(self, False, X) as (X, _, _), undone_on_failure(self):
             return self._fit(X)
 
     def _fit(self, X):

@@ -69,6 +69,17 @@ def sharing(group, estimator, continues, X, target, sample_weight):
         raise
 
 
+@contextmanager
+def undone_on_failure(estimator):
+    """A context for a new fit, whose failure leaves the earlier fit, or none if it has trained."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        go_back(estimator, before, continues=False)
+        raise
+
+
 def go_back(estimator, before, continues):
     """Have the attributes of before; or none of a fit if one that started anew has got so far."""
     has_trained = any(vars(estimator).get(name) is not before.get(name) for name in TRAINED)

@@ -220,6 +220,14 @@ def test_pickles_and_clones():
     np.testing.assert_array_equal(again.fit_transform(HOLES), fitted.transform(HOLES))
 
 
+def test_a_failed_fit_leaves_the_earlier_one():
+    fitted = imputer().fit(HOLES)
+    expected = fitted.transform(HOLES)
+    with pytest.raises(ValueError, match="device='foo'"):
+        fitted.set_params(autoencoder__device="foo").fit(HOLES[:, :4])
+    np.testing.assert_array_equal(fitted.transform(HOLES), expected)
+
+
 def test_its_seed_replaces_the_autoencoders():
     own = imputer(autoencoder__random_state=7).fit_transform(HOLES)
     np.testing.assert_array_equal(own, imputer(random_state=7).fit_transform(HOLES))

@@ -330,6 +330,14 @@ def test_callbacks_are_of_the_main_fit_alone(steps):
     assert callback.count_hooks("setup") == callback.count_hooks("teardown") == 1
 
 
+def test_a_failed_fit_leaves_the_earlier_one():
+    fitted = detector(clone(PLAIN)).fit(X)
+    expected = fitted.score_samples(X)
+    with pytest.raises(ValueError, match="device='foo'"):
+        fitted.set_params(autoencoder__device="foo").fit(X[:, :4])
+    np.testing.assert_array_equal(fitted.score_samples(X), expected)
+
+
 def test_interrupted_in_a_further_fit_it_is_not_fitted(monkeypatch):
     fitted = detector(PCA(2)).fit(X)
     monkeypatch.setattr(PCA, "fit", Mock(side_effect=[PCA(2).fit(2 * X), KeyboardInterrupt]))
