@@ -258,6 +258,11 @@ class NetworkEstimator(
     def _memory_remedy(self):
         return f"lower batch_size (now {self.batch_size!r}) or the widths of the layers"
 
+    @property
+    def _handed_down(self):
+        """Parameters that replace those of the parts."""
+        return {name: getattr(self, name) for name in ("device", "precision", "verbose")}
+
     def _parameters(self):
         """The parameters' values, in a fixed order."""
         return [getattr(self, name) for name in parameter_names(type(self))]

@@ -404,6 +404,7 @@ class StackedAutoencoder(BaseAutoencoder):
         for whole, part in stacked_tensors(self._fitted_network(), parts):
             part.copy_(whole)
         for layer, part in zip(self.estimators_, parts, strict=True):
+            vars(layer).update(self._handed_down)  # perhaps others than in `fit`
             layer._state = replace(layer._state, weights=part.flat.numpy())
 
     def _summarize(self, data):
@@ -419,9 +420,8 @@ class StackedAutoencoder(BaseAutoencoder):
             zip(as_sizes(self.layer_sizes), self._prototypes(), strict=True)
         ):
             layer_seed = stream_seed(seed, "layers", number) % 2**32
-            own = {name: getattr(self, name) for name in ("device", "precision", "verbose")}
-            own["random_state"] = layer_seed
-            layers.append(clone(prototype).set_params(n_components=size, **own))
+            own = {"n_components": size, "random_state": layer_seed, **self._handed_down}
+            layers.append(clone(prototype).set_params(**own))
         self._hand_table_to(layers[0])
         return layers
 

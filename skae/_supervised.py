@@ -265,7 +265,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
 
     def _unfitted(self, seed):
         """A copy of the autoencoder to pretrain; a frozen one is already fitted."""
-        own = {name: getattr(self, name) for name in ("device", "precision", "verbose")}
+        own = self._handed_down
         if self._frozen:
             return self._frozen._with_encoder().set_params(**own)
         own["random_state"] = stream_seed(seed, "layers") % 2**32
@@ -290,6 +290,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         return make_trainer(self, whole["_perceptron"], whole["_state"], labelled, split)
 
     def _resume(self, data, held_out_fraction=0):
+        self.autoencoder_ = copy(self.autoencoder_).set_params(**self._handed_down)
         labelled, rows = self._labelled(data)
         split = self._split(data, rows, held_out_fraction, self._state.seed)
         if self.fine_tune:

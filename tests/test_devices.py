@@ -1,6 +1,7 @@
 """Devices, and arrays of all kinds on their way there."""
 
 import warnings
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from helpers import (
     GENERATORS,
     LABELS,
     OF_UNITS,
+    SUPERVISED,
     UNIT_X,
     X,
     assert_not_fitted,
@@ -231,6 +233,17 @@ def test_model_of_a_missing_device_goes_on_with_the_cpu(name):
         with pytest.warns(UserWarning, match="device='cuda' is not available.*on the CPU instead"):
             result = getattr(elsewhere, method)(X)
         np.testing.assert_array_equal(result, getattr(estimator, method)(X))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("name", ["StackedAutoencoder", *SUPERVISED])
+@pytest.mark.parametrize("fine_tune", [True, False])
+def test_parts_move_to_another_device_with_the_whole(name, fine_tune):
+    estimator = small(name, fine_tune=fine_tune).fit(X, LABELS)
+    expected = deepcopy(estimator).partial_fit(X, LABELS)
+    for part in vars(estimator).get("estimators_") or [estimator.autoencoder_]:
+        part.set_params(device="cuda")  # as if all of them had been trained there
+    assert_same_fit(estimator.set_params(device="cpu").partial_fit(X, LABELS), expected)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
