@@ -186,6 +186,8 @@ def is_there(device):
     return kind == "cuda" and int(index or 0) < torch.cuda.device_count()
 
 
+# Which differs between devices and between dtypes.
+HAVE_NOISE = ("DenoisingAutoencoder", "StackedAutoencoder", "VAE", OF_UNITS, *GENERATORS)
 UNAVAILABLE = [d for d in ("cuda", "cuda:99", "mps", "cpu:3") if not is_there(d)]
 UNKNOWN = ["foo", "gpu", "", "cuda:x", "cuda:-1", "cpu:", "cpu:0:0", "CPU", "cuda 0"]
 refused = pytest.mark.parametrize("device", UNAVAILABLE + UNKNOWN)
@@ -254,8 +256,7 @@ def test_cuda_trains_like_the_cpu(name):
     np.testing.assert_array_equal(
         weights(on_gpu), weights(small(name, device="cuda", max_iter=1).fit(X, LABELS))
     )
-    have_noise = ("DenoisingAutoencoder", "StackedAutoencoder", "VAE", *GENERATORS)  # which differs
-    if name not in have_noise:
+    if name not in HAVE_NOISE:
         on_cpu = small(name, max_iter=1).fit(X)
         np.testing.assert_allclose(weights(on_gpu), weights(on_cpu), rtol=1e-6, atol=1e-9)
 
@@ -309,6 +310,19 @@ def test_mps_computes_float64_in_float32(monkeypatch):
         validated = estimator._validate(X, None, None, reset=True).X
     assert validated.dtype == np.float32
     assert estimator._validate(X.astype(np.float32), None, None, reset=True).X.dtype == np.float32
+
+
+@each_trained
+def test_mps_goes_on_in_float32_with_a_fit_in_float64(name, monkeypatch):
+    estimator = small(name).fit(X, LABELS)
+    expected = deepcopy(estimator).partial_fit(X, LABELS)
+    for module in ("_estimator", "_engine.devices"):
+        monkeypatch.setattr(f"skae.{module}.lacks_float64", lambda device: True)
+    with pytest.warns(UserWarning, match="has no float64"):
+        estimator.partial_fit(X, LABELS)
+    assert weights(estimator).dtype == np.float32
+    if name not in HAVE_NOISE:
+        np.testing.assert_allclose(weights(estimator), weights(expected), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(

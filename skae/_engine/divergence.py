@@ -66,7 +66,7 @@ def _of_objective(trainer, losses, batches, kind=""):
 def _was_finite(trainer, rows):
     """Whether the objective of a batch is finite at the epoch's initial weights."""
     state = trainer.state
-    weights = torch.tensor(state.weights, device=trainer.device)
+    weights = torch.tensor(state.weights, dtype=trainer.weights.dtype, device=trainer.device)
     network = Network(trainer.network.perceptron, weights)
     network.n_epochs = state.n_epochs
     noise = stream(state.seed, "validation", device=trainer.device)

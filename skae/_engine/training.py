@@ -129,11 +129,13 @@ class Trainer:
         self.data = data
         self.split = split.as_read(data.X) if settings.shuffle == "windows" else split
         self._tables = [*map(partial(rows_of, device=self.device), data.tables)]
+        self._full_batch = min(settings.batch_size, len(split.training))
+        # In the dtype of the rows: where a float64 fit goes on, there may be no float64.
+        dtype = torch.from_numpy(np.empty(0, data.X.dtype)).dtype
+        self.weights = torch.tensor(state.weights, dtype=dtype, device=self.device)
         self._sample_weight = None
         if data.sample_weight is not None:
-            self._sample_weight = relative_weights(data, split, self.device)
-        self._full_batch = min(settings.batch_size, len(split.training))
-        self.weights = torch.tensor(state.weights, device=self.device)
+            self._sample_weight = relative_weights(data, split, self.device, dtype)
         self.gradient = torch.zeros_like(self.weights)
         if data.group is not None:
             self._train_together(data.group)
@@ -434,8 +436,9 @@ class Trainer:
     def _load_optimizer(self, state):
         solver = self.settings.solver
         fresh = state.moments is None or state.solver != solver
-        moments = np.zeros((2, len(state.weights)), state.weights.dtype)
-        self.moments = torch.tensor(moments if fresh else state.moments, device=self.device)
+        zeros = np.zeros((2, len(state.weights)), state.weights.dtype)
+        moments = zeros if fresh else state.moments
+        self.moments = torch.tensor(moments, dtype=self.weights.dtype, device=self.device)
         n_steps = 0.0 if fresh else float(state.n_steps)
         self._n_steps = torch.tensor(n_steps, dtype=torch.float32, device=self.device)
         moved = slice(0, self.network.perceptron.layout.parts["rest"].stop)  # not averages
@@ -482,13 +485,13 @@ def _mean_over_rows(losses, batches):
     return sum(map(mul, n_rows, losses)) / sum(n_rows)
 
 
-def relative_weights(data, split, device):
+def relative_weights(data, split, device, dtype):
     """Weights whose means over the training rows and over the held-out rows are 1."""
     weights = torch.tensor(data.sample_weight, dtype=torch.float64, device="cpu")
     for rows in split:
         if rows is not None:
             weights[rows] /= weights[rows].mean()
-    return weights.to(device, torch.from_numpy(np.empty(0, data.X.dtype)).dtype)
+    return weights.to(device, dtype)
 
 
 def copied(tensor):
