@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from sklearn.base import _fit_context
 from sklearn.utils import _param_validation, metaestimators
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -15,6 +16,8 @@ from sklearn.utils._param_validation import (
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight
+from sklearn.utils.validation import _num_features as num_features
+from sklearn.utils.validation import _num_samples as num_samples
 
 __all__ = [
     "SITE",
@@ -30,7 +33,10 @@ __all__ = [
     "check_partial_fit_first_call",
     "check_sample_weight",
     "fit_context",
+    "num_features",
+    "num_samples",
     "output_container",
+    "safe_indexing",
     "validate_params",
 ]
 

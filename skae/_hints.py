@@ -13,9 +13,9 @@ from scipy.sparse import issparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import BernoulliRBM
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils import get_tags
 
-from skae._compat import InvalidParameterError
+from skae._compat import InvalidParameterError, safe_indexing
 from skae._engine.shards import own
 from skae._missing import is_missing
 from skae._other_inputs import NUMBERS, OF_COMPLEX, PART_BY_PART, note_on_kind
@@ -110,7 +110,7 @@ def columns_without_numbers(X):
         return {}
     found = {}
     for number, name in enumerate(_names(X, X)):
-        for value in first_without_number(_safe_indexing(X, number, axis=1)):
+        for value in first_without_number(safe_indexing(X, number, axis=1)):
             found[name] = value
     return found
 

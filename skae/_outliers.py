@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.covariance import LedoitWolf
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae._base import BaseAutoencoder
@@ -21,6 +21,7 @@ from skae._compat import (
     InvalidParameterError,
     StrOptions,
     fit_context,
+    safe_indexing,
 )
 from skae._constraints import TRAINING_CONSTRAINTS
 from skae._denoising import DenoisingAutoencoder
@@ -104,7 +105,7 @@ def tukeys_fence(scores):
 
 def rows_at(X, mask):
     """The rows of an array, CSR matrix or table where the mask is True."""
-    return _safe_indexing(X, np.flatnonzero(mask))
+    return safe_indexing(X, np.flatnonzero(mask))
 
 
 def parts_to_leave_out(n_rows):

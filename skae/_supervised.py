@@ -8,13 +8,19 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from skae._base import STRONG_DECAY, BaseAutoencoder
 from skae._callbacks import Progress
 from skae._columns import has_missing
-from skae._compat import HasMethods, InvalidParameterError, available_if, fit_context
+from skae._compat import (
+    HasMethods,
+    InvalidParameterError,
+    available_if,
+    fit_context,
+    safe_indexing,
+)
 from skae._constraints import TRAINING_CONSTRAINTS
 from skae._encoder import EncoderMixin
 from skae._engine.data import Data, dense, split_rows
@@ -82,7 +88,7 @@ def labelled_rows(is_labelled, X, y, sample_weight):
         raise ValueError("No row of y has a label, so there is nothing to score.")
     rows = np.flatnonzero(is_labelled)
     return [
-        table if table is None else _safe_indexing(table, rows) for table in (X, y, sample_weight)
+        table if table is None else safe_indexing(table, rows) for table in (X, y, sample_weight)
     ]
 
 

@@ -9,8 +9,8 @@ from scipy.sparse import issparse, vstack
 from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import _num_features, _num_samples
 
+from skae._compat import num_features, num_samples
 from skae._engine.devices import off_torch
 from skae._engine.shards import Shard, map_rows
 from skae._frames import frame_of, is_frame
@@ -93,7 +93,7 @@ def shared(estimator, continues, X, target, sample_weight, group):
     """X as a `Shard`, target likewise (or as an array if all need it), and all weights."""
     refuse_streams(X)
     X, target, weights = map(off_torch, (X, target, sample_weight))
-    n_rows = _num_samples(X)
+    n_rows = num_samples(X)
     refuse_other_lengths(n_rows, target=target, sample_weight=weights)
     facts = facts_of(estimator, continues, X, target, weights)
     told = group.gather((n_rows, facts))
@@ -113,7 +113,7 @@ def shared(estimator, continues, X, target, sample_weight, group):
 def refuse_other_lengths(n_rows, **of_rows):
     """Raise an error if anything has not as many rows as X, before others get it."""
     for name, rows in of_rows.items():
-        if rows is not None and np.ndim(rows) and (n := _num_samples(rows)) != n_rows:
+        if rows is not None and np.ndim(rows) and (n := num_samples(rows)) != n_rows:
             raise ValueError(
                 f"X has {n_rows} rows, but the {name} has {n}: give it one for each row of X."
             )
@@ -124,7 +124,7 @@ def facts_of(estimator, continues, X, target, sample_weight):
     parameters = told_parameters(estimator, deep=True).items()
     of_parameters = {f"the parameter {name}": told for name, told in parameters}
     of_data = {
-        "columns of X": _num_features(X),
+        "columns of X": num_features(X),
         "the names of columns": frame_of(X).names if is_frame(X) else None,
         "whether columns hold more than numbers": holds_more_than_numbers(X),
         "whether there is a target": target is not None,
