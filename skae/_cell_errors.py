@@ -17,8 +17,8 @@ from skae.tables import TableEncoder
 CHUNK_SIZE = 2**22  # cells whose errors are computed at a time
 
 
-def is_table_for(steps, X, holds_categories):
-    """Whether the first of these steps, fitted or not, treats X as a table to encode."""
+def is_table_for(steps, holds_categories):
+    """Whether the first of these steps, fitted or not, treats its input as a table to encode."""
     first = steps[0]
     if isinstance(first, TableEncoder):
         return True

@@ -10,6 +10,7 @@ import importlib
 import sys
 
 import numpy as np
+from sklearn.utils.validation import validate_data
 
 from skae._cells import numbers_as, numeric_cells
 from skae._engine.shards import Shard, own
@@ -77,6 +78,17 @@ def is_frame(X):
         return False
     X = own(X)
     return _is(X, "pandas", "DataFrame") or _is(X, "polars", "DataFrame") or _is_arrow(X)
+
+
+def check_frame(estimator, X, reset, least=1):
+    """Scikit-learn's checks of a table's names of columns and of its shape."""
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if X.shape[0] < least or X.shape[1] == 0:
+        raise ValueError(
+            f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) while a "
+            f"minimum of {least} and 1 is required by {type(estimator).__name__}."
+        )
+    return X
 
 
 def columns_of_others(X):

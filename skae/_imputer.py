@@ -24,7 +24,7 @@ from skae._engine.notice import warn
 from skae._engine.shards import Shard, map_rows, own
 from skae._estimator import draw_seed
 from skae._filled_tables import columns_of, encoded, filled, gaps_of
-from skae._frames import frame_of, is_frame, table_of
+from skae._frames import check_frame, frame_of, is_frame, table_of
 from skae._hints import PartsMixin, hinted, remedy_for_prototype
 from skae._outputs import SquaredError
 from skae._tabular import holds_more_than_numbers
@@ -388,19 +388,10 @@ class AutoencoderImputer(
         if isinstance(X, Shard):
             return X.map(partial(self._validate_X, reset=reset, of_table=of_table))
         if of_table and is_frame(X):
-            return self._validate_frame(X, reset)
+            return check_frame(self, X, reset)
         X, dtypes = off_torch(X), [np.float64, np.float32]
         check = partial(validate_data, self, reset=reset)
         return hinted(check, X, dtype=dtypes, ensure_all_finite="allow-nan")
-
-    def _validate_frame(self, X, reset):
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        if 0 in X.shape:
-            raise ValueError(
-                f"Found array with 0 sample(s) or 0 feature(s) (shape={X.shape}) while a minimum "
-                f"of 1 is required by {type(self).__name__}."
-            )
-        return X
 
     def _warn_of_empty(self, has_any):
         """Warn of columns that will be left out; ValueError if all are."""

@@ -16,7 +16,6 @@ N_QUANTILES = 1000  # as in scikit-learn's QuantileTransformer
 NEVER = 1e-15  # a probability whose normal quantile is finite
 WHOLE = np.uint64  # differences of integers of any dtype
 GREATEST = np.nextafter(2.0**64, 0)  # float that is a WHOLE
-COARSER = (1000, 1000, 1000, 60, 60, 24)  # of nanoseconds, microseconds, ..., hours
 
 
 class Numbers:

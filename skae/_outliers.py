@@ -29,7 +29,7 @@ from skae._engine.devices import off_torch
 from skae._engine.notice import silence
 from skae._engine.shards import Shard, map_rows
 from skae._estimator import draw_seed
-from skae._frames import is_frame
+from skae._frames import check_frame, is_frame
 from skae._hints import AUTOENCODERS, PartsMixin, hinted, remedy_for_prototype
 from skae._pipelines import steps_of
 from skae._tabular import holds_more_than_numbers
@@ -571,8 +571,8 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         X, holds_categories = off_torch(X), holds_more_than_numbers(X)
         is_one_of_many = isinstance(X, Shard) and len(X) > 1
         options = {"reset": reset, "least": 2 if reset and not is_one_of_many else 1}
-        if is_table_for(steps, X, holds_categories):
-            return map_rows(partial(self._validated_table, **options), X), None
+        if is_table_for(steps, holds_categories):
+            return map_rows(partial(check_frame, self, **options), X), None
         check = partial(map_rows, partial(self._validated_array, **options))
         numbers = hinted(check, X)
         return (X if is_frame(X) else numbers), numbers
@@ -587,15 +587,6 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
             ensure_all_finite="allow-nan" if self._takes("allow_nan") else True,
             ensure_min_samples=least,
         )
-
-    def _validated_table(self, X, reset, least):
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        if X.shape[0] < least or X.shape[1] == 0:
-            raise ValueError(
-                f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) while a "
-                f"minimum of {least} and 1 is required by {type(self).__name__}."
-            )
-        return X
 
     def _takes(self, tag):
         """Whether the autoencoder takes sparse rows or missing values."""

@@ -20,7 +20,7 @@ from skae._compat import (
     output_container,
 )
 from skae._engine.shards import map_rows, own
-from skae._frames import ArrayFrame, column_of_all, frame_from, frame_like, frame_of
+from skae._frames import ArrayFrame, check_frame, column_of_all, frame_from, frame_like, frame_of
 from skae._sample_weight import counting
 from skae._table_columns import Column, check_names, warn_of_columns
 from skae._table_saved import plain, restored
@@ -218,17 +218,11 @@ class TableEncoder(DocumentedMixin, TransformerMixin, BaseEstimator):
         if frame_like(X) is None:
             return self._validate_array(X, reset)
         try:
-            validate_data(self, X, reset=reset, skip_check_array=True)
+            return check_frame(self, X, reset)
         except ValueError as error:
-            if not reset:
+            if not reset and len(X):
                 error.add_note("Pass the columns of fit, in their order: X[encoder.columns_].")
             raise
-        if 0 in X.shape:
-            raise ValueError(
-                f"Found array with 0 sample(s) or 0 feature(s) (shape={X.shape}) while a minimum "
-                "of 1 is required by TableEncoder."
-            )
-        return X
 
     def _validate_array(self, X, reset):
         try:
