@@ -95,11 +95,11 @@ def row_sums(errors):
     return n_cells * np.where(n_observed > 0, means, 1.0)
 
 
-def tukeys_fence(scores):
-    """The score below which a box plot of log(-score) shows outliers."""
+def tukeys_fence(scores, whisker=WHISKER):
+    """The score below which a box plot of log(-score) with these whiskers shows outliers."""
     logs = np.log(np.clip(-scores, LEAST_SCORE, np.exp(LARGEST_LOG)))
     low, high = np.percentile(logs, [25, 75])
-    fence = min(high + WHISKER * (high - low), LARGEST_LOG)
+    fence = min(high + whisker * (high - low), LARGEST_LOG)
     return -float(np.exp(fence) * (1.0 + SLACK))
 
 
@@ -163,7 +163,7 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         a few per cent of normal rows. v, m and S are then estimated from all rows. If there are
         at most 500 rows, the scores in the box plot come from up to five further fits, each
         without the rows that it scores. If there are more, each row is judged by m and S of the
-        others.
+        others. At least three quarters of the training rows are normal.
     table : TableEncoder, 'auto' or None, default='auto'
         How data frames become numbers, in place of the parameter `table` of `autoencoder`, which
         must then be an autoencoder of skae. 'auto' keeps that parameter, which by default uses a
@@ -318,7 +318,10 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         """Learn which scores are not normal, and leave such rows out of the estimates."""
         scores = self._scores(rows)
         if self.contamination == "auto":
-            self.offset_ = tukeys_fence(self._scores_by_others(X, rows))
+            # If most rows are alike, their box has no width, and the whisker of further fits, which
+            # score them a little differently, might exclude them all.
+            fence = tukeys_fence(self._scores_by_others(X, rows))
+            self.offset_ = min(fence, tukeys_fence(scores, whisker=0.0))
         else:
             percent = 100 * self.contamination
             for _ in range(TRIMS):

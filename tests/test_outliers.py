@@ -367,6 +367,22 @@ def test_rows_that_are_all_alike_are_no_outliers(value):
     assert (detector(clone(PLAIN)).fit(rows).predict(rows) == 1).all()
 
 
+def test_rows_that_most_others_are_like_are_no_outliers():
+    """Though further fits give them another score."""
+    rows = (np.random.default_rng(2).random((300, 3)) > 0.95).astype(float)
+    autoencoder = Autoencoder(3, max_iter=5, learning_rate_init=0.01)
+    is_normal = detector(autoencoder, random_state=0).fit_predict(rows) == 1
+    assert is_normal[~rows.any(axis=1)].all() and is_normal.mean() < 1
+
+
+@may_collapse
+@pytest.mark.parametrize("autoencoder", [PLAIN, PCA(2), SMALL["VAE"]], ids=str)
+def test_three_quarters_of_training_rows_are_normal(autoencoder, monkeypatch):
+    monkeypatch.setattr(AutoencoderOutlierDetector, "_scores_by_others", lambda *_: -np.ones(9))
+    labels = detector(autoencoder, random_state=0).fit_predict(FAR)
+    assert np.mean(labels == 1) == 0.75
+
+
 def test_a_fence_is_finite_whatever_the_scores():
     """As of rows that are memorised, all but one."""
     scores = np.array([-2e300, -9e15, -3e-290])
