@@ -16,6 +16,7 @@ from skae.tables import TableEncoder
 
 DTYPE = np.float32  # of matrices: cells are indicators, or numbers of variance 1
 NAMES = ("n_features_in_", "feature_names_in_")
+NAMES_LIKE_NUMBERS = str, bool, np.bool_  # digits, and booleans beside missing values
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ def _is_of_others(X, place):
     if not hasattr(X, "iloc") or X.dtypes.iloc[place] != np.dtype(object):
         return True
     column = X.iloc[:, place]
-    are_strings = any(isinstance(value, str) for value in column)  # of digits, too
-    return are_strings or bool(first_without_number(column))
+    are_names = any(isinstance(value, NAMES_LIKE_NUMBERS) for value in column)
+    return are_names or bool(first_without_number(column))
 
 
 class TabularMixin:

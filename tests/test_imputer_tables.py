@@ -185,6 +185,13 @@ def test_large_integers_keep_all_digits():
     assert filled[0] == 2**60 + 1 and 2**60 < filled[2] <= 2**60 + 5
 
 
+def test_booleans_as_pandas_reads_them_beside_missing_ones():
+    flags = pd.Series([True, False, None, True] * 8, dtype=object)
+    X = pd.DataFrame({"x": np.arange(32.0), "flag": flags})
+    filled = imputer().fit_transform(X)["flag"]
+    assert set(filled) == {True, False} and filled[flags.notna()].equals(flags.dropna())
+
+
 def test_unseen_categories_stay():
     X = people()
     holes = X.copy()

@@ -259,6 +259,7 @@ def test_an_encoder_takes_arrays_and_frames_of_numbers():
 
 UNUSUAL = {
     "booleans alone": frame_of(a=RNG.random(N) < 0.5, b=RNG.random(N) < 0.3),
+    "booleans as objects": frame_of(a=pd.Series([True, False] * 30, dtype=object), b=X[:, 0]),
     "categories alone": frame_of(a=LETTERS, b=RNG.choice(["u", "v"], N)),
     "one column": frame_of(a=LETTERS),
     "objects that are numbers": frame_of(a=pd.Series(range(N), dtype=object) % 5, b=LETTERS),
