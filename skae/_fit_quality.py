@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 
@@ -17,6 +18,7 @@ from skae._engine.data import Data, sample
 from skae._engine.devices import as_tensor
 from skae._engine.network import Network
 from skae._engine.notice import warn
+from skae._engine.shards import own
 from skae._engine.threads import enough_threads
 from skae._outputs import SquaredError
 
@@ -185,9 +187,10 @@ def warn_of_columns(estimator, data, complaint):
     found = complaint(*scales_and_ranges(sample(Data(data.X), ROWS, seed=0).X), names)
     if found is not None:
         name = type(estimator).__name__
+        scaler = f"StandardScaler({'with_mean=False' if issparse(own(data.X)) else ''})"
         warn(
             f"{found}: put a StandardScaler before {name}, as in "
-            f"make_pipeline(StandardScaler(), {name}()).",
+            f"make_pipeline({scaler}, {name}()).",
         )
 
 
