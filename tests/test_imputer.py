@@ -269,8 +269,15 @@ def test_wrong_parameters_are_named(params, name):
 
 
 def test_parameters_of_an_autoencoder_that_is_not_there():
-    with pytest.raises(ValueError, match=r"pass AutoencoderImputer\(DenoisingAutoencoder\(\)\)"):
+    with pytest.raises(ValueError, match=r"pass AutoencoderImputer\(DenoisingAutoencoder\(64, "):
         AutoencoderImputer().set_params(autoencoder__max_iter=3)
+
+
+def test_what_errors_advise_has_the_network_of_the_recipe():
+    (example,) = AutoencoderImputer._parts["autoencoder"]
+    advised, best = eval(example).get_params(), recipe(300).get_params()
+    network = "n_components", "hidden_layer_sizes", "activation", "code_activation", "loss"
+    assert [advised[name] for name in network] == [best[name] for name in network]
 
 
 @pytest.mark.parametrize("method", ["fit", "transform"])
