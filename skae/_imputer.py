@@ -56,6 +56,25 @@ def recipe(n_rows, n_columns=None):
     )
 
 
+def recipe_of_array(n_rows, n_columns):
+    """The settings for an array: `recipe`, or a linear autoencoder if columns outnumber rows.
+
+    Decay of both its layers takes the same amount from the singular values of their product, and
+    leaves out directions that so few rows cannot tell from noise. The error of a direction that
+    n_rows estimate grows as n_columns / n_rows, and so does the decay.
+    """
+    if n_columns <= n_rows:
+        return recipe(n_rows)
+    return DenoisingAutoencoder(
+        64,
+        code_activation="identity",
+        corruption_level=0.1,
+        solver="lbfgs",
+        max_iter=50,
+        alpha=0.5 * n_columns / n_rows,
+    )
+
+
 def fitted_scaler(X):
     """A scaler of the rows of X; of a `Shard`, one process's are added after the other's."""
     scaler = StandardScaler().set_output(transform="default")
@@ -108,9 +127,11 @@ class AutoencoderImputer(
         hidden_layer_sizes=(256,), code_activation='identity', learning_rate='one_cycle',
         learning_rate_init=3e-3, batch_size=64, max_iter=300)`, with fewer epochs for more than
         2133 rows: 10,000 steps, but at least 20 epochs. For data frames with categories, `alpha`
-        is 5e-4 per column. With loss='squared_error' columns are standardised, with another loss
-        they are not. Its `table` says how data frames are encoded; 'auto' uses a `TableEncoder()`
-        if a column is not numeric.
+        is 5e-4 per column. Arrays with more columns than rows get a linear one:
+        `DenoisingAutoencoder(64, code_activation='identity', corruption_level=0.1, solver='lbfgs',
+        max_iter=50, alpha=0.5 * n_columns / n_rows)`. With loss='squared_error' columns are
+        standardised, with another loss they are not. Its `table` says how data frames are encoded;
+        'auto' uses a `TableEncoder()` if a column is not numeric.
     add_indicator : bool, default=False
         Whether to append, for each column with missing values in `fit`, a column of zeros and
         ones, with 1 for missing, as :class:`~sklearn.impute.MissingIndicator` does, so that a
@@ -253,7 +274,7 @@ class AutoencoderImputer(
 
     def _fit_array(self, X, spec):
         """The fitted autoencoder and scaler for an array."""
-        autoencoder, scaler = self._unfitted(len(X)), None
+        autoencoder, scaler = self._unfitted(recipe_of_array(*X.shape)), None
         if isinstance(autoencoder._output, SquaredError):
             scaler = fitted_scaler(X)
             X = map_rows(scaler.transform, X)
@@ -262,7 +283,7 @@ class AutoencoderImputer(
     def _fit_table(self, X, spec):
         """The fitted autoencoder and None for a table, which the autoencoder encodes."""
         table = (TableEncoder() if spec == "auto" else clone(spec)).fit(X)
-        autoencoder = self._unfitted(*X.shape)
+        autoencoder = self._unfitted(recipe(*X.shape))
         return autoencoder.fit(encoded(table, X)), None
 
     def transform(self, X) -> np.ndarray:
@@ -381,9 +402,9 @@ class AutoencoderImputer(
             return self.autoencoder._takes_gaps_of_tables
         return get_tags(self.autoencoder).input_tags.allow_nan
 
-    def _unfitted(self, n_rows, n_columns=None):
-        """The autoencoder to train, with its seed; for a table, with its number of columns."""
-        autoencoder = clone(self.autoencoder or recipe(n_rows, n_columns))
+    def _unfitted(self, default):
+        """The autoencoder to train, with its seed."""
+        autoencoder = clone(self.autoencoder or default)
         if self.random_state is not None:
             autoencoder.set_params(random_state=draw_seed(self.random_state))
         return autoencoder

@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skae import Autoencoder, AutoencoderImputer, DenoisingAutoencoder, StackedAutoencoder
-from skae._imputer import recipe
+from skae._imputer import recipe, recipe_of_array
 
 DENOISING = DenoisingAutoencoder(3, code_activation="identity", **TRAINING)
 MISSING = np.random.default_rng(3).random(X.shape) < 0.2
@@ -133,6 +133,21 @@ def test_a_curve_is_restored_better_than_by_means_of_neighbours():
 @pytest.mark.parametrize(("n_rows", "epochs"), [(1, 300), (2000, 300), (6400, 100), (10**6, 20)])
 def test_many_rows_are_passed_less_often(n_rows, epochs):
     assert recipe(n_rows).max_iter == epochs
+
+
+def test_columns_beyond_the_rows_make_it_linear():
+    assert recipe_of_array(50, 50).hidden_layer_sizes == recipe(50).hidden_layer_sizes == (256,)
+    few, fewer = recipe_of_array(50, 200), recipe_of_array(25, 200)
+    assert few.hidden_layer_sizes == () and few.code_activation == "identity"
+    assert fewer.alpha == 2 * few.alpha  # directions from half the rows, with twice the variance
+
+
+def test_wide_tables_are_restored_better_than_by_means_of_neighbours():
+    """Sums of five factors with noise, more than seven columns for each row."""
+    rng = np.random.default_rng(1)
+    whole = rng.normal(size=(40, 5)) @ rng.normal(size=(5, 300)) + rng.normal(size=(40, 300))
+    by_neighbours = filling_error(KNNImputer(), whole)
+    assert filling_error(AutoencoderImputer(random_state=0), whole) < 0.9 * by_neighbours
 
 
 # SimpleImputer's conventions.

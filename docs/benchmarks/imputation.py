@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
 
 from skae import AutoencoderImputer, DenoisingAutoencoder
 
@@ -26,11 +27,13 @@ N_MASKS = 4
 OF_RECIPES = 3  # masks that other recipes than the default get, on these tables
 RECIPE_TABLES = ("breast cancer", "wine")
 MISSING = 0.2
+FEW = 40  # fewer than columns
 TABLES = {
     "diabetes": load_diabetes,
     "breast cancer": load_breast_cancer,
     "wine": load_wine,
     "digits": load_digits,
+    f"digits, {FEW} rows": lambda: Bunch(data=load_digits().data[:FEW]),
 }
 DENOISER = DenoisingAutoencoder(
     64,
@@ -135,7 +138,8 @@ def main(names):
         "columns that were standardised before values were removed, which KNNImputer needs. "
         f"Medians of {N_MASKS} masks, each with a seed of its own; the last column is the "
         "default's error divided by that of the best of the three, mask by mask. Its step size, "
-        "batches and epochs were chosen on the first of these masks.",
+        "batches and epochs were chosen on the first of these masks. If columns outnumber rows, as "
+        f"in the first {FEW} rows of digits, the default is a linear autoencoder.",
         table(["table", *OTHERS, DEFAULT, "default / best other"], compared(known, names)),
         "Other recipes: what differs from the default's, `DenoisingAutoencoder(64, "
         'hidden_layer_sizes=(256,), code_activation="identity", learning_rate="one_cycle", '
