@@ -251,7 +251,7 @@ class AutoencoderImputer(
         ------
         ValueError
             If the autoencoder does not take missing values, or X does not suit it, is sparse or
-            has no observed cell.
+            has no observed cell. An earlier fit remains.
         """
         with together(self, False, X) as (X, _, _), undone_on_failure(self):
             return self._fit(X)

@@ -291,7 +291,8 @@ class AutoencoderOutlierDetector(PartsMixin, DocumentedMixin, OutlierMixin, Base
         ------
         ValueError
             If a parameter is invalid, the autoencoder has no `inverse_transform`, X does not suit
-            it, or its reconstructions have another number of columns than X.
+            it, or its reconstructions have another number of columns than X. An earlier fit
+            remains, unless another autoencoder has already been trained.
         """
         with together(self, False, X) as (X, _, _), undone_on_failure(self):
             return self._fit(X)
