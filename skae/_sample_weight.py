@@ -7,6 +7,8 @@ import numpy as np
 from skae._compat import check_sample_weight
 from skae._engine.devices import off_torch
 
+MOST = np.finfo(np.float32).max  # total of the weights, in whatever dtype they are added up
+
 
 def counting(sample_weight, X):
     """Rows of X with a weight above 0 (None for all), and their weights (None if equal).
@@ -30,7 +32,14 @@ def counting(sample_weight, X):
     if not weights.all():
         rows = np.flatnonzero(weights > 0)
         weights = weights[rows]
-    weights *= max(1.0, len(weights) / weights.sum())
+    with np.errstate(over="ignore"):
+        weights *= max(1.0, len(weights) / weights.sum())
+        total = weights.sum()
+    if not total <= MOST:
+        raise ValueError(
+            "The weights in sample_weight are too large or too small to be added up: divide them "
+            "by their mean."
+        )
     return rows, None if np.allclose(weights, 1.0, rtol=1e-12, atol=0) else weights
 
 

@@ -334,6 +334,8 @@ WRONG = {
     "too few": (np.ones(59), r"sample_weight.shape == \(59,\)"),
     "NaN": (np.where(np.arange(60) == 3, np.nan, 1.0), "contains NaN"),
     "a table": (np.ones((60, 2)), "1D array"),
+    "too large": (np.full(60, 1e39), "too large or too small"),
+    "too small": (np.full(60, 1e-320), "too large or too small"),
 }
 
 
