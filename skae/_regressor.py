@@ -318,7 +318,12 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, BaseSupervised):
             raise ValueError(
                 f"All {len(y)} rows of y are unlabelled (NaN): give at least some of them a number."
             )
-        nowhere = np.isnan(y.reshape(len(y), -1)).all(axis=0)
+        table = y.reshape(len(y), -1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            variances = column_variances(table)
+        if not np.isfinite(variances).all():
+            raise ValueError("The variance of y is not finite: scale y.")
+        nowhere = np.isnan(table).all(axis=0)
         if nowhere.any() and reset:
             raise ValueError(
                 f"Columns {np.flatnonzero(nowhere).tolist()} of y are NaN in every row: leave "

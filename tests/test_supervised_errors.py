@@ -45,6 +45,13 @@ def test_all_rows_without_outputs_is_an_error(shape):
         regressor().fit(X, np.full(shape, np.nan))
 
 
+@pytest.mark.parametrize("shape", [60, (60, 2)])
+def test_outputs_whose_squares_overflow_are_an_error(shape):
+    y = np.random.default_rng(0).normal(size=shape)
+    with pytest.raises(ValueError, match="The variance of y is not finite"):
+        regressor().fit(X, 1e200 * y)
+
+
 def test_missing_labels_of_pandas():
     pandas = pytest.importorskip("pandas")
     y = pandas.Series(np.where(UNLABELLED, None, CLASSES.astype(str)), dtype="string")
