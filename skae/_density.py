@@ -17,7 +17,7 @@ from skae._estimator import draw_seed
 from skae._given import rows_given
 from skae._likelihoods import Gaussian
 from skae._mixed import MixedDensity
-from skae._prior import Prior, fitted_mixture
+from skae._prior import Prior
 from skae._sample_weight import weighted
 
 MIN_SCORE_DRAWS = 64
@@ -150,6 +150,8 @@ class DensityMixin:
     def _mixture_of_codes(self):
         """The mixture fitted to codes of the active components."""
         if self._mixture_ is None:
+            from skae._mixture import fitted_mixture
+
             self._mixture_ = fitted_mixture(self._posteriors_, self._state.seed)
         return self._mixture_
 

@@ -1,19 +1,14 @@
 """What codes of a VAE are drawn from: N(0, I), or a mixture fitted to their posteriors."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp
-from sklearn.exceptions import ConvergenceWarning
 
 from skae._engine.streams import stream_seed
 
 ROWS = 5000  # maximum of rows whose posteriors are kept
 NUMBERS = 2**18  # maximum of numbers in them
-COMPONENTS = 20
-ROWS_PER_COMPONENT = 30
-MIN_VARIANCE = 1e-3
 
 
 def some_posteriors(mean, std, seed, sample_weight=None):
@@ -29,41 +24,6 @@ def some_posteriors(mean, std, seed, sample_weight=None):
         mean, std = mean[rows], std[rows]
     with np.errstate(over="ignore"):  # from a training that went far astray
         return np.stack([mean, std]).astype(np.float32)
-
-
-def fitted_mixture(posteriors, seed):
-    """The mixture of normal distributions that best fits draws from some posteriors.
-
-    Parameters
-    ----------
-    posteriors : ndarray of shape (2, n, n_components)
-        Means and standard deviations.
-    seed : int
-
-    Returns
-    -------
-    weights : ndarray of shape (k,)
-    means : ndarray of shape (k, n_components)
-    factors : ndarray of shape (k, n_components, n_components)
-        Lower triangular factors; their products with their transposes are the
-        covariances.
-
-    References
-    ----------
-    Ghosh et al., "From variational to deterministic autoencoders", ICLR 2020,
-    https://arxiv.org/abs/1903.12436.
-    """
-    from sklearn.mixture import GaussianMixture  # rarely needed, and slow to import
-
-    mean, std = posteriors.astype(np.float64)
-    seed = stream_seed(seed, "mixture", 1) % 2**32
-    codes = mean + std * np.random.default_rng(seed).standard_normal(mean.shape)
-    k = int(np.clip(len(codes) // ROWS_PER_COMPONENT, 1, COMPONENTS))
-    mixture = GaussianMixture(k, reg_covar=MIN_VARIANCE, random_state=seed)
-    with warnings.catch_warnings():  # a warning that it might fit still better
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture.fit(codes)
-    return mixture.weights_, mixture.means_, np.linalg.cholesky(mixture.covariances_)
 
 
 @dataclass(frozen=True)
