@@ -27,7 +27,9 @@ from skae._engine.initial import initial_network, start_linear, start_saturating
 from skae._engine.modules import decoder_module, published
 from skae._engine.network import ENCODER, Network, matching_tensors
 from skae._engine.perceptron import Perceptron
+from skae._engine.settings import chooses_steps
 from skae._engine.streams import stream
+from skae._engine.units import multiply_by_units, units_for
 from skae._estimator import ACCEPTED, NetworkEstimator, trains_by_epochs
 from skae._files import check_rows
 from skae._fit_quality import LEARNT, ROWS, explained_deviance, warn_of_little, warn_of_scales
@@ -600,7 +602,11 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         return n_features, n_features
 
     def _initial_network(self, perceptron, generator, data):
-        return initial_network(perceptron, generator)
+        network = initial_network(perceptron, generator)
+        if chooses_steps(self):
+            self._units_ = units_for(perceptron, data)
+            multiply_by_units(network, self._units_)
+        return network
 
     def _set_out(self, network, data):
         self._set_origin(network, data)

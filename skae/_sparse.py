@@ -14,11 +14,13 @@ from skae._base import BaseAutoencoder
 from skae._compat import Interval, InvalidParameterError, StrOptions, align_sparse_interface
 from skae._engine.activations import TopK
 from skae._engine.constants import constant, constants, scaled_
+from skae._engine.data import sample
 from skae._engine.network import Network, weighed
 from skae._engine.notice import warn
 from skae._engine.shards import added_up
 from skae._engine.streams import stream
-from skae._outputs import penalized_by
+from skae._engine.units import ROWS, unit_of
+from skae._outputs import SquaredError, penalized_by
 from skae.tables import TableEncoder
 
 CANDIDATES = 2**21  # how many numbers the rows hold from which dead units choose
@@ -662,13 +664,21 @@ class SparseAutoencoder(BaseAutoencoder):
         code = TopK(activation, int(self.n_active))
         return replace(perceptron, encoder_activations=(*perceptron.encoder_activations[:-1], code))
 
+    def _prepare(self, data, continues):
+        if not continues and isinstance(self._output, SquaredError):
+            self._unit_of_error_ = unit_of(sample(data, ROWS, seed=0).targets)
+
     @property
     def _weight(self):
-        return self._auto_weight if self.sparsity_weight == "auto" else self.sparsity_weight
+        return self._auto_weight if self.sparsity_weight == "auto" else float(self.sparsity_weight)
 
     @property
     def _auto_weight(self):
-        return {"kl": 3.0, "l1": 0.1, "topk": 0.0}[self.sparsity]
+        """Weights that make the code as sparse in any unit of X: its errors are squares of it."""
+        unit = self._unit_of_error_
+        return {"kl": 3.0 * unit**2, "l1": 0.1 * unit, "topk": 0.0}[self.sparsity]
+
+    _unit_of_error_ = 1.0
 
     @property
     def _auto_code_activation(self):

@@ -16,6 +16,8 @@ class Adam:
         Running averages of the gradient and of its square.
     n_steps : Tensor of shape ()
         Number of steps so far.
+    spans : dict of list of slice, default=None
+        Slices of the vectors by the factor of their learning rate; None for 1.
     betas : tuple of float, default=(0.9, 0.999)
         Decay factors of the averages per step.
 
@@ -25,9 +27,12 @@ class Adam:
     https://arxiv.org/abs/1412.6980.
     """
 
-    def __init__(self, weights, gradient, moments, n_steps, betas=(0.9, 0.999)):
-        average, square = moments
-        self._vectors = [weights], [gradient], [average], [square]
+    def __init__(self, weights, gradient, moments, n_steps, spans=None, betas=(0.9, 0.999)):
+        vectors = weights, gradient, *moments
+        self._moves = []
+        for factor, its in (spans or {1.0: [slice(None)]}).items():
+            parts = [[vector[span] for span in its] for vector in vectors]
+            self._moves.append((factor, *parts, [], [n_steps] * len(its)))
         self._betas = betas
         self._n_steps, self._one = n_steps, torch.ones_like(n_steps)
 
@@ -35,27 +40,26 @@ class Adam:
         """Move the weights."""
         self._n_steps.add_(self._one)
         beta1, beta2 = self._betas
-        torch._fused_adam_(
-            *self._vectors,
-            [],
-            [self._n_steps],
-            lr=learning_rate,
-            beta1=beta1,
-            beta2=beta2,
-            weight_decay=0.0,
-            eps=1e-8,
-            amsgrad=False,
-            maximize=False,
-        )
+        for factor, *vectors in self._moves:
+            torch._fused_adam_(
+                *vectors,
+                lr=learning_rate * factor,
+                beta1=beta1,
+                beta2=beta2,
+                weight_decay=0.0,
+                eps=1e-8,
+                amsgrad=False,
+                maximize=False,
+            )
 
 
 class Momentum:
     """Gradient descent with Nesterov's momentum of 0.9, in place; arguments as for `Adam`.
 
-    The second row of the moments is unused.
+    The second row of the moments is unused, as are spans: the step is the same for all weights.
     """
 
-    def __init__(self, weights, gradient, moments, n_steps):
+    def __init__(self, weights, gradient, moments, n_steps, spans=None):
         self._weights, self._gradient, self._n_steps = weights, gradient, n_steps
         self._velocity = moments[0]
 

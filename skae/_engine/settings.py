@@ -10,6 +10,7 @@ from skae._engine.activations import SATURATING, TopK, activation_name
 from skae._engine.data import sample
 from skae._engine.devices import find_device
 from skae._engine.tape import PRECISIONS
+from skae._engine.units import ROWS, USUAL_UNITS, from_means, typical
 
 # "auto": small tables need enough steps, large ones only a few epochs. docs/benchmarks/defaults.md
 # compares these figures with others.
@@ -27,7 +28,6 @@ FEW_STEPS = 500
 ROWS_PER_UPDATE = 64
 N_ITERATIONS = 200  # of "lbfgs"
 FEW_COLUMNS = 60  # at work in a row, up to which a unit tolerates the largest steps
-ROWS = 1000  # needed to count them
 NARROW = 20  # rows per column; tables with fewer need fewer steps
 FEW_ROWS = 400  # with fewer, a network that starts nearly trained needs fewer steps
 
@@ -55,6 +55,8 @@ class Settings:
     verbose : bool
     averages : bool
         Whether training ends with a mean of the weights after its epochs.
+    units : tuple of float
+        Of the inputs and of the output: weights that meet them move in proportion.
     """
 
     alpha: float
@@ -70,6 +72,7 @@ class Settings:
     device: torch.device
     verbose: bool
     averages: bool
+    units: tuple
 
     @classmethod
     def of(cls, estimator, perceptron, data, split):
@@ -94,6 +97,8 @@ class Settings:
         its["max_iter"] = int(its["max_iter"])
         if its["n_iter_no_change"] == "auto":
             its["n_iter_no_change"] = patience_for(math.ceil(n_rows / its["batch_size"]))
+        follows = perceptron.has_encoder and chooses_steps(estimator)
+        its["units"] = estimator._units_ if follows else USUAL_UNITS
         if its["learning_rate_init"] == "auto":
             its["learning_rate_init"] = learning_rate_for(
                 estimator, perceptron, its["solver"], data, split
@@ -119,6 +124,12 @@ def asked(estimator, names):
     """The values of an estimator's training parameters, by name; some estimators fix a few."""
     fixed = estimator._fixed
     return {name: fixed[name] if name in fixed else getattr(estimator, name) for name in names}
+
+
+def chooses_steps(estimator):
+    """Whether skae chooses the size of Adam's steps; only then do they follow units."""
+    its = asked(estimator, ("learning_rate_init", "solver"))
+    return its == {"learning_rate_init": "auto", "solver": "adam"}
 
 
 def ends_with_average(estimator, its):
@@ -198,12 +209,8 @@ def learning_rate_for(estimator, perceptron, solver, data, split):
 
 def n_columns_at_work(data, split):
     """In how many columns a row differs from the mean, in units of a typical deviation."""
-    X = np.asarray(sample(data, ROWS, seed=0, among=split.training).X, np.float64)
-    observed = ~np.isnan(X)
-    n_observed = np.maximum(observed.sum(axis=0), 1)
-    deviations = np.where(observed, X - X.sum(axis=0, where=observed) / n_observed, 0.0)
-    typical = np.sqrt(np.square(deviations).mean())
-    return max(1.0, np.abs(deviations).sum(axis=1).mean() / max(typical, np.finfo(float).tiny))
+    deviations = from_means(sample(data, ROWS, seed=0, among=split.training).X)
+    return max(1.0, np.abs(deviations).sum(axis=1).mean() / typical(deviations))
 
 
 def starts_linear(perceptron, data):

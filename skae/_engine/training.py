@@ -29,6 +29,7 @@ from skae._engine.stopping import Average, Stopping
 from skae._engine.streams import stream
 from skae._engine.tape import Tape
 from skae._engine.threads import enough_threads
+from skae._engine.units import spans_in_units
 
 
 @dataclass
@@ -443,7 +444,8 @@ class Trainer:
         self._n_steps = torch.tensor(n_steps, dtype=torch.float32, device=self.device)
         moved = slice(0, self.network.perceptron.layout.parts["rest"].stop)  # not averages
         vectors = self.weights[moved], self.gradient[moved], self.moments[:, moved]
-        self._optimizer = SOLVERS[solver](*vectors, self._n_steps)
+        spans = spans_in_units(self.network.perceptron, self.settings.units)
+        self._optimizer = SOLVERS[solver](*vectors, self._n_steps, spans)
         self._fading = self.weights[moved], self.moments[:, moved]
 
     def _flush(self):

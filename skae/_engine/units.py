@@ -1,0 +1,105 @@
+"""Units in which the values of layers have a usual size, for the steps of training.
+
+Adam moves all weights equally far. But from X in the thousands, weights that bring it to units that
+saturate must be small, and biases of outputs large. Drawn and moved in proportion to the units of
+the values that they connect, weights describe the same network in any unit of X.
+"""
+
+import math
+from itertools import chain, pairwise
+
+import numpy as np
+import torch
+
+from skae._engine.activations import SATURATING, activation_name
+from skae._engine.data import sample
+from skae._engine.network import Network
+
+ROWS = 1000  # that tell how much X varies
+USUAL = 1 / 8, 4.0  # typical deviations of X that need no unit
+USUAL_UNITS = 1.0, 1.0
+
+
+def units_for(perceptron, data):
+    """The units of the inputs and of the output; 1 where X must have a certain one."""
+    is_squared = activation_name(perceptron.output) == "identity"
+    is_dense = perceptron.has_encoder and not perceptron.blocks
+    if not (is_squared and is_dense) or perceptron.n_inputs != data.X.shape[1]:  # others see a mask
+        return USUAL_UNITS
+    some = sample(data, ROWS, seed=0)
+    unit = unit_of(some.X)
+    units = unit, unit if some.target is None else unit_of(some.target)
+    has_one = len({*chain(*units_of_values(perceptron, units))}) == 1
+    return units if has_one or not any(perceptron.tied) else USUAL_UNITS
+
+
+def unit_of(X):
+    """A power of 2 near the typical deviation of X; 1 if that is usual, or X does not vary."""
+    size, (least, most) = typical(from_means(X)), USUAL
+    if least <= size <= most or size < np.finfo(np.float32).tiny:
+        return 1.0
+    return 2.0 ** round(math.log2(size))
+
+
+def from_means(X):
+    """Deviations from the columns' means; 0 for missing values."""
+    X = np.asarray(X, np.float64)
+    observed = ~np.isnan(X)
+    n_observed = np.maximum(observed.sum(axis=0), 1)
+    return np.where(observed, X - X.sum(axis=0, where=observed) / n_observed, 0.0)
+
+
+def typical(deviations):
+    """Their root mean square, above 0."""
+    return max(float(np.sqrt(np.square(deviations).mean())), np.finfo(float).tiny)
+
+
+def units_of_values(perceptron, units):
+    """Units of a row's values before and after each layer: of the encoder, and of the decoder.
+
+    Units that saturate, and codes that are drawn, have 1. Others have that of the values on the
+    side of the data.
+    """
+    inputs, output = units
+    encoder = _carried(inputs, perceptron.encoder_activations)
+    if perceptron.code_heads == 2:
+        encoder[-1] = 1.0
+    decoder = _carried(output, perceptron.decoder_activations[-2::-1])
+    return encoder, [encoder[-1], *reversed(decoder)]
+
+
+def _carried(unit, activations):
+    units = [unit]
+    for activation in activations:
+        units.append(1.0 if activation in SATURATING else units[-1])
+    return units
+
+
+def multiply_by_units(network, units):
+    """Multiply the weights, or numbers in their places, by their units, in place."""
+    if units == USUAL_UNITS:
+        return
+    of_encoder, of_decoder = units_of_values(network.perceptron, units)
+    encoder = network.encoder_weights, network.encoder_biases, pairwise(of_encoder)
+    decoder = network.own_decoder_weights, network.decoder_biases, pairwise(of_decoder)
+    layers = chain(zip(*encoder, strict=True), zip(*decoder, strict=True))
+    for weight, bias, (below, above) in layers:
+        bias.mul_(above)
+        if weight is not None:
+            weight.mul_(above / below)
+    for tensor in (network.own_decoder_weights[-1], network.decoder_biases[-1]):
+        if tensor is not None:  # the second head is the logarithm of a variance
+            tensor[network.perceptron.n_outputs :].div_(of_decoder[-1])
+
+
+def spans_in_units(perceptron, units):
+    """Slices of the flat vector by the unit of the weights there."""
+    if units == USUAL_UNITS:
+        return {1.0: [slice(0, perceptron.length)]}
+    rates, spans, start = torch.ones(perceptron.length, device="cpu"), {}, 0
+    multiply_by_units(Network(perceptron, rates), units)
+    values, counts = torch.unique_consecutive(rates, return_counts=True)
+    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+        spans.setdefault(value, []).append(slice(start, start + count))
+        start += count
+    return spans
