@@ -605,7 +605,8 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
         network = initial_network(perceptron, generator)
         if chooses_steps(self):
             self._units_ = units_for(perceptron, data)
-            multiply_by_units(network, self._units_)
+            if self._units_ is not None:
+                multiply_by_units(network, self._units_)
         return network
 
     def _set_out(self, network, data):

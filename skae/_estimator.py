@@ -40,7 +40,6 @@ from skae._engine.saved import REMEDY, plain, restored
 from skae._engine.settings import Settings
 from skae._engine.shards import Shard
 from skae._engine.training import Trainer
-from skae._engine.units import USUAL_UNITS
 from skae._files import check_rows, warn_of_order
 from skae._frames import dtypes_for
 from skae._hints import PartsMixin, hinted, refuse_streams
@@ -165,7 +164,7 @@ class NetworkEstimator(
     _few_steps_suffice = False  # whether max_iter="auto" takes the fewest steps, or 20 epochs
     _rows_per_row = 1  # rows that the objective makes from each: the work of a batch
     _warmup_epochs = 0  # first epochs, whose objective is not yet the final one
-    _units_ = USUAL_UNITS  # of the inputs and of the output, for steps of training
+    _units_ = None  # of the values between layers, for steps of training
     _output_units = None  # (scale, offset) of outputs that are trained in other units
 
     def _run_fit(self, X, target=None, sample_weight=None):

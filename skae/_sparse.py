@@ -190,7 +190,9 @@ class SparseAutoencoder(BaseAutoencoder):
     sparsity_weight : float or 'auto', default='auto'
         Weight of the penalty: a larger weight makes the code sparser and the
         reconstruction worse, and with 'l1' leaves components dead. 'auto' is 3.0 for
-        'kl' and 0.1 for 'l1'. With 0 this is the plain autoencoder. 'topk' has no
+        'kl' and 0.1 for 'l1'; with the squared error and X whose deviations are far
+        from 1, it is that times the square of X's unit for 'kl', or the unit for 'l1'
+        (see :ref:`auto`). With 0 this is the plain autoencoder. 'topk' has no
         penalty and ignores it.
     target_activation : float, default=0.05
         Rho, the mean activation that 'kl' aims at for each unit, between 0 and 1: with

@@ -24,7 +24,7 @@ from skae._engine.settings import NARROW
 from skae._engine.stack import stack, stacked_tensors
 from skae._engine.streams import stream_seed
 from skae._engine.training import State
-from skae._engine.units import units_for
+from skae._engine.units import units_of_stack
 from skae._estimator import make_trainer
 from skae._fit_quality import unjudged
 from skae._hints import AUTOENCODERS, remedy_for_prototype
@@ -362,8 +362,9 @@ class StackedAutoencoder(BaseAutoencoder):
             with _named(number):
                 start_layer(layer, codes, number)
             codes = replace(codes, X=layer._codes(codes.X))
-        perceptron = stack([layer._fitted_perceptron for layer in self.estimators_])
-        self._units_ = units_for(perceptron, split.seen(data))
+        perceptrons = [layer._fitted_perceptron for layer in self.estimators_]
+        perceptron = stack(perceptrons)
+        self._units_ = units_of_stack([layer._units_ for layer in self.estimators_], perceptrons)
         if perceptron.front is None:
             self._fold_origins()
         parts = [layer._network_copy() for layer in self.estimators_]

@@ -10,7 +10,7 @@ from skae._engine.activations import SATURATING, TopK, activation_name
 from skae._engine.data import sample
 from skae._engine.devices import find_device
 from skae._engine.tape import PRECISIONS
-from skae._engine.units import ROWS, USUAL_UNITS, from_means, typical
+from skae._engine.units import ROWS, Units, from_means, typical
 
 # "auto": small tables need enough steps, large ones only a few epochs. docs/benchmarks/defaults.md
 # compares these figures with others.
@@ -55,8 +55,8 @@ class Settings:
     verbose : bool
     averages : bool
         Whether training ends with a mean of the weights after its epochs.
-    units : tuple of float
-        Of the inputs and of the output: weights that meet them move in proportion.
+    units : Units or None
+        In proportion to which weights move; None for 1.
     """
 
     alpha: float
@@ -72,7 +72,7 @@ class Settings:
     device: torch.device
     verbose: bool
     averages: bool
-    units: tuple
+    units: Units
 
     @classmethod
     def of(cls, estimator, perceptron, data, split):
@@ -98,7 +98,7 @@ class Settings:
         if its["n_iter_no_change"] == "auto":
             its["n_iter_no_change"] = patience_for(math.ceil(n_rows / its["batch_size"]))
         follows = perceptron.has_encoder and chooses_steps(estimator)
-        its["units"] = estimator._units_ if follows else USUAL_UNITS
+        its["units"] = estimator._units_ if follows else None
         if its["learning_rate_init"] == "auto":
             its["learning_rate_init"] = learning_rate_for(
                 estimator, perceptron, its["solver"], data, split

@@ -7,6 +7,7 @@ the values that they connect, weights describe the same network in any unit of X
 
 import math
 from itertools import chain, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,20 +18,59 @@ from skae._engine.network import Network
 
 ROWS = 1000  # that tell how much X varies
 USUAL = 1 / 8, 4.0  # typical deviations of X that need no unit
-USUAL_UNITS = 1.0, 1.0
+
+
+class Units(NamedTuple):
+    """Units of a row's values before and after each layer, as pairs, input side first."""
+
+    encoder: tuple
+    decoder: tuple
 
 
 def units_for(perceptron, data):
-    """The units of the inputs and of the output; 1 where X must have a certain one."""
+    """The `Units` of a new network for these data; None if all are 1.
+
+    Inputs and outputs have those of the data. Units that saturate, and codes that are drawn, have
+    1. Others have that of the values next to them on the side of the data.
+    """
     is_squared = activation_name(perceptron.output) == "identity"
     is_dense = perceptron.has_encoder and not perceptron.blocks
     if not (is_squared and is_dense) or perceptron.n_inputs != data.X.shape[1]:  # others see a mask
-        return USUAL_UNITS
+        return None
     some = sample(data, ROWS, seed=0)
     unit = unit_of(some.X)
-    units = unit, unit if some.target is None else unit_of(some.target)
-    has_one = len({*chain(*units_of_values(perceptron, units))}) == 1
-    return units if has_one or not any(perceptron.tied) else USUAL_UNITS
+    encoder = _carried(unit, perceptron.encoder_activations)
+    if perceptron.code_heads == 2:
+        encoder[-1] = 1.0
+    unit = unit if some.target is None else unit_of(some.target)
+    decoder = [encoder[-1], *reversed(_carried(unit, perceptron.decoder_activations[-2::-1]))]
+    different = {*encoder, *decoder}
+    if different == {1.0} or (any(perceptron.tied) and len(different) > 1):
+        return None
+    return Units(tuple(pairwise(encoder)), tuple(pairwise(decoder)))
+
+
+def _carried(unit, activations):
+    units = [unit]
+    for activation in activations:
+        units.append(1.0 if activation in SATURATING else units[-1])
+    return units
+
+
+def units_of_stack(layers, perceptrons):
+    """The units of a stack of networks, given those of each."""
+    if not any(layers):
+        return None
+    known = [units or all_ones(its) for units, its in zip(layers, perceptrons, strict=True)]
+    encoder = chain.from_iterable(units.encoder for units in known)
+    decoder = chain.from_iterable(units.decoder for units in reversed(known))
+    return Units(tuple(encoder), tuple(decoder))
+
+
+def all_ones(perceptron):
+    """Units of 1."""
+    shapes = perceptron.encoder_shapes, perceptron.decoder_shapes
+    return Units(*(((1.0, 1.0),) * len(its) for its in shapes))
 
 
 def unit_of(X):
@@ -54,47 +94,24 @@ def typical(deviations):
     return max(float(np.sqrt(np.square(deviations).mean())), np.finfo(float).tiny)
 
 
-def units_of_values(perceptron, units):
-    """Units of a row's values before and after each layer: of the encoder, and of the decoder.
-
-    Units that saturate, and codes that are drawn, have 1. Others have that of the values on the
-    side of the data.
-    """
-    inputs, output = units
-    encoder = _carried(inputs, perceptron.encoder_activations)
-    if perceptron.code_heads == 2:
-        encoder[-1] = 1.0
-    decoder = _carried(output, perceptron.decoder_activations[-2::-1])
-    return encoder, [encoder[-1], *reversed(decoder)]
-
-
-def _carried(unit, activations):
-    units = [unit]
-    for activation in activations:
-        units.append(1.0 if activation in SATURATING else units[-1])
-    return units
-
-
 def multiply_by_units(network, units):
     """Multiply the weights, or numbers in their places, by their units, in place."""
-    if units == USUAL_UNITS:
-        return
-    of_encoder, of_decoder = units_of_values(network.perceptron, units)
-    encoder = network.encoder_weights, network.encoder_biases, pairwise(of_encoder)
-    decoder = network.own_decoder_weights, network.decoder_biases, pairwise(of_decoder)
+    encoder = network.encoder_weights, network.encoder_biases, units.encoder
+    decoder = network.own_decoder_weights, network.decoder_biases, units.decoder
     layers = chain(zip(*encoder, strict=True), zip(*decoder, strict=True))
     for weight, bias, (below, above) in layers:
         bias.mul_(above)
         if weight is not None:
             weight.mul_(above / below)
+    _, unit = units.decoder[-1]
     for tensor in (network.own_decoder_weights[-1], network.decoder_biases[-1]):
         if tensor is not None:  # the second head is the logarithm of a variance
-            tensor[network.perceptron.n_outputs :].div_(of_decoder[-1])
+            tensor[network.perceptron.n_outputs :].div_(unit)
 
 
 def spans_in_units(perceptron, units):
     """Slices of the flat vector by the unit of the weights there."""
-    if units == USUAL_UNITS:
+    if units is None:
         return {1.0: [slice(0, perceptron.length)]}
     rates, spans, start = torch.ones(perceptron.length, device="cpu"), {}, 0
     multiply_by_units(Network(perceptron, rates), units)
