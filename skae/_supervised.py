@@ -33,7 +33,6 @@ from skae._engine.perceptron import output_layer
 from skae._engine.shards import map_rows, own
 from skae._engine.streams import stream, stream_seed
 from skae._engine.training import State
-from skae._engine.units import Units
 from skae._estimator import NetworkEstimator, make_trainer, trains_by_epochs
 from skae._fit_quality import warn_of_poor_predictions
 from skae._hints import AUTOENCODERS, remedy_for_prototype
@@ -351,7 +350,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
     @property
     def _units_(self):
         units = self.autoencoder_._units_
-        return units and Units(units.encoder, ((units.encoder[-1][1], 1.0),))
+        return units and (units[0], ((units[0][-1][1], 1.0),))
 
     @property
     def _is_held_back(self):

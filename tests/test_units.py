@@ -12,7 +12,7 @@ from torch import nn
 from skae import AutoencoderClassifier, DenoisingAutoencoder, StackedAutoencoder
 from skae._engine.network import Network
 from skae._engine.optimizers import Adam
-from skae._engine.units import Units, multiply_by_units, spans_in_units, unit_of
+from skae._engine.units import multiply_by_units, spans_in_units, unit_of
 
 FITS = {
     "Autoencoder": {},
@@ -72,6 +72,7 @@ def test_grey_values_need_not_be_divided(kind):
         (1000 * X, 1024.0),
         (np.where(X > 1, np.nan, 1e5 * X), 2.0**16),
         (np.ones((5, 2)), 1.0),
+        (1e200 * X, 1.0),
         (np.full((5, 2), np.nan), 1.0),
         (np.ones((1, 3)), 1.0),
     ],
@@ -110,7 +111,7 @@ def test_steps_of_a_given_size_have_no_unit(params):
 def test_steps_in_units_are_those_of_torch_with_a_rate_for_each_tensor():
     perceptron = fitted("VAE, variances", X)._perceptron
     rates = torch.ones(perceptron.length, dtype=torch.float64)
-    units = Units(((16.0, 16.0), (16.0, 1.0)), ((1.0, 0.5), (0.5, 0.5)))
+    units = ((16.0, 16.0), (16.0, 1.0)), ((1.0, 0.5), (0.5, 0.5))
     multiply_by_units(Network(perceptron, rates), units)
     vectors = (torch.zeros_like(rates), normal(len(rates)), torch.zeros(2, len(rates)).double())
     ours = Adam(*vectors, torch.tensor(0.0), spans_in_units(perceptron, units))

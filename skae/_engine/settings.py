@@ -10,7 +10,7 @@ from skae._engine.activations import SATURATING, TopK, activation_name
 from skae._engine.data import sample
 from skae._engine.devices import find_device
 from skae._engine.tape import PRECISIONS
-from skae._engine.units import ROWS, Units, from_means, typical
+from skae._engine.units import ROWS, from_means, typical
 
 # "auto": small tables need enough steps, large ones only a few epochs. docs/benchmarks/defaults.md
 # compares these figures with others.
@@ -55,8 +55,8 @@ class Settings:
     verbose : bool
     averages : bool
         Whether training ends with a mean of the weights after its epochs.
-    units : Units or None
-        In proportion to which weights move; None for 1.
+    units : tuple or None
+        Of each layer, in proportion to which its weights move (see `units_for`); None for 1.
     """
 
     alpha: float
@@ -72,7 +72,7 @@ class Settings:
     device: torch.device
     verbose: bool
     averages: bool
-    units: Units
+    units: tuple
 
     @classmethod
     def of(cls, estimator, perceptron, data, split):

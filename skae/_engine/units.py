@@ -7,7 +7,6 @@ the values that they connect, weights describe the same network in any unit of X
 
 import math
 from itertools import chain, pairwise
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,17 +17,14 @@ from skae._engine.network import Network
 
 ROWS = 1000  # that tell how much X varies
 USUAL = 1 / 8, 4.0  # typical deviations of X that need no unit
-
-
-class Units(NamedTuple):
-    """Units of a row's values before and after each layer, as pairs, input side first."""
-
-    encoder: tuple
-    decoder: tuple
+POSSIBLE = 1e-12, 1e12  # others are rounding errors, or their powers overflow
 
 
 def units_for(perceptron, data):
-    """The `Units` of a new network for these data; None if all are 1.
+    """The units of a new network for these data; None if all are 1.
+
+    For the encoder and the decoder, they are a tuple of pairs, one for each layer, input side
+    first: the units of its inputs and of its outputs.
 
     Inputs and outputs have those of the data. Units that saturate, and codes that are drawn, have
     1. Others have that of the values next to them on the side of the data.
@@ -47,7 +43,7 @@ def units_for(perceptron, data):
     different = {*encoder, *decoder}
     if different == {1.0} or (any(perceptron.tied) and len(different) > 1):
         return None
-    return Units(tuple(pairwise(encoder)), tuple(pairwise(decoder)))
+    return tuple(pairwise(encoder)), tuple(pairwise(decoder))
 
 
 def _carried(unit, activations):
@@ -62,23 +58,24 @@ def units_of_stack(layers, perceptrons):
     if not any(layers):
         return None
     known = [units or all_ones(its) for units, its in zip(layers, perceptrons, strict=True)]
-    encoder = chain.from_iterable(units.encoder for units in known)
-    decoder = chain.from_iterable(units.decoder for units in reversed(known))
-    return Units(tuple(encoder), tuple(decoder))
+    encoders, decoders = zip(*known, strict=True)
+    return tuple(chain(*encoders)), tuple(chain(*reversed(decoders)))
 
 
 def all_ones(perceptron):
     """Units of 1."""
     shapes = perceptron.encoder_shapes, perceptron.decoder_shapes
-    return Units(*(((1.0, 1.0),) * len(its) for its in shapes))
+    return tuple(((1.0, 1.0),) * len(its) for its in shapes)
 
 
 def unit_of(X):
-    """A power of 2 near the typical deviation of X; 1 if that is usual, or X does not vary."""
-    size, (least, most) = typical(from_means(X)), USUAL
-    if least <= size <= most or size < np.finfo(np.float32).tiny:
-        return 1.0
-    return 2.0 ** round(math.log2(size))
+    """A power of 2 near the typical deviation of X; 1 if that is usual, or not of this world."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = typical(from_means(X))
+    is_usual = USUAL[0] <= size <= USUAL[1]
+    return (
+        2.0 ** round(math.log2(size)) if POSSIBLE[0] < size < POSSIBLE[1] and not is_usual else 1.0
+    )
 
 
 def from_means(X):
@@ -96,14 +93,15 @@ def typical(deviations):
 
 def multiply_by_units(network, units):
     """Multiply the weights, or numbers in their places, by their units, in place."""
-    encoder = network.encoder_weights, network.encoder_biases, units.encoder
-    decoder = network.own_decoder_weights, network.decoder_biases, units.decoder
+    of_encoder, of_decoder = units
+    encoder = network.encoder_weights, network.encoder_biases, of_encoder
+    decoder = network.own_decoder_weights, network.decoder_biases, of_decoder
     layers = chain(zip(*encoder, strict=True), zip(*decoder, strict=True))
     for weight, bias, (below, above) in layers:
         bias.mul_(above)
         if weight is not None:
             weight.mul_(above / below)
-    _, unit = units.decoder[-1]
+    _, unit = of_decoder[-1]
     for tensor in (network.own_decoder_weights[-1], network.decoder_biases[-1]):
         if tensor is not None:  # the second head is the logarithm of a variance
             tensor[network.perceptron.n_outputs :].div_(unit)
