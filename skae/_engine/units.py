@@ -55,7 +55,7 @@ def _carried(unit, activations):
 
 def units_of_stack(layers, perceptrons):
     """The units of a stack of networks, given those of each."""
-    if not any(layers):
+    if not any(layers) or perceptrons[0].blocks:
         return None
     known = [units or all_ones(its) for units, its in zip(layers, perceptrons, strict=True)]
     encoders, decoders = zip(*known, strict=True)
@@ -72,10 +72,9 @@ def unit_of(X):
     """A power of 2 near the typical deviation of X; 1 if that is usual, or not of this world."""
     with np.errstate(over="ignore", invalid="ignore"):
         size = typical(from_means(X))
-    is_usual = USUAL[0] <= size <= USUAL[1]
-    return (
-        2.0 ** round(math.log2(size)) if POSSIBLE[0] < size < POSSIBLE[1] and not is_usual else 1.0
-    )
+    if USUAL[0] <= size <= USUAL[1] or not POSSIBLE[0] < size < POSSIBLE[1]:
+        return 1.0
+    return 2.0 ** round(math.log2(size))
 
 
 def from_means(X):
