@@ -20,7 +20,7 @@ from skae import (
 
 FAST = {"n_components": 3, "max_iter": 3}
 STACK = StackedAutoencoder((12, 6), estimator=Autoencoder(max_iter=2), max_iter=2)
-TO_PREDICT = {"max_iter": 40, "batch_size": 200, "learning_rate_init": 0.02}
+TO_PREDICT = {"max_iter": 40, "batch_size": 200, "learning_rate_init": 0.005}
 
 
 def smaller(x, generator):

@@ -98,6 +98,24 @@ def offset_scores(X, table, name):
     return figures
 
 
+def factors(folder):
+    """The unit of X makes little difference."""
+    for table, load in (("breast cancer", load_breast_cancer), ("digits", load_digits)):
+        for name in (name for name in OURS if name != "dae"):
+            measure = partial(factor_scores, load().data, table, name)
+            yield Piece(f"{table}, {ESTIMATORS[name].title}", measure, spread, "at most", 0.05)
+
+
+def factor_scores(X, table, name):
+    """What is explained of the rows that were fitted, standardised as a whole."""
+    X = scale(X) if table == "breast cancer" else X / 4.0
+    figures = {}
+    for factor in (0.01, 0.1, 1, 10, 100, 1e4):
+        model = make(name, width_of(table, X.shape[1]), X.shape, 0)
+        figures[f"x {factor:g}"] = explained(model.fit(factor * X), factor * X)
+    return figures
+
+
 def few_rows(folder):
     """Few rows are fitted, where batches are few, too."""
     yield Piece("33 x 741 uniform, Autoencoder()", uniform_scores, least, "at least", 0.99)
@@ -326,6 +344,7 @@ CHECKS = {
     function.__name__: function
     for function in (
         offsets,
+        factors,
         few_rows,
         counts,
         small_codes,
