@@ -21,6 +21,7 @@ from skae._columns import (
 from skae._compat import InvalidParameterError, StrOptions, available_if, fit_context
 from skae._constraints import NETWORK_CONSTRAINTS, TRAINING_CONSTRAINTS, as_sizes
 from skae._encoder import EncoderMixin
+from skae._engine.activations import SATURATING
 from skae._engine.data import Data, dense, sample
 from skae._engine.devices import as_tensor, off_torch
 from skae._engine.initial import initial_network, start_linear, start_saturating
@@ -325,6 +326,13 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
     def _warn_of_data(self, data):
         if isinstance(self._output, SquaredError):
             warn_of_scales(self, data)
+
+    @property
+    def _needs_usual_scale(self):
+        """Whether the same weights must suit X and units that saturate (see `units_for`)."""
+        code = getattr(self, "code_activation", None)
+        code = self._auto_code_activation if code == "auto" else code
+        return code in SATURATING and self.tied_weights
 
     def _warn_of_fit(self, data):
         warn_of_little(self, data)

@@ -20,6 +20,7 @@ from skae._engine.network import Network
 from skae._engine.notice import warn
 from skae._engine.shards import own
 from skae._engine.threads import enough_threads
+from skae._engine.units import USUAL
 from skae._outputs import SquaredError
 
 ROWS = 1000  # on which a fit is judged
@@ -171,7 +172,8 @@ def warn_of_scales(estimator, data):
     """Warn if columns differ so much in scale, or from 1, that no step size suits them all."""
     if not _is_judged.get():
         return
-    warn_of_columns(estimator, data, complaint_of_scales)
+    far = USUAL if estimator._needs_usual_scale else FAR
+    warn_of_columns(estimator, data, partial(complaint_of_scales, far=far))
     if data.target is not None:
         names = range(data.target.shape[1])
         some = sample(Data(data.target), ROWS, seed=0)
@@ -194,14 +196,14 @@ def warn_of_columns(estimator, data, complaint):
         )
 
 
-def complaint_of_scales(scales, ranges, names, of="X"):
+def complaint_of_scales(scales, ranges, names, of="X", far=FAR):
     """The warning about the scales of columns; None if they are suitable."""
     found = complaint_of_ratio(scales, ranges, names, of)
     if found is not None:
         return f"{found}. Only the largest ones are reconstructed"
     varies = ranges > 0
     typical = float(np.sqrt(np.square(scales[varies]).mean())) if varies.any() else 1.0
-    if FAR[0] < typical < FAR[1]:
+    if far[0] < typical < far[1]:
         return None
     return (
         f"The columns of {of} have standard deviations of about {typical:.2g}, far from 1, for "

@@ -33,6 +33,7 @@ from skae._engine.perceptron import output_layer
 from skae._engine.shards import map_rows, own
 from skae._engine.streams import stream, stream_seed
 from skae._engine.training import State
+from skae._engine.units import units_to_predict
 from skae._estimator import NetworkEstimator, make_trainer, trains_by_epochs
 from skae._fit_quality import warn_of_poor_predictions
 from skae._hints import AUTOENCODERS, remedy_for_prototype
@@ -312,6 +313,7 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
         fine-tuning follows: centred codes that hardly vary allow large weights, which would make
         its first steps far too large.
         """
+        self._units_ = units_to_predict(self.autoencoder_._units_, split.seen(data))
         codes = replace(data, X=self.autoencoder_._codes(data.X))
         seen, centred = split.seen(codes), not self.fine_tune
         self._centre_, self._scale_ = centre_and_scale(dense(seen.X), centred, seen.sample_weight)
@@ -346,11 +348,6 @@ class BaseSupervised(EncoderMixin, NetworkEstimator):
     def _step_factor(self, n_rows, n_columns):
         """Less for few labels, whose noise a pretrained network soon memorises."""
         return min(1.0, max(LEAST_PART, n_rows / FEW_LABELS))
-
-    @property
-    def _units_(self):
-        units = self.autoencoder_._units_
-        return units and (units[0], ((units[0][-1][1], 1.0),))
 
     @property
     def _is_held_back(self):

@@ -393,5 +393,7 @@ def test_machines_alone_are_told_where_to_go(whole, wrapped):
 
 
 def test_the_imputer_is_for_others():
-    with pytest.raises(InvalidParameterError, match=r"use DenoisingAutoencoder\(64, .*, for example"):
+    with pytest.raises(
+        InvalidParameterError, match=r"use DenoisingAutoencoder\(64, .*, for example"
+    ):
         AutoencoderImputer(BernoulliRBM()).fit(UNIT_X)

@@ -98,6 +98,9 @@ def test_a_classifier_takes_the_unit_of_its_autoencoder():
     estimator = small("DenoisingAutoencoder", learning_rate_init="auto")
     classifier = AutoencoderClassifier(estimator, max_iter=2, random_state=0)
     assert ends(classifier.fit(100 * X, LABELS)) == (128.0, 1.0)
+    scales = np.array([1e4, 1.0, 1.0, 1.0, 1.0, 1.0])  # the first column alone does not predict
+    assert ends(classifier.fit(scales * X, LABELS)) == (1.0, 1.0)
+    assert ends(classifier.autoencoder_) == (4096.0, 4096.0)
 
 
 @pytest.mark.parametrize(
@@ -125,3 +128,14 @@ def test_steps_in_units_are_those_of_torch_with_a_rate_for_each_tensor():
         ours.step(0.1)
     torch.testing.assert_close(vectors[0], torch.stack([p.detach() for p in theirs]))
     assert {*rates.tolist()} == {1 / 16, 0.5, 1.0, 2.0, 16.0}
+
+
+@pytest.mark.parametrize(("factor", "warns"), [(1.0, False), (8.0, True), (0.05, True)])
+def test_tied_weights_next_to_units_that_saturate_need_a_usual_scale(factor, warns):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        small("ContractiveAutoencoder", learning_rate_init="auto").fit(factor * X)
+        small("DenoisingAutoencoder", learning_rate_init="auto").fit(factor * X)
+    messages = [str(one.message) for one in found if issubclass(one.category, UserWarning)]
+    of_scale = [message for message in messages if "far from 1" in message]
+    assert len(of_scale) == warns and all("ContractiveAutoencoder" in one for one in of_scale)

@@ -68,10 +68,30 @@ def all_ones(perceptron):
     return tuple(((1.0, 1.0),) * len(its) for its in shapes)
 
 
+def units_to_predict(units, data):
+    """The units of an autoencoder with these units if it predicts something else.
+
+    Few large columns decide about reconstructions, but not about predictions. So the inputs' unit
+    is nearer to 1 if that of the median column is.
+    """
+    if units is None:
+        return None
+    ((below, above), *upper), _ = units
+    deviations = np.sqrt(np.square(from_means(sample(data, ROWS, seed=0).X)).mean(axis=0))
+    varied = deviations[deviations > 0]
+    of_median = nearest_unit(float(np.median(varied)) if len(varied) else 1.0)
+    encoder = (sorted((1.0, below, of_median))[1], above), *upper
+    return encoder, ((encoder[-1][1], 1.0),)
+
+
 def unit_of(X):
-    """A power of 2 near the typical deviation of X; 1 if that is usual, or not of this world."""
+    """The unit of the typical deviation of X."""
     with np.errstate(over="ignore", invalid="ignore"):
-        size = typical(from_means(X))
+        return nearest_unit(typical(from_means(X)))
+
+
+def nearest_unit(size):
+    """A power of 2 near a deviation; 1 if that is usual, or not of this world."""
     if USUAL[0] <= size <= USUAL[1] or not POSSIBLE[0] < size < POSSIBLE[1]:
         return 1.0
     return 2.0 ** round(math.log2(size))
