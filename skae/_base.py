@@ -28,7 +28,6 @@ from skae._engine.initial import initial_network, start_linear, start_saturating
 from skae._engine.modules import decoder_module, published
 from skae._engine.network import ENCODER, Network, matching_tensors
 from skae._engine.perceptron import Perceptron
-from skae._engine.settings import chooses_steps
 from skae._engine.streams import stream
 from skae._engine.units import multiply_by_units, units_for
 from skae._estimator import ACCEPTED, NetworkEstimator, trains_by_epochs
@@ -611,7 +610,7 @@ class BaseAutoencoder(OneNetworkMixin, EncoderMixin, NetworkEstimator):
 
     def _initial_network(self, perceptron, generator, data):
         network = initial_network(perceptron, generator)
-        if chooses_steps(self):
+        if self.learning_rate_init == "auto" and self.solver == "adam":
             self._units_ = units_for(perceptron, data)
             if self._units_ is not None:
                 multiply_by_units(network, self._units_)

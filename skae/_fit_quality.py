@@ -172,8 +172,7 @@ def warn_of_scales(estimator, data):
     """Warn if columns differ so much in scale, or from 1, that no step size suits them all."""
     if not _is_judged.get():
         return
-    far = USUAL if estimator._needs_usual_scale else FAR
-    warn_of_columns(estimator, data, partial(complaint_of_scales, far=far))
+    warn_of_columns(estimator, data, partial(complaint_of_scales, estimator=estimator))
     if data.target is not None:
         names = range(data.target.shape[1])
         some = sample(Data(data.target), ROWS, seed=0)
@@ -196,14 +195,17 @@ def warn_of_columns(estimator, data, complaint):
         )
 
 
-def complaint_of_scales(scales, ranges, names, of="X", far=FAR):
+def complaint_of_scales(scales, ranges, names, of="X", estimator=None):
     """The warning about the scales of columns; None if they are suitable."""
     found = complaint_of_ratio(scales, ranges, names, of)
     if found is not None:
         return f"{found}. Only the largest ones are reconstructed"
     varies = ranges > 0
     typical = float(np.sqrt(np.square(scales[varies]).mean())) if varies.any() else 1.0
-    if far[0] < typical < far[1]:
+    if USUAL[0] <= typical <= USUAL[1]:
+        return None
+    is_tolerant = estimator is None or not estimator._needs_usual_scale
+    if is_tolerant and FAR[0] < typical < FAR[1]:
         return None
     return (
         f"The columns of {of} have standard deviations of about {typical:.2g}, far from 1, for "

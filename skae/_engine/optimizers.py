@@ -28,11 +28,11 @@ class Adam:
     """
 
     def __init__(self, weights, gradient, moments, n_steps, spans=None, betas=(0.9, 0.999)):
-        vectors = weights, gradient, *moments
-        self._moves = []
-        for factor, its in (spans or {1.0: [slice(None)]}).items():
-            parts = [[vector[span] for span in its] for vector in vectors]
-            self._moves.append((factor, *parts, [], [n_steps] * len(its)))
+        average, square = moments
+        self._moves = [(1.0, [weights], [gradient], [average], [square], [], [n_steps])]
+        if spans is not None:
+            vectors = weights, gradient, average, square
+            self._moves = [_move(vectors, n_steps, *its) for its in spans.items()]
         self._betas = betas
         self._n_steps, self._one = n_steps, torch.ones_like(n_steps)
 
@@ -51,6 +51,12 @@ class Adam:
                 amsgrad=False,
                 maximize=False,
             )
+
+
+def _move(vectors, n_steps, factor, spans):
+    """What moves with a factor of the learning rate: arguments of the fused step."""
+    parts = [[vector[span] for span in spans] for vector in vectors]
+    return factor, *parts, [], [n_steps] * len(spans)
 
 
 class Momentum:

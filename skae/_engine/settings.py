@@ -97,8 +97,9 @@ class Settings:
         its["max_iter"] = int(its["max_iter"])
         if its["n_iter_no_change"] == "auto":
             its["n_iter_no_change"] = patience_for(math.ceil(n_rows / its["batch_size"]))
-        follows = perceptron.has_encoder and chooses_steps(estimator)
-        its["units"] = estimator._units_ if follows else None
+        # Steps of a given size are taken as they are.
+        is_chosen = its["learning_rate_init"] == "auto" and its["solver"] == "adam"
+        its["units"] = estimator._units_ if is_chosen and perceptron.has_encoder else None
         if its["learning_rate_init"] == "auto":
             its["learning_rate_init"] = learning_rate_for(
                 estimator, perceptron, its["solver"], data, split
@@ -124,12 +125,6 @@ def asked(estimator, names):
     """The values of an estimator's training parameters, by name; some estimators fix a few."""
     fixed = estimator._fixed
     return {name: fixed[name] if name in fixed else getattr(estimator, name) for name in names}
-
-
-def chooses_steps(estimator):
-    """Whether skae chooses the size of Adam's steps; only then do they follow units."""
-    its = asked(estimator, ("learning_rate_init", "solver"))
-    return its == {"learning_rate_init": "auto", "solver": "adam"}
 
 
 def ends_with_average(estimator, its):

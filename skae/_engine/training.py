@@ -444,7 +444,8 @@ class Trainer:
         self._n_steps = torch.tensor(n_steps, dtype=torch.float32, device=self.device)
         moved = slice(0, self.network.perceptron.layout.parts["rest"].stop)  # not averages
         vectors = self.weights[moved], self.gradient[moved], self.moments[:, moved]
-        spans = spans_in_units(self.network.perceptron, self.settings.units)
+        units = self.settings.units
+        spans = None if units is None else spans_in_units(self.network.perceptron, units)
         self._optimizer = SOLVERS[solver](*vectors, self._n_steps, spans)
         self._fading = self.weights[moved], self.moments[:, moved]
 

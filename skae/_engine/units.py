@@ -128,8 +128,6 @@ def multiply_by_units(network, units):
 
 def spans_in_units(perceptron, units):
     """Slices of the flat vector by the unit of the weights there."""
-    if units is None:
-        return {1.0: [slice(0, perceptron.length)]}
     rates, spans, start = torch.ones(perceptron.length, device="cpu"), {}, 0
     multiply_by_units(Network(perceptron, rates), units)
     values, counts = torch.unique_consecutive(rates, return_counts=True)
