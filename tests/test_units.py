@@ -14,6 +14,7 @@ from skae._engine.network import Network
 from skae._engine.optimizers import Adam
 from skae._engine.units import multiply_by_units, spans_in_units, unit_of
 
+GAPS = np.random.default_rng(1).random(X.shape) < 0.1
 FITS = {
     "Autoencoder": {},
     "Autoencoder, relu": {"tied_weights": True, "code_activation": "relu"},
@@ -23,6 +24,7 @@ FITS = {
     "SparseAutoencoder, topk": {"sparsity": "topk", "n_active": 2},
     "DenoisingAutoencoder": {},
     "DenoisingAutoencoder, deep": {"hidden_layer_sizes": (7,)},
+    "DenoisingAutoencoder, gaps": {},
     "StackedAutoencoder": {"estimator": DenoisingAutoencoder(max_iter=5)},
     "VAE": {},
     "VAE, variances": {"noise_variance": "heteroscedastic"},
@@ -31,6 +33,7 @@ each_fit = pytest.mark.parametrize("name", FITS)
 
 
 def fitted(name, rows):
+    rows = np.where(GAPS, np.nan, rows) if name.endswith("gaps") else rows
     params = {"max_iter": 8, "learning_rate_init": "auto", **NEVER_STOP, **FITS[name]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the scale is far from 1
@@ -39,7 +42,7 @@ def fitted(name, rows):
 
 def ends(estimator):
     """The units of inputs and outputs."""
-    encoder, decoder = estimator._units_
+    encoder, decoder, _ = estimator._units_
     return encoder[0][0], decoder[-1][1]
 
 
@@ -114,7 +117,7 @@ def test_steps_of_a_given_size_have_no_unit(params):
 def test_steps_in_units_are_those_of_torch_with_a_rate_for_each_tensor():
     perceptron = fitted("VAE, variances", X)._perceptron
     rates = torch.ones(perceptron.length, dtype=torch.float64)
-    units = ((16.0, 16.0), (16.0, 1.0)), ((1.0, 0.5), (0.5, 0.5))
+    units = ((16.0, 16.0), (16.0, 1.0)), ((1.0, 0.5), (0.5, 0.5)), X.shape[1]
     multiply_by_units(Network(perceptron, rates), units)
     vectors = (torch.zeros_like(rates), normal(len(rates)), torch.zeros(2, len(rates)).double())
     ours = Adam(*vectors, torch.tensor(0.0), spans_in_units(perceptron, units))

@@ -24,14 +24,14 @@ def units_for(perceptron, data):
     """The units of a new network for these data; None if all are 1.
 
     For the encoder and the decoder, they are a tuple of pairs, one for each layer, input side
-    first: the units of its inputs and of its outputs.
+    first: the units of its inputs and of its outputs. Then comes the number of columns of X; other
+    inputs, a mask of missing values, have 1.
 
     Inputs and outputs have those of the data. Units that saturate, and codes that are drawn, have
     1. Others have that of the values next to them on the side of the data.
     """
     is_squared = activation_name(perceptron.output) == "identity"
-    is_dense = perceptron.has_encoder and not perceptron.blocks
-    if not (is_squared and is_dense) or perceptron.n_inputs != data.X.shape[1]:  # others see a mask
+    if not (is_squared and perceptron.has_encoder) or perceptron.blocks:
         return None
     some = sample(data, ROWS, seed=0)
     unit = unit_of(some.X)
@@ -43,7 +43,7 @@ def units_for(perceptron, data):
     different = {*encoder, *decoder}
     if different == {1.0} or (any(perceptron.tied) and len(different) > 1):
         return None
-    return tuple(pairwise(encoder)), tuple(pairwise(decoder))
+    return tuple(pairwise(encoder)), tuple(pairwise(decoder)), data.X.shape[1]
 
 
 def _carried(unit, activations):
@@ -58,14 +58,14 @@ def units_of_stack(layers, perceptrons):
     if not any(layers) or perceptrons[0].blocks:
         return None
     known = [units or all_ones(its) for units, its in zip(layers, perceptrons, strict=True)]
-    encoders, decoders = zip(*known, strict=True)
-    return tuple(chain(*encoders)), tuple(chain(*reversed(decoders)))
+    encoders, decoders, (n_columns, *_) = zip(*known, strict=True)
+    return tuple(chain(*encoders)), tuple(chain(*reversed(decoders))), n_columns
 
 
 def all_ones(perceptron):
     """Units of 1."""
     shapes = perceptron.encoder_shapes, perceptron.decoder_shapes
-    return tuple(((1.0, 1.0),) * len(its) for its in shapes)
+    return *(((1.0, 1.0),) * len(its) for its in shapes), perceptron.n_inputs
 
 
 def units_to_predict(units, data):
@@ -76,12 +76,12 @@ def units_to_predict(units, data):
     """
     if units is None:
         return None
-    ((below, above), *upper), _ = units
+    ((below, above), *upper), _, n_columns = units
     deviations = np.sqrt(np.square(from_means(sample(data, ROWS, seed=0).X)).mean(axis=0))
     varied = deviations[deviations > 0]
     of_median = nearest_unit(float(np.median(varied)) if len(varied) else 1.0)
     encoder = (sorted((1.0, below, of_median))[1], above), *upper
-    return encoder, ((encoder[-1][1], 1.0),)
+    return encoder, ((encoder[-1][1], 1.0),), n_columns
 
 
 def unit_of(X):
@@ -112,14 +112,16 @@ def typical(deviations):
 
 def multiply_by_units(network, units):
     """Multiply the weights, or numbers in their places, by their units, in place."""
-    of_encoder, of_decoder = units
-    encoder = network.encoder_weights, network.encoder_biases, of_encoder
+    of_encoder, of_decoder, n_columns = units
+    first, *others = network.encoder_weights
+    encoder = (first[:, :n_columns], *others), network.encoder_biases, of_encoder
     decoder = network.own_decoder_weights, network.decoder_biases, of_decoder
     layers = chain(zip(*encoder, strict=True), zip(*decoder, strict=True))
     for weight, bias, (below, above) in layers:
         bias.mul_(above)
         if weight is not None:
             weight.mul_(above / below)
+    first[:, n_columns:].mul_(of_encoder[0][1])
     _, unit = of_decoder[-1]
     for tensor in (network.own_decoder_weights[-1], network.decoder_biases[-1]):
         if tensor is not None:  # the second head is the logarithm of a variance
