@@ -180,7 +180,8 @@ def test_counts_of_all_sizes_with_gaps_say_so():
     rng = np.random.default_rng(0)
     counts = rng.poisson(rng.lognormal(3, 3, size=(100, 1)) * rng.lognormal(0, 2, size=20)) * 1.0
     counts[rng.uniform(size=counts.shape) < 0.1] = np.nan
-    found = warnings_of(DenoisingAutoencoder(random_state=0).fit, counts)
+    unscaled = DenoisingAutoencoder(learning_rate_init=0.01, random_state=0)  # not in X's unit
+    found = warnings_of(unscaled.fit, counts)
     assert beginnings(found)[-1] == LITTLE and len(found) == 2
 
 
