@@ -76,6 +76,8 @@ def numbers_of(estimator):
             found |= {f"{name} {number} {k}": v for k, v in numbers_of(part).items()}
         if parts is None and name.endswith("_"):
             found[name] = value
+    # Tuples may be ragged.
+    found = {k: str(v) if isinstance(v, tuple) else v for k, v in found.items()}
     return {k: np.asarray(v) for k, v in found.items() if v is not None}
 
 

@@ -77,6 +77,7 @@ CASES = {
     "sparse rows": (PLAIN, csr_matrix(np.maximum(X, 0)), {}),
     "counts": (clone(PLAIN).set_params(loss="categorical_cross_entropy"), COUNTS, {}),
     "kl": (SparseAutoencoder(6, **TRAINING), UNIT, {}),
+    "in units": (SparseAutoencoder(6, **TRAINING), 1000 * X, {}),
     "kl, weighted": (SparseAutoencoder(6, **TRAINING), UNIT, {"sample_weight": WEIGHTS}),
     "kl, rank 0 without weight": (
         SparseAutoencoder(6, **TRAINING),
