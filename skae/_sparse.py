@@ -666,21 +666,21 @@ class SparseAutoencoder(BaseAutoencoder):
         code = TopK(activation, int(self.n_active))
         return replace(perceptron, encoder_activations=(*perceptron.encoder_activations[:-1], code))
 
+    _unit_of_error_ = 1.0
+
     def _prepare(self, data, continues):
         if not continues and isinstance(self._output, SquaredError):
             self._unit_of_error_ = unit_of(sample(data, ROWS, seed=0).targets)
 
     @property
     def _weight(self):
-        return self._auto_weight if self.sparsity_weight == "auto" else float(self.sparsity_weight)
+        return self._auto_weight if self.sparsity_weight == "auto" else self.sparsity_weight
 
     @property
     def _auto_weight(self):
         """Weights that make the code as sparse in any unit of X: its errors are squares of it."""
         unit = self._unit_of_error_
         return {"kl": 3.0 * unit**2, "l1": 0.1 * unit, "topk": 0.0}[self.sparsity]
-
-    _unit_of_error_ = 1.0
 
     @property
     def _auto_code_activation(self):

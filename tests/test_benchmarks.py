@@ -187,6 +187,7 @@ def test_others_finds_who_touches_global_generators(script):
 
 def test_a_short_fit_makes_few_calls(script):
     """So that costs beside the arithmetic do not creep up: calls within skae, and between rooms."""
-    (_, calls), (_, moves), _ = script("_speed_costs").calls(None)
+    (_, calls), (_, moves), (_, files) = script("_speed_costs").calls(None)
     assert int(calls) < 326
     assert int(moves) < 110
+    assert int(files) < 163
